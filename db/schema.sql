@@ -1,0 +1,568 @@
+-- Written by 'deno task schema' from a freshly migrated database. Do not edit.
+
+CREATE OR REPLACE FUNCTION public.count_task_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  last bigint;
+begin
+  if tg_op = 'TRUNCATE' then
+    truncate task_counts, task_count_changes;
+    return null;
+  elsif tg_op = 'INSERT' then
+    insert into task_count_changes (username, status, change)
+    select username, status, count(*) from fresh where not is_deleted group by username, status;
+  elsif tg_op = 'DELETE' then
+    insert into task_count_changes (username, status, change)
+    select username, status, -count(*) from gone where not is_deleted group by username, status;
+  else
+    insert into task_count_changes (username, status, change)
+    select * from (values (old.username, old.status, -1)) as v where not old.is_deleted
+    union all
+    select * from (values (new.username, new.status, 1)) as v where not new.is_deleted;
+  end if;
+  select max(id) into last from task_count_changes;
+  if last % 64 = 0 or last > 512 + coalesce((select min(id) from task_count_changes), last) then
+    perform fold_task_counts();
+  end if;
+  return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.failure_cause(error text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(NULLIF("left"(btrim(regexp_replace(regexp_replace(error, '^\s*(已尝试 [0-9]+ 次|第 [0-9]+ 次尝试失败)[:：]\s*'::text, ''::text), 'https?://[^[:space:]]+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|[0-9]{4,}'::text, '…'::text, 'g'::text)), 200), ''::text), 'unknown'::text)
+;
+
+CREATE OR REPLACE FUNCTION public.fold_name(name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((name COLLATE "C") !~ '[µ-Ɏͅ-ՖႠ-ჍᎠ-Ᏽᲀ-ᲿḀ-ῼΩ-ↃⒶ-ⓏⰀ-ⳲꙀ-ꚚꜢ-ꟵＡ-Ｚ𐐀-𐐧𐒰-𐓓𐕰-𐖕𐲀-𐲲𐵐-𐵥𑢠-𑢿𖹀-𖹟𞤀-𞤡]'::text) THEN lower((name COLLATE "C"))
+             ELSE translate(lower((name COLLATE "C")), (((((((((((((('µÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽſƁƂƄƆƇƉ'::text || 'ƊƋƎƏƐƑƓƔƖƗƘƜƝƟƠƢƤƦƧƩƬƮƯƱƲƳƵƷƸƼǄǅǇǈǊǋǍǏǑǓǕǗǙǛǞǠǢǤǦǨǪǬǮǱǲǴǶǷǸǺǼǾȀȂȄȆȈȊȌȎȐȒȔȖȘȚȜȞȠȢȤȦȨȪȬȮȰȲȺȻȽȾɁɃɄɅɆɈɊɌ'::text) || 'ɎͅͰͲͶͿΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫςϏϐϑϕϖϘϚϜϞϠϢϤϦϨϪϬϮϰϱϴϵϷϹϺϽϾϿЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПР'::text) || 'СТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѶѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӁӃӅӇӉӋӍӐӒӔӖӘӚӜӞӠӢӤӦӨӪӬӮӰӲӴӶӸӺӼӾԀԂԄԆԈԊԌԎԐ'::text) || 'ԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼႽႾႿჀჁჂჃჄჅჇჍᎠᎡᎢᎣᎤᎥᎦ'::text) || 'ᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯᏰᏱᏲᏳᏴᏵᲀᲁᲂᲃᲄᲅᲆᲇᲈᲉᲐᲑᲒᲓᲔᲕᲖᲗᲘᲙᲚ'::text) || 'ᲛᲜᲝᲞᲟᲠᲡᲢᲣᲤᲥᲦᲧᲨᲩᲪᲫᲬᲭᲮᲯᲰᲱᲲᲳᲴᲵᲶᲷᲸᲹᲺᲽᲾᲿḀḂḄḆḈḊḌḎḐḒḔḖḘḚḜḞḠḢḤḦḨḪḬḮḰḲḴḶḸḺḼḾṀṂṄṆṈṊṌṎṐṒṔṖṘṚṜṞṠṢṤṦṨṪṬṮṰṲṴṶṸṺṼṾẀ'::text) || 'ẂẄẆẈẊẌẎẐẒẔẛẞẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸỺỼỾἈἉἊἋἌἍἎἏἘἙἚἛἜἝἨἩἪἫἬἭἮἯἸἹἺἻἼἽἾἿὈὉὊὋὌὍὙὛὝὟ'::text) || 'ὨὩὪὫὬὭὮὯᾈᾉᾊᾋᾌᾍᾎᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾸᾹᾺΆᾼιῈΈῊΉῌῘῙῚΊῨῩῪΎῬῸΌῺΏῼΩKÅℲⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫⅬⅭⅮⅯↃⒶⒷⒸⒹⒺⒻⒼⒽⒾⒿⓀⓁⓂⓃⓄⓅⓆⓇⓈⓉⓊⓋ'::text) || 'ⓌⓍⓎⓏⰀⰁⰂⰃⰄⰅⰆⰇⰈⰉⰊⰋⰌⰍⰎⰏⰐⰑⰒⰓⰔⰕⰖⰗⰘⰙⰚⰛⰜⰝⰞⰟⰠⰡⰢⰣⰤⰥⰦⰧⰨⰩⰪⰫⰬⰭⰮⰯⱠⱢⱣⱤⱧⱩⱫⱭⱮⱯⱰⱲⱵⱾⱿⲀⲂⲄⲆⲈⲊⲌⲎⲐⲒⲔⲖⲘⲚⲜⲞⲠⲢⲤⲦⲨⲪⲬⲮⲰⲲⲴⲶⲸⲺⲼⲾⳀ'::text) || 'ⳂⳄⳆⳈⳊⳌⳎⳐⳒⳔⳖⳘⳚⳜⳞⳠⳢⳫⳭⳲꙀꙂꙄꙆꙈꙊꙌꙎꙐꙒꙔꙖꙘꙚꙜꙞꙠꙢꙤꙦꙨꙪꙬꚀꚂꚄꚆꚈꚊꚌꚎꚐꚒꚔꚖꚘꚚꜢꜤꜦꜨꜪꜬꜮꜲꜴꜶꜸꜺꜼꜾꝀꝂꝄꝆꝈꝊꝌꝎꝐꝒꝔꝖꝘꝚꝜꝞꝠꝢꝤꝦꝨꝪꝬꝮꝹꝻꝽꝾꞀ'::text) || 'ꞂꞄꞆꞋꞍꞐꞒꞖꞘꞚꞜꞞꞠꞢꞤꞦꞨꞪꞫꞬꞭꞮꞰꞱꞲꞳꞴꞶꞸꞺꞼꞾꟀꟂꟄꟅꟆꟇꟉꟋꟌꟐꟖꟘꟚꟜꟵＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ𐐀𐐁𐐂𐐃𐐄𐐅𐐆𐐇𐐈𐐉𐐊𐐋𐐌𐐍𐐎𐐏𐐐𐐑𐐒𐐓𐐔𐐕𐐖𐐗𐐘𐐙𐐚'::text) || '𐐛𐐜𐐝𐐞𐐟𐐠𐐡𐐢𐐣𐐤𐐥𐐦𐐧𐒰𐒱𐒲𐒳𐒴𐒵𐒶𐒷𐒸𐒹𐒺𐒻𐒼𐒽𐒾𐒿𐓀𐓁𐓂𐓃𐓄𐓅𐓆𐓇𐓈𐓉𐓊𐓋𐓌𐓍𐓎𐓏𐓐𐓑𐓒𐓓𐕰𐕱𐕲𐕳𐕴𐕵𐕶𐕷𐕸𐕹𐕺𐕼𐕽𐕾𐕿𐖀𐖁𐖂𐖃𐖄𐖅𐖆𐖇𐖈𐖉𐖊𐖌𐖍𐖎𐖏𐖐𐖑𐖒𐖔𐖕𐲀𐲁𐲂𐲃𐲄𐲅𐲆𐲇𐲈𐲉𐲊𐲋𐲌𐲍𐲎𐲏'::text) || '𐲐𐲑𐲒𐲓𐲔𐲕𐲖𐲗𐲘𐲙𐲚𐲛𐲜𐲝𐲞𐲟𐲠𐲡𐲢𐲣𐲤𐲥𐲦𐲧𐲨𐲩𐲪𐲫𐲬𐲭𐲮𐲯𐲰𐲱𐲲𐵐𐵑𐵒𐵓𐵔𐵕𐵖𐵗𐵘𐵙𐵚𐵛𐵜𐵝𐵞𐵟𐵠𐵡𐵢𐵣𐵤𐵥𑢠𑢡𑢢𑢣𑢤𑢥𑢦𑢧𑢨𑢩𑢪𑢫𑢬𑢭𑢮𑢯𑢰𑢱𑢲𑢳𑢴𑢵𑢶𑢷𑢸𑢹𑢺𑢻𑢼𑢽𑢾𑢿𖹀𖹁𖹂𖹃𖹄𖹅𖹆𖹇𖹈𖹉𖹊'::text) || '𖹋𖹌𖹍𖹎𖹏𖹐𖹑𖹒𖹓𖹔𖹕𖹖𖹗𖹘𖹙𖹚𖹛𖹜𖹝𖹞𖹟𞤀𞤁𞤂𞤃𞤄𞤅𞤆𞤇𞤈𞤉𞤊𞤋𞤌𞤍𞤎𞤏𞤐𞤑𞤒𞤓𞤔𞤕𞤖𞤗𞤘𞤙𞤚𞤛𞤜𞤝𞤞𞤟𞤠𞤡'::text), (((((((((((((('μàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžsɓƃƅɔƈɖ'::text || 'ɗƌǝəɛƒɠɣɩɨƙɯɲɵơƣƥʀƨʃƭʈưʊʋƴƶʒƹƽǆǆǉǉǌǌǎǐǒǔǖǘǚǜǟǡǣǥǧǩǫǭǯǳǳǵƕƿǹǻǽǿȁȃȅȇȉȋȍȏȑȓȕȗșțȝȟƞȣȥȧȩȫȭȯȱȳⱥȼƚⱦɂƀʉʌɇɉɋɍ'::text) || 'ɏιͱͳͷϳάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋσϗβθφπϙϛϝϟϡϣϥϧϩϫϭϯκρθεϸϲϻͻͼͽѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопр'::text) || 'стуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳӵӷӹӻӽӿԁԃԅԇԉԋԍԏԑ'::text) || 'ԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆⴀⴁⴂⴃⴄⴅⴆⴇⴈⴉⴊⴋⴌⴍⴎⴏⴐⴑⴒⴓⴔⴕⴖⴗⴘⴙⴚⴛⴜⴝⴞⴟⴠⴡⴢⴣⴤⴥⴧⴭꭰꭱꭲꭳꭴꭵꭶ'::text) || 'ꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿᏸᏹᏺᏻᏼᏽвдосттъѣꙋᲊაბგდევზთიკლ'::text) || 'მნოპჟრსტუფქღყშჩცძწჭხჯჰჱჲჳჴჵჶჷჸჹჺჽჾჿḁḃḅḇḉḋḍḏḑḓḕḗḙḛḝḟḡḣḥḧḩḫḭḯḱḳḵḷḹḻḽḿṁṃṅṇṉṋṍṏṑṓṕṗṙṛṝṟṡṣṥṧṩṫṭṯṱṳṵṷṹṻṽṿẁ'::text) || 'ẃẅẇẉẋẍẏẑẓẕṡßạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹỻỽỿἀἁἂἃἄἅἆἇἐἑἒἓἔἕἠἡἢἣἤἥἦἧἰἱἲἳἴἵἶἷὀὁὂὃὄὅὑὓὕὗ'::text) || 'ὠὡὢὣὤὥὦὧᾀᾁᾂᾃᾄᾅᾆᾇᾐᾑᾒᾓᾔᾕᾖᾗᾠᾡᾢᾣᾤᾥᾦᾧᾰᾱὰάᾳιὲέὴήῃῐῑὶίῠῡὺύῥὸόὼώῳωkåⅎⅰⅱⅲⅳⅴⅵⅶⅷⅸⅹⅺⅻⅼⅽⅾⅿↄⓐⓑⓒⓓⓔⓕⓖⓗⓘⓙⓚⓛⓜⓝⓞⓟⓠⓡⓢⓣⓤⓥ'::text) || 'ⓦⓧⓨⓩⰰⰱⰲⰳⰴⰵⰶⰷⰸⰹⰺⰻⰼⰽⰾⰿⱀⱁⱂⱃⱄⱅⱆⱇⱈⱉⱊⱋⱌⱍⱎⱏⱐⱑⱒⱓⱔⱕⱖⱗⱘⱙⱚⱛⱜⱝⱞⱟⱡɫᵽɽⱨⱪⱬɑɱɐɒⱳⱶȿɀⲁⲃⲅⲇⲉⲋⲍⲏⲑⲓⲕⲗⲙⲛⲝⲟⲡⲣⲥⲧⲩⲫⲭⲯⲱⲳⲵⲷⲹⲻⲽⲿⳁ'::text) || 'ⳃⳅⳇⳉⳋⳍⳏⳑⳓⳕⳗⳙⳛⳝⳟⳡⳣⳬⳮⳳꙁꙃꙅꙇꙉꙋꙍꙏꙑꙓꙕꙗꙙꙛꙝꙟꙡꙣꙥꙧꙩꙫꙭꚁꚃꚅꚇꚉꚋꚍꚏꚑꚓꚕꚗꚙꚛꜣꜥꜧꜩꜫꜭꜯꜳꜵꜷꜹꜻꜽꜿꝁꝃꝅꝇꝉꝋꝍꝏꝑꝓꝕꝗꝙꝛꝝꝟꝡꝣꝥꝧꝩꝫꝭꝯꝺꝼᵹꝿꞁ'::text) || 'ꞃꞅꞇꞌɥꞑꞓꞗꞙꞛꞝꞟꞡꞣꞥꞧꞩɦɜɡɬɪʞʇʝꭓꞵꞷꞹꞻꞽꞿꟁꟃꞔʂᶎꟈꟊɤꟍꟑꟗꟙꟛƛꟶａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ𐐨𐐩𐐪𐐫𐐬𐐭𐐮𐐯𐐰𐐱𐐲𐐳𐐴𐐵𐐶𐐷𐐸𐐹𐐺𐐻𐐼𐐽𐐾𐐿𐑀𐑁𐑂'::text) || '𐑃𐑄𐑅𐑆𐑇𐑈𐑉𐑊𐑋𐑌𐑍𐑎𐑏𐓘𐓙𐓚𐓛𐓜𐓝𐓞𐓟𐓠𐓡𐓢𐓣𐓤𐓥𐓦𐓧𐓨𐓩𐓪𐓫𐓬𐓭𐓮𐓯𐓰𐓱𐓲𐓳𐓴𐓵𐓶𐓷𐓸𐓹𐓺𐓻𐖗𐖘𐖙𐖚𐖛𐖜𐖝𐖞𐖟𐖠𐖡𐖣𐖤𐖥𐖦𐖧𐖨𐖩𐖪𐖫𐖬𐖭𐖮𐖯𐖰𐖱𐖳𐖴𐖵𐖶𐖷𐖸𐖹𐖻𐖼𐳀𐳁𐳂𐳃𐳄𐳅𐳆𐳇𐳈𐳉𐳊𐳋𐳌𐳍𐳎𐳏'::text) || '𐳐𐳑𐳒𐳓𐳔𐳕𐳖𐳗𐳘𐳙𐳚𐳛𐳜𐳝𐳞𐳟𐳠𐳡𐳢𐳣𐳤𐳥𐳦𐳧𐳨𐳩𐳪𐳫𐳬𐳭𐳮𐳯𐳰𐳱𐳲𐵰𐵱𐵲𐵳𐵴𐵵𐵶𐵷𐵸𐵹𐵺𐵻𐵼𐵽𐵾𐵿𐶀𐶁𐶂𐶃𐶄𐶅𑣀𑣁𑣂𑣃𑣄𑣅𑣆𑣇𑣈𑣉𑣊𑣋𑣌𑣍𑣎𑣏𑣐𑣑𑣒𑣓𑣔𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪'::text) || '𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃'::text))
+         END AS translate;
+END
+;
+
+CREATE OR REPLACE FUNCTION public.fold_task_counts()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  if not pg_try_advisory_xact_lock(hashtext('fold_task_counts')) then return; end if;
+  with gone as (
+    delete from task_count_changes
+    where id in (select id from task_count_changes order by id limit 100000 for update skip locked)
+    returning username, status, change
+  )
+  insert into task_counts (scope, status, tasks)
+  select scope, status, sum(change)
+  from gone, lateral (values ('*'), ('u:' || username)) as scopes (scope)
+  group by scope, status
+  on conflict (scope, status) do update set tasks = task_counts.tasks + excluded.tasks;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.legacy_document(generation text, extra json, names text[], own text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT (('{'::text || string_agg((((to_json(f.name))::text || ':'::text) || f.value), ','::text ORDER BY f.place)) || '}'::text)
+    FROM ( SELECT p.name,
+             p.place,
+                 CASE
+                     WHEN ((p.note IS NULL) OR ((p.own IS NOT NULL) AND (p.note ~ '"[$]'::text))) THEN p.own
+                     WHEN ((p.name = ANY (ARRAY['_id'::text, 'status'::text, 'result'::text, 'error'::text, 'retry_count'::text, 'updated_at'::text])) AND (p.own <> replace(p.note, '\u0000'::text, '␀'::text))) THEN p.own
+                     ELSE p.note
+                 END AS value
+            FROM ( SELECT n.name,
+                     n.place,
+                     (legacy_document.own)[array_position(legacy_document.names, n.name)] AS own,
+                         CASE
+                             WHEN (n.note ~ '"[$]'::text) THEN regexp_replace(regexp_replace(regexp_replace(n.note, '[{]"[$]number(?:Int|Long|Decimal)":"(-?[0-9.]+)"[}]'::text, '\1'::text, 'g'::text), '[{]"[$](?:oid|escaped)":("(?:[^"\\]|\\.)*")[}]'::text, '\1'::text, 'g'::text), '\\\\(u0000|ud[89a-f][0-9a-f]{2})'::text, '\\\1'::text, 'g'::text)
+                             ELSE n.note
+                         END AS note
+                    FROM ( SELECT m.name,
+                             m.place,
+                             ((legacy_document.extra -> regexp_replace(m.name, '^[$]'::text, '$$'::text)))::text AS note
+                            FROM ( SELECT o.name,
+                                     min(o.place) AS place
+                                    FROM ( SELECT u.name,
+    u.place
+   FROM unnest((((
+  CASE legacy_document.generation
+   WHEN 'S1'::text THEN '{_id,id,dramatiq_message_id,parent_task_id,v0,v1,v2,v3,v4,v5}'::text[]
+   WHEN 'S2'::text THEN '{_id,id,parent_task_id,v0,v1,v2,v3,v4,v5}'::text[]
+   WHEN 'S3'::text THEN '{_id,id,parent_task_id,variable_indices}'::text[]
+   ELSE '{_id,id,parent_task_id,variable_indices,variable_types_map,type_to_variable}'::text[]
+  END || '{status,result,error,retry_count}'::text[]) ||
+  CASE
+   WHEN (legacy_document.generation = ANY (ARRAY['S1'::text, 'S2'::text, 'S3'::text])) THEN '{prompt,characters,elements}'::text[]
+   ELSE '{prompts}'::text[]
+  END) || '{ratio,seed,use_polish,created_at,updated_at}'::text[])) WITH ORDINALITY u(name, place)
+  WHERE ((legacy_document.extra -> '$order'::text) IS NULL)
+UNION ALL
+ SELECT regexp_replace(k.name, '^[$][$]'::text, '$'::text) AS regexp_replace,
+    (100 + k.place)
+   FROM json_object_keys(legacy_document.extra) WITH ORDINALITY k(name, place)
+  WHERE (((legacy_document.extra -> '$order'::text) IS NULL) AND (k.name !~ '^[$][^$]'::text))
+UNION ALL
+ SELECT regexp_replace(k.name, '^[$][$]'::text, '$'::text) AS regexp_replace,
+    k.place
+   FROM json_array_elements_text((legacy_document.extra -> '$order'::text)) WITH ORDINALITY k(name, place)) o
+                                   WHERE (NOT (o.name IN ( SELECT json_array_elements_text(COALESCE((legacy_document.extra -> '$absent'::text), '[]'::json)) AS json_array_elements_text)))
+                                   GROUP BY o.name) m) n) p) f
+   WHERE (f.value IS NOT NULL);
+END
+;
+
+CREATE OR REPLACE FUNCTION public.name_grams(name text)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  grams bigint[] := '{}';
+  before bigint := 0;
+  here integer;
+  letter text;
+begin
+  if length(name) > 2000 then return '{0}'; end if;
+  foreach letter in array string_to_array(fold_name(name), null) loop
+    here := ascii(letter);
+    grams := grams || -here::bigint;
+    if before > 0 then grams := grams || (before * 2097152 + here); end if;
+    before := here;
+  end loop;
+  return grams;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.new_legacy_id()
+ RETURNS text
+ LANGUAGE sql
+ PARALLEL SAFE
+AS $function$
+  select lpad(to_hex(extract(epoch from clock_timestamp())::bigint), 8, '0')
+    || encode(substr(uuid_send(gen_random_uuid()), 9, 8), 'hex')
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.recount_tasks()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  lock table tasks in share mode;
+  perform pg_advisory_xact_lock(hashtext('fold_task_counts'));
+  delete from task_count_changes;
+  delete from task_counts;
+  insert into task_counts (scope, status, tasks)
+  select scope, status, sum(tasks)
+  from (select username, status, count(*) as tasks from tasks where not is_deleted group by username, status) as owned,
+    lateral (values ('*'), ('u:' || username)) as scopes (scope)
+  group by scope, status;
+end
+$function$
+;
+
+create sequence public.lease_ids;
+
+create table migration.adjustments (
+  fingerprint text not null,
+  collection text not null,
+  range_number integer not null,
+  "position" bigint not null,
+  row_id uuid not null,
+  rule text not null,
+  path text not null
+);
+CREATE INDEX adjustments_range_idx ON migration.adjustments USING btree (fingerprint, collection, range_number);
+
+create table migration.differences (
+  verification_id bigint not null,
+  collection text not null,
+  document_id text not null,
+  kind text not null,
+  path text not null,
+  source_value text,
+  row_value text,
+  constraint differences_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.verifications(id) ON DELETE CASCADE
+);
+CREATE INDEX differences_verification_id_idx ON migration.differences USING btree (verification_id);
+
+create table migration.exclusions (
+  fingerprint text not null,
+  collection text not null,
+  range_number integer not null,
+  "position" bigint not null,
+  document_id text not null,
+  rule text not null,
+  constraint exclusions_pkey PRIMARY KEY (fingerprint, collection, "position")
+);
+
+create table migration.originals (
+  fingerprint text not null,
+  collection text not null,
+  range_number integer not null,
+  "position" bigint not null,
+  row_id uuid not null,
+  original bytea not null,
+  constraint originals_pkey PRIMARY KEY (fingerprint, collection, "position")
+);
+CREATE INDEX originals_row_id_idx ON migration.originals USING btree (row_id);
+
+create table migration.quarantine (
+  id bigint generated always as identity not null,
+  fingerprint text not null,
+  collection text not null,
+  range_number integer not null,
+  "position" bigint not null,
+  document_id text not null,
+  reason text not null,
+  path text not null,
+  detail text not null,
+  original bytea not null,
+  attempts integer default 1 not null,
+  first_at timestamp(3) with time zone default now() not null,
+  constraint quarantine_pkey PRIMARY KEY (id),
+  constraint quarantine_position_key UNIQUE (fingerprint, collection, "position")
+);
+CREATE INDEX quarantine_range_idx ON migration.quarantine USING btree (fingerprint, collection, range_number);
+
+create table migration.ranges (
+  fingerprint text not null,
+  collection text not null,
+  number integer not null,
+  lower_bound text not null,
+  upper_bound text not null,
+  first_position bigint not null,
+  documents integer not null,
+  bytes bigint not null,
+  state text default 'planned'::text not null,
+  exact integer default 0 not null,
+  adjusted integer default 0 not null,
+  quarantined integer default 0 not null,
+  excluded integer default 0 not null,
+  digest text,
+  run_id bigint,
+  done_at timestamp(3) with time zone,
+  constraint ranges_pkey PRIMARY KEY (fingerprint, collection, number),
+  constraint ranges_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES migration.sources(fingerprint),
+  constraint ranges_done_at_with_end CHECK (((done_at IS NOT NULL) = (state = 'done'::text))),
+  constraint ranges_state_known CHECK ((state = ANY (ARRAY['planned'::text, 'done'::text])))
+);
+
+create table migration.repairs (
+  id bigint generated always as identity not null,
+  plan text not null,
+  at timestamp(3) with time zone default now() not null,
+  action text not null,
+  fingerprint text not null,
+  collection text not null,
+  document_id text not null,
+  row_id uuid,
+  parent_id uuid,
+  before_row text,
+  after_row text,
+  undone_at timestamp(3) with time zone,
+  constraint repairs_pkey PRIMARY KEY (id),
+  constraint repairs_action_known CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text, 'original'::text])))
+);
+CREATE INDEX repairs_plan_idx ON migration.repairs USING btree (plan);
+
+create table migration.replays (
+  fingerprint text not null,
+  collection text not null,
+  "position" bigint not null,
+  document_id text not null,
+  reason text not null,
+  path text not null,
+  attempts integer not null,
+  row_id uuid,
+  at timestamp(3) with time zone default now() not null,
+  constraint replays_pkey PRIMARY KEY (fingerprint, collection, "position")
+);
+
+create table migration.runs (
+  id bigint generated always as identity not null,
+  fingerprint text not null,
+  state text default 'running'::text not null,
+  started_at timestamp(3) with time zone default now() not null,
+  ended_at timestamp(3) with time zone,
+  note text,
+  constraint runs_pkey PRIMARY KEY (id),
+  constraint runs_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES migration.sources(fingerprint),
+  constraint runs_ended_at_with_end CHECK (((ended_at IS NULL) = (state = 'running'::text))),
+  constraint runs_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'stopped'::text, 'failed'::text])))
+);
+
+create table migration.schema_steps (
+  number integer not null,
+  name text not null,
+  hash text not null,
+  applied_at timestamp(3) with time zone default now() not null,
+  constraint schema_steps_pkey PRIMARY KEY (number)
+);
+
+create table migration.sources (
+  fingerprint text not null,
+  kind text not null,
+  location text not null,
+  planned_at timestamp(3) with time zone default now() not null,
+  settled_at timestamp(3) with time zone,
+  constraint sources_pkey PRIMARY KEY (fingerprint)
+);
+
+create table migration.verifications (
+  id bigint generated always as identity not null,
+  fingerprint text not null,
+  started_at timestamp(3) with time zone default now() not null,
+  ended_at timestamp(3) with time zone,
+  documents bigint default 0 not null,
+  rows bigint default 0 not null,
+  differences bigint default 0 not null,
+  verdict text,
+  constraint verifications_pkey PRIMARY KEY (id),
+  constraint verifications_verdict_known CHECK ((verdict = ANY (ARRAY['equal'::text, 'different'::text])))
+);
+
+create table public.attempts (
+  task_id uuid not null,
+  subtask_id uuid not null,
+  attempt integer not null,
+  worker_id text,
+  started_at timestamp(3) with time zone,
+  ended_at timestamp(3) with time zone default now() not null,
+  outcome text not null,
+  reason text,
+  remote_id text,
+  image_url text,
+  rating smallint,
+  evaluate text[],
+  constraint attempts_pkey PRIMARY KEY (task_id, subtask_id, attempt),
+  constraint attempts_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint attempts_outcome_known CHECK ((outcome = ANY (ARRAY['done'::text, 'timeout'::text, 'illegal'::text, 'error'::text, 'lost'::text])))
+);
+
+create table public.leaders (
+  role text not null,
+  holder text not null,
+  term bigint default 1 not null,
+  since timestamp(3) with time zone default now() not null,
+  lease_until timestamp(3) with time zone not null,
+  constraint leaders_pkey PRIMARY KEY (role)
+);
+
+create table public.outbox (
+  id bigint generated always as identity not null,
+  task_id uuid not null,
+  kind text not null,
+  images_expected integer,
+  created_at timestamp(3) with time zone default now() not null,
+  due_at timestamp(3) with time zone default now() not null,
+  tries integer default 0 not null,
+  delivered text[] default '{}'::text[] not null,
+  closed_at timestamp(3) with time zone,
+  error text,
+  constraint outbox_pkey PRIMARY KEY (id),
+  constraint outbox_task_id_kind_key UNIQUE (task_id, kind),
+  constraint outbox_task_id_fkey FOREIGN KEY (task_id) REFERENCES tasks(id) ON DELETE CASCADE,
+  constraint outbox_kind_known CHECK ((kind = ANY (ARRAY['submitted'::text, 'completed'::text, 'partial'::text, 'failed'::text, 'held'::text])))
+);
+CREATE INDEX outbox_due_idx ON public.outbox USING btree (due_at) WHERE (closed_at IS NULL);
+
+create table public.queue_slots (
+  queue text not null,
+  slots integer not null,
+  wanted integer not null,
+  reason text not null,
+  changed_at timestamp(3) with time zone default now() not null,
+  constraint queue_slots_pkey PRIMARY KEY (queue),
+  constraint queue_slots_queue_known CHECK ((queue = ANY (ARRAY['high'::text, 'standard'::text, 'lumina'::text]))),
+  constraint queue_slots_range CHECK (((slots >= 0) AND (slots <= 10000)))
+);
+
+create table public.slot_changes (
+  id bigint generated always as identity not null,
+  queue text not null,
+  slots_before integer not null,
+  slots_after integer not null,
+  reason text not null,
+  changed_at timestamp(3) with time zone default now() not null,
+  constraint slot_changes_pkey PRIMARY KEY (id)
+);
+CREATE INDEX slot_changes_queue_idx ON public.slot_changes USING btree (queue, id DESC);
+
+create table public.slot_overrides (
+  queue text not null,
+  slots integer not null,
+  reason text not null,
+  made_by text not null,
+  made_at timestamp(3) with time zone default now() not null,
+  expires_at timestamp(3) with time zone not null,
+  constraint slot_overrides_pkey PRIMARY KEY (queue),
+  constraint slot_overrides_queue_known CHECK ((queue = ANY (ARRAY['high'::text, 'standard'::text, 'lumina'::text]))),
+  constraint slot_overrides_range CHECK (((slots >= 0) AND (slots <= 10000)))
+);
+
+create table public.subtasks (
+  parent_task_id uuid not null,
+  id uuid default gen_random_uuid() not null,
+  legacy_id text collate "C" default new_legacy_id() not null,
+  cell integer,
+  variable_indices integer[],
+  variable_types_map json,
+  type_to_variable json,
+  status text default 'pending'::text not null,
+  result json,
+  error text,
+  retry_count integer default 0 not null,
+  prompts json,
+  ratio text,
+  seed bigint,
+  use_polish boolean default false not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone default now() not null,
+  rating smallint,
+  evaluate text[],
+  image_url text,
+  queue text default 'standard'::text not null,
+  client_args json,
+  attempt integer default 0 not null,
+  lease_id bigint,
+  worker_id text,
+  intent_at timestamp(3) with time zone,
+  remote_id text,
+  run_after timestamp(3) with time zone,
+  started_at timestamp(3) with time zone,
+  completed_at timestamp(3) with time zone,
+  generation text,
+  extra json,
+  spread integer,
+  losses smallint default 0 not null,
+  constraint subtasks_pkey PRIMARY KEY (parent_task_id, id),
+  constraint subtasks_parent_task_id_fkey FOREIGN KEY (parent_task_id) REFERENCES tasks(id) ON DELETE CASCADE,
+  constraint subtasks_completed_at_with_end CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])))),
+  constraint subtasks_lease_only_while_processing CHECK (((lease_id IS NULL) OR ((status = 'processing'::text) AND (worker_id IS NOT NULL) AND (started_at IS NOT NULL)))),
+  constraint subtasks_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
+  constraint subtasks_queue_known CHECK ((queue = ANY (ARRAY['high'::text, 'standard'::text, 'lumina'::text]))),
+  constraint subtasks_rating_range CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint subtasks_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+CREATE INDEX subtasks_dead_idx ON public.subtasks USING btree (completed_at DESC, id) WHERE (status = 'failed'::text);
+CREATE INDEX subtasks_failed_idx ON public.subtasks USING btree (parent_task_id) WHERE (status = 'failed'::text);
+CREATE INDEX subtasks_held_idx ON public.subtasks USING btree (worker_id) WHERE (status = 'processing'::text);
+CREATE INDEX subtasks_order_idx ON public.subtasks USING btree (parent_task_id, legacy_id);
+CREATE INDEX subtasks_pending_idx ON public.subtasks USING btree (parent_task_id, queue, spread) WHERE (status = 'pending'::text);
+
+create table public.task_count_changes (
+  id bigint generated always as identity not null,
+  username text collate "C" not null,
+  status text not null,
+  change bigint not null,
+  constraint task_count_changes_pkey PRIMARY KEY (id)
+);
+
+create table public.task_counts (
+  scope text collate "C" not null,
+  status text not null,
+  tasks bigint not null,
+  constraint task_counts_pkey PRIMARY KEY (scope, status)
+);
+
+create table public.tasks (
+  id uuid default gen_random_uuid() not null,
+  legacy_id text collate "C" default new_legacy_id() not null,
+  task_name text not null,
+  username text collate "C" not null,
+  owner_id uuid,
+  tags json not null,
+  variables json not null,
+  settings json not null,
+  status text default 'pending'::text not null,
+  error text,
+  total_images integer default 0 not null,
+  all_subtasks_completed boolean default false not null,
+  is_deleted boolean default false not null,
+  priority integer default 1 not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone default now() not null,
+  started_at timestamp(3) with time zone,
+  completed_at timestamp(3) with time zone,
+  subtasks_total integer default 0 not null,
+  subtasks_completed integer default 0 not null,
+  subtasks_failed integer default 0 not null,
+  subtasks_cancelled integer default 0 not null,
+  revision bigint default 1 not null,
+  hold text,
+  hold_reason text,
+  generation text,
+  extra json,
+  cancelling boolean default false not null,
+  canary_lifted boolean default false not null,
+  constraint tasks_pkey PRIMARY KEY (id),
+  constraint tasks_legacy_id_key UNIQUE (legacy_id),
+  constraint tasks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id) ON DELETE SET NULL,
+  constraint tasks_completed_at_with_end CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])))),
+  constraint tasks_counters_within_total CHECK (((subtasks_completed >= 0) AND (subtasks_failed >= 0) AND (subtasks_cancelled >= 0) AND (((subtasks_completed + subtasks_failed) + subtasks_cancelled) <= subtasks_total))),
+  constraint tasks_hold_known CHECK ((hold = ANY (ARRAY['import'::text, 'pause'::text, 'canary'::text]))),
+  constraint tasks_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
+  constraint tasks_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+CREATE INDEX tasks_cancelling_idx ON public.tasks USING btree (id) WHERE cancelling;
+CREATE INDEX tasks_name_grams_idx ON public.tasks USING gin (name_grams(task_name)) WITH (gin_pending_list_limit='1024') WHERE (NOT is_deleted);
+CREATE INDEX tasks_newest_idx ON public.tasks USING btree (created_at DESC, id DESC) WHERE (NOT is_deleted);
+CREATE INDEX tasks_open_idx ON public.tasks USING btree (priority DESC, created_at) WHERE ((status = ANY (ARRAY['pending'::text, 'processing'::text])) AND (hold IS NULL) AND (NOT is_deleted));
+CREATE INDEX tasks_owner_id_idx ON public.tasks USING btree (owner_id);
+CREATE INDEX tasks_status_newest_idx ON public.tasks USING btree (status, created_at DESC, id DESC) WHERE (NOT is_deleted);
+CREATE INDEX tasks_username_newest_idx ON public.tasks USING btree (username, created_at DESC, id DESC) WHERE (NOT is_deleted);
+CREATE TRIGGER tasks_count_deleted AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
+CREATE TRIGGER tasks_count_inserted AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
+CREATE TRIGGER tasks_count_truncated AFTER TRUNCATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
+CREATE TRIGGER tasks_count_updated AFTER UPDATE OF status, is_deleted, username ON public.tasks FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) OR (old.is_deleted IS DISTINCT FROM new.is_deleted) OR (old.username IS DISTINCT FROM new.username))) EXECUTE FUNCTION count_task_changes();
+
+create table public.users (
+  id uuid default gen_random_uuid() not null,
+  legacy_id text collate "C" default new_legacy_id() not null,
+  email text collate "C" not null,
+  hashed_password text not null,
+  fullname text,
+  roles text[] default '{user}'::text[] not null,
+  is_active boolean default true not null,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone default now() not null,
+  generation text,
+  extra json,
+  constraint users_pkey PRIMARY KEY (id),
+  constraint users_email_key UNIQUE (email),
+  constraint users_legacy_id_key UNIQUE (legacy_id),
+  constraint users_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
+  constraint users_roles_known CHECK ((roles <@ '{admin,manager,user,guest}'::text[]))
+);
+
+create table public.workers (
+  id text not null,
+  host text not null,
+  pid integer not null,
+  queues text[] not null,
+  slots jsonb default '{}'::jsonb not null,
+  health jsonb default '{}'::jsonb not null,
+  started_at timestamp(3) with time zone default now() not null,
+  heartbeat_at timestamp(3) with time zone default now() not null,
+  constraint workers_pkey PRIMARY KEY (id)
+);

@@ -1,0 +1,108 @@
+/** Rules over time: limits, cancellations, and work that must go on. */
+import type { SlotsMove } from "./audit.ts";
+import type { Facts } from "./facts.ts";
+
+interface Step {
+  at: number;
+  by: number;
+}
+
+/** The most that was under way at once, and when. */
+function findPeak(steps: Step[]): { most: number; at: number } {
+  // What ends makes room before what begins at the same moment.
+  steps.sort((a, b) => a.at - b.at || a.by - b.by);
+  let now = 0;
+  let peak = { most: 0, at: 0 };
+  for (const { at, by } of steps) {
+    now += by;
+    if (now > peak.most) peak = { most: now, at };
+  }
+  return peak;
+}
+
+/** A stretch under one lease. */
+interface Held {
+  queue: string;
+  from: number;
+  to: number;
+}
+
+/**
+ * Leases under which a job was made or followed. A claim that was carried out without its worker's knowing holds a
+ * lease, but runs nothing.
+ */
+function listHeld({ moves, cells, posts }: Facts): Held[] {
+  const keys = new Map(cells.map(({ id, key }) => [id, key]));
+  const open = new Map<string, Held & { worked: boolean }>();
+  const held: Held[] = [];
+  for (const { id, at, queue, was, becomes, remote_was } of moves) {
+    if (was !== "processing" && becomes === "processing") {
+      open.set(id, { queue, from: at, to: Infinity, worked: remote_was !== null });
+    }
+    const lease = open.get(id);
+    if (!lease || was !== "processing" || becomes === "processing") continue;
+    const posted = posts.get(keys.get(id)!)?.some((post) => {
+      const postedAt = post.at.getTime() / 1000;
+      return postedAt >= lease.from - 0.001 && postedAt <= at;
+    });
+    if (lease.worked || posted) held.push({ ...lease, to: at });
+    open.delete(id);
+  }
+  return held;
+}
+
+/** The most that any of these queues ever had together: `high` borrows from `standard`. */
+function findLimit(slotsMoves: SlotsMove[], queues: string[]): number {
+  const slots = new Map<string, number>();
+  let most = 0;
+  for (const move of slotsMoves) {
+    slots.set(move.queue, move.slots);
+    most = Math.max(most, queues.reduce((sum, queue) => sum + (slots.get(queue) ?? 0), 0));
+  }
+  return most;
+}
+
+export function checkLimits(facts: Facts): string[] {
+  const held = listHeld(facts);
+  return [["high"], ["standard"], ["high", "standard"]].flatMap((queues) => {
+    const limit = findLimit(facts.slotsMoves, queues);
+    const steps = held.filter(({ queue }) => queues.includes(queue)).flatMap(({ from, to }): Step[] => [
+      { at: from, by: 1 },
+      { at: to, by: -1 },
+    ]);
+    const peak = findPeak(steps);
+    if (peak.most <= limit) return [];
+    const at = (peak.at - facts.moves[0]!.at).toFixed(2);
+    return [`${peak.most} of ${queues.join(" and ")} under way at once (${at} s), ${limit} allowed`];
+  });
+}
+
+export function checkCancels({ submitted, taskMoves, moves }: Facts): string[] {
+  return submitted.flatMap(({ id, order, cancelled }) => {
+    const cut = taskMoves.find((move) => move.id === id && move.becomes === "cancelled");
+    if (!cancelled || !cut) return [];
+    const late = moves.filter((move) =>
+      move.task_id === id && move.was === "pending" && move.becomes === "processing" && move.at > cut.at
+    );
+    return late.length > 0
+      ? [`task '${order.name}': ${late.length} cells moved on after its cancellation`]
+      : [];
+  });
+}
+
+const stallSecondsMax = 9;
+
+export function checkStalls({ stalls }: Facts): string[] {
+  return stalls
+    .filter(({ from, to }) => to - from > stallSecondsMax)
+    .map(({ from, to }) => `nothing was begun for ${(to - from).toFixed(1)} s, with work, room and no fault`);
+}
+
+/** A worker may fail to start where a server is down or slow; one that runs ends by our signals only. */
+export function checkWorkers({ log }: Facts): string[] {
+  const told = new Set(["SIGKILL", "0"]);
+  return log.flatMap(({ worker, text }) => {
+    const ending = text.match(/^process \d+ ended: (\w+)$/)?.[1];
+    return ending === undefined || told.has(ending) ? [] : [`worker ${worker} ended with ${ending}`];
+  });
+}

@@ -1,0 +1,34 @@
+/** `deno task schema`: writes db/schema.sql; with --check only says whether it is what the steps make. */
+import { connect } from "../db/connect.ts";
+import { AppError } from "../errors.ts";
+import { dumpSchema } from "../migrate/schema/dump.ts";
+import { migrateUp } from "../migrate/schema/runner.ts";
+import { print, runMain } from "../process.ts";
+import { startPostgres } from "./postgres.ts";
+
+const path = new URL("../db/schema.sql", import.meta.url);
+
+async function dumpFresh(): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "contactsheet-schema-" });
+  await using server = await startPostgres({ folder, keep: false, durable: false });
+  const sql = connect(server.url("postgres"), { max: 2 });
+  await migrateUp(sql);
+  const text = await dumpSchema(sql);
+  await sql.end();
+  return text;
+}
+
+async function main(): Promise<void> {
+  const text = await dumpFresh();
+  if (!Deno.args.includes("--check")) return await Deno.writeTextFile(path, text);
+  const committed = await Deno.readTextFile(path).catch(() => "");
+  if (committed !== text) {
+    throw new AppError(
+      "schema_mismatch",
+      "checking db/schema.sql: the steps make another schema; run 'deno task schema'",
+    );
+  }
+  print("db/schema.sql is what the steps make");
+}
+
+if (import.meta.main) await runMain(main);

@@ -1,0 +1,114 @@
+/** One request as it is made up, sent to both backends and shown to a person. */
+
+export interface Step {
+  method: string;
+  /** Percent-encoded, without the query; may hold `${name}` for a value that each backend gave. */
+  path: string;
+  /** `name=value`, percent-encoded, as they are joined by `&`. */
+  query: string[];
+  headers: [name: string, value: string][];
+  /** Text goes out as UTF-8 with its `${name}` filled in, bytes as they are. */
+  body: string | Uint8Array<ArrayBuffer> | null;
+  /** Values to keep out of the answer: name → JSON pointer. */
+  save?: Record<string, string>;
+  /** Noise declared for this request: `/pointer=<form>`. */
+  masks?: string[];
+  /** The recorded call's name. */
+  name?: string;
+}
+
+/** What each backend gave under a name: tokens, ids. */
+export type Variables = Map<string, string>;
+
+const placeholder = /\$\{([^}]+)\}/g;
+
+/** Names that a request needs filled in. */
+export function namesIn(step: Step): string[] {
+  const texts = [step.path, ...step.query, ...step.headers.map(([, value]) => value)];
+  if (typeof step.body === "string") texts.push(step.body);
+  return texts.flatMap((text) => [...text.matchAll(placeholder)].map(([, name]) => name!));
+}
+
+/** Puts a backend's own values in; a name it never gave stays as it stands. */
+export function fill(text: string, variables: Variables): string {
+  return text.replace(placeholder, (whole, name: string) => variables.get(name) ?? whole);
+}
+
+/** Path and query as they are sent. */
+export const targetOf = ({ path, query }: Step): string =>
+  path + (query.length > 0 ? `?${query.join("&")}` : "");
+
+const routes: [RegExp, string][] = [
+  [/^\/api\/v1\/auth\/login$/, "/api/v1/auth/login"],
+  [/^\/api\/v1\/users$/, "/api/v1/users/"],
+  [/^\/api\/v1\/users\/me$/, "/api/v1/users/me"],
+  [/^\/api\/v1\/users\/[^/]+$/, "/api/v1/users/{id}"],
+  [/^\/api\/v1\/tasks$/, "/api/v1/tasks"],
+  [/^\/api\/v1\/tasks\/[^/]+$/, "/api/v1/tasks/{id}"],
+  [/^\/api\/v1\/tasks\/[^/]+\/(matrix|cancel)$/, "/api/v1/tasks/{id}/$1"],
+  [/^\/(health|docs|redoc|openapi\.json)$/, "/$1"],
+];
+
+/**
+ * The call that a request belongs to, whatever its id and trailing slash.
+ *
+ * @example
+ * ```ts
+ * import { routeOf } from "./request.ts";
+ * const step = { method: "GET", path: "/api/v1/tasks/7/matrix/", query: [], headers: [], body: null };
+ * if (routeOf(step) !== "GET /api/v1/tasks/{id}/matrix") throw new Error(routeOf(step));
+ * ```
+ */
+export function routeOf({ method, path }: Step): string {
+  const bare = path.replace(/\/+$/, "");
+  for (const [pattern, template] of routes) {
+    if (pattern.test(bare)) return `${method} ${bare.replace(pattern, template)}`;
+  }
+  return `${method} (no route)`;
+}
+
+export const headerOf = (step: Step, name: string): string | undefined =>
+  step.headers.find(([known]) => known.toLowerCase() === name)?.[1];
+
+const encoder = new TextEncoder();
+
+export function bodyBytes(body: Step["body"], variables: Variables): Uint8Array<ArrayBuffer> | null {
+  return typeof body === "string" ? encoder.encode(fill(body, variables)) : body;
+}
+
+function quoteBytes(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) {
+    text += byte === 39 || byte === 92
+      ? `\\${String.fromCharCode(byte)}`
+      : byte >= 32 && byte < 127
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return `$'${text}'`;
+}
+
+/** A word for a POSIX shell; with `${name}` in double quotes, so that a shell variable of that name fills it. */
+function quoteWord(text: string): string {
+  // deno-lint-ignore no-control-regex -- what plain quotes would not show
+  if (/[\x00-\x1f\x7f]/.test(text)) return quoteBytes(encoder.encode(text));
+  if (/\$\{\w+\}/.test(text)) return `"${text.replace(/[\\"`]|\$(?!\{\w+\})/g, "\\$&")}"`;
+  return /^[\w@%+=:,./?&-]+$/.test(text) && !/[&?]/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The request as a line for a shell; secrets stay `${token}` and `${password}`. */
+export function toCurl(step: Step, origin: string): string {
+  const words = ["curl", "-i"];
+  if (step.method === "HEAD") words.push("-I");
+  else if (step.method !== "GET") words.push("-X", step.method);
+  for (const [name, value] of step.headers) {
+    words.push("-H", quoteWord(value === "" ? `${name};` : `${name}: ${value}`));
+  }
+  if (step.body !== null) {
+    const body = typeof step.body === "string" ? quoteWord(step.body) : quoteBytes(step.body);
+    if (headerOf(step, "content-type") === undefined) words.push("-H", "'Content-Type:'");
+    words.push("--data-binary", body === "" ? "''" : body);
+  }
+  words.push(quoteWord(origin + targetOf(step)));
+  return words.join(" ");
+}

@@ -1,0 +1,91 @@
+/** What the two backends hold, read before the first request: what to ask for, and what is known to differ. */
+import { type Json, JsonNumber } from "../../json.ts";
+import type { Known } from "./generate.ts";
+import type { Facts } from "./rules.ts";
+import { type Answer, pointer, type Side } from "./side.ts";
+
+const pagesMax = 20;
+const pageSize = 100;
+const idsMax = 40;
+/** Subtasks of a task that is asked for often. */
+const imagesMax = 500;
+const probesMax = 50;
+
+interface Listed {
+  tasks: Map<string, Map<string, Json>>;
+  total: number;
+}
+
+const textOf = (value: Json | undefined): string => typeof value === "string" ? value : "";
+const numberOf = (value: Json | undefined): number => value instanceof JsonNumber ? value.value : 0;
+const maps = (value: Json | undefined): Map<string, Json>[] =>
+  Array.isArray(value) ? value.filter((item) => item instanceof Map) : [];
+
+async function listTasks(side: Side): Promise<Listed> {
+  const listed: Listed = { tasks: new Map(), total: 0 };
+  for (let page = 1; page <= pagesMax; page++) {
+    const data = await side.read(`/api/v1/tasks?page=${page}&page_size=${pageSize}`);
+    if (!(data instanceof Map)) break;
+    listed.total = numberOf(data.get("total"));
+    for (const task of maps(data.get("tasks"))) listed.tasks.set(textOf(task.get("id")), task);
+    if (page * pageSize >= listed.total) break;
+  }
+  return listed;
+}
+
+async function findTurned(old: Side, now: Side, listed: Listed): Promise<Set<string>> {
+  const failed = [...listed.tasks].filter(([, task]) => task.get("status") === "failed").slice(0, probesMax);
+  const turned = new Set<string>();
+  for (const [id] of failed) {
+    // Reading it is what turns it in the old backend, so that every later answer says the same.
+    const [was, is] = await Promise.all([old, now].map((side) => side.read(`/api/v1/tasks/${id}`)));
+    const subtasks = is instanceof Map ? maps(is.get("dramatiq_tasks")) : [];
+    const isFailed = subtasks.length > 0 && subtasks.every((subtask) => subtask.get("status") === "failed");
+    if (isFailed && was instanceof Map && was.get("status") === "completed") turned.add(id);
+  }
+  return turned;
+}
+
+/** Reads both backends' lists with their tokens; what they refuse to show is simply not known. */
+export async function survey(old: Side, now: Side): Promise<{ known: Known; facts: Facts }> {
+  const [was, is] = await Promise.all([listTasks(old), listTasks(now)]);
+  const onlyNew = [...is.tasks.keys()].filter((id) => !was.tasks.has(id));
+  const uncounted = was.total - was.tasks.size;
+  const hidden = new Set(onlyNew.length <= uncounted ? onlyNew : []);
+  const small = [...is.tasks].filter(([, task]) => numberOf(task.get("total_images")) <= imagesMax);
+  const tasks = small.map(([, task]) => task).slice(0, idsMax);
+  const [users, me] = await Promise.all([now.read("/api/v1/users/?limit=20"), now.read("/api/v1/users/me")]);
+  const userIds = [me instanceof Map ? me : undefined, ...maps(users)].map((user) => textOf(user?.get("id")));
+  const distinct = (texts: string[]) => [...new Set(texts)].filter((text) => text !== "");
+  return {
+    known: {
+      taskIds: distinct(tasks.map((task) => textOf(task.get("id")))),
+      userIds: distinct(userIds),
+      usernames: distinct(tasks.map((task) => textOf(task.get("username")))).slice(0, 10),
+      taskNames: distinct(tasks.map((task) => textOf(task.get("task_name")))),
+    },
+    facts: { hidden, turned: await findTurned(old, now, is) },
+  };
+}
+
+/** Keeps what a step wants kept of each side's answer. @returns whether both had all of it */
+export function keep(
+  save: Record<string, string>,
+  sides: [old: Side, now: Side],
+  answers: [old: Answer, now: Answer],
+  pairs: Map<string, string>,
+): boolean {
+  let isWhole = true;
+  for (const [name, path] of Object.entries(save)) {
+    const values = answers.map((answer) => pointer(answer, path));
+    const [was, is] = values;
+    if (typeof was !== "string" || typeof is !== "string") {
+      isWhole = false;
+      continue;
+    }
+    sides[0].variables.set(name, was);
+    sides[1].variables.set(name, is);
+    if (was !== is) pairs.set(was, is);
+  }
+  return isWhole;
+}

@@ -1,0 +1,81 @@
+/**
+ * Every failure the product has a name for. Anything else is `internal`: logged with its cause, answered
+ * without its text.
+ */
+
+/** The closed list of codes. `exit` is what a command line ends with, `status` what HTTP answers. */
+export const codes = {
+  invalid_config: { exit: 78, status: 500 },
+  usage: { exit: 64, status: 400 },
+  invalid_source: { exit: 65, status: 400 },
+  source_missing: { exit: 66, status: 404 },
+  source_truncated: { exit: 67, status: 400 },
+  source_changed: { exit: 71, status: 409 },
+  not_a_dump: { exit: 72, status: 400 },
+  interrupted: { exit: 130, status: 503 },
+  database_unreachable: { exit: 69, status: 503 },
+  redis_unreachable: { exit: 68, status: 503 },
+  database_refused: { exit: 77, status: 503 },
+  schema_mismatch: { exit: 70, status: 503 },
+  ledger_unbalanced: { exit: 3, status: 500 },
+  differences_found: { exit: 4, status: 500 },
+  assessed_wait: { exit: 5, status: 409 },
+  assessed_no_go: { exit: 6, status: 409 },
+  busy: { exit: 75, status: 503 },
+  unauthenticated: { exit: 1, status: 401 },
+  forbidden: { exit: 1, status: 403 },
+  not_found: { exit: 1, status: 404 },
+  conflict: { exit: 1, status: 409 },
+  invalid_request: { exit: 1, status: 422 },
+  too_large: { exit: 1, status: 413 },
+  too_many_requests: { exit: 1, status: 429 },
+  internal: { exit: 1, status: 500 },
+} as const;
+
+export type ErrorCode = keyof typeof codes;
+
+/** One faulty field: where it is, what was given, what was wanted. */
+export interface FieldFault {
+  field: string;
+  value?: string;
+  wanted: string;
+}
+
+/**
+ * A failure with a code, thrown where it is noticed and rendered at the edge (HTTP or command line).
+ *
+ * @example
+ * ```ts
+ * import { AppError } from "./errors.ts";
+ * const error = new AppError("not_found", "finding task 'x': no such id");
+ * if (error.exit !== 1 || error.status !== 404) throw new Error("wrong table");
+ * ```
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly fields: FieldFault[];
+
+  constructor(code: ErrorCode, detail: string, options: { cause?: unknown; fields?: FieldFault[] } = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "AppError";
+    this.code = code;
+    this.fields = options.fields ?? [];
+  }
+
+  get exit(): number {
+    return codes[this.code].exit;
+  }
+
+  get status(): number {
+    return codes[this.code].status;
+  }
+}
+
+/** What a person is told of a failure: its text, then one line a faulty field. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof AppError)) return error instanceof Error ? error.message : String(error);
+  const lines = error.fields.map(({ field, value, wanted }) =>
+    `  ${field}${value === undefined ? "" : ` '${value}'`}: wanted ${wanted}`
+  );
+  return [error.message, ...lines].join("\n");
+}

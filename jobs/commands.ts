@@ -1,0 +1,185 @@
+/** The command line of the worker: what it may be told to do, read and checked. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { DeadFilter } from "../db/attempts.ts";
+import type { CellName } from "../db/control.ts";
+import { type Queue, queues } from "../db/subtasks.ts";
+import { AppError } from "../errors.ts";
+import { print } from "../process.ts";
+
+/** What a worker itself is told. */
+export interface WorkFlags {
+  once?: true;
+  queues?: Queue[];
+  slots?: number;
+}
+
+/** What was asked for. */
+export type Order =
+  | { kind: "work"; flags: WorkFlags }
+  | { kind: "doctor"; repair: boolean; json: boolean; days: number | null }
+  | { kind: "why"; taskId: string; cell: CellName; json: boolean }
+  | { kind: "pause"; taskId: string }
+  | { kind: "resume"; taskId: string }
+  | { kind: "retry"; taskId: string; cause?: string }
+  | { kind: "rerun"; taskId: string; cell: CellName }
+  | { kind: "dead_list"; filter: DeadFilter; limit: number; json: boolean }
+  | { kind: "dead_replay"; filter: DeadFilter };
+
+const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+function parseQueues(text: string): Queue[] {
+  const names = text.split(",").map((name) => name.trim());
+  const strange = names.find((name) => !queues.includes(name as Queue));
+  if (strange !== undefined) throw new InvalidArgumentError(`'${strange}': wanted ${queues.join(", ")}`);
+  return [...new Set(names as Queue[])];
+}
+
+const parseWhole = (least: number, most: number) => (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) {
+    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}`);
+  }
+  return value;
+};
+
+function parseTask(text: string): string {
+  if (!uuidForm.test(text)) throw new InvalidArgumentError("wanted a task's id, a UUID");
+  return text;
+}
+
+function parseCell(text: string): CellName {
+  if (uuidForm.test(text)) return text;
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new InvalidArgumentError("wanted a place in the matrix from 0, or a subtask's id");
+  }
+  return Number(text);
+}
+
+const unitMs: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function parseSince(text: string): Date {
+  const [, count, unit] = text.match(/^(\d{1,6})([mhd])$/) ?? [];
+  const since = unit === undefined ? new Date(text) : new Date(Date.now() - Number(count) * unitMs[unit]!);
+  if (Number.isNaN(since.getTime())) {
+    throw new InvalidArgumentError("wanted a time such as 2026-01-31T08:00Z, or 90m, 12h, 7d");
+  }
+  return since;
+}
+
+function readFilter({ task, cause, since }: { task?: string; cause?: string; since?: Date }): DeadFilter {
+  return {
+    ...(task === undefined ? {} : { taskId: task }),
+    ...(cause === undefined ? {} : { cause }),
+    ...(since === undefined ? {} : { since }),
+  };
+}
+
+type Give = (order: Order) => void;
+
+function addTaskCommands(program: Command, give: Give): void {
+  program.command("pause").description("start nothing more of a task; what is under way ends")
+    .argument("<task>", "its id", parseTask)
+    .action((taskId: string) => give({ kind: "pause", taskId }));
+  program.command("resume").description(
+    "let a task go on that is paused, held by the canary, or was brought over",
+  )
+    .argument("<task>", "its id", parseTask)
+    .action((taskId: string) => give({ kind: "resume", taskId }));
+  program.command("retry").description("draw the failed cells of a task again")
+    .argument("<task>", "its id", parseTask)
+    .option("--cause <text>", "only those whose cause contains this")
+    .action((taskId: string, { cause }: { cause?: string }) =>
+      give({ kind: "retry", taskId, ...(cause === undefined ? {} : { cause }) })
+    );
+  program.command("rerun").description("draw one cell again, whether it failed or has an image")
+    .argument("<task>", "its id", parseTask)
+    .argument("<cell>", "its place in the matrix from 0, or its subtask's id", parseCell)
+    .action((taskId: string, cell: CellName) => give({ kind: "rerun", taskId, cell }));
+}
+
+function addDeadCommands(program: Command, give: Give): void {
+  const dead = program.command("dead").description("cells that failed for good: list, replay");
+  const filtered = (name: string, about: string) =>
+    dead.command(name).description(about)
+      .option("--task <id>", "of this task alone", parseTask)
+      .option("--cause <text>", "only those whose cause contains this")
+      .option("--since <time>", "only those that failed since: a time, or 90m, 12h, 7d ago", parseSince);
+  filtered("list", "the newest, and how many there are by cause")
+    .option("--limit <count>", "how many are shown", parseWhole(1, 1_000), 20)
+    .option("--json", "as JSON")
+    .action(({ limit, json = false, ...filter }) =>
+      give({ kind: "dead_list", filter: readFilter(filter), limit, json })
+    );
+  filtered("replay", "draw all of them again; cancelled tasks stay as they are")
+    .action((filter) => give({ kind: "dead_replay", filter: readFilter(filter) }));
+}
+
+function addQuestions(program: Command, give: Give): void {
+  program.command("doctor").description(
+    "check PostgreSQL and Redis against what must hold; exit 1 where it does not",
+  )
+    .option("--repair", "put right what is safe to")
+    .option("--json", "as JSON")
+    .option("--days <count>", "how far back ended tasks are looked at", parseWhole(1, 36_500), 7)
+    .option("--all", "look at all ended tasks")
+    .action(({ repair = false, json = false, days, all }) =>
+      give({ kind: "doctor", repair, json, days: all ? null : days })
+    );
+  program.command("why").description("why a cell is not running, or where it runs, or how it ended")
+    .argument("<task>", "its id", parseTask)
+    .argument("<cell>", "its place in the matrix from 0, or its subtask's id", parseCell)
+    .option("--json", "as JSON")
+    .action((taskId: string, cell: CellName, { json = false }) => give({ kind: "why", taskId, cell, json }));
+}
+
+function quiet(command: Command): void {
+  command.exitOverride()
+    // Colours and widths would be asked of an environment that this process may not read.
+    .configureOutput({
+      ...{ writeOut: (text) => print(text.trimEnd()), writeErr: () => {} },
+      ...{ getOutHasColors: () => false, getErrHasColors: () => false },
+      ...{ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 },
+    });
+  for (const sub of command.commands) quiet(sub);
+}
+
+function makeProgram(give: Give): Command {
+  const program = new Command("worker")
+    .description("Draws what is pending, until it is told to stop; or does one thing and ends.")
+    .option("--once", "end when nothing is left to draw")
+    .option("--queues <names>", `serve only these, joined by commas: ${queues.join(", ")}`, parseQueues)
+    .option(
+      "--slots <count>",
+      "attempts at once in each queue, instead of a share of the fleet's",
+      parseWhole(1, 10_000),
+    )
+    .allowExcessArguments(false)
+    .action((flags: WorkFlags) => give({ kind: "work", flags }));
+  addQuestions(program, give);
+  addTaskCommands(program, give);
+  addDeadCommands(program, give);
+  quiet(program);
+  return program;
+}
+
+/**
+ * Reads the command line; undefined where help was asked for and given.
+ *
+ * @throws AppError usage naming what is wrong
+ */
+export function parseOrder(args: string[]): Order | undefined {
+  let order: Order | undefined;
+  try {
+    makeProgram((given) => order = given).parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const what = error.message === "(outputHelp)"
+      ? "a command is missing"
+      : error.message.replace(/^error: /, "");
+    throw new AppError("usage", `reading the flags: ${what}; see 'deno task worker --help'`, {
+      cause: error,
+    });
+  }
+  return order;
+}

@@ -1,0 +1,47 @@
+/** CRC-64/XZ, which mongodump's archives carry for each collection. */
+
+const [polyHigh, polyLow] = [0xc96c5795, 0xd7870f42];
+const high = new Uint32Array(256);
+const low = new Uint32Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  let [h, l] = [0, byte];
+  for (let bit = 0; bit < 8; bit++) {
+    const carry = l & 1;
+    l = (l >>> 1 | h << 31) >>> 0;
+    h = h >>> 1;
+    if (carry) [h, l] = [(h ^ polyHigh) >>> 0, (l ^ polyLow) >>> 0];
+  }
+  [high[byte], low[byte]] = [h, l];
+}
+
+/**
+ * A running checksum.
+ *
+ * @example
+ * ```ts
+ * import { Crc64 } from "./crc64.ts";
+ * const crc = new Crc64();
+ * crc.update(new TextEncoder().encode("123456789"));
+ * if (crc.value() !== 0x995dc9bbdf1939fan) throw new Error("not the check value of CRC-64/XZ");
+ * ```
+ */
+export class Crc64 {
+  #high = 0xffffffff;
+  #low = 0xffffffff;
+
+  update(bytes: Uint8Array): void {
+    let h = this.#high, l = this.#low;
+    for (let i = 0; i < bytes.length; i++) {
+      const place = (l ^ bytes[i]!) & 0xff;
+      l = (l >>> 8 | h << 24) ^ low[place]!;
+      h = h >>> 8 ^ high[place]!;
+    }
+    this.#high = h;
+    this.#low = l;
+  }
+
+  /** Unsigned, 64 bits. */
+  value(): bigint {
+    return BigInt(~this.#high >>> 0) << 32n | BigInt(~this.#low >>> 0);
+  }
+}

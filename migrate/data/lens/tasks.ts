@@ -1,0 +1,168 @@
+/** Tasks: T1 and T2 know `task_uuid`, T3 has `id`. */
+import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../ids.ts";
+import { BsonDocument, type BsonValue, ObjectId } from "../tree.ts";
+import { Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
+import { isTerminal, takeStatus } from "./status.ts";
+
+/** Columns that a document becomes, in COPY order. */
+export const taskColumns = [
+  "id",
+  "legacy_id",
+  "task_name",
+  "username",
+  "tags",
+  "variables",
+  "settings",
+  "status",
+  "error",
+  "total_images",
+  "all_subtasks_completed",
+  "is_deleted",
+  "priority",
+  "created_at",
+  "updated_at",
+  "completed_at",
+  "generation",
+  "extra",
+] as const;
+export type TaskColumn = (typeof taskColumns)[number];
+export type TaskGeneration = "T1" | "T2" | "T3";
+
+const head = [
+  "task_name",
+  "username",
+  "tags",
+  "variables",
+  "settings",
+  "status",
+  "created_at",
+  "updated_at",
+  "total_images",
+] as const;
+const tail = ["is_deleted", "priority", "error"] as const;
+
+const make = (fields: string[], ...inExtra: string[]): Template => ({
+  fields,
+  columns: new Set(fields.filter((name) => !inExtra.includes(name))),
+});
+
+// `processed_images` and `progress` are counted here, so what a document said of them is in `extra` only; an
+// `error` that a document lacks is no absence worth a note, so it has no column to be absent from.
+const templates: Record<TaskGeneration, Template> = {
+  T1: make(
+    ["_id", "task_uuid", ...head, "processed_images", "progress", ...tail],
+    "processed_images",
+    "progress",
+    "error",
+  ),
+  T2: make(["_id", "task_uuid", ...head, "all_subtasks_completed", ...tail], "error"),
+  T3: make(
+    ["_id", "id", ...head, "all_subtasks_completed", "processed_images", "progress", ...tail],
+    "processed_images",
+    "progress",
+    "error",
+  ),
+};
+
+const int4 = [-0x80000000n, 0x7fffffffn] as const;
+// An index row ends at about 2,700 bytes.
+const usernameBytesMax = 2000;
+
+/** The generation a document's keys tell. */
+export function taskGeneration(document: BsonDocument): TaskGeneration {
+  if (document.keys.includes("id") || !document.keys.includes("task_uuid")) return "T3";
+  return document.keys.includes("all_subtasks_completed") ? "T2" : "T1";
+}
+
+const idField = { T1: "task_uuid", T2: "task_uuid", T3: "id" } as const;
+
+/** The uuid a task gets: its own, or the UUIDv5 of another text, or of its `_id`. */
+function takeId(draft: Draft, field: "id" | "task_uuid"): string {
+  const own = draft.get(field);
+  if (isUuid(own)) {
+    if (own !== own.toLowerCase()) draft.keep(field);
+    return own.toLowerCase();
+  }
+  if (own !== undefined) draft.adjust("id_no_uuid", field);
+  return typeof own === "string" && own !== ""
+    ? uuidOf(`tasks.id:${own}`)
+    : uuidOfId("tasks", draft.get("_id")!);
+}
+
+function takeUsername(draft: Draft): string {
+  const name = draft.text("username", "") ?? "";
+  if (name.length * 3 <= usernameBytesMax) return name;
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length <= usernameBytesMax) return name;
+  draft.adjust("text_shortened", "username");
+  // Half a character at the cut decodes to U+FFFD, which is taken off again.
+  return new TextDecoder().decode(bytes.subarray(0, usernameBytesMax)).replace(/\uFFFD+$/, "");
+}
+
+/** A task's row. */
+export function toTaskRow(document: BsonDocument): Mapped<TaskColumn> {
+  const generation = taskGeneration(document);
+  const draft = new Draft(document, templates[generation]);
+  const status = takeStatus(draft);
+  if (draft.rejected) return { rejected: draft.rejected };
+  const id = document.get("_id")!;
+  if (!(id instanceof ObjectId)) draft.keep("_id");
+  if (!document.keys.includes(idField[generation])) {
+    draft.adjustments.push({ rule: "id_missing", path: "id" });
+  }
+  const created_at = draft.time("created_at", draft.idTime());
+  const updated_at = draft.time("updated_at", draft.idTime());
+  const row: Row<TaskColumn> = {
+    id: takeId(draft, idField[generation]),
+    legacy_id: legacyIdOf("tasks", id),
+    task_name: draft.text("task_name", ""),
+    username: takeUsername(draft),
+    tags: draft.json("tags", "[]"),
+    variables: draft.json("variables", "{}"),
+    settings: draft.json("settings", "{}"),
+    status,
+    error: draft.text("error", null),
+    total_images: draft.whole("total_images", int4, "0"),
+    all_subtasks_completed: draft.flag("all_subtasks_completed", "f"),
+    is_deleted: draft.flag("is_deleted", "f"),
+    priority: draft.whole("priority", int4, "1"),
+    created_at,
+    updated_at,
+    completed_at: isTerminal(status) ? updated_at : null,
+    generation,
+    extra: null,
+  };
+  row.extra = draft.extra();
+  return { row, adjustments: draft.adjustments };
+}
+
+/** The document that a row came from. */
+export function toTaskDocument(row: Row<TaskColumn>): BsonDocument {
+  return rebuild(
+    templates[row.generation as TaskGeneration] ?? templates.T3,
+    row.extra,
+    (name): BsonValue => {
+      switch (name) {
+        case "_id":
+          return new ObjectId(row.legacy_id ?? "");
+        case "task_uuid":
+          return row.id;
+        case "tags":
+        case "variables":
+        case "settings":
+          return readers.json(row[name]);
+        case "total_images":
+        case "priority":
+          return readers.whole(row[name]);
+        case "is_deleted":
+        case "all_subtasks_completed":
+          return readers.flag(row[name]);
+        case "created_at":
+        case "updated_at":
+          return readers.time(row[name]);
+        default:
+          return readers.text(row[name as TaskColumn]);
+      }
+    },
+  );
+}

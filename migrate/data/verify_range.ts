@@ -1,0 +1,257 @@
+/**
+ * Ranges of a source against their rows: first one digest a range, over the rows in the documents' order; only where
+ * it differs, row by row. While the server sends the rows of one range, the next is taken through the lens.
+ */
+import { createHash } from "node:crypto";
+import type postgres from "postgres";
+import { AppError } from "../../errors.ts";
+import { copyDigest, copyOut, encodeLine } from "./copy.ts";
+import { writeCanonical } from "./ejson_write.ts";
+import { type Expected, explain, idOf, shorten } from "./explain.ts";
+import { toUsualLine } from "./fast_subtask.ts";
+import { listRowless, listRowlessRanges } from "./ledger.ts";
+import type { FindParent } from "./lens/subtasks.ts";
+import type { Mismatch } from "./mismatch.ts";
+import { loserKey, type Plan } from "./plan.ts";
+import type { Progress } from "./progress.ts";
+import type { Collection, Range, RawDocument, Source } from "./source.ts";
+import { tables, take } from "./tables.ts";
+
+export interface Verdict {
+  fingerprint: string;
+  verdict: "equal" | "different";
+  documents: number;
+  /** Rows compared. */
+  rows: number;
+  quarantined: number;
+  differences: number;
+  /** The first thousand. */
+  mismatches: Mismatch[];
+}
+
+const mismatchesMax = 1000;
+
+type Kept = ReadonlyMap<number, Uint8Array | null>;
+type OnRow = (key: string, raw: RawDocument, line: string) => void;
+
+const encoder = new TextEncoder();
+
+/** UTF-16 units hashed at a time, about. */
+const unitsAtOnce = 65_536;
+
+/** What a range comes to: the keys of its rows, and SHA-256 of them as COPY prints them, in hex. */
+class Digest {
+  readonly keys: string[] = [];
+  readonly #hash = createHash("sha256");
+  #lines: string[] = [];
+  #units = 0;
+
+  add(key: string, line: string): void {
+    this.keys.push(key);
+    this.#lines.push(line);
+    this.#units += line.length;
+    if (this.#units >= unitsAtOnce) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hash.update(encoder.encode(`${this.#lines.join("\n")}\n`));
+    this.#lines = [];
+    this.#units = 0;
+  }
+
+  take(): string {
+    if (this.#lines.length > 0) this.#flush();
+    return this.#hash.digest("hex");
+  }
+}
+
+interface Wanted {
+  keys: string[];
+  digest: string;
+}
+
+/** Compares ranges one after the other; what it finds is in `verdict`. */
+export class Verifier {
+  /** Ranges that have documents without a row. */
+  #rowless = new Set<string>();
+
+  readonly verdict: Verdict;
+  readonly rowsOf = new Map<Collection, number>();
+
+  constructor(
+    readonly sql: postgres.ReservedSql,
+    readonly plan: Plan,
+    readonly isLoaded: boolean,
+  ) {
+    this.verdict = {
+      fingerprint: plan.fingerprint,
+      verdict: "equal",
+      documents: 0,
+      rows: 0,
+      quarantined: 0,
+      differences: 0,
+      mismatches: [],
+    };
+  }
+
+  note(mismatch: Mismatch): void {
+    this.verdict.differences++;
+    this.verdict.verdict = "different";
+    if (this.verdict.mismatches.length < mismatchesMax) this.verdict.mismatches.push(mismatch);
+  }
+
+  readonly findParent: FindParent = (name) => this.plan.parents.get(name);
+
+  /** Originals of the documents of a range that have no row, by position. */
+  async #findKept({ collection, number }: Range): Promise<Kept> {
+    if (!this.#rowless.has(`${collection}/${number}`)) return new Map();
+    const rowless = await listRowless(this.sql, this.plan.fingerprint, collection, number);
+    return new Map(rowless.map(({ position, original }) => [position, original]));
+  }
+
+  /** Goes through the documents of a range in their order; those without a row are compared with the quarantine. */
+  #pass({ collection }: Range, raws: Iterable<RawDocument>, kept: Kept, onRow: OnRow): void {
+    for (const raw of raws) {
+      this.verdict.documents++;
+      const original = kept.get(raw.position);
+      if (original !== undefined) {
+        this.#compareQuarantine(collection, raw, original);
+        continue;
+      }
+      const usual = raw.line === undefined || collection !== "dramatiq_tasks"
+        ? undefined
+        : toUsualLine(raw.line, this.findParent);
+      if (usual) onRow(`${usual.parent}\t${usual.id}`, raw, usual.copy);
+      else this.#passGeneral(collection, raw, onRow);
+    }
+  }
+
+  #passGeneral(collection: Collection, raw: RawDocument, onRow: OnRow): void {
+    const taken = take(collection, raw, this.findParent);
+    if ("rejected" in taken || (!this.isLoaded && this.plan.losers.has(loserKey(collection, raw.position)))) {
+      if (!this.isLoaded) return void this.verdict.quarantined++;
+      const reason = "rejected" in taken ? taken.rejected.reason : "duplicate";
+      return this.note({
+        collection,
+        document_id: taken.id,
+        kind: "quarantine_changed",
+        path: "",
+        source_value: reason,
+        row_value: null,
+      });
+    }
+    const { row } = taken;
+    const key = collection === "dramatiq_tasks" ? `${row.parent_task_id}\t${row.id}` : row.id!;
+    onRow(key, raw, encodeLine(tables[collection].columns.map((column) => row[column]!)));
+  }
+
+  #compareQuarantine(collection: Collection, raw: RawDocument, original: Uint8Array | null): void {
+    this.verdict.quarantined++;
+    const bytes = raw.original();
+    if (
+      original !== null && bytes.length === original.length && bytes.every((byte, i) => byte === original[i])
+    ) {
+      return;
+    }
+    this.note({
+      collection,
+      document_id: `position ${raw.position}`,
+      kind: "quarantine_changed",
+      path: "",
+      source_value: shorten(new TextDecoder().decode(bytes)),
+      row_value: original === null ? null : shorten(new TextDecoder().decode(original)),
+    });
+  }
+
+  /**
+   * Compares ranges, in order.
+   *
+   * @throws AppError interrupted, source_changed
+   */
+  async run(
+    source: Source,
+    ranges: readonly Range[],
+    { progress, signal }: { progress: Progress; signal: AbortSignal | undefined },
+  ): Promise<void> {
+    if (this.isLoaded) this.#rowless = await listRowlessRanges(this.sql, this.plan.fingerprint);
+    const prepare = async (range: Range) => {
+      const [kept, raws] = [await this.#findKept(range), await source.read(range)];
+      return () => this.#digest(range, raws, kept);
+    };
+    let next = ranges[0] && await prepare(ranges[0]);
+    let wanted = next?.();
+    for (const [i, range] of ranges.entries()) {
+      if (signal?.aborted) throw new AppError("interrupted", "verifying: stopped as asked; start it again");
+      const { keys, digest } = wanted!;
+      next = ranges[i + 1] && await prepare(ranges[i + 1]!);
+      // The server is at it meanwhile; a failure is heard of below.
+      const found = keys.length === 0 ? digest : copyDigest(this.sql, selectRows(range.collection, keys));
+      if (typeof found !== "string") found.catch(() => {});
+      wanted = next?.();
+      if (await found === digest) this.#count(range.collection, keys.length);
+      else await this.#compare(source, range);
+      progress.add(range.bytes, range.documents);
+    }
+  }
+
+  #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
+    const digest = new Digest();
+    this.#pass(range, raws, kept, (key, _raw, line) => digest.add(key, line));
+    return { keys: digest.keys, digest: digest.take() };
+  }
+
+  /** Row by row; the documents are read once more. */
+  async #compare(source: Source, range: Range): Promise<void> {
+    const { collection } = range;
+    const expected = new Map<string, Expected>();
+    // Of what has no row the first pass has told.
+    const silent = new Verifier(this.sql, this.plan, this.isLoaded);
+    silent.#pass(range, await source.read(range), await this.#findKept(range), (key, raw, line) => {
+      expected.set(key, { raw, line });
+    });
+    for await (const line of copyOut(this.sql, selectRows(collection, [...expected.keys()]))) {
+      const key = keyOf(collection, line);
+      const want = expected.get(key);
+      if (!want) continue;
+      expected.delete(key);
+      this.#count(collection, 1);
+      if (want.line !== line) explain(collection, want, line, (mismatch) => this.note(mismatch));
+    }
+    for (const { raw } of expected.values()) {
+      this.note({
+        collection,
+        document_id: idOf(raw.read()),
+        kind: "missing_row",
+        path: "",
+        source_value: shorten(writeCanonical(raw.read())),
+        row_value: null,
+      });
+    }
+  }
+
+  #count(collection: Collection, rows: number): void {
+    this.verdict.rows += rows;
+    this.rowsOf.set(collection, (this.rowsOf.get(collection) ?? 0) + rows);
+  }
+}
+
+function keyOf(collection: Collection, line: string): string {
+  const end = line.indexOf("\t");
+  return collection === "dramatiq_tasks" ? line.slice(0, line.indexOf("\t", end + 1)) : line.slice(0, end);
+}
+
+/** Rows by key, in the order of the keys. */
+function selectRows(collection: Collection, keys: string[]): string {
+  const { name, columns } = tables[collection];
+  const list = columns.map((column) => `t.${column}`).join();
+  const isSubtask = collection === "dramatiq_tasks";
+  // The keys are uuids that the lens made or checked: nothing in them can leave the quotes.
+  const array = (ids: string[]) => `'{${ids.join()}}'::uuid[]`;
+  const ids = array(isSubtask ? keys.map((key) => key.slice(37)) : keys);
+  const parents = isSubtask ? `, ${array(keys.map((key) => key.slice(0, 36)))}` : "";
+  return `copy (
+    select ${list}
+    from unnest(${ids}${parents}) with ordinality as k (id${isSubtask ? ", parent" : ""}, place)
+    join ${name} t on t.id = k.id${isSubtask ? " and t.parent_task_id = k.parent" : ""}
+    order by k.place) to stdout`;
+}

@@ -1,0 +1,9 @@
+drop table migration.differences;
+drop table migration.verifications;
+drop table migration.originals;
+drop table migration.adjustments;
+drop table migration.exclusions;
+drop table migration.quarantine;
+drop table migration.ranges;
+drop table migration.runs;
+drop table migration.sources;

@@ -1,0 +1,12 @@
+drop table outbox;
+drop table slot_overrides;
+drop table slot_changes;
+drop table queue_slots;
+drop table leaders;
+drop table workers;
+drop index tasks_cancelling_idx;
+drop index tasks_open_idx;
+drop index subtasks_pending_idx;
+create index subtasks_pending_idx on subtasks (parent_task_id, cell) where status = 'pending';
+alter table tasks drop column cancelling;
+alter table subtasks drop column spread;

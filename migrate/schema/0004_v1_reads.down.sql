@@ -1,0 +1,14 @@
+drop function legacy_document(text, json, text[], text[]);
+drop trigger tasks_count_truncated on tasks;
+drop trigger tasks_count_updated on tasks;
+drop trigger tasks_count_deleted on tasks;
+drop trigger tasks_count_inserted on tasks;
+drop function count_task_changes();
+drop function recount_tasks();
+drop function fold_task_counts();
+drop table task_count_changes;
+drop table task_counts;
+drop index tasks_status_newest_idx;
+drop index tasks_name_grams_idx;
+drop function name_grams(text);
+drop function fold_name(text);

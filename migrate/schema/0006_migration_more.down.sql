@@ -1,0 +1,2 @@
+drop table migration.replays;
+drop table migration.repairs;

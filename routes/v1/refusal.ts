@@ -1,0 +1,48 @@
+/** The two answers of v1 that are no success: a sentence with a status, and a list of what is wrong. */
+import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
+
+/** Ends a call with a status and `{"detail": text}`. */
+export class Refusal extends Error {
+  constructor(readonly status: number, detail: string, readonly headers: Record<string, string> = {}) {
+    super(detail);
+    this.name = "Refusal";
+  }
+}
+
+/** One item of a 422, in pydantic's form. */
+export interface Fault {
+  type: string;
+  /** Starts with `body`, `query` or `path`. */
+  loc: (string | number)[];
+  msg: string;
+  input: Json;
+  ctx?: JsonObject;
+}
+
+/** Ends a call with 422 and `{"detail": [items]}`. */
+export class Rejection extends Error {
+  constructor(readonly faults: Fault[]) {
+    super(faults.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; "));
+    this.name = "Rejection";
+  }
+}
+
+/** What was given, without numbers that JSON cannot say: NaN and Infinity become null. */
+function withoutNonFinite(value: Json): Json {
+  if (value instanceof JsonNumber) return value.isFinite ? value : null;
+  if (Array.isArray(value)) return value.map(withoutNonFinite);
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, withoutNonFinite(item)]));
+  return value;
+}
+
+/** A fault as JSON, its fields in pydantic's order. */
+export function faultToJson({ type, loc, msg, input, ctx }: Fault): JsonObject {
+  const json: JsonObject = new Map<string, Json>([
+    ["type", type],
+    ["loc", loc.map((part) => typeof part === "number" ? new JsonNumber(String(part)) : part)],
+    ["msg", msg],
+    ["input", withoutNonFinite(input)],
+  ]);
+  if (ctx) json.set("ctx", ctx);
+  return json;
+}
