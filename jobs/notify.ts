@@ -79,7 +79,8 @@ async function sendToAll(deps: NotifyDeps, due: DueNotice): Promise<void> {
 }
 
 /**
- * Sends what is due, all at once: an address that answers slowly holds up nothing but what goes to it.
+ * Sends what is due, a task's notices one after another in their order and the tasks all at once: an address that
+ * answers slowly holds up nothing but what goes to it.
  *
  * @returns how many notices were due
  */
@@ -89,6 +90,9 @@ export async function sendNotices(deps: NotifyDeps): Promise<number> {
     return 0;
   }
   const due = await takeDueNotices(deps.sql, 20, holdMs);
-  await Promise.all(due.map((notice) => sendToAll(deps, notice)));
+  const byTask = Map.groupBy(due, ({ task_id }) => task_id);
+  await Promise.all([...byTask.values()].map(async (notices) => {
+    for (const notice of notices) await sendToAll(deps, notice);
+  }));
   return due.length;
 }
