@@ -100,22 +100,22 @@ function searched(sql: Sql, { statuses = [], username = "", taskName = "" }: Tas
     counted as (select count(*) as total from chosen)`;
 }
 
-/** What ETags and permissions need of a task. */
-export interface TaskVersion {
-  /** Grows with each change of the task or its subtasks. */
-  revision: string;
-  owner_id: string | null;
-  username: string;
-  status: string;
-  is_deleted: boolean;
-}
-
-/** The version of a task, deleted or not; undefined for an id that no task has. */
-export async function findTaskVersion(sql: Sql, id: string): Promise<TaskVersion | undefined> {
+/**
+ * The version of a task, deleted or not: another one after each change of the task or its subtasks; undefined for an
+ * id that no task has.
+ */
+export async function findTaskVersion(sql: Sql, id: string): Promise<string | undefined> {
   if (!isTaskId(id)) return undefined;
-  const [row] = await sql<TaskVersion[]>`
-    select revision, owner_id, username, status, is_deleted from tasks where id = ${id}`;
-  return row;
+  const [row] = await sql<{ version: string }[]>`
+    select
+      -- While a task is open its cells are claimed and tried again without a write to its own row: who wrote each of
+      -- them last, summed up, grows with every such write.
+      case when status not in ('pending', 'processing') and not cancelling then revision::text
+        else revision || '.' || (select coalesce(sum(xmin::text::bigint), 0) from subtasks where parent_task_id = ${id})
+      end as version
+    from tasks
+    where id = ${id}`;
+  return row?.version;
 }
 
 /**

@@ -83,3 +83,23 @@ Deno.test("a tag is never good for a later state, however fast changes follow ea
     seen.set(etag, text);
   }
 });
+
+Deno.test("a tag changes with every move of a cell, also with those that leave the task's row alone", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  const id = await addTask(api, user);
+  const { sql } = api.database;
+  const moves = [
+    sql`update subtasks set status = 'processing', started_at = now(), updated_at = now() where parent_task_id = ${id}`,
+    sql`update subtasks set retry_count = 1, error = 'once', updated_at = now() where parent_task_id = ${id}`,
+    sql`update subtasks set status = 'pending', updated_at = now() where parent_task_id = ${id}`,
+  ];
+  const seen = new Set<string>();
+  for (const move of [undefined, ...moves]) {
+    await move;
+    const etag = (await read(api, id, signed(user))).headers.get("etag")!;
+    assert.ok(!seen.has(etag), etag);
+    seen.add(etag);
+    assert.equal((await read(api, id, { ...signed(user), "if-none-match": etag })).status, 304);
+  }
+});

@@ -1,5 +1,4 @@
 /** The tasks' calls of v1. */
-import type { TaskVersion } from "../../db/tasks_v1.ts";
 import { findTaskVersion, getTaskJson, listTasks } from "../../db/tasks_v1.ts";
 import { openTaskDetail } from "../../db/tasks_v1_detail.ts";
 import { openTaskMatrix } from "../../db/tasks_v1_matrix.ts";
@@ -43,7 +42,7 @@ export async function readTasks({ deps: { sql }, query }: Call): Promise<Respons
 }
 
 /** A weak ETag that changes with every change of a task or its subtasks. */
-const versionTag = (id: string, { revision }: TaskVersion) => `W/"${id.slice(0, 8)}-${revision}"`;
+const versionTag = (id: string, version: string) => `W/"${id.slice(0, 8)}-${version}"`;
 
 /** True when one of the tags that the client holds is this one; `*` says nothing about a version. */
 function isHeld(request: Request, tag: string): boolean {
