@@ -16,6 +16,7 @@ interface Locked {
   status: "pending" | "processing" | "completed" | "failed" | "cancelled";
   hold: Hold | null;
   subtasks_total: number;
+  revision: string;
 }
 
 const isOpen = ({ status }: Locked): boolean => status === "pending" || status === "processing";
@@ -31,7 +32,9 @@ async function withTask<T>(
 ): Promise<T | Refusal> {
   return await pool.begin<T | Refusal>(async (sql) => {
     const [task] = await sql<(Locked & { owned: boolean })[]>`
-      select id, status, hold, subtasks_total, ${owner}::uuid is null or owner_id is not distinct from ${owner} as owned
+      select id, status, hold, subtasks_total, revision::text,
+        -- A task is its submitter's by e-mail, as it always was: also one that came over before its user did.
+        ${owner}::uuid is null or username = (select email from users where id = ${owner}) is true as owned
       from tasks
       where id = ${id} and not is_deleted
       for update`;
@@ -185,7 +188,8 @@ async function retryChunk(
     ), again as (
       update subtasks s
       set status = 'pending', completed_at = null, remote_id = null, intent_at = null, retry_count = 0,
-        run_after = null, losses = 0, lease_id = null, worker_id = null, updated_at = now()
+        run_after = null, losses = 0, lease_id = null, worker_id = null, updated_at = now(),
+        revision = ${task.revision}::bigint + 1
       from chosen
       where s.parent_task_id = ${task.id} and s.id = chosen.id
       returning s.id, s.attempt
@@ -257,7 +261,8 @@ export async function rerunCellRow(
       update subtasks
       set status = 'pending', completed_at = null, remote_id = null, intent_at = null, retry_count = 0,
         run_after = null, losses = 0, lease_id = null, worker_id = null, updated_at = now(),
-        result = null, image_url = null, rating = null, evaluate = null
+        result = null, image_url = null, rating = null, rating_n = 0, rating_sum = 0, evaluate = null,
+        revision = ${task.revision}::bigint + 1
       where parent_task_id = ${task.id} and id = ${id}`;
     await reopen(sql, task.id, {
       completed: Number(status === "completed"),

@@ -39,6 +39,19 @@ CREATE OR REPLACE FUNCTION public.failure_cause(error text)
 RETURN COALESCE(NULLIF("left"(btrim(regexp_replace(regexp_replace(error, '^\s*(已尝试 [0-9]+ 次|第 [0-9]+ 次尝试失败)[:：]\s*'::text, ''::text), 'https?://[^[:space:]]+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|[0-9]{4,}'::text, '…'::text, 'g'::text)), 200), ''::text), 'unknown'::text)
 ;
 
+CREATE OR REPLACE FUNCTION public.fan_out_notices()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into deliveries (webhook_id, event)
+  select w.id, n.kind from fresh n join webhooks w on w.task_id = n.task_id and n.kind = any(w.events);
+  return null;
+end
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.fold_name(name text)
  RETURNS text
  LANGUAGE sql
@@ -359,6 +372,71 @@ create table public.attempts (
   constraint attempts_outcome_known CHECK ((outcome = ANY (ARRAY['done'::text, 'timeout'::text, 'illegal'::text, 'error'::text, 'lost'::text])))
 );
 
+create table public.cell_tags (
+  task_id uuid not null,
+  subtask_id uuid not null,
+  tag text not null,
+  author_id uuid not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint cell_tags_pkey PRIMARY KEY (task_id, subtask_id, tag),
+  constraint cell_tags_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint cell_tags_tag_length CHECK (((length(tag) >= 1) AND (length(tag) <= 100)))
+);
+
+create table public.deliveries (
+  id bigint generated always as identity not null,
+  webhook_id uuid not null,
+  event text not null,
+  created_at timestamp(3) with time zone default now() not null,
+  due_at timestamp(3) with time zone default now() not null,
+  tries integer default 0 not null,
+  closed_at timestamp(3) with time zone,
+  status integer,
+  error text,
+  constraint deliveries_pkey PRIMARY KEY (id),
+  constraint deliveries_webhook_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE CASCADE
+);
+CREATE INDEX deliveries_due_idx ON public.deliveries USING btree (due_at) WHERE (closed_at IS NULL);
+CREATE INDEX deliveries_webhook_idx ON public.deliveries USING btree (webhook_id, id DESC);
+
+create table public.evaluations (
+  id uuid default gen_random_uuid() not null,
+  task_id uuid not null,
+  subtask_id uuid not null,
+  version integer not null,
+  author_id uuid not null,
+  text text not null,
+  tags text[] default '{}'::text[] not null,
+  created_at timestamp(3) with time zone default now() not null,
+  edited_at timestamp(3) with time zone,
+  constraint evaluations_pkey PRIMARY KEY (id),
+  constraint evaluations_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint evaluations_text_length CHECK (((length(text) >= 1) AND (length(text) <= 4000)))
+);
+CREATE INDEX evaluations_cell_idx ON public.evaluations USING btree (task_id, subtask_id, created_at, id);
+
+create table public.favourites (
+  task_id uuid not null,
+  subtask_id uuid not null,
+  user_id uuid not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint favourites_pkey PRIMARY KEY (task_id, subtask_id, user_id),
+  constraint favourites_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint favourites_user_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+);
+
+create table public.idempotency_keys (
+  principal_id uuid not null,
+  key text not null,
+  request_hash bytea not null,
+  status integer not null,
+  headers json not null,
+  body text not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint idempotency_keys_pkey PRIMARY KEY (principal_id, key)
+);
+CREATE INDEX idempotency_keys_created_idx ON public.idempotency_keys USING btree (created_at);
+
 create table public.leaders (
   role text not null,
   holder text not null,
@@ -385,6 +463,7 @@ create table public.outbox (
   constraint outbox_kind_known CHECK ((kind = ANY (ARRAY['submitted'::text, 'completed'::text, 'partial'::text, 'failed'::text, 'held'::text])))
 );
 CREATE INDEX outbox_due_idx ON public.outbox USING btree (due_at) WHERE (closed_at IS NULL);
+CREATE TRIGGER outbox_fan_out AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION fan_out_notices();
 
 create table public.queue_slots (
   queue text not null,
@@ -396,6 +475,86 @@ create table public.queue_slots (
   constraint queue_slots_queue_known CHECK ((queue = ANY (ARRAY['high'::text, 'standard'::text, 'lumina'::text]))),
   constraint queue_slots_range CHECK (((slots >= 0) AND (slots <= 10000)))
 );
+
+create table public.rating_history (
+  id bigint generated always as identity not null,
+  task_id uuid not null,
+  subtask_id uuid not null,
+  version integer not null,
+  rater_id uuid not null,
+  action text not null,
+  stars smallint,
+  skipped text,
+  at timestamp(3) with time zone default now() not null,
+  constraint rating_history_pkey PRIMARY KEY (id),
+  constraint rating_history_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint rating_history_action_known CHECK ((action = ANY (ARRAY['rated'::text, 'changed'::text, 'cleared'::text])))
+);
+CREATE INDEX rating_history_cell_idx ON public.rating_history USING btree (task_id, subtask_id, id);
+
+create table public.ratings (
+  task_id uuid not null,
+  subtask_id uuid not null,
+  version integer not null,
+  rater_id uuid not null,
+  stars smallint,
+  skipped text,
+  blind boolean default false not null,
+  took_ms integer,
+  created_at timestamp(3) with time zone default now() not null,
+  updated_at timestamp(3) with time zone default now() not null,
+  constraint ratings_pkey PRIMARY KEY (task_id, subtask_id, version, rater_id),
+  constraint ratings_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint ratings_stars_or_skipped CHECK (((stars IS NULL) = (skipped IS NOT NULL))),
+  constraint ratings_stars_range CHECK (((stars >= 1) AND (stars <= 5))),
+  constraint ratings_took_ms_range CHECK (((took_ms >= 0) AND (took_ms <= 86400000)))
+);
+
+create table public.reservations (
+  task_id uuid not null,
+  subtask_id uuid not null,
+  rater_id uuid not null,
+  until timestamp(3) with time zone not null,
+  constraint reservations_pkey PRIMARY KEY (task_id, subtask_id, rater_id),
+  constraint reservations_subtask_fkey FOREIGN KEY (task_id, subtask_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE
+);
+
+create table public.sessions (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  token_hash bytea not null,
+  previous_hash bytea,
+  rotated_at timestamp(3) with time zone default now() not null,
+  created_at timestamp(3) with time zone default now() not null,
+  expires_at timestamp(3) with time zone not null,
+  ended_at timestamp(3) with time zone,
+  end_reason text,
+  client text default ''::text not null,
+  constraint sessions_pkey PRIMARY KEY (id),
+  constraint sessions_token_hash_key UNIQUE (token_hash),
+  constraint sessions_user_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE,
+  constraint sessions_end_with_reason CHECK (((ended_at IS NULL) = (end_reason IS NULL)))
+);
+CREATE INDEX sessions_previous_idx ON public.sessions USING btree (previous_hash) WHERE (previous_hash IS NOT NULL);
+CREATE INDEX sessions_user_idx ON public.sessions USING btree (user_id);
+
+create table public.shares (
+  id uuid default gen_random_uuid() not null,
+  task_id uuid not null,
+  token_hash bytea not null,
+  label text default ''::text not null,
+  mode text not null,
+  blind boolean default false not null,
+  created_by uuid not null,
+  created_at timestamp(3) with time zone default now() not null,
+  expires_at timestamp(3) with time zone not null,
+  revoked_at timestamp(3) with time zone,
+  constraint shares_pkey PRIMARY KEY (id),
+  constraint shares_token_hash_key UNIQUE (token_hash),
+  constraint shares_task_fkey FOREIGN KEY (task_id) REFERENCES tasks(id) ON DELETE CASCADE,
+  constraint shares_mode_known CHECK ((mode = ANY (ARRAY['read'::text, 'rate'::text])))
+);
+CREATE INDEX shares_task_idx ON public.shares USING btree (task_id);
 
 create table public.slot_changes (
   id bigint generated always as identity not null,
@@ -455,6 +614,10 @@ create table public.subtasks (
   extra json,
   spread integer,
   losses smallint default 0 not null,
+  rating_n integer default 0 not null,
+  rating_sum integer default 0 not null,
+  fingerprint uuid,
+  revision bigint default 0 not null,
   constraint subtasks_pkey PRIMARY KEY (parent_task_id, id),
   constraint subtasks_parent_task_id_fkey FOREIGN KEY (parent_task_id) REFERENCES tasks(id) ON DELETE CASCADE,
   constraint subtasks_completed_at_with_end CHECK (((completed_at IS NOT NULL) = (status = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text])))),
@@ -462,10 +625,13 @@ create table public.subtasks (
   constraint subtasks_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
   constraint subtasks_queue_known CHECK ((queue = ANY (ARRAY['high'::text, 'standard'::text, 'lumina'::text]))),
   constraint subtasks_rating_range CHECK (((rating >= 1) AND (rating <= 5))),
+  constraint subtasks_ratings_add_up CHECK (((rating_n >= 0) AND ((rating_sum >= rating_n) AND (rating_sum <= (5 * rating_n))))),
   constraint subtasks_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
 );
+CREATE UNIQUE INDEX subtasks_cell_idx ON public.subtasks USING btree (parent_task_id, cell) WHERE (cell IS NOT NULL);
 CREATE INDEX subtasks_dead_idx ON public.subtasks USING btree (completed_at DESC, id) WHERE (status = 'failed'::text);
 CREATE INDEX subtasks_failed_idx ON public.subtasks USING btree (parent_task_id) WHERE (status = 'failed'::text);
+CREATE INDEX subtasks_fingerprint_idx ON public.subtasks USING btree (fingerprint) WHERE ((fingerprint IS NOT NULL) AND (status = 'completed'::text));
 CREATE INDEX subtasks_held_idx ON public.subtasks USING btree (worker_id) WHERE (status = 'processing'::text);
 CREATE INDEX subtasks_order_idx ON public.subtasks USING btree (parent_task_id, legacy_id);
 CREATE INDEX subtasks_pending_idx ON public.subtasks USING btree (parent_task_id, queue, spread) WHERE (status = 'pending'::text);
@@ -515,6 +681,10 @@ create table public.tasks (
   extra json,
   cancelling boolean default false not null,
   canary_lifted boolean default false not null,
+  seed_policy text default 'per_cell'::text not null,
+  axis_roles json,
+  blind boolean default false not null,
+  cells_numbered boolean default false not null,
   constraint tasks_pkey PRIMARY KEY (id),
   constraint tasks_legacy_id_key UNIQUE (legacy_id),
   constraint tasks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id) ON DELETE SET NULL,
@@ -522,6 +692,7 @@ create table public.tasks (
   constraint tasks_counters_within_total CHECK (((subtasks_completed >= 0) AND (subtasks_failed >= 0) AND (subtasks_cancelled >= 0) AND (((subtasks_completed + subtasks_failed) + subtasks_cancelled) <= subtasks_total))),
   constraint tasks_hold_known CHECK ((hold = ANY (ARRAY['import'::text, 'pause'::text, 'canary'::text]))),
   constraint tasks_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
+  constraint tasks_seed_policy_known CHECK ((seed_policy = ANY (ARRAY['shared'::text, 'per_combination'::text, 'per_cell'::text, 'pinned'::text]))),
   constraint tasks_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
 );
 CREATE INDEX tasks_cancelling_idx ON public.tasks USING btree (id) WHERE cancelling;
@@ -548,12 +719,48 @@ create table public.users (
   updated_at timestamp(3) with time zone default now() not null,
   generation text,
   extra json,
+  token_version integer default 0 not null,
   constraint users_pkey PRIMARY KEY (id),
   constraint users_email_key UNIQUE (email),
   constraint users_legacy_id_key UNIQUE (legacy_id),
   constraint users_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
   constraint users_roles_known CHECK ((roles <@ '{admin,manager,user,guest}'::text[]))
 );
+
+create table public.votes (
+  id bigint generated always as identity not null,
+  task_id uuid not null,
+  left_id uuid not null,
+  left_version integer not null,
+  right_id uuid not null,
+  right_version integer not null,
+  outcome text not null,
+  rater_id uuid not null,
+  blind boolean default false not null,
+  took_ms integer,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint votes_pkey PRIMARY KEY (id),
+  constraint votes_left_fkey FOREIGN KEY (task_id, left_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint votes_right_fkey FOREIGN KEY (task_id, right_id) REFERENCES subtasks(parent_task_id, id) ON DELETE CASCADE,
+  constraint votes_outcome_known CHECK ((outcome = ANY (ARRAY['left'::text, 'right'::text, 'tie'::text, 'skip'::text]))),
+  constraint votes_took_ms_range CHECK (((took_ms >= 0) AND (took_ms <= 86400000))),
+  constraint votes_two_cells CHECK ((left_id <> right_id))
+);
+CREATE INDEX votes_task_idx ON public.votes USING btree (task_id, rater_id);
+
+create table public.webhooks (
+  id uuid default gen_random_uuid() not null,
+  task_id uuid not null,
+  url text not null,
+  secret text not null,
+  events text[] not null,
+  created_by uuid not null,
+  created_at timestamp(3) with time zone default now() not null,
+  constraint webhooks_pkey PRIMARY KEY (id),
+  constraint webhooks_task_fkey FOREIGN KEY (task_id) REFERENCES tasks(id) ON DELETE CASCADE,
+  constraint webhooks_events_known CHECK (((events <@ '{submitted,completed,partial,failed,held}'::text[]) AND (events <> '{}'::text[])))
+);
+CREATE INDEX webhooks_task_idx ON public.webhooks USING btree (task_id);
 
 create table public.workers (
   id text not null,

@@ -170,7 +170,7 @@ export async function settleSubtasks(
 ): Promise<{ leases: Set<string>; closed: string[]; doubtful: string[] }> {
   const rows = await sql<{ lease_id: string; task_id: string; closed: boolean; doubtful: boolean }[]>`
     with open as materialized (
-      select id, status in ('pending', 'processing') as is_open
+      select id, revision, status in ('pending', 'processing') as is_open
       from tasks
       where id = any(${[...new Set(column(ends, "task_id"))]}::uuid[])
       order by id
@@ -179,7 +179,7 @@ export async function settleSubtasks(
       update subtasks s
       set status = i.status, retry_count = i.retry_count, result = i.result::json, image_url = i.image_url,
         error = coalesce(i.error, s.error), updated_at = now(), completed_at = now(),
-        lease_id = null, worker_id = null, run_after = null
+        lease_id = null, worker_id = null, run_after = null, revision = open.revision + 1
       from rows from (
         ${heldRows(sql, ends)}, unnest(${column(ends, "status")}::text[]),
         unnest(${column(ends, "retry_count")}::int[]), unnest(${column(ends, "result")}::text[]),

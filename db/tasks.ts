@@ -179,16 +179,17 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
   return await pool.begin(async (sql) => {
     // The lock that waits for claims under way, as no update of its own would: claims hold a key share.
     await sql`select from tasks where id = ${id} for update`;
-    const ended = await sql`
+    const ended = await sql<{ revision: string }[]>`
       update tasks
       set status = 'cancelled', cancelling = true, completed_at = now(), updated_at = now(), revision = revision + 1
       where id = ${id} and status in ('pending', 'processing')
-      returning id`;
+      returning revision`;
     if (ended.length === 0) return false;
     await sql`
       with cut as (
         update subtasks
-        set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null
+        set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null,
+          revision = ${ended[0]!.revision}
         where parent_task_id = ${id} and status = 'processing'
         returning 1
       )
@@ -207,7 +208,7 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
 export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Promise<boolean> {
   const [row] = await sql<{ cancelling: boolean }[]>`
     with task as (
-      select id from tasks where id = ${id} and cancelling for no key update
+      select id, revision from tasks where id = ${id} and cancelling for no key update
     ), found as materialized (
       select array(
         select s.ctid
@@ -218,7 +219,8 @@ export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Pr
       ) as cells
     ), cut as (
       update subtasks s
-      set status = 'cancelled', completed_at = now(), updated_at = now()
+      set status = 'cancelled', completed_at = now(), updated_at = now(), revision = task.revision + 1
+      from task
       where s.ctid = any((select cells from found)::tid[]) and s.status = 'pending'
       returning 1
     ), counted as (

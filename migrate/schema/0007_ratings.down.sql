@@ -1,0 +1,20 @@
+drop table cell_tags;
+drop table favourites;
+drop table reservations;
+drop table votes;
+drop table evaluations;
+drop table rating_history;
+drop table ratings;
+drop index subtasks_fingerprint_idx;
+drop index subtasks_cell_idx;
+alter table subtasks
+  drop constraint subtasks_ratings_add_up,
+  drop column revision,
+  drop column fingerprint,
+  drop column rating_sum,
+  drop column rating_n;
+alter table tasks
+  drop column cells_numbered,
+  drop column blind,
+  drop column axis_roles,
+  drop column seed_policy;
