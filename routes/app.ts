@@ -9,7 +9,7 @@ import { createPasswords, type Passwords } from "./passwords.ts";
 import { createThrottle, type LoginThrottle } from "./throttle.ts";
 import { createTokens, type Tokens } from "./tokens.ts";
 import { bodyMsStandard } from "./v1/body.ts";
-import { createGate, type Gate } from "./v1/gate.ts";
+import { createGate, type Gate } from "./gate.ts";
 import { routeV1 } from "./v1/router.ts";
 
 export interface AppDeps {

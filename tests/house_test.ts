@@ -53,13 +53,15 @@ const mayImport: Record<string, string[]> = {
   top: ["ground", "db", "jobs", "migrate", "routes", "top"],
 };
 
-/** Of jobs, what submits, cancels and watches; and the limiter, as Redis commands are written in jobs alone. */
+/** Of jobs, what plans, submits, cancels and watches; the limiter, as Redis commands are written in jobs alone; the batcher. */
 const jobsForRoutes = [
   "jobs/submit.ts",
   "jobs/cancel.ts",
   "jobs/control.ts",
   "jobs/events.ts",
   "jobs/limiter.ts",
+  "jobs/batch.ts",
+  "jobs/plan.ts",
 ];
 
 Deno.test("a room imports only what its level may", () => {

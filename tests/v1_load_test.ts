@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "../db/connect.ts";
 import { untilLeft } from "../db/leaving.ts";
-import { createGate } from "../routes/v1/gate.ts";
+import { createGate } from "../routes/gate.ts";
 import { startApi, type TestApi } from "./support/api.ts";
 import { createDatabase } from "./support/database.ts";
 import { addUsers, type Person } from "./support/people.ts";

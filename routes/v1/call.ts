@@ -8,7 +8,7 @@ import type { Passwords } from "../passwords.ts";
 import type { LoginThrottle } from "../throttle.ts";
 import type { Tokens } from "../tokens.ts";
 import type { Form } from "./form.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate } from "../gate.ts";
 
 export interface V1Deps {
   sql: Pool;

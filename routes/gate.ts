@@ -1,5 +1,5 @@
 /** How many requests are with the database at once: further ones wait a moment, then are put off. */
-import { AppError } from "../../errors.ts";
+import { AppError } from "../errors.ts";
 
 export interface Gate {
   /**
