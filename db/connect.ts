@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { AppError } from "../errors.ts";
 import { arrayHandlers } from "./arrays.ts";
+import { reserveBeside } from "./reserve.ts";
 import { openSocket, type SocketPlace } from "./socket.ts";
 
 /** A pool or a transaction: every statement takes one of either. */
@@ -10,7 +11,7 @@ export type Sql = postgres.Sql<{}> | postgres.TransactionSql<{}>;
 export type Pool = postgres.Sql<{}>;
 
 export interface ConnectOptions {
-  /** Connections held at most; small pools win on few cores. */
+  /** Connections held at most, beside those that `reserve()` opens; small pools win on few cores. */
   max?: number;
   /** Shown in pg_stat_activity. */
   name?: string;
@@ -23,15 +24,21 @@ export interface ConnectOptions {
   noDelay?: boolean;
   /**
    * A statement that gets no byte for an answer within this has lost its server: its connection is closed. For pools
-   * that live long; `reserve()` does not work on them.
+   * that live long.
    */
   silentMsMax?: number;
 }
 
 /** Opens a pool lazily: nothing is connected until the first statement. Times are UTC in every session. */
-export function connect(
+export function connect(url: string, options: ConnectOptions = {}): Pool {
+  const pool = open(url, options);
+  reserveBeside(pool, () => open(url, { ...options, max: 1 }));
+  return pool;
+}
+
+function open(
   url: string,
-  { max = 4, name = "contactsheet", session = {}, noDelay = false, silentMsMax }: ConnectOptions = {},
+  { max = 4, name = "contactsheet", session = {}, noDelay = false, silentMsMax }: ConnectOptions,
 ): Pool {
   return postgres(url, {
     max,
@@ -45,7 +52,6 @@ export function connect(
     // Left to itself the driver learns arrays from each new connection, and was seen to send one before it had.
     types: arrayHandlers as Record<string, postgres.PostgresType>,
     // Where such a connection ends while the driver asks for its arrays, the failure is nobody's and ends the process.
-    // Not elsewhere: without that question a reserved connection never comes.
     ...(silentMsMax === undefined ? {} : { fetch_types: false }),
     // The driver takes a connected socket here, which its types do not know.
     ...(noDelay || silentMsMax !== undefined

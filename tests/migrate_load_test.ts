@@ -177,8 +177,6 @@ Deno.test("SIGINT stops between two transactions, and the next run goes on", asy
 Deno.test("a second migrator is turned away while one works", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
-  // The driver hands out a connection that is open; one still to be opened it may keep.
-  await sql`select 1`;
   const held = await sql.reserve();
   await held`select pg_advisory_lock(${0x636f6e75})`;
   const { code, err } = await runMigrate(url, "data", "load", "--quiet", "--from", generations);
