@@ -16,7 +16,7 @@ Deno.test("a busy subtask costs less than a command over REST", async () => {
   await waitForEnd(rig.sql, warm);
   const before = rig.gateway!.commands;
   const task = await rig.submit(names(40), Array.from({ length: 10 }, (_, i) => i + 1));
-  await waitForEnd(rig.sql, task, 60_000);
+  await waitForEnd(rig.sql, task);
   const each = (rig.gateway!.commands - before) / 400;
   // A slow machine hands work over in smaller helpings; `deno task bench queue --only cost` has the figure of a free one.
   assert.ok(each < 1, `${each.toFixed(3)} commands a subtask`);
@@ -31,7 +31,7 @@ Deno.test("workers over REST are told of what was fed, however long they have be
   await waitFor("idleness", () => performance.now() - idleSince > 3_500);
   const before = rig.gateway!.commands;
   const task = await rig.submit(["p"]);
-  await waitForEnd(rig.sql, task, 60_000);
+  await waitForEnd(rig.sql, task);
   assert.ok(rig.gateway!.commands - before < 30);
   await one.stop();
   await two.stop();
@@ -67,6 +67,6 @@ Deno.test("several leaders' worth of entries are still drawn once", async () => 
   >`select parent_task_id as task_id, id from subtasks where parent_task_id = ${task}`;
   for (let times = 0; times < 3; times++) await streams.add("standard", [...refs], 7);
   await rig.startWorker({ slots: 5 });
-  await waitForEnd(rig.sql, task, 60_000);
+  await waitForEnd(rig.sql, task);
   assert.equal(rig.api.posts.length, 60);
 });

@@ -130,7 +130,7 @@ Deno.test("there are never more leases than slots, while workers come and go", a
   await first.stop();
   await waitFor("110 images", () => done(110));
   await second.stop();
-  await waitForEnd(rig.sql, task, 60_000);
+  await waitForEnd(rig.sql, task);
   assert.equal(await findPeak(), 7);
 });
 
@@ -154,7 +154,7 @@ Deno.test("urgent cells borrow from standard, which keeps at least half, and nev
     ran.high = Math.max(ran.high, row!.high);
     const [{ status }] = await rig.sql`select status from tasks where id = ${urgent}` as [{ status: string }];
     return status === "completed";
-  }, 60_000);
+  });
   assert.ok(ran.high > 5, `${ran.high} at once`);
   assert.ok(await findPeak() <= 15, `${await findPeak()} in all`);
   const lent = await listSlotChanges(rig.sql, "standard", 10);

@@ -16,7 +16,7 @@ import { startGateway, type UpstashGateway } from "./upstash_gateway.ts";
 export interface RigOptions {
   transport?: "tcp" | "rest";
   /** From a job's POST until it is done. */
-  delayMs?: number;
+  delayMs?: number | ((body: string) => number);
   env?: Record<string, string>;
   /** Instead of a clone on the tests' server. */
   database?: TestDatabase;
@@ -47,7 +47,7 @@ export interface Rig extends AsyncDisposable {
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,
-  ms = 15_000,
+  ms = 120_000,
 ): Promise<T> {
   const until = performance.now() + ms;
   for (;;) {
