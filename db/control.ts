@@ -2,6 +2,7 @@
 import { causeFits } from "./attempts.ts";
 import type { Pool, Sql } from "./connect.ts";
 import { channels } from "./tasks.ts";
+import { transact } from "./transaction.ts";
 
 export type Hold = "import" | "pause" | "canary";
 
@@ -30,7 +31,7 @@ async function withTask<T>(
   { id, owner }: { id: string; owner: Owner },
   move: (sql: Sql, task: Locked) => Promise<T>,
 ): Promise<T | Refusal> {
-  return await pool.begin<T | Refusal>(async (sql) => {
+  return await transact<T | Refusal>(pool, async (sql) => {
     const [task] = await sql<(Locked & { owned: boolean })[]>`
       select id, status, hold, subtasks_total, revision::text,
         -- A task is its submitter's by e-mail, as it always was: also one that came over before its user did.
@@ -40,7 +41,7 @@ async function withTask<T>(
       for update`;
     if (!task) return "not_found";
     return task.owned ? await move(sql, task) : "forbidden";
-  }) as T | Refusal;
+  });
 }
 
 type Place = { id: string; owner: Owner };

@@ -3,6 +3,7 @@ import { closeFinished } from "./control.ts";
 import type { Pool, Sql } from "./connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { sweepCancelled } from "./tasks.ts";
+import { transact } from "./transaction.ts";
 
 /** How far back ended tasks are looked at; open ones always are. Null: all. */
 export type Days = number | null;
@@ -59,7 +60,7 @@ const recount = (sql: Sql, id: string) =>
 
 /** Counts a task's rows again; a task that proves to be finished ends. */
 export async function recountTask(pool: Pool, id: string): Promise<void> {
-  await pool.begin(async (sql) => {
+  await transact(pool, async (sql) => {
     await lockTask(sql, id);
     await recount(sql, id);
     await closeFinished(sql, id);
@@ -80,7 +81,7 @@ export async function findUnclosed(sql: Sql): Promise<{ task_id: string }[]> {
 
 /** Ends a task whose cells have all ended. */
 export async function closeTask(pool: Pool, id: string): Promise<void> {
-  await pool.begin(async (sql) => {
+  await transact(pool, async (sql) => {
     await lockTask(sql, id);
     await closeFinished(sql, id);
   });
@@ -107,7 +108,7 @@ export async function findOpenCells(sql: Sql, days: Days): Promise<OpenCells[]> 
 
 /** Opens a task again that ended too early; of a cancelled one the rest is cancelled. */
 export async function settleOpenCells(pool: Pool, id: string): Promise<void> {
-  await pool.begin(async (sql) => {
+  await transact(pool, async (sql) => {
     await lockTask(sql, id);
     await sql`
       update subtasks

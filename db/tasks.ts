@@ -1,6 +1,7 @@
 /** Tasks: born with all their subtasks, cancelled, deleted. */
 import type postgres from "postgres";
 import type { Pool, Sql } from "./connect.ts";
+import { transact } from "./transaction.ts";
 
 /** A task as the queue knows it; its JSON columns stay in the database. */
 export interface TaskRow {
@@ -176,7 +177,7 @@ export async function startTasks(sql: Sql, ids: string[]): Promise<void> {
  * @returns false where the task had ended before
  */
 export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Promise<boolean> {
-  return await pool.begin(async (sql) => {
+  return await transact(pool, async (sql) => {
     // The lock that waits for claims under way, as no update of its own would: claims hold a key share.
     await sql`select from tasks where id = ${id} for update`;
     const ended = await sql<{ revision: string }[]>`

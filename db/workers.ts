@@ -2,6 +2,7 @@
 import type { Pool, Sql } from "./connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
+import { transact } from "./transaction.ts";
 
 export interface WorkerRow {
   id: string;
@@ -92,13 +93,12 @@ export async function takeSlots(
     await saveSlots(pool, id, held);
     return held;
   }
-  return await pool.begin(async (sql) => {
-    await sql`select set_config('lock_timeout', '500', true)`;
+  return await transact(pool, async (sql) => {
     await sql`select from queue_slots order by queue for no key update`;
     const taken = decide(await listRooms(sql, id));
     await saveSlots(sql, id, taken);
     return taken;
-  });
+  }, { lock_timeout: "500" });
 }
 
 /** Signs a worker out. */
