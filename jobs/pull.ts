@@ -114,7 +114,7 @@ export class Puller {
   async #tryRead(): Promise<Message[] | undefined> {
     const { streams, health, hungry } = this.#deps;
     try {
-      this.#door ??= streams.openBlocking();
+      this.#door ??= streams.openBlocking(blockMs);
       // An entry may hold many: over REST one is read at a time.
       const count = streams.kind === "rest" ? Math.ceil(this.#free / entryRefs) : this.#free;
       const ask = { consumer: this.#deps.workerId(), count };

@@ -19,8 +19,8 @@ export interface RedisPlace {
 export interface RedisDoor extends AsyncDisposable {
   kind: "tcp" | "rest";
   redis: Redis;
-  /** Opens a connection of its own for blocking reads; undefined where blocking is impossible. */
-  openBlocking?: () => BlockingDoor;
+  /** Opens a connection of its own for reads that block up to `blockMs`; undefined where blocking is impossible. */
+  openBlocking?: (blockMs: number) => BlockingDoor;
   /** @throws AppError redis_unreachable with what to do */
   check(): Promise<void>;
   close(): Promise<void>;
@@ -33,8 +33,6 @@ export interface BlockingDoor {
 }
 
 const callTimeoutMs = 5_000;
-/** Of one blocking read. */
-const blockMsMax = 5_000;
 
 type TcpClient = ReturnType<typeof createTcpClient>;
 
@@ -164,8 +162,8 @@ function openTcp(url: string, timeoutMs: number): Omit<RedisDoor, "check" | type
   return {
     kind: "tcp",
     redis: new PlainRedis(requester),
-    openBlocking() {
-      const own = new TcpRequester(url, timeoutMs + blockMsMax);
+    openBlocking(blockMs) {
+      const own = new TcpRequester(url, timeoutMs + blockMs);
       blocking.add(own);
       return {
         redis: new PlainRedis(own),

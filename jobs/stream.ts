@@ -96,8 +96,8 @@ export class Streams {
     await pipeline.exec();
   }
 
-  openBlocking(): BlockingDoor | undefined {
-    return this.#door.openBlocking?.();
+  openBlocking(blockMs: number): BlockingDoor | undefined {
+    return this.#door.openBlocking?.(blockMs);
   }
 
   /**
