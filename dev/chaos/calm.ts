@@ -149,6 +149,6 @@ export async function waitForCalm(stage: Stage, ms: number, forgetful: boolean):
       await hasten(stage).catch(() => {});
       if (forgetful) await dropForgotten(stage);
     }
-    await pause(60);
+    await pause(120);
   }
 }

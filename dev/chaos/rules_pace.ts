@@ -98,11 +98,18 @@ export function checkStalls({ stalls }: Facts): string[] {
     .map(({ from, to }) => `nothing was begun for ${(to - from).toFixed(1)} s, with work, room and no fault`);
 }
 
+/** Told to end a second time while it was ending: then it ends at once, and says so by its exit code. */
+const toldTwice = ({ struck }: Facts, worker: number, at: number): boolean =>
+  struck.filter(({ kind, place, from, to }) =>
+    kind === "terminate" && place === worker && from <= at && at <= to + 1
+  ).length > 1;
+
 /** A worker may fail to start where a server is down or slow; one that runs ends by our signals only. */
-export function checkWorkers({ log }: Facts): string[] {
+export function checkWorkers(facts: Facts): string[] {
   const told = new Set(["SIGKILL", "0"]);
-  return log.flatMap(({ worker, text }) => {
+  return facts.log.flatMap(({ worker, at, text }) => {
     const ending = text.match(/^process \d+ ended: (\w+)$/)?.[1];
-    return ending === undefined || told.has(ending) ? [] : [`worker ${worker} ended with ${ending}`];
+    if (ending === undefined || told.has(ending)) return [];
+    return ending === "130" && toldTwice(facts, worker, at) ? [] : [`worker ${worker} ended with ${ending}`];
   });
 }

@@ -61,9 +61,9 @@ const workerEnv = (plan: Plan): Record<string, string> => ({
   NIETA_XTOKEN: "played",
   TASK_EXECUTOR_MIN_CONCURRENT: String(plan.slots),
   TASK_EXECUTOR_MAX_CONCURRENT: String(plan.slots),
-  IMAGE_POLLING_INTERVAL: "0.05",
+  IMAGE_POLLING_INTERVAL: "0.15",
   IMAGE_MAX_POLLING_ATTEMPTS: "10000",
-  LUMINA_POLLING_INTERVAL: "0.05",
+  LUMINA_POLLING_INTERVAL: "0.15",
   LOG_LEVEL: "INFO",
 });
 

@@ -64,7 +64,7 @@ export async function watchProgress(
     }
     idleUntil = seconds();
     starts = seen?.starts ?? starts;
-    await pause(100);
+    await pause(200);
   }
   note();
   return stalls;
