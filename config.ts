@@ -78,6 +78,18 @@ export const settings = {
     unit: "proxies",
     help: "proxies in front whose X-Forwarded-For is believed",
   },
+  RATE_LIMIT: {
+    kind: "int",
+    default: "200",
+    range: [1, 1_000_000],
+    unit: "requests/s",
+    help: "v2: what one user may ask of a process, ten seconds' worth at once",
+  },
+  WEBHOOK_HOSTS: {
+    kind: "list",
+    default: "",
+    help: "v2: hosts that webhooks may go to, joined by commas; none without it",
+  },
   PUBLIC_TASK_READS: { kind: "flag", default: "false", help: "task detail and matrix without a token" },
   LOG_LEVEL: { kind: "text", default: "INFO", oneOf: levels, help: "least level that is logged" },
   IMAGE_API_URL: url("base URL of the standard image API"),

@@ -11,6 +11,8 @@ import { createTokens, type Tokens } from "./tokens.ts";
 import { bodyMsStandard } from "./v1/body.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { routeV1 } from "./v1/router.ts";
+import { createAccessTokens } from "./v2/access.ts";
+import { createV2 } from "./v2/app.ts";
 
 export interface AppDeps {
   sql: Pool;
@@ -33,6 +35,9 @@ export type App = Hono<Env>;
 /** What a client may name a method; others are counted as one. */
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
+const v2Url = /^https?:\/\/[^/]*\/api\/v2(?:[/?]|$)/;
+const isV2 = (url: string): boolean => v2Url.test(url);
+
 /** Builds the app; nothing is opened until the first request needs it. */
 export function createApp(deps: AppDeps): App {
   const { log, metrics, config } = deps;
@@ -44,13 +49,14 @@ export function createApp(deps: AppDeps): App {
     gate: deps.gate ?? createGate(),
     bodyMsMax: deps.bodyMsMax ?? bodyMsStandard,
   };
+  const v2 = createV2({ ...v1, access: createAccessTokens(config.SECRET_KEY) });
   const app: App = new Hono();
   // v1 answers what no other room does: it has FastAPI's own words for paths and methods that nobody knows.
   app.all("*", async ({ req: { raw: request }, env }) => {
     const started = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
-    const { response, route } = await routeV1(v1, request, address);
+    const { response, route } = await (isV2(request.url) ? v2 : routeV1.bind(null, v1))(request, address);
     const milliseconds = performance.now() - started;
     const method = methods.has(request.method) ? request.method : "OTHER";
     const { status } = response;

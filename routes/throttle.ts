@@ -57,6 +57,14 @@ export class Buckets {
     return tries >= 1 ? 0 : Math.ceil((1 - tries) / perSecond);
   }
 
+  /** Whole tries that are there now. */
+  left(key: string): number {
+    const { burst, perSecond } = this.bucket;
+    const found = this.#left.get(key);
+    if (!found) return burst;
+    return Math.floor(Math.min(burst, found.tries + Math.max(0, this.now() - found.at) / 1000 * perSecond));
+  }
+
   giveBack(key: string): void {
     const found = this.#left.get(key);
     if (found) found.tries = Math.min(this.bucket.burst, found.tries + 1);

@@ -1,5 +1,6 @@
 /** How FastAPI reads a body: bytes with a limit and a deadline, then JSON where the content type says so. */
 import { type Json, JsonLimitError, type JsonObject, JsonSyntaxError, parseJson } from "../../json.ts";
+import { readBody } from "../read_body.ts";
 import { Refusal, Rejection } from "./refusal.ts";
 
 /** Bytes of a body whose sender is asked for a token before it is parsed: parsing holds up everybody else. */
@@ -24,37 +25,12 @@ export async function readBytes(
   msMax: number,
   bytesMax = bodyBytesMax,
 ): Promise<Uint8Array> {
-  const tooLarge = () => new Refusal(413, `Request body too large: at most ${bytesMax} bytes`);
-  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) throw tooLarge();
-  if (request.body === null) return new Uint8Array();
-  const reader = request.body.getReader();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Refusal(408, "Request body came too slowly")), msMax);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for (;;) {
-      const { value, done } = await Promise.race([reader.read(), late.promise]);
-      if (done) break;
-      chunks.push(value);
-      bytes += value.length;
-      if (bytes > bytesMax) throw tooLarge();
-    }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    // A client that went away in the middle gets no answer; this one is only counted.
-    throw error instanceof Refusal ? error : parseRefusal();
-  } finally {
-    clearTimeout(timer);
-  }
-  if (chunks.length === 1) return chunks[0]!;
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  const read = await readBody(request, { bytesMax, msMax });
+  if (read === "too_large") throw new Refusal(413, `Request body too large: at most ${bytesMax} bytes`);
+  if (read === "too_slow") throw new Refusal(408, "Request body came too slowly");
+  // A client that went away in the middle gets no answer; this one is only counted.
+  if (read === "broken") throw parseRefusal();
+  return read;
 }
 
 /** `type/subtype` in lower case, as Python's email.message reads it; `text/plain` for what has no such form. */

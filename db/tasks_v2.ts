@@ -1,0 +1,37 @@
+/** Tasks as v2 shows them. */
+import { numberCells } from "./cell_places.ts";
+import type { Pool } from "./connect.ts";
+
+/** What a call about a task's cells needs of the task. */
+export interface OpenTask {
+  id: string;
+  owned: boolean;
+  blind: boolean;
+  revision: string;
+  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+}
+
+const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * A task that is there and not deleted, its cells with their places.
+ *
+ * @param id any text: what is no UUID is not found
+ * @param email whose task it is asked to be; a task is its submitter's by e-mail, as it always was
+ */
+export async function findOpenTask(
+  pool: Pool,
+  id: string,
+  email: string | null,
+): Promise<OpenTask | undefined> {
+  if (!uuidForm.test(id)) return undefined;
+  const [row] = await pool<(OpenTask & { unnumbered: boolean })[]>`
+    select id, username is not distinct from ${email} as owned, blind, revision::text, status,
+      generation is not null and not cells_numbered as unnumbered
+    from tasks
+    where id = ${id} and not is_deleted`;
+  if (!row) return undefined;
+  const { unnumbered, ...task } = row;
+  if (unnumbered) await numberCells(pool, id);
+  return task;
+}

@@ -1,0 +1,188 @@
+/** Rating: 1 to 5 stars or a reason to skip, one rating a rater and image. */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { listRatingHistory, type RatingOutcome, type RatingWish, saveRatings } from "../../db/ratings.ts";
+import { AppError } from "../../errors.ts";
+import { createBatcher } from "../../jobs/batch.ts";
+import type { V2App, V2Env } from "./context.ts";
+import { cutPage, pageOf, pageQuery, readCursor } from "./pages.ts";
+import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "./route.ts";
+import { getTaskOf, noCell, noTask, readCell, type TaskOf } from "./tasks_of.ts";
+
+const said = {
+  stars: z.int().min(1).max(5).optional().openapi({ description: "1 bad to 5 good; or `skipped`" }),
+  skipped: z.string().min(1).max(500).optional().openapi({ description: "Why it is not rated; or `stars`" }),
+  blind: z.boolean().default(false).openapi({ description: "Neither axes nor others' ratings were shown" }),
+  took_ms: z.int().min(0).max(86_400_000).optional(),
+};
+const eitherOr = ({ stars, skipped }: { stars?: number | undefined; skipped?: string | undefined }) =>
+  (stars === undefined) !== (skipped === undefined);
+const wantedOne = { message: "wanted either stars or skipped", path: ["stars"] };
+
+const ratingIn = z.strictObject(said).refine(eitherOr, wantedOne).openapi("RatingIn");
+
+/** Ratings of a call at most. */
+const bulkMax = 1000;
+const bulkIn = z.strictObject({
+  ratings: z.array(z.strictObject({ cell: z.int().min(0).max(49_999), ...said }).refine(eitherOr, wantedOne))
+    .min(1).max(bulkMax),
+}).openapi("RatingsIn");
+
+const ratingOut = z.object({
+  cell: z.int(),
+  version: z.int().openapi({ description: "The attempt that made the image that was rated" }),
+  stars: z.int().nullable(),
+  skipped: z.string().nullable(),
+  mean: z.number().nullable().openapi({ description: "Of all raters; null while others are hidden" }),
+  n: z.int().nullable(),
+}).openapi("Rating");
+
+const putRating = defineRoute({
+  method: "put",
+  path: "/tasks/{id}/cells/{cell}/rating",
+  who: "rater",
+  tags: ["ratings"],
+  summary: "Rate a cell's image; again changes it",
+  request: { params: cellParams, body: jsonBody(ratingIn) },
+  responses: { 200: jsonAnswer(ratingOut, "The rating, with the new mean") },
+  problems: ["conflict"],
+});
+
+const clearRating = defineRoute({
+  method: "delete",
+  path: "/tasks/{id}/cells/{cell}/rating",
+  who: "rater",
+  tags: ["ratings"],
+  summary: "Take one's rating back",
+  request: { params: cellParams },
+  responses: { 200: jsonAnswer(ratingOut, "Without the rating; the same where there was none") },
+  problems: ["conflict"],
+});
+
+const bulkOut = z.object({
+  rated: z.int(),
+  ratings: z.array(ratingOut),
+  refused: z.array(z.object({ cell: z.int(), reason: z.enum(["no_cell", "no_image"]) })),
+}).openapi("Ratings");
+
+const postRatings = defineRoute({
+  method: "post",
+  path: "/tasks/{id}/ratings",
+  who: "rater",
+  tags: ["ratings"],
+  summary: "Rate many cells at once",
+  request: { params: taskParams, body: jsonBody(bulkIn) },
+  responses: { 200: jsonAnswer(bulkOut, "What was rated, and what could not be") },
+});
+
+const historyOut = pageOf(z.object({
+  version: z.int(),
+  rater_id: z.uuid(),
+  rater: z.string().nullable().openapi({ description: "E-mail; null for a link's and for who has gone" }),
+  action: z.enum(["rated", "changed", "cleared"]),
+  stars: z.int().nullable(),
+  skipped: z.string().nullable(),
+  at: time,
+})).openapi("RatingHistory");
+
+const readHistory = defineRoute({
+  method: "get",
+  path: "/tasks/{id}/cells/{cell}/ratings",
+  who: "reader",
+  tags: ["ratings"],
+  summary: "Who rated the cell's images, with every change; one's own alone while others are hidden",
+  request: { params: cellParams, query: pageQuery },
+  responses: { 200: jsonAnswer(historyOut, "Oldest first") },
+});
+
+type Said = {
+  stars?: number | undefined;
+  skipped?: string | undefined;
+  blind: boolean;
+  took_ms?: number | undefined;
+};
+
+const cleared: Said = { blind: false };
+
+function toWish(
+  c: Context<V2Env>,
+  taskId: string,
+  cell: number,
+  { stars, skipped, blind, took_ms }: Said,
+): RatingWish {
+  const { principal } = c.var;
+  return {
+    task_id: taskId,
+    cell,
+    rater_id: principal.id,
+    stars: stars ?? null,
+    skipped: skipped ?? null,
+    blind: blind || principal.kind === "share" && principal.blind,
+    took_ms: took_ms ?? null,
+  };
+}
+
+/** What the rater is told; others' part only to who has rated the image, where the task is blind. */
+function toRating(wish: RatingWish, outcome: RatingOutcome, task: TaskOf): z.infer<typeof ratingOut> {
+  if (outcome === "no_task") throw noTask(wish.task_id);
+  if (outcome === "no_cell") throw noCell(wish.cell);
+  if (outcome === "no_image") throw new AppError("conflict", `rating cell ${wish.cell}: it has no image now`);
+  const { version, rating_n: n, rating_sum: sum } = outcome;
+  const { cell, stars, skipped } = wish;
+  const shown = !task.hidesOthers || stars !== null;
+  return { cell, version, stars, skipped, mean: shown && n > 0 ? sum / n : null, n: shown ? n : null };
+}
+
+/** Ratings that come close together are written together: each task's row is locked once for all of them. */
+const batchers = new WeakMap<object, (wish: RatingWish) => Promise<RatingOutcome>>();
+
+function rate(c: Context<V2Env>, wish: RatingWish): Promise<RatingOutcome> {
+  const { deps } = c.var;
+  const batcher = batchers.get(deps) ??
+    createBatcher((wishes: RatingWish[]) => saveRatings(deps.sql, wishes));
+  batchers.set(deps, batcher);
+  return batcher(wish);
+}
+
+async function rateOne(c: Context<V2Env>, { id, cell }: { id: string; cell: string }, what: Said) {
+  const task = await getTaskOf(c, id);
+  const wish = toWish(c, id, readCell(cell), what);
+  return toRating(wish, await rate(c, wish), task);
+}
+
+export function addRatings(app: V2App): void {
+  app.openapi(
+    putRating,
+    async (c) => c.json(await rateOne(c, c.req.valid("param"), c.req.valid("json")), 200),
+  );
+  app.openapi(clearRating, async (c) => c.json(await rateOne(c, c.req.valid("param"), cleared), 200));
+  app.openapi(postRatings, async (c) => {
+    const { id } = c.req.valid("param");
+    const task = await getTaskOf(c, id);
+    const wishes = c.req.valid("json").ratings.map(({ cell, ...what }) => toWish(c, id, cell, what));
+    const outcomes = await saveRatings(c.var.deps.sql, wishes);
+    const refused = wishes.flatMap(({ cell }, i) => {
+      const outcome = outcomes[i]!;
+      return outcome === "no_cell" || outcome === "no_image" ? [{ cell, reason: outcome }] : [];
+    });
+    const ratings = wishes.flatMap((wish, i) =>
+      typeof outcomes[i] === "string" ? [] : [toRating(wish, outcomes[i]!, task)]
+    );
+    return c.json({ rated: ratings.length, ratings, refused }, 200);
+  });
+  app.openapi(readHistory, async (c) => {
+    const { id, cell } = c.req.valid("param");
+    const { limit, cursor } = c.req.valid("query");
+    const task = await getTaskOf(c, id);
+    const [after] = readCursor(cursor, z.tuple([z.string().regex(/^\d{1,18}$/)])) ?? ["0"];
+    const rows = await listRatingHistory(c.var.deps.sql, {
+      taskId: id,
+      cell: readCell(cell),
+      raterId: task.hidesOthers ? c.var.principal.id : null,
+      after,
+      limit: limit + 1,
+    });
+    const toItem = ({ id: _, at, ...row }: typeof rows[number]) => ({ ...row, at: at.toISOString() });
+    return c.json(cutPage(rows, limit, toItem, ({ id }) => [id]), 200);
+  });
+}
