@@ -155,6 +155,12 @@ Deno.test("parseJson() takes NaN and Infinity, says so, and stringifyJson() refu
   assert.ok(int(10n ** 400n).isFinite, "an integer of 400 digits is finite");
 });
 
+Deno.test("parseJson() reads as many values as it may, containers counted, and no more", () => {
+  const text = '{"a":[1,"b",{}],"c":null}';
+  assert.equal(stringifyJson(parseJson(text, 900, 6)), text);
+  assert.throws(() => parseJson(text, 900, 5), { name: "JsonLimitError", limit: "values" });
+});
+
 Deno.test("parseJson() refuses a million levels and 4,301 digits without overflowing the stack", () => {
   assert.throws(() => parseJson("[".repeat(1_000_000)), JsonLimitError);
   assert.throws(() => parseJson('{"a":'.repeat(1_000_000)), JsonLimitError);

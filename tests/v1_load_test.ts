@@ -179,7 +179,8 @@ const bodies: [
 ][] = [
   ["a stranger's broken body", "/tasks", undefined, "[1,", 422],
   ["a stranger's broken body of a megabyte", "/tasks", undefined, `[${"1,".repeat(500_000)}`, 401],
-  ["a user's broken body of a megabyte", "/tasks", "user", `[${"1,".repeat(500_000)}`, 422],
+  ["a user's broken body of a megabyte", "/tasks", "user", `["${"x".repeat(1_000_000)}\\x"]`, 422],
+  ["a user's half a million values", "/tasks", "user", `[${"1,".repeat(500_000)}`, 413],
   [
     "a user to be with a name of a megabyte",
     "/users/",

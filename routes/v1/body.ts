@@ -11,6 +11,8 @@ export const bodyBytesMax = 8 * 1024 * 1024;
 export const bodyMsStandard = 30_000;
 /** Containers within each other, about where Python's parser gave up. */
 const depthMax = 960;
+/** Values of a body at most: time goes by them, not by bytes. The largest tasks of the frontend have 4,000. */
+const valuesMax = 30_000;
 
 /** What the old backend said of any body that it could not take. */
 export const parseRefusal = () => new Refusal(400, "There was an error parsing the body");
@@ -97,14 +99,17 @@ function decodeText(bytes: Uint8Array): string {
  * nothing, else its bytes as text.
  *
  * @throws Rejection json_invalid with Python's position and message
- * @throws Refusal 400 not in a UTF, nested over 960 levels, or an integer of over 4,300 digits
+ * @throws Refusal 400 not in a UTF, nested over 960 levels, or an integer of over 4,300 digits; 413 over 30,000 values
  */
 export function parseBody(bytes: Uint8Array, contentType: string | null): Json {
   if (bytes.length === 0) return null;
   if (!isJson(contentType)) return new TextDecoder().decode(bytes);
   try {
-    return parseJson(decodeText(bytes), depthMax);
+    return parseJson(decodeText(bytes), depthMax, valuesMax);
   } catch (error) {
+    if (error instanceof JsonLimitError && error.limit === "values") {
+      throw new Refusal(413, `Request body too large: at most ${valuesMax} values`);
+    }
     if (error instanceof JsonLimitError) throw parseRefusal();
     if (!(error instanceof JsonSyntaxError)) throw error;
     const ctx: JsonObject = new Map([["error", error.msg]]);

@@ -150,13 +150,26 @@ export function readBody(body: Json, faults: Faults): JsonObject | undefined {
   );
 }
 
-/** Numbers that are not finite, wherever they stand: the old backend failed on them, here each is a fault. */
+/** Faults of one kind that a client is told of: where they are thousands, the first ones say enough. */
+const nonFiniteMax = 100;
+
+/** Numbers that are not finite, wherever they stand: the old backend failed on them, here they are faults. */
 export function findNonFinite(value: Json, loc: Loc, faults: Faults): void {
-  if (value instanceof JsonNumber && !value.isFinite) {
-    faults.add("finite_number", loc, "Input should be a finite number", null);
-  } else if (Array.isArray(value)) {
-    value.forEach((item, index) => findNonFinite(item, [...loc, index], faults));
-  } else if (value instanceof Map) {
-    for (const [key, item] of value) findNonFinite(item, [...loc, key], faults);
-  }
+  const path = [...loc];
+  let left = nonFiniteMax;
+  const visit = (item: Json, part: string | number) => {
+    path.push(part);
+    look(item);
+    path.pop();
+  };
+  const look = (item: Json) => {
+    if (left === 0) return;
+    if (item instanceof JsonNumber) {
+      if (item.isFinite) return;
+      left--;
+      faults.add("finite_number", [...path], "Input should be a finite number", null);
+    } else if (Array.isArray(item)) item.forEach(visit);
+    else if (item instanceof Map) item.forEach(visit);
+  };
+  look(value);
 }

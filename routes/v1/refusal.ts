@@ -1,5 +1,5 @@
 /** The two answers of v1 that are no success: a sentence with a status, and a list of what is wrong. */
-import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
+import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 
 /** Ends a call with a status and `{"detail": text}`. */
 export class Refusal extends Error {
@@ -22,7 +22,7 @@ export interface Fault {
 /** Ends a call with 422 and `{"detail": [items]}`. */
 export class Rejection extends Error {
   constructor(readonly faults: Fault[]) {
-    super(faults.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; "));
+    super(faults.slice(0, 10).map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; "));
     this.name = "Rejection";
   }
 }
@@ -35,14 +35,12 @@ function withoutNonFinite(value: Json): Json {
   return value;
 }
 
-/** A fault as JSON, its fields in pydantic's order. */
-export function faultToJson({ type, loc, msg, input, ctx }: Fault): JsonObject {
-  const json: JsonObject = new Map<string, Json>([
-    ["type", type],
-    ["loc", loc.map((part) => typeof part === "number" ? new JsonNumber(String(part)) : part)],
-    ["msg", msg],
-    ["input", withoutNonFinite(input)],
-  ]);
-  if (ctx) json.set("ctx", ctx);
-  return json;
+/** A fault as JSON text, its fields in pydantic's order; a body can have thousands. */
+export function faultToJson({ type, loc, msg, input, ctx }: Fault): string {
+  const place = loc.map((part) => JSON.stringify(part)).join(",");
+  const given = stringifyJson(withoutNonFinite(input));
+  const more = ctx ? `,"ctx":${stringifyJson(ctx)}` : "";
+  return `{"type":${JSON.stringify(type)},"loc":[${place}],"msg":${
+    JSON.stringify(msg)
+  },"input":${given}${more}}`;
 }

@@ -1,7 +1,6 @@
 /** v1 from a request to its answer: preflight, path, method, body, token, role, handler, in that order. */
 import { untilLeft } from "../../db/leaving.ts";
 import { AppError } from "../../errors.ts";
-import { stringifyJson } from "../../json.ts";
 import { authorize, findActiveUser, readClaims } from "./authenticate.ts";
 import { parseBody, readBytes, strangerBytesMax } from "./body.ts";
 import type { Call, V1Deps } from "./call.ts";
@@ -118,7 +117,7 @@ function rejectFields({ message, fields }: AppError): Response {
 }
 
 function reject({ faults }: Rejection): Response {
-  const body = stringifyJson(new Map([["detail", faults.map(faultToJson)]]));
+  const body = `{"detail":[${faults.map(faultToJson).join(",")}]}`;
   return new Response(body, { status: 422, headers: jsonHeaders });
 }
 

@@ -84,11 +84,11 @@ export function readNewTask(given: Json): NewTaskBody {
   const variables = readVariables(body, faults);
   const settings = readObject(body.get("settings") ?? noneOf(body, "settings"), ["body", "settings"], faults);
   if (faults.list.length === 0) {
+    if (isDeeper(body, depthMax)) throw parseRefusal();
     findNonFinite(tags ?? [], ["body", "tags"], faults);
     findNonFinite(variables ?? null, ["body", "variables"], faults);
     findNonFinite(settings ?? null, ["body", "settings"], faults);
   }
   if (faults.list.length > 0) throw new Rejection(faults.list);
-  if (isDeeper(body, depthMax)) throw parseRefusal();
   return { taskName: taskName!, tags: tags!, variables: variables!, settings: settings! };
 }
