@@ -3,6 +3,7 @@ import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { sayBytes } from "./assess_verdict.ts";
+import { failpoint } from "./failpoint.ts";
 import { formatTable } from "./status.ts";
 import { listApplied, requireSchema } from "../schema/runner.ts";
 import {
@@ -51,7 +52,9 @@ async function packTable(
   }
   // As in copyOut(): the driver forgets to resume its socket.
   (stream as unknown as { _read(bytes: number): void })._read(0);
-  return { ...await writer.close(file), name, columns, rows };
+  const packed = await writer.close(file);
+  failpoint("backup.table_packed");
+  return { ...packed, name, columns, rows };
 }
 
 const [brace, newline, carriage, space] = [123, 10, 13, 32];
@@ -82,7 +85,9 @@ async function packCollection(
     await writer.write(new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()));
     progress.add(range.bytes, range.documents);
   }
-  return { ...await writer.close(file), collection, documents };
+  const packed = await writer.close(file);
+  failpoint("backup.collection_packed");
+  return { ...packed, collection, documents };
 }
 
 async function packSource(
@@ -113,6 +118,7 @@ async function packTarget(pool: Pool, folder: string, options: BackupOptions) {
     // One snapshot for all tables, whatever is written meanwhile.
     await sql`begin isolation level repeatable read read only`;
     const tables = await listTables(sql);
+    failpoint("backup.snapshot_taken");
     const { progress } = options;
     progress.begin("keeping tables", tables.reduce((sum, { bytes }) => sum + bytes, 0));
     const packed: PackedTable[] = [];
@@ -157,6 +163,7 @@ async function makeFolder(folder: string): Promise<void> {
 export async function backup(pool: Pool, folder: string, options: BackupOptions): Promise<Manifest> {
   await requireSchema(pool);
   await makeFolder(folder);
+  failpoint("backup.folder_made");
   const { source, progress } = options;
   const target = await packTarget(pool, folder, options);
   const manifest: Manifest = {
@@ -165,8 +172,10 @@ export async function backup(pool: Pool, folder: string, options: BackupOptions)
     ...target,
     source: source ? await packSource(source, folder, options) : null,
   };
+  failpoint("backup.before_manifest");
   await Deno.writeTextFile(`${folder}/${manifestName}`, `${JSON.stringify(manifest, null, 2)}\n`);
   progress.end();
+  failpoint("backup.done");
   return manifest;
 }
 

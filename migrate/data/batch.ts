@@ -1,6 +1,7 @@
 /** The documents of one range as COPY text and notes, ready for one transaction. */
 import type { Bloom } from "./bloom.ts";
 import { encodeField, encodeLine } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import { toUsualLine } from "./fast_subtask.ts";
 import type { Notes } from "./ledger.ts";
 import type { FindParent } from "./lens/subtasks.ts";
@@ -87,6 +88,7 @@ export class BatchBuilder {
   /** COPY text of the rows that are surely new; all else is in `batch` when it ends. */
   *chunks(raws: Iterable<RawDocument>): Generator<string> {
     for (const raw of raws) {
+      failpoint("range.document");
       this.#add(raw);
       if (this.#units >= chunkUnits) yield this.#take();
     }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import type postgres from "postgres";
 import { AppError } from "../../errors.ts";
+import { failpoint } from "./failpoint.ts";
 
 const escapes: Record<string, string> = {
   "\\": "\\\\",
@@ -76,9 +77,11 @@ export async function copyIn(
   };
   try {
     const stream = await guard(query.writable());
+    failpoint("copy.begun");
     stream.on("error", refuse);
     for await (const chunk of chunks) {
       if (!stream.write(chunk)) await guard(new Promise((drained) => stream.once("drain", drained)));
+      failpoint("copy.chunk_sent");
     }
     await guard(new Promise<void>((done) => stream.end(() => done())));
   } finally {

@@ -1,43 +1,53 @@
 /**
  * What COPY pays for row by row and what is cheap all at once: taken off the biggest table while it is empty, put
- * back before a source counts as settled. Both steps are part of the transaction that plans or settles, so after a
- * crash the next load that ends puts them back.
+ * back before a source counts as settled. How each was defined is read from the catalog and kept in the table's
+ * comment, in the transaction that takes them off: whoever looks at the table sees what it lacks, and after a crash
+ * the next load that ends puts them back.
  */
 import type postgres from "postgres";
 import { AppError } from "../../errors.ts";
+import { failpoint } from "./failpoint.ts";
 
 interface Part {
   name: string;
-  isThere: string;
   drop: string;
   create: string;
 }
 
-const parts: readonly Part[] = [
-  {
-    name: "subtasks_order_idx",
-    isThere: "to_regclass('subtasks_order_idx') is not null",
-    drop: "drop index subtasks_order_idx",
-    create: "create index subtasks_order_idx on subtasks (parent_task_id, legacy_id)",
-  },
-  {
-    name: "subtasks_parent_task_id_fkey",
-    isThere: `exists (
-      select from pg_constraint
-      where conrelid = 'subtasks'::regclass and conname = 'subtasks_parent_task_id_fkey')`,
-    drop: "alter table subtasks drop constraint subtasks_parent_task_id_fkey",
-    create: "alter table subtasks add constraint subtasks_parent_task_id_fkey " +
-      "foreign key (parent_task_id) references tasks (id) on delete cascade",
-  },
-];
-
 /** Fewer documents are in before it is worth anything. */
 export const deferredFrom = 5000;
 
-async function isThere(sql: postgres.ISql, part: Part): Promise<boolean> {
-  const [row] = await sql.unsafe(`select ${part.isThere} as there`);
-  return row?.there === true;
+const commentHead = "a load has taken off, and puts back when it settles: ";
+
+/** Indexes over all rows that keep no rule, and what refers to other tables. */
+async function listParts(sql: postgres.ISql): Promise<Part[]> {
+  return await sql<Part[]>`
+    select relname as name, format('drop index %I', relname) as drop, pg_get_indexdef(indexrelid) as create
+    from pg_index join pg_class on pg_class.oid = indexrelid
+    where indrelid = 'subtasks'::regclass and not indisunique and indpred is null
+    union all
+    select conname, format('alter table subtasks drop constraint %I', conname),
+      format('alter table subtasks add constraint %I %s', conname, pg_get_constraintdef(oid))
+    from pg_constraint
+    where conrelid = 'subtasks'::regclass and contype = 'f'`;
 }
+
+async function readComment(sql: postgres.ISql): Promise<Part[]> {
+  const [row] = await sql`select obj_description('subtasks'::regclass, 'pg_class') as text`;
+  const text: string = row?.text ?? "";
+  return text.startsWith(commentHead) ? JSON.parse(text.slice(commentHead.length)) : [];
+}
+
+/** COMMENT takes no parameter. */
+async function writeComment(sql: postgres.ISql, parts: Part[]): Promise<void> {
+  const text = parts.length === 0 ? null : commentHead + JSON.stringify(parts);
+  const [row] = await sql`select format('comment on table subtasks is %L', ${text}::text) as statement`;
+  await sql.unsafe(row!.statement);
+}
+
+/** Names of what is off now. */
+export const listTakenOff = async (sql: postgres.ISql): Promise<string[]> =>
+  (await readComment(sql)).map(({ name }) => name);
 
 /**
  * Takes the parts off when the table is empty and nobody else works on it; else leaves all as it is. In a
@@ -48,9 +58,14 @@ export async function takeOff(sql: postgres.ISql): Promise<void> {
   try {
     await sql`set local lock_timeout = '2s'`;
     await sql`lock table tasks, subtasks in access exclusive mode`;
+    failpoint("deferred.locked");
     const [row] = await sql`select exists (select from subtasks) as filled`;
     if (row?.filled === false) {
-      for (const part of parts) if (await isThere(sql, part)) await sql.unsafe(part.drop);
+      const parts = await listParts(sql);
+      // What an earlier load left off stays in the comment.
+      if (parts.length > 0) await writeComment(sql, [...await readComment(sql), ...parts]);
+      for (const { drop } of parts) await sql.unsafe(drop);
+      failpoint("deferred.dropped");
       await sql`release savepoint take_off`;
     } else await sql`rollback to savepoint take_off`;
   } catch (error) {
@@ -63,14 +78,14 @@ export async function takeOff(sql: postgres.ISql): Promise<void> {
 }
 
 /**
- * Puts back what is not there. In a transaction.
+ * Puts back what is off, each in a transaction of its own: a crash costs one of them.
  *
  * @throws AppError ledger_unbalanced where a task was deleted while its subtasks came in
  */
 export async function putBack(sql: postgres.ISql): Promise<void> {
-  for (const part of parts) {
-    if (await isThere(sql, part)) continue;
-    await sql.unsafe(part.create).catch((cause) => {
+  for (let parts = await readComment(sql); parts.length > 0; parts = parts.slice(1)) {
+    await sql`begin`;
+    await sql.unsafe(parts[0]!.create).catch((cause) => {
       if (cause.code !== "23503") throw cause;
       throw new AppError(
         "ledger_unbalanced",
@@ -79,5 +94,9 @@ export async function putBack(sql: postgres.ISql): Promise<void> {
         { cause },
       );
     });
+    await writeComment(sql, parts.slice(1));
+    failpoint("deferred.created");
+    await sql`commit`;
+    failpoint("deferred.put_back");
   }
 }

@@ -1,6 +1,7 @@
 /** Statements on schema `migration`: what was planned, what came of it. */
 import type postgres from "postgres";
 import type { Sql } from "../../db/connect.ts";
+import { failpoint } from "./failpoint.ts";
 import type { Collection, Range, Source } from "./source.ts";
 
 /** How the documents of a range ended. */
@@ -62,6 +63,7 @@ export async function insertPlan(sql: Sql, source: Source, fingerprint: string, 
   await sql`
     insert into migration.sources (fingerprint, kind, location)
     values (${fingerprint}, ${source.kind}, ${source.location})`;
+  failpoint("plan.source_inserted");
   await sql`
     insert into migration.ranges
       (fingerprint, collection, number, lower_bound, upper_bound, first_position, documents, bytes)
@@ -70,6 +72,7 @@ export async function insertPlan(sql: Sql, source: Source, fingerprint: string, 
       collection text, number integer, lower text, upper text, "firstPosition" bigint, documents integer,
       bytes bigint
     )`;
+  failpoint("plan.ranges_inserted");
 }
 
 /** Ranges of a source in load order, those still planned or all. */
@@ -169,6 +172,7 @@ function* cut<T extends { original: Uint8Array }>(rows: T[]): Generator<T[]> {
 export async function insertNotes(sql: Sql, fingerprint: string, range: Range, notes: Notes) {
   const { collection, number } = range;
   for (const part of cut(notes.quarantined)) await insertQuarantined(sql, fingerprint, range, part);
+  if (notes.quarantined.length > 0) failpoint("notes.quarantined");
   for (const part of cut(notes.originals)) {
     await sql`
       insert into migration.originals (fingerprint, collection, range_number, position, row_id, original)
@@ -177,6 +181,7 @@ export async function insertNotes(sql: Sql, fingerprint: string, range: Range, n
         ${part.map((row) => row.position)}::bigint[], ${part.map((row) => row.row_id)}::uuid[],
         ${part.map((row) => row.original.toBase64())}::text[]
       ) as o (position, id, original)`;
+    failpoint("notes.originals");
   }
   if (notes.adjusted.length > 0) {
     await sql`
@@ -190,6 +195,7 @@ export async function insertNotes(sql: Sql, fingerprint: string, range: Range, n
       notes.adjusted.map((row) => storable(row.path))
     }::text[]
       ) as a (position, id, rule, path)`;
+    failpoint("notes.adjusted");
   }
   if (notes.excluded.length > 0) {
     await sql`
@@ -201,6 +207,7 @@ export async function insertNotes(sql: Sql, fingerprint: string, range: Range, n
       notes.excluded.map((row) => row.rule)
     }::text[]
       ) as e (position, id, rule)`;
+    failpoint("notes.excluded");
   }
 }
 

@@ -3,6 +3,7 @@ import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { deferredFrom, takeOff } from "./deferred.ts";
+import { failpoint } from "./failpoint.ts";
 import { dropFence, findSource, finishRun, insertPlan, insertRun, listRanges, takeFence } from "./ledger.ts";
 import { makePlan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
@@ -37,19 +38,24 @@ async function loadUnderFence(
   progress.begin("checking the source", source.bytes);
   const plan = await makePlan(source, { rangeBytes, onBytes: (bytes) => progress.add(bytes, 0) });
   const { fingerprint } = plan;
+  failpoint("plan.made");
   const known = await findSource(sql, fingerprint);
   if (known?.settled) return { fingerprint, documents: 0, ranges: 0 };
   if (!known) {
     await sql`begin`;
+    failpoint("plan.begun");
     await insertPlan(sql, source, fingerprint, plan.ranges);
     if (plan.documents.dramatiq_tasks >= deferredFrom) await takeOff(sql);
+    failpoint("plan.before_commit");
     await sql`commit`;
+    failpoint("plan.committed");
   }
   const ranges = await listRanges(sql, fingerprint, { planned: true });
   // A crash of the server may lose the last ranges, each with its checkpoint: they are loaded again. What
   // settle() commits is on disk, and so is all before it.
   for (const lane of lanes) await lane`set synchronous_commit = off`;
   const runId = await insertRun(sql, fingerprint);
+  failpoint("run.inserted");
   progress.begin("loading", ranges.reduce((sum, { bytes }) => sum + bytes, 0));
   try {
     const documents = await loadRanges(lanes, source, {
@@ -59,10 +65,11 @@ async function loadUnderFence(
       progress,
       signal: options.signal,
     });
+    failpoint("ranges.done");
     progress.begin("settling", 0);
     await sql`set synchronous_commit = on`;
-    await settle(sql, fingerprint);
-    await finishRun(sql, runId, "done");
+    await settle(sql, fingerprint, runId);
+    failpoint("settle.committed");
     return { fingerprint, documents, ranges: ranges.length };
   } catch (error) {
     if (!options.signal?.aborted) throw error;
@@ -85,6 +92,7 @@ async function loadUnderFence(
  */
 export async function load(pool: Pool, source: Source, options: LoadOptions): Promise<LoadResult> {
   await requireSchema(pool);
+  failpoint("load.schema_checked");
   // Two that are open: one that would first have to be opened, the driver may never hand out.
   await Promise.all([pool`select 1`, pool`select 1`]);
   const lanes = [await pool.reserve(), await pool.reserve()] as const;
@@ -94,11 +102,13 @@ export async function load(pool: Pool, source: Source, options: LoadOptions): Pr
       if (await takeFence(lane, number)) continue;
       throw new AppError("busy", "loading: another migrator works on this database; wait for it to end");
     }
+    failpoint("load.fence_taken");
     const result = await loadUnderFence(lanes, source, options);
     for (const [number, lane] of lanes.entries()) {
       await lane`reset synchronous_commit`;
       await dropFence(lane, number);
     }
+    failpoint("load.fence_dropped");
     whole = true;
     return result;
   } finally {

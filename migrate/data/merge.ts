@@ -3,6 +3,7 @@ import type postgres from "postgres";
 import type { Sql } from "../../db/connect.ts";
 import { type Batch, copyColumns, type Doubtful, quarantine } from "./batch.ts";
 import { decodeLine } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import type { Collection } from "./source.ts";
 import { tables } from "./tables.ts";
 
@@ -79,6 +80,7 @@ export async function mergeDoubtful(
   batch: Batch,
 ): Promise<void> {
   const into = await insertRows(sql, collection, batch.doubtful.map(({ line }) => line));
+  failpoint("merge.inserted");
   const out = batch.doubtful.filter(({ key }) => !into.has(key));
   if (out.length === 0) return;
   const present = await findPresent(sql, collection, out.map(({ key }) => key));

@@ -1,4 +1,5 @@
 /** Before anything is written: the whole source read once, its plan, and who wins where ids or e-mails double. */
+import { failpoint } from "./failpoint.ts";
 import { type Collection, collections, type Range, type RawDocument, type Source } from "./source.ts";
 import type { FindParent } from "./lens/subtasks.ts";
 import { take } from "./tables.ts";
@@ -110,8 +111,10 @@ export async function makePlan(
   const named: { position: number; names: string[]; legacyId: string; id: string }[] = [];
   const ranges: Range[] = [];
   const documents: Record<Collection, number> = { users: 0, tasks: 0, dramatiq_tasks: 0 };
+  failpoint("survey.begun");
   for (const collection of collections) {
     const onDocument = (raw: RawDocument) => {
+      failpoint("survey.document");
       if (collection === "dramatiq_tasks") return;
       const claim = claimOf(collection, raw);
       if (claim === undefined) return;
@@ -127,6 +130,7 @@ export async function makePlan(
     });
     ranges.push(...survey.ranges);
     documents[collection] = survey.documents;
+    failpoint("survey.collection_done");
   }
   const losers = new Map<string, Loser>();
   for (const [position, loser] of users.losers("duplicate_email", "email")) {

@@ -10,6 +10,7 @@ import { AppError } from "../../errors.ts";
 import { type Batch, BatchBuilder, type BatchContext, copyColumns } from "./batch.ts";
 import { Bloom } from "./bloom.ts";
 import { copyIn } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import { finishRange, insertNotes } from "./ledger.ts";
 import { mergeDoubtful } from "./merge.ts";
 import type { Plan } from "./plan.ts";
@@ -49,6 +50,7 @@ function transform(range: Range, raws: Iterable<RawDocument>, context: BatchCont
   }
   const { batch } = builder;
   for (const { line } of batch.doubtful) hash.update(`${line}\n`);
+  failpoint("range.transformed");
   return { range, chunks, batch, digest: hash.digest("hex") };
 }
 
@@ -60,6 +62,7 @@ async function writeRange(
   before: Promise<void>,
 ): Promise<void> {
   const { collection } = range;
+  failpoint("range.asked");
   const begun = sql`begin`.execute();
   begun.catch(() => {});
   if (chunks.length > 0) {
@@ -67,20 +70,28 @@ async function writeRange(
     await copyIn(sql, `copy ${tables[collection].name} (${columns}) from stdin`, chunks);
   }
   await begun;
+  failpoint("copy.ended");
   if (batch.doubtful.length > 0) {
     // Who came first keeps the key: that is settled only when the rows before are in.
     await before;
+    failpoint("merge.begun");
     await mergeDoubtful(sql, collection, batch);
+    failpoint("merge.done");
   }
   await insertNotes(sql, fingerprint, range, batch.notes);
   const { tally } = batch.notes;
+  failpoint("range.checkpointed");
   const done = await finishRange(sql, { fingerprint, range, tally, digest, runId });
   await before;
   if (!done) {
     await sql`rollback`;
     throw new AppError("busy", `loading ${collection} range ${range.number}: another run finished it`);
   }
-  await sql`commit`;
+  failpoint("range.before_commit");
+  const committed = sql`commit`.execute();
+  failpoint("range.commit_sent");
+  await committed;
+  failpoint("range.committed");
 }
 
 async function fillBloom(sql: Sql, documents: number): Promise<Bloom> {
@@ -131,6 +142,7 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
     owners: new Map(),
     bloom: await fillBloom(sql, plan.documents.dramatiq_tasks),
   };
+  failpoint("bloom.filled");
   // What each lane is at; the last begun is committed last.
   const busy = lanes.map(() => Promise.resolve());
   let [last, under, documents] = [Promise.resolve(), "", 0];
@@ -141,9 +153,11 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
     if (range.collection !== under) {
       await last;
       await prepare(sql, context, range);
+      failpoint("range.prepared");
     }
     under = range.collection;
     const raws = await next!;
+    failpoint("range.read");
     const following = ranges[i + 1];
     next = following && source.read(following);
     next?.catch(() => {});

@@ -3,6 +3,7 @@ import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { decodeLine } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import { dropFence, takeFence } from "./ledger.ts";
 import { type LeftAlone, type RepairPlan, type Step } from "./repair_plan.ts";
 import { CastCache, insertRow, recountTasks } from "./replay_rows.ts";
@@ -125,6 +126,7 @@ export async function applyRepair(pool: Pool, plan: RepairPlan): Promise<RepairR
   const touched = new Set<string>();
   await underFence(pool, "repairing", () =>
     pool.begin(async (sql) => {
+      failpoint("repair.begun");
       for (const step of plan.steps) {
         const { action, collection, document_id } = step;
         const skip = (why: string) => result.skipped.push({ action, collection, document_id, why });
@@ -144,13 +146,17 @@ export async function applyRepair(pool: Pool, plan: RepairPlan): Promise<RepairR
           skip(message);
           continue;
         }
+        failpoint("repair.step_applied");
         await logStep(sql, plan, step);
+        failpoint("repair.step_logged");
         result.applied++;
         if (collection === "dramatiq_tasks" && step.parent_id) touched.add(step.parent_id);
         if (collection === "tasks" && step.row_id && action === "insert") touched.add(step.row_id);
       }
       await recountTasks(sql, [...touched]);
+      failpoint("repair.recounted");
     }));
+  failpoint("repair.committed");
   return result;
 }
 

@@ -4,6 +4,7 @@ import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { copyOut, encodeLine } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import { listRanges } from "./ledger.ts";
 import { rangeBytesDefault } from "./load.ts";
 import type { Mismatch } from "./mismatch.ts";
@@ -266,6 +267,7 @@ export async function planRepair(pool: Pool, source: Source, options: PlanOption
       hash.update(`${JSON.stringify([action, collection, row_id, before, after])}\n`);
     }
     const plan = hash.digest("hex").slice(0, 12);
+    failpoint("repair.planned");
     return { plan, fingerprint, differences, steps, left, more: differences - mismatches.length };
   } finally {
     sql.release();

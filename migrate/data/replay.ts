@@ -2,6 +2,7 @@
 import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
+import { failpoint } from "./failpoint.ts";
 import { dropFence, insertNotes, type Notes, takeFence } from "./ledger.ts";
 import type { Rejection, Row } from "./lens/draft.ts";
 import type { Progress } from "./progress.ts";
@@ -174,10 +175,12 @@ class Replay {
   async documents(collection: Collection, part: Kept[]): Promise<void> {
     const bulk = collection === "tasks" ? new Map<string, Ready>() : this.#ready(collection, part);
     const into = bulk.size === 0 ? new Set<string>() : await this.#insertAll(collection as "users", bulk);
+    failpoint("replay.inserted");
     const done = new Set<string>();
     const ready = [...into].map((key) => bulk.get(key)!);
     for (const { kept } of ready) done.add(kept.id);
     await this.#recordAll(collection, ready);
+    failpoint("replay.recorded");
     for (const kept of part) if (!done.has(kept.id)) await this.document(kept);
   }
 
@@ -289,6 +292,7 @@ async function replayAll(
   const [size] = await sql`
     select coalesce(sum(length(q.original)), 0)::float8 as bytes from migration.quarantine q
     where ${matches(sql, filter)}`;
+  failpoint("replay.begun");
   progress.begin("replaying", size!.bytes);
   for (const collection of collections) {
     if (collection === "dramatiq_tasks") replay.parents = await readParents(sql);
@@ -310,6 +314,7 @@ async function replayAll(
     }
   }
   await replay.settle();
+  failpoint("replay.settled");
   progress.end();
   return replay;
 }
@@ -342,6 +347,7 @@ export async function replayQuarantine(
     }).catch((error) => {
       if (!(error instanceof Trial)) throw error;
     });
+    failpoint("replay.committed");
     await dropFence(fence);
   } finally {
     fence.release();

@@ -6,6 +6,7 @@ import { listApplied, requireSchema } from "../schema/runner.ts";
 import { checkFiles, listTables, type Manifest, readManifest, unpack } from "./backup_format.ts";
 import { sayBytes } from "./assess_verdict.ts";
 import { copyIn } from "./copy.ts";
+import { failpoint } from "./failpoint.ts";
 import { dropFence, takeFence } from "./ledger.ts";
 import type { Progress } from "./progress.ts";
 import { formatTable } from "./status.ts";
@@ -100,6 +101,7 @@ async function fill(
       );
     }
     restored[name] = rows;
+    failpoint("restore.filled");
     progress.add(bytes, rows);
   }
   for (const { name, last_value, start_value } of sequences) {
@@ -126,9 +128,12 @@ async function restoreTarget(
     await sql`begin`;
     await checkNames(sql, manifest);
     await makeRoom(sql, manifest, replace);
+    failpoint("restore.emptied");
     progress.begin("restoring", manifest.tables.reduce((sum, { bytes }) => sum + bytes, 0));
     const restored = await fill(sql, folder, manifest, progress);
+    failpoint("restore.before_commit");
     await sql`commit`;
+    failpoint("restore.committed");
     for (const { name } of manifest.tables) await sql.unsafe(`analyze ${quote(name)}`);
     await dropFence(sql);
     whole = true;
@@ -155,6 +160,7 @@ export async function restore(pool: Pool, folder: string, options: RestoreOption
   progress.begin("checking files", bytes);
   await checkFiles(folder, files, (read) => progress.add(read, 0));
   progress.end();
+  failpoint("restore.checked");
   const checked = { files: files.length, bytes };
   if (dryRun) return { checked, restored: {} };
   await checkSchema(pool, manifest);

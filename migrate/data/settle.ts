@@ -1,15 +1,18 @@
 /** The end of a load: what is counted over all rows, once. */
 import type postgres from "postgres";
 import { putBack } from "./deferred.ts";
+import { failpoint } from "./failpoint.ts";
+import { finishRun } from "./ledger.ts";
 
 /**
  * Puts back what was taken off the table, sets the tasks' counters from their subtasks, holds what is unfinished,
- * and closes the source.
+ * and closes source and run; that in one transaction, the statistics too, so a crash leaves nothing half done.
  * A task with unfinished subtasks waits (`hold = 'import'`): nothing of months ago starts drawing by itself.
  */
-export async function settle(sql: postgres.ReservedSql, fingerprint: string): Promise<void> {
-  await sql`begin`;
+export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
   await putBack(sql);
+  await sql`begin`;
+  failpoint("settle.begun");
   await sql`
     update tasks
     set subtasks_total = c.total,
@@ -31,11 +34,13 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string): Pr
     where tasks.id = c.parent_task_id and tasks.generation is not null
       and (tasks.subtasks_total, tasks.subtasks_completed, tasks.subtasks_failed, tasks.subtasks_cancelled)
         is distinct from (c.total, c.completed, c.failed, c.cancelled)`;
+  failpoint("settle.counted");
   await sql`
     update migration.sources
     set settled_at = now()
     where fingerprint = ${fingerprint}`;
-  await sql`commit`;
+  await finishRun(sql, runId, "done");
+  failpoint("settle.closed");
   for (const name of ["users", "tasks"]) await sql`analyze ${sql(name)}`;
   // The columns that statements choose by: autovacuum comes by for the long texts, whose sample costs most.
   const columns = await sql`
@@ -44,4 +49,8 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string): Pr
     where indrelid = 'subtasks'::regclass`;
   const names = new Set(["status", "queue", ...columns.map(({ attname }) => attname as string)]);
   await sql`analyze subtasks (${sql([...names])})`;
+  failpoint("settle.analyzed");
+  const committed = sql`commit`.execute();
+  failpoint("settle.commit_sent");
+  await committed;
 }

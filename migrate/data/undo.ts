@@ -2,6 +2,7 @@
 import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
+import { failpoint } from "./failpoint.ts";
 import { deleteRow, overwriteRow, rowOf, underFence } from "./repair.ts";
 import { readStanding } from "./repair_plan.ts";
 import { CastCache, insertRow, recountTasks } from "./replay_rows.ts";
@@ -75,6 +76,7 @@ export async function undoRepair(pool: Pool, plan: string): Promise<UndoResult> 
       if (steps.length === 0) {
         throw new AppError("not_found", `undoing repair '${plan}': no step of such a plan is left to undo`);
       }
+      failpoint("undo.begun");
       for (const step of steps) {
         const { collection, document_id } = step;
         if (!await undoStep(sql, step, casts)) {
@@ -82,11 +84,14 @@ export async function undoRepair(pool: Pool, plan: string): Promise<UndoResult> 
           continue;
         }
         await sql`update migration.repairs set undone_at = now() where id = ${step.id}`;
+        failpoint("undo.step_undone");
         result.undone++;
         if (collection === "dramatiq_tasks" && step.parent_id) touched.add(step.parent_id);
       }
       await recountTasks(sql, [...touched]);
+      failpoint("undo.recounted");
     }));
+  failpoint("undo.committed");
   return result;
 }
 

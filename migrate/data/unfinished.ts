@@ -4,6 +4,7 @@
  */
 import type { Pool, Sql } from "../../db/connect.ts";
 import { channels } from "../../db/tasks.ts";
+import { failpoint } from "./failpoint.ts";
 import { formatTable } from "./status.ts";
 
 export const decisions = ["resume", "cancel", "keep"] as const;
@@ -100,6 +101,7 @@ async function resume(sql: Sql): Promise<Partial<UnfinishedResult>> {
     select count(*)::float8 as cells
     from subtasks
     where parent_task_id = any (${tasks}::uuid[]) and status = 'pending'`;
+  failpoint("unfinished.subtasks_moved");
   const resumed = await sql`
     update tasks
     set hold = null, revision = revision + 1
@@ -146,9 +148,10 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
  * @param decision `keep` only looks
  */
 export async function decideUnfinished(pool: Pool, decision: Decision): Promise<UnfinishedResult> {
-  return await pool.begin(async (sql) => {
+  const result = await pool.begin(async (sql) => {
     // As cancelling by its owner locks a task: whoever is first decides.
     await sql`select from tasks where hold = 'import' order by id for update`;
+    failpoint("unfinished.begun");
     const before = await listUnfinished(sql);
     const done = decision === "resume" ? await resume(sql) : decision === "cancel" ? await cancel(sql) : {};
     const zero = {
@@ -158,8 +161,12 @@ export async function decideUnfinished(pool: Pool, decision: Decision): Promise<
       cells_resumed: 0,
       cells_cancelled: 0,
     };
-    return { decision, before, held: await listUnfinished(sql), ...zero, ...done };
+    const held = await listUnfinished(sql);
+    failpoint("unfinished.before_commit");
+    return { decision, before, held, ...zero, ...done };
   });
+  failpoint("unfinished.committed");
+  return result;
 }
 
 const words: Record<UnfinishedGroup["group"], string> = {

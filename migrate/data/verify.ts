@@ -3,10 +3,12 @@ import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
+import { failpoint } from "./failpoint.ts";
 import { findSource, listRanges } from "./ledger.ts";
 import { rangeBytesDefault } from "./load.ts";
 import { makePlan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
+import { readParents } from "./replay_rows.ts";
 import type { Source } from "./source.ts";
 import { findExtraRows } from "./verify_extra.ts";
 import { type Verdict, Verifier } from "./verify_range.ts";
@@ -20,6 +22,7 @@ async function record(sql: postgres.ReservedSql, verdict: Verdict, startedAt: Da
     insert into migration.verifications (fingerprint, started_at, ended_at, documents, rows, differences, verdict)
     values (${fingerprint}, ${startedAt}, now(), ${documents}, ${rows}, ${differences}, ${verdict.verdict})
     returning id`;
+  failpoint("verify.inserted");
   await sql`
     insert into migration.differences (verification_id, collection, document_id, kind, path, source_value, row_value)
     select ${made!.id}, d.collection, d.document_id, d.kind, d.path, d.source_value, d.row_value
@@ -31,7 +34,9 @@ async function record(sql: postgres.ReservedSql, verdict: Verdict, startedAt: Da
       ${mismatches.map((m) => m.source_value && storable(m.source_value))}::text[],
       ${mismatches.map((m) => m.row_value && storable(m.row_value))}::text[]
     ) as d (collection, document_id, kind, path, source_value, row_value)`;
+  failpoint("verify.before_commit");
   await sql`commit`;
+  failpoint("verify.committed");
 }
 
 const storable = (text: string) => text.toWellFormed().replaceAll("\0", "\u2400");
@@ -53,6 +58,7 @@ export async function verify(
     rangeBytes: rangeBytesDefault,
     onBytes: (bytes) => progress.add(bytes, 0),
   });
+  failpoint("verify.planned");
   const sql = await pool.reserve();
   try {
     const known = await findSource(sql, plan.fingerprint);
@@ -62,16 +68,20 @@ export async function verify(
         "verifying: the load of this source is not finished; run 'data load' again",
       );
     }
-    const verifier = new Verifier(sql, plan, known !== undefined);
+    // Subtasks may hang on tasks that another source brought.
+    const others = known ? await readParents(sql) : new Map<string, string>();
+    const findParent = (name: string) => plan.parents.get(name) ?? others.get(name);
+    const verifier = new Verifier(sql, plan, { isLoaded: known !== undefined, findParent });
     const ranges = known ? await listRanges(sql, plan.fingerprint, { planned: false }) : plan.ranges;
     progress.begin("verifying", source.bytes);
     await verifier.run(source, ranges, { progress, signal });
     progress.end();
+    failpoint("verify.extra_begun");
     await findExtraRows(sql, source, {
       fingerprint: plan.fingerprint,
       ranges,
       rowsOf: verifier.rowsOf,
-      findParent: verifier.findParent,
+      findParent,
       note: (mismatch) => verifier.note(mismatch),
     });
     if (known) await record(sql, verifier.verdict, startedAt);

@@ -8,6 +8,7 @@ import { AppError } from "../../errors.ts";
 import { copyDigest, copyOut, encodeLine } from "./copy.ts";
 import { writeCanonical } from "./ejson_write.ts";
 import { type Expected, explain, idOf, shorten } from "./explain.ts";
+import { failpoint } from "./failpoint.ts";
 import { toUsualLine } from "./fast_subtask.ts";
 import { listRowless, listRowlessRanges } from "./ledger.ts";
 import type { FindParent } from "./lens/subtasks.ts";
@@ -78,11 +79,16 @@ export class Verifier {
   readonly verdict: Verdict;
   readonly rowsOf = new Map<Collection, number>();
 
+  readonly isLoaded: boolean;
+  readonly findParent: FindParent;
+
   constructor(
     readonly sql: postgres.ReservedSql,
     readonly plan: Plan,
-    readonly isLoaded: boolean,
+    readonly options: { isLoaded: boolean; findParent: FindParent },
   ) {
+    this.isLoaded = options.isLoaded;
+    this.findParent = options.findParent;
     this.verdict = {
       fingerprint: plan.fingerprint,
       verdict: "equal",
@@ -99,8 +105,6 @@ export class Verifier {
     this.verdict.verdict = "different";
     if (this.verdict.mismatches.length < mismatchesMax) this.verdict.mismatches.push(mismatch);
   }
-
-  readonly findParent: FindParent = (name) => this.plan.parents.get(name);
 
   /** Originals of the documents of a range that have no row, by position. */
   async #findKept({ collection, number }: Range): Promise<Kept> {
@@ -190,6 +194,7 @@ export class Verifier {
       wanted = next?.();
       if (await found === digest) this.#count(range.collection, keys.length);
       else await this.#compare(source, range);
+      failpoint("verify.compared");
       progress.add(range.bytes, range.documents);
     }
   }
@@ -197,6 +202,7 @@ export class Verifier {
   #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
     const digest = new Digest();
     this.#pass(range, raws, kept, (key, _raw, line) => digest.add(key, line));
+    failpoint("verify.digested");
     return { keys: digest.keys, digest: digest.take() };
   }
 
@@ -205,7 +211,7 @@ export class Verifier {
     const { collection } = range;
     const expected = new Map<string, Expected>();
     // Of what has no row the first pass has told.
-    const silent = new Verifier(this.sql, this.plan, this.isLoaded);
+    const silent = new Verifier(this.sql, this.plan, this.options);
     silent.#pass(range, await source.read(range), await this.#findKept(range), (key, raw, line) => {
       expected.set(key, { raw, line });
     });
@@ -215,7 +221,9 @@ export class Verifier {
       if (!want) continue;
       expected.delete(key);
       this.#count(collection, 1);
-      if (want.line !== line) explain(collection, want, line, (mismatch) => this.note(mismatch));
+      if (want.line === line) continue;
+      explain(collection, want, line, (mismatch) => this.note(mismatch));
+      failpoint("verify.explained");
     }
     for (const { raw } of expected.values()) {
       this.note({

@@ -8,6 +8,18 @@ export interface CliResult {
   err: string;
 }
 
+const failpointPath = new URL("./failpoint.ts", import.meta.url).pathname;
+
+/** Starts the migrator as a process that kills itself (SIGKILL) at a failpoint: `name`, or `name:3` for its third pass. */
+export function spawnMigrateTo(point: string, url: string, ...args: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-prompt", "--no-check", "--preload", failpointPath, mainPath, ...args],
+    env: { DATABASE_URL: url, FAILPOINT: point },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
 /** Starts the migrator as its own process. */
 export function spawnMigrate(url: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
