@@ -4,7 +4,13 @@ import { AppError } from "../../errors.ts";
 
 export const pageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50)
-    .openapi({ param: { name: "limit", in: "query" }, type: "integer" }),
+    .openapi({
+      param: { name: "limit", in: "query" },
+      type: "integer",
+      minimum: 1,
+      maximum: 200,
+      default: 50,
+    }),
   cursor: z.string().max(500).optional()
     .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the page before" }),
 });

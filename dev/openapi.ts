@@ -1,0 +1,60 @@
+/** `deno task openapi [--check]`: v2's OpenAPI document and the types of its client, written from the routes. */
+import openapiTypes, { astToString, type OpenAPI3 } from "openapi-typescript";
+import { parseConfig } from "../config.ts";
+import { connect } from "../db/connect.ts";
+import { AppError } from "../errors.ts";
+import { silentLog } from "../log.ts";
+import { createMetrics } from "../metrics.ts";
+import { print, runMain } from "../process.ts";
+import { createPasswords } from "../routes/passwords.ts";
+import { createGate } from "../routes/gate.ts";
+import { createThrottle } from "../routes/throttle.ts";
+import { createAccessTokens } from "../routes/v2/access.ts";
+import { createV2App } from "../routes/v2/app.ts";
+import { describeApi } from "../routes/v2/docs.ts";
+
+const documentUrl = new URL("../routes/v2/openapi.json", import.meta.url);
+const typesUrl = new URL("client/v2_schema.ts", import.meta.url);
+
+/** The document of an app that nothing is asked of: it opens no connection. */
+export function writeDocument(): string {
+  const SECRET_KEY = "0".repeat(32);
+  const DATABASE_URL = "postgres://nobody@localhost/none";
+  const app = createV2App({
+    sql: connect(DATABASE_URL),
+    log: silentLog,
+    metrics: createMetrics(),
+    config: parseConfig({ DATABASE_URL, SECRET_KEY }, "api"),
+    access: createAccessTokens(SECRET_KEY),
+    passwords: createPasswords(),
+    throttle: createThrottle(),
+    gate: createGate(),
+    bodyMsMax: 0,
+  });
+  return JSON.stringify(describeApi(app), null, 1) + "\n";
+}
+
+async function writeTypes(document: string): Promise<string> {
+  const nodes = await openapiTypes(JSON.parse(document) as OpenAPI3, { alphabetize: true });
+  return `// Written by 'deno task openapi' from the routes of v2. Do not edit.\n\n${astToString(nodes)}`;
+}
+
+async function main(): Promise<void> {
+  const document = writeDocument();
+  const files: [URL, string][] = [[documentUrl, document], [typesUrl, await writeTypes(document)]];
+  for (const [url, text] of files) {
+    const name = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    if (!Deno.args.includes("--check")) await Deno.writeTextFile(url, text);
+    else if (await Deno.readTextFile(url) !== text) {
+      throw new AppError(
+        "conflict",
+        `checking '${name}': it is not what the routes say; run 'deno task openapi'`,
+      );
+    }
+  }
+  print(
+    Deno.args.includes("--check") ? "the document and the client's types are what the routes say" : "written",
+  );
+}
+
+if (import.meta.main) await runMain(main);
