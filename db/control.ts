@@ -26,7 +26,7 @@ const isOpen = ({ status }: Locked): boolean => status === "pending" || status =
  * Runs `move` with the task's row locked: claims under way, which hold a key share of it, are waited for, and what ends
  * meanwhile waits for us. A statement after the lock sees what was committed before it.
  */
-async function withTask<T>(
+export async function withTask<T>(
   pool: Pool,
   { id, owner }: { id: string; owner: Owner },
   move: (sql: Sql, task: Locked) => Promise<T>,
@@ -44,7 +44,7 @@ async function withTask<T>(
   });
 }
 
-type Place = { id: string; owner: Owner };
+export type Place = { id: string; owner: Owner };
 
 /** Holds an open task: after this commit none of its cells is claimed; those under way go on. */
 export async function pauseTaskRow(
@@ -137,11 +137,15 @@ export async function closeFinished(sql: Sql, id: string): Promise<boolean> {
 }
 
 /**
- * Opens a task again for cells that had ended and are pending now, whose ends are taken out of its counters. It will
- * end a second time, and must be told of then: the notices of its first end go, also one that was never sent, since
+ * Opens a task again for cells that are pending now: of those that had ended, the ends are taken out of its counters.
+ * It will end a second time, and must be told of then: the notices of its first end go, also one that was never sent, since
  * what it would tell is no longer so.
  */
-async function reopen(sql: Sql, id: string, ends: { completed: number; failed: number }): Promise<void> {
+export async function reopen(
+  sql: Sql,
+  id: string,
+  ends: { completed: number; failed: number },
+): Promise<void> {
   await sql`
     update tasks
     set subtasks_completed = subtasks_completed - ${ends.completed}::int,

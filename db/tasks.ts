@@ -1,6 +1,6 @@
 /** Tasks: born with all their subtasks, cancelled, deleted. */
-import type postgres from "postgres";
 import type { Pool, Sql } from "./connect.ts";
+import { insertCells, type NewCells } from "./new_cells.ts";
 import { transact } from "./transaction.ts";
 
 /** A task as the queue knows it; its JSON columns stay in the database. */
@@ -34,14 +34,8 @@ export const channels = {
   fed: "contactsheet_fed",
 } as const;
 
-/** Parts of a joined column: a character that JSON text never holds unescaped. */
-export const cellSeparator = "\x1e";
-
-/** The values of all cells joined, or the one that all of them share. */
-export type Column = { joined: string } | { same: string };
-
-/** A task to be; the columns of its cells are joined by `cellSeparator`, JSON ones as text. */
-export interface NewTask {
+/** A task to be, with its cells. */
+export interface NewTask extends NewCells {
   task_name: string;
   username: string;
   owner_id: string;
@@ -49,74 +43,15 @@ export interface NewTask {
   variables: string;
   settings: string;
   priority: number;
-  total: number;
   images_expected: number;
-  /** Same for all cells. */
-  variable_types_map: string;
-  type_to_variable: string;
-  /** First 18 hex digits of the cells' legacy ids: seconds and five random bytes. */
-  legacy_prefix: string;
-  /** Counter of the first cell: its last 6 hex digits. */
-  legacy_counter: number;
-  columns: {
-    /** `{0,null,…}` as PostgreSQL writes arrays. */
-    variable_indices: Column;
-    ratio: Column;
-    seed: Column;
-    use_polish: Column;
-    queue: Column;
-    /** Empty: none. */
-    client_args: Column;
-    spread: Column;
-  };
-  /**
-   * The cells' `prompts`, factored: each adds the text at place `floor(cell ÷ stride) mod texts.length`, joined by
-   * commas into a list; sent whole they would be most of the statement.
-   */
-  promptParts: { texts: string[]; stride: number }[];
-  /** The list of a cell for which all of them are empty. */
-  promptsWithoutAny: string;
 }
 
 const taskColumns = (sql: Sql) =>
   sql`id, legacy_id, task_name, username, owner_id, status, error, total_images, priority, is_deleted, created_at,
     updated_at, started_at, completed_at, subtasks_total, subtasks_completed, subtasks_failed, subtasks_cancelled`;
 
-const splitText = (sql: Sql, joined: string) => sql`string_to_array(${joined}::text, ${cellSeparator}::text)`;
-
-/** PostgreSQL takes a hundred arguments; a group of empty texts counts as one. */
-const argumentsMax = 50;
-
-type Fragment = postgres.PendingQuery<postgres.Row[]>;
-
-function joinTexts(sql: Sql, texts: Fragment[]): Fragment {
-  if (texts.length > argumentsMax) {
-    const groups = Array.from(
-      { length: Math.ceil(texts.length / argumentsMax) },
-      (_, i) => joinTexts(sql, texts.slice(i * argumentsMax, (i + 1) * argumentsMax)),
-    );
-    return joinTexts(sql, groups);
-  }
-  const list = texts.reduce((all, text) => sql`${all}, ${text}`, sql`, null`);
-  return sql`nullif(concat_ws(','${list}), '')`;
-}
-
-function promptsOf(sql: Sql, { promptParts, promptsWithoutAny }: NewTask) {
-  const texts = promptParts.map(({ texts, stride }) =>
-    texts.length === 1
-      ? sql`nullif(${texts[0]!}::text, '')`
-      // Within a select of its own the list is split once, not for each cell.
-      : sql`nullif((select ${splitText(sql, texts.join(cellSeparator))})[
-          1 + (((c.place - 1) / ${stride}::int) % ${texts.length}::int)], '')`
-  );
-  return sql`coalesce('[' || ${joinTexts(sql, texts)} || ']', ${promptsWithoutAny}::text)::json`;
-}
-
 /** Task, subtasks, notice and wake-up in one statement: all of it is there, or nothing. */
 export async function insertTask(sql: Sql, task: NewTask): Promise<TaskRow> {
-  const { columns: c } = task;
-  const parts = (column: Column) => splitText(sql, "joined" in column ? column.joined : "");
-  const shared = (column: Column) => "same" in column ? column.same : null;
   const [row] = await sql<TaskRow[]>`
     with task as (
       insert into tasks
@@ -126,33 +61,13 @@ export async function insertTask(sql: Sql, task: NewTask): Promise<TaskRow> {
         ${task.tags}::text::json, ${task.variables}::text::json, ${task.settings}::text::json,
         ${task.priority}, ${task.total}, ${task.total}
       )
-      returning ${taskColumns(sql)}
+      returning ${taskColumns(sql)}, 0 as first, 0 as cell_revision
     ), cells as (
-      insert into subtasks (
-        parent_task_id, legacy_id, cell, variable_indices, variable_types_map, type_to_variable, prompts, ratio,
-        seed, use_polish, queue, client_args, spread
-      )
-      select
-        task.id, ${task.legacy_prefix}::text || lpad(to_hex(${task.legacy_counter}::int + (c.place - 1)::int), 6, '0'),
-        c.place - 1, coalesce(c.variable_indices, ${shared(c.variable_indices)}::text)::int[],
-        ${task.variable_types_map}::text::json, ${task.type_to_variable}::text::json, ${promptsOf(sql, task)},
-        coalesce(c.ratio, ${shared(c.ratio)}::text), coalesce(c.seed, ${shared(c.seed)}::text)::bigint,
-        coalesce(c.use_polish, ${shared(c.use_polish)}::text)::boolean, coalesce(c.queue, ${
-    shared(c.queue)
-  }::text),
-        nullif(coalesce(c.client_args, ${shared(c.client_args)}::text), '')::json,
-        coalesce(c.spread, ${shared(c.spread)}::text)::int
-      from task, rows from (
-        generate_series(1, ${task.total}::int), unnest(${parts(c.variable_indices)}), unnest(${
-    parts(c.ratio)
-  }),
-        unnest(${parts(c.seed)}), unnest(${parts(c.use_polish)}), unnest(${parts(c.queue)}),
-        unnest(${parts(c.client_args)}), unnest(${parts(c.spread)})
-      ) as c (place, variable_indices, ratio, seed, use_polish, queue, client_args, spread)
+      ${insertCells(sql, task, sql`(c.place - 1)`)}
     ), notice as (
       insert into outbox (task_id, kind, images_expected) select id, 'submitted', ${task.images_expected}::int from task
     )
-    select task.*, pg_notify(${channels.submitted}, '') from task`;
+    select ${taskColumns(sql)}, pg_notify(${channels.submitted}, '') from task`;
   return row!;
 }
 

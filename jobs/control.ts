@@ -11,7 +11,9 @@ import {
   resumeTaskRow,
   retryFailedRows,
 } from "../db/control.ts";
+import { type Extended, extendTaskRow, findExtensible, judgeTask } from "../db/extend.ts";
 import type { Log } from "../log.ts";
+import { planExtension, type Wanted } from "./extend.ts";
 
 /** Stands where a user's id stands, for who runs the installation: all tasks are open to it. */
 export const operator = Symbol("operator");
@@ -114,4 +116,41 @@ export async function rerunCell(
   const answer = await rerunCellRow(sql, place, cell);
   if (answer === "rerun") log.info("cell is drawn again", { task_id: place.id, cell, by: byWhom(wish) });
   return answer;
+}
+
+/** How often an extension is planned anew because another came first. */
+const plansMax = 10;
+
+/**
+ * Gives an axis of a task further values and draws their cells, of an ended task too: it opens, and ends and is told of
+ * once more. Values that it has already are left out: `cells` is 0 where nothing is new.
+ *
+ * @param wish.slot 0 to 5, of `v0` to `v5`; the variable must have values
+ * @throws AppError invalid_request where the task would have over 50,000 cells
+ */
+export async function extendAxis(
+  { sql, log }: ControlDeps,
+  wish: Wish & Wanted,
+): Promise<Extended | { cells: 0 } | "no_such_axis" | "cancelled" | "changed" | Refusal> {
+  const place = placeOf(wish);
+  if (typeof place === "string") return place;
+  for (let plans = 0; plans < plansMax; plans++) {
+    const refusal = await judgeTask(sql, place);
+    if (refusal !== undefined) return refusal;
+    const task = await findExtensible(sql, place.id);
+    if (!task) return "not_found";
+    const plan = planExtension(task, wish);
+    if (plan === "nothing_new") return { cells: 0 };
+    if (typeof plan === "string") return plan;
+    const answer = await extendTaskRow(sql, place, plan);
+    if (answer === "changed") continue;
+    if (typeof answer !== "string") {
+      log.info("an axis has more values", {
+        ...{ task_id: place.id, axis: `v${wish.slot}`, cells: answer.cells, hold: answer.hold },
+        by: byWhom(wish),
+      });
+    }
+    return answer;
+  }
+  return "changed";
 }
