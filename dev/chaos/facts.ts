@@ -84,7 +84,7 @@ export interface Facts {
   struck: Struck[];
   calm: Calm;
   /** Stretches in which nothing was begun although there was work, room and no fault; seconds. */
-  stalls: { from: number; to: number }[];
+  stalls: { from: number; to: number; seconds: number }[];
 }
 
 type Seen = Pick<

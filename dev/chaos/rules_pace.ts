@@ -94,8 +94,8 @@ const stallSecondsMax = 9;
 
 export function checkStalls({ stalls }: Facts): string[] {
   return stalls
-    .filter(({ from, to }) => to - from > stallSecondsMax)
-    .map(({ from, to }) => `nothing was begun for ${(to - from).toFixed(1)} s, with work, room and no fault`);
+    .filter(({ seconds }) => seconds > stallSecondsMax)
+    .map(({ seconds }) => `nothing was begun for ${seconds.toFixed(1)} s, with work, room and no fault`);
 }
 
 /** Told to end a second time while it was ending: then it ends at once, and says so by its exit code. */

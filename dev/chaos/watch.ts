@@ -5,7 +5,11 @@ import { pause } from "./stage.ts";
 export interface Stall {
   from: number;
   to: number;
+  /** How long it was by the looks that fitted into it: on a machine with too much to do fewer do. */
+  seconds: number;
 }
+
+const lookEveryMs = 200;
 
 const seconds = () => Date.now() / 1000;
 
@@ -46,11 +50,12 @@ export async function watchProgress(
   signal: AbortSignal,
 ): Promise<Stall[]> {
   const stalls: Stall[] = [];
-  let since = seconds();
-  let idleUntil = since;
+  let [since, idleUntil] = [seconds(), seconds()];
+  let looks = 0;
   let starts = -1;
   const note = () => {
-    if (idleUntil - since > 1) stalls.push({ from: since, to: idleUntil });
+    const lasted = looks * lookEveryMs / 1000;
+    if (lasted > 1) stalls.push({ from: since, to: idleUntil, seconds: lasted });
   };
   while (!signal.aborted) {
     const lookedAt = performance.now();
@@ -62,9 +67,10 @@ export async function watchProgress(
       note();
       since = seconds();
     }
+    looks = idle ? looks + 1 : 0;
     idleUntil = seconds();
     starts = seen?.starts ?? starts;
-    await pause(200);
+    await pause(lookEveryMs);
   }
   note();
   return stalls;
