@@ -36,6 +36,7 @@ const isGuest = ({ roles }: { roles: string[] }) =>
 
 /** Why the route is not for them; undefined when it is. */
 function findObjection(who: Who, principal: Principal, taskId: string | undefined): string | undefined {
+  if (who === "share") return principal.kind === "share" ? undefined : "this is for links to a task";
   if (principal.kind === "share") {
     if (who !== "reader" && who !== "rater" || taskId !== principal.taskId) {
       return "the link is for one task, and not for this";

@@ -9,9 +9,10 @@ import { addDocs } from "./docs.ts";
 import { answerProblem, HttpFailure, invalidRequest } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
+import { addShares } from "./shares.ts";
 
 /** The rooms of v2, each with its routes. */
-const rooms: ((app: V2App) => void)[] = [addAuth, addRatings, addDocs];
+const rooms: ((app: V2App) => void)[] = [addAuth, addRatings, addShares, addDocs];
 
 export const v2Base = "/api/v2";
 

@@ -47,9 +47,19 @@ export type Principal = UserPrincipal | SharePrincipal;
 /**
  * `anyone`; `signed_in`: any active user; `reader`: the same, and a share of the task in the path; `rater`: a user who
  * is more than a guest, and a share to rate of that task; `member`: a user who is more than a guest; `owner`: a member,
- * and the statement that acts asks whether the task is theirs or they are an admin; `staff`: admin or manager; `admin`.
+ * and the statement that acts asks whether the task is theirs or they are an admin; `staff`: admin or manager; `admin`;
+ * `share`: a share and nobody else.
  */
-export type Who = "anyone" | "signed_in" | "reader" | "rater" | "member" | "owner" | "staff" | "admin";
+export type Who =
+  | "anyone"
+  | "signed_in"
+  | "reader"
+  | "rater"
+  | "member"
+  | "owner"
+  | "staff"
+  | "admin"
+  | "share";
 
 /** Handed in beside the request. */
 export interface Bindings {
