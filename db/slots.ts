@@ -14,6 +14,14 @@ export async function listQueueSlots(sql: Sql): Promise<QueueSlots[]> {
   return await sql<QueueSlots[]>`select queue, slots, wanted from queue_slots order by queue`;
 }
 
+/** The same, with why it is so, and since when. */
+export type QueueReason = QueueSlots & { reason: string; changed_at: Date };
+
+export async function listQueueReasons(sql: Sql): Promise<QueueReason[]> {
+  return await sql<QueueReason[]>`
+    select queue, slots, wanted, reason, changed_at from queue_slots order by queue`;
+}
+
 /** Gives queues that have none their first slots. */
 export async function insertQueueSlots(sql: Sql, first: { queue: Queue; slots: number }[]): Promise<void> {
   await sql`

@@ -23,7 +23,10 @@ export type Order =
   | { kind: "retry"; taskId: string; cause?: string }
   | { kind: "rerun"; taskId: string; cell: CellName }
   | { kind: "dead_list"; filter: DeadFilter; limit: number; json: boolean }
-  | { kind: "dead_replay"; filter: DeadFilter };
+  | { kind: "dead_replay"; filter: DeadFilter }
+  | { kind: "slots_list"; queue?: Queue; changes: number; json: boolean }
+  | { kind: "slots_set"; queue: Queue; slots: number; forMs: number; reason: string; by: string }
+  | { kind: "slots_clear"; queue: Queue };
 
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -64,6 +67,32 @@ function parseSince(text: string): Date {
     throw new InvalidArgumentError("wanted a time such as 2026-01-31T08:00Z, or 90m, 12h, 7d");
   }
   return since;
+}
+
+const spanMsMax = 30 * unitMs.d!;
+
+/** How long something holds, in ms. */
+function parseSpan(text: string): number {
+  const [, count, unit] = text.match(/^(\d{1,6})([mhd])$/) ?? [];
+  const ms = unit === undefined ? NaN : Number(count) * unitMs[unit]!;
+  if (!(ms > 0 && ms <= spanMsMax)) {
+    throw new InvalidArgumentError("wanted a time such as 30m, 12h or 7d, at most 30d");
+  }
+  return ms;
+}
+
+/** A few words that are kept beside what they explain. */
+function parseWords(text: string): string {
+  const words = text.trim();
+  if (words === "" || words.length > 200 || words.includes("\0")) {
+    throw new InvalidArgumentError("wanted 1 to 200 characters");
+  }
+  return words;
+}
+
+function parseQueue(text: string): Queue {
+  if (!queues.includes(text as Queue)) throw new InvalidArgumentError(`wanted ${queues.join(", ")}`);
+  return text as Queue;
 }
 
 function readFilter({ task, cause, since }: { task?: string; cause?: string; since?: Date }): DeadFilter {
@@ -114,6 +143,54 @@ function addDeadCommands(program: Command, give: Give): void {
     .action((filter) => give({ kind: "dead_replay", filter: readFilter(filter) }));
 }
 
+interface SlotsFlags {
+  for?: number;
+  reason?: string;
+  by: string;
+  clear?: true;
+  changes: number;
+  json?: true;
+}
+
+/** @throws InvalidArgumentError where the flags do not belong together */
+function readSlots(queue: Queue | undefined, slots: number | undefined, flags: SlotsFlags): Order {
+  const { for: forMs, reason, by, clear = false, changes, json = false } = flags;
+  const refuse = (what: string): never => {
+    throw new InvalidArgumentError(`slots: ${what}`);
+  };
+  if (clear) {
+    if (queue === undefined) return refuse("--clear wants a queue");
+    if (slots !== undefined) return refuse("--clear and a count contradict each other");
+    return { kind: "slots_clear", queue };
+  }
+  if (slots !== undefined && queue !== undefined) {
+    if (forMs === undefined) return refuse("a count wants --for, such as --for 30m: nothing is set for good");
+    if (reason === undefined) return refuse("a count wants --reason, for those who wonder later");
+    return { kind: "slots_set", queue, slots, forMs, reason, by };
+  }
+  if (forMs !== undefined || reason !== undefined) {
+    return refuse("--for and --reason want a queue and a count");
+  }
+  return { kind: "slots_list", ...(queue === undefined ? {} : { queue }), changes, json };
+}
+
+function addSlots(program: Command, give: Give): void {
+  program.command("slots").description(
+    "how many attempts of each queue may run at once over all workers, and why; or set that by hand",
+  )
+    .argument("[queue]", `this alone: ${queues.join(", ")}`, parseQueue)
+    .argument("[count]", "slots from now on, 0 to stop it; with --for and --reason", parseWhole(0, 10_000))
+    .option("--for <time>", "how long a count holds: 30m, 12h, 7d", parseSpan)
+    .option("--reason <text>", "why, kept with each change", parseWords)
+    .option("--by <name>", "who says so", parseWords, "an operator")
+    .option("--clear", "take back what was set by hand")
+    .option("--changes <count>", "how many of the latest changes are shown", parseWhole(0, 1_000), 3)
+    .option("--json", "as JSON")
+    .action((queue: Queue | undefined, slots: number | undefined, flags: SlotsFlags) =>
+      give(readSlots(queue, slots, flags))
+    );
+}
+
 function addQuestions(program: Command, give: Give): void {
   program.command("doctor").description(
     "check PostgreSQL and Redis against what must hold; exit 1 where it does not",
@@ -150,7 +227,7 @@ function makeProgram(give: Give): Command {
     .option("--queues <names>", `serve only these, joined by commas: ${queues.join(", ")}`, parseQueues)
     .option(
       "--slots <count>",
-      "attempts at once in each queue, instead of a share of the fleet's",
+      "the most attempts at once of each queue in this worker; the fleet's limits hold all the same ('slots')",
       parseWhole(1, 10_000),
     )
     .allowExcessArguments(false)
@@ -158,6 +235,7 @@ function makeProgram(give: Give): Command {
   addQuestions(program, give);
   addTaskCommands(program, give);
   addDeadCommands(program, give);
+  addSlots(program, give);
   quiet(program);
   return program;
 }

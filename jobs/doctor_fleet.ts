@@ -7,9 +7,11 @@ import {
   type QueueLoad,
   readLeadership,
 } from "../db/doctor_fleet.ts";
+import { listSlotOverrides } from "../db/slots.ts";
 import { queues } from "../db/subtasks.ts";
 import type { Check, Finding } from "./doctor_check.ts";
 import { deadAfterMs } from "./leader.ts";
+import { describeOverride } from "./slot_orders.ts";
 
 const silent: Check = {
   name: "silent_workers",
@@ -125,4 +127,16 @@ const held: Check = {
   },
 };
 
-export const fleetChecks: Check[] = [silent, leader, load, held];
+const setByHand: Check = {
+  name: "overrides",
+  async examine({ sql }) {
+    return (await listSlotOverrides(sql)).map((override) => ({
+      about: override.queue,
+      fault: false,
+      text: describeOverride(override),
+      advice: `deno task worker slots ${override.queue} --clear takes it back`,
+    }));
+  },
+};
+
+export const fleetChecks: Check[] = [silent, leader, load, setByHand, held];

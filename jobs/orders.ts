@@ -7,6 +7,7 @@ import { operator, pauseTask, rerunCell, resumeTask, retryFailed, type Wish } fr
 import { type DeadPage, inspectCell, listDead, replayDead } from "./dead_letters.ts";
 import { describeReport, runDoctor } from "./doctor.ts";
 import type { DoctorDeps } from "./doctor_check.ts";
+import { clearSlots, describeSlots, listSlots, setSlots } from "./slot_orders.ts";
 import { whyCell } from "./why.ts";
 
 type Ordered<Kind extends Order["kind"]> = Extract<Order, { kind: Kind }>;
@@ -78,6 +79,16 @@ async function runWhy(deps: DoctorDeps, { taskId, cell, json }: Ordered<"why">):
   }
 }
 
+async function runSlots(
+  deps: DoctorDeps,
+  order: Ordered<"slots_list" | "slots_set" | "slots_clear">,
+): Promise<void> {
+  if (order.kind === "slots_set") return print(await setSlots(deps, order));
+  if (order.kind === "slots_clear") return print(await clearSlots(deps, order.queue));
+  const all = await listSlots(deps.sql, order);
+  print(order.json ? JSON.stringify(all) : describeSlots(all));
+}
+
 /**
  * Does one thing and returns the exit code: 1 where the doctor found what it could not or was not to repair.
  *
@@ -107,6 +118,11 @@ export async function runOrder(deps: DoctorDeps, order: Exclude<Order, { kind: "
       );
       return 0;
     }
+    case "slots_list":
+    case "slots_set":
+    case "slots_clear":
+      await runSlots(deps, order);
+      return 0;
     default:
       await runTaskOrder(deps, order);
       return 0;

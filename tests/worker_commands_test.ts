@@ -4,7 +4,7 @@ import { settleSubtasks } from "../db/subtasks.ts";
 import { codes } from "../errors.ts";
 import { type Order, parseOrder } from "../jobs/commands.ts";
 import { claim, done, failed, join } from "./support/cells.ts";
-import { readSubtasks, readTask, type Rig, startRig } from "./support/queue_rig.ts";
+import { readSubtasks, readTask, type Rig, startRig, waitFor } from "./support/queue_rig.ts";
 
 const id = "0b5f6a9e-1111-4222-8333-123456789abc";
 
@@ -25,6 +25,17 @@ const orders: [string, Order][] = [
   [`dead replay --task ${id} --since 2026-01-31T08:00Z`, {
     ...{ kind: "dead_replay", filter: { taskId: id, since: new Date("2026-01-31T08:00Z") } },
   }],
+  ["slots", { kind: "slots_list", changes: 3, json: false }],
+  ["slots high --changes 0 --json", { kind: "slots_list", queue: "high", changes: 0, json: true }],
+  ["slots standard 12 --for 30m --reason launch", {
+    ...{ kind: "slots_set", queue: "standard", slots: 12, forMs: 1_800_000, reason: "launch" },
+    by: "an operator",
+  }],
+  ["slots lumina 0 --for 30d --reason quota --by night-shift", {
+    ...{ kind: "slots_set", queue: "lumina", slots: 0, forMs: 2_592_000_000, reason: "quota" },
+    by: "night-shift",
+  }],
+  ["slots lumina --clear", { kind: "slots_clear", queue: "lumina" }],
 ];
 for (const [line, order] of orders) {
   Deno.test(`'worker ${line}' is understood`, () => {
@@ -46,6 +57,16 @@ const refused: [string, RegExp][] = [
   ["dead list --since yesterday", /wanted a time such as/],
   ["dead list --limit 5000", /wanted a whole number from 1 to 1000/],
   ["doctor --days x", /wanted a whole number from 1 to 36500/],
+  ["slots fast", /'fast' is invalid.*wanted high, standard, lumina/],
+  ["slots high 10001 --for 1h --reason r", /'10001' is invalid.*wanted a whole number from 0 to 10000/],
+  ["slots high 3", /a count wants --for/],
+  ["slots high 3 --for 1h", /a count wants --reason/],
+  ["slots high 3 --for 31d --reason r", /'31d' is invalid.*wanted a time such as 30m.*at most 30d/],
+  ["slots high 3 --for 0m --reason r", /'0m' is invalid/],
+  ["slots high --for 1h", /--for and --reason want a queue and a count/],
+  ["slots high 3 --clear", /--clear and a count contradict each other/],
+  ["slots --clear", /--clear wants a queue/],
+  [`slots high 3 --for 1h --reason ${"r".repeat(201)}`, /wanted 1 to 200 characters/],
 ];
 for (const [line, message] of refused) {
   Deno.test(`'worker ${line}' is refused with a word about it`, () => {
@@ -131,4 +152,53 @@ Deno.test("the doctor ends with 1 while there is a fault, and with 0 once there 
   assert.deepEqual([mended.code, /^repaired: task/m.test(mended.printed)], [0, true], mended.printed);
   const well = await run(rig, "worker:doctor");
   assert.deepEqual([well.code, /everything holds that must\n$/.test(well.printed)], [0, true], well.printed);
+});
+
+Deno.test("slots set by hand are obeyed, shown with their reason and the changes they made, and taken back", async () => {
+  await using rig = await startRig({ env: { TASK_EXECUTOR_MIN_CONCURRENT: "20" } });
+  const empty = await run(rig, "worker", "slots", "standard");
+  assert.deepEqual(
+    [empty.code, empty.printed],
+    [0, "standard: no slots yet, no worker has begun\n"],
+    empty.said,
+  );
+  await rig.startWorker();
+  const slots = async () =>
+    (await rig.sql<{ slots: number }[]>`select slots from queue_slots where queue = 'standard'`)[0]!.slots;
+  const set = await run(rig, "worker", "slots", "standard", "7", ...[
+    "--for",
+    "2h",
+    "--reason",
+    "quiet hours",
+  ]);
+  assert.match(set.printed, /^standard is set to 7 slots by hand until \S+, by an operator: quiet hours;/);
+  await waitFor("the leader to obey", async () => await slots() === 7);
+  const shown = await run(rig, "worker", "slots");
+  assert.match(shown.printed, /^high: 5 slots, 0 taken, 5 by the backlog alone; /m);
+  assert.match(
+    shown.printed,
+    /^standard: 7 slots, 0 taken, 20 by the backlog alone; set by an operator until \S+: quiet hours \(since/m,
+  );
+  assert.match(shown.printed, /^ {4}standard is set to 7 slots by hand until/m);
+  assert.match(shown.printed, /^ {4}\S+ {2}20 → 7 {2}set by an operator until/m);
+  const doctor = await run(rig, "worker:doctor");
+  assert.match(doctor.printed, /^note: standard is set to 7 slots by hand until .*: quiet hours$/m);
+  assert.match(doctor.printed, /^ {4}deno task worker slots standard --clear takes it back$/m);
+  assert.equal(doctor.code, 0, doctor.printed);
+  const cleared = await run(rig, "worker", "slots", "standard", "--clear");
+  assert.equal(cleared.printed, "standard: backlog and health decide again\n");
+  await waitFor("the old number", async () => await slots() === 20);
+  const json = JSON.parse((await run(rig, "worker", "slots", "standard", "--json")).printed);
+  assert.deepEqual(
+    [
+      json[0].slots,
+      json[0].override,
+      json[0].changes.map((change: { slots_after: number }) => change.slots_after),
+    ],
+    [20, null, [20, 7]],
+  );
+  assert.equal(
+    (await run(rig, "worker", "slots", "standard", "--clear")).printed,
+    "standard: nothing was set by hand\n",
+  );
 });
