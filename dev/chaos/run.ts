@@ -37,7 +37,6 @@ const probe: Order = {
   priority: 1,
   prompts: ["probe 0", "probe 1", "probe 2", "probe 3"],
 };
-const probeMsMax = 15_000;
 /** However slowly the machine goes. */
 const startMsMax = 240_000;
 const seconds = () => Date.now() / 1000;
@@ -147,7 +146,7 @@ export async function runPlan(lane: Lane, plan: Plan): Promise<RunResult> {
   let calm = await waitForCalm(stage, calmMsMax, forgetful);
   if (calm.restless.length === 0) {
     await carryOut({ sql, user, tasks: submitted, signal: giveUp.signal }, probe);
-    calm = await waitForCalm(stage, probeMsMax, forgetful);
+    calm = await waitForCalm(stage, calmMsMax, forgetful);
   }
   const tookMs = Math.round(performance.now() - started);
   watching.abort();
