@@ -37,6 +37,8 @@ export interface NewCells {
   promptParts: { texts: string[]; stride: number }[];
   /** The list of a cell for which all of them are empty. */
   promptsWithoutAny: string;
+  /** Each gets the `fingerprint` of its request; those that draw their seeds one by one need none, no two are equal. */
+  fingerprinted: boolean;
 }
 
 const splitText = (sql: Sql, joined: string) => sql`string_to_array(${joined}::text, ${cellSeparator}::text)`;
@@ -69,6 +71,10 @@ function promptsOf(sql: Sql, { promptParts, promptsWithoutAny }: NewCells, place
   return sql`coalesce('[' || ${joinTexts(sql, texts)} || ']', ${promptsWithoutAny}::text)::json`;
 }
 
+/** A cell's `fingerprint`: equal for equal requests to the image API. */
+const fingerprintOf = (sql: Sql) =>
+  sql`md5(concat_ws(e'\x1f', prompts::text, seed, use_polish, client_args::text, ratio))::uuid`;
+
 /**
  * Inserts cells for the rows of a query named `task`: its `id`, the number `first` of the first cell, and the
  * `cell_revision` that they carry.
@@ -79,22 +85,20 @@ export function insertCells(sql: Sql, cells: NewCells, place: Fragment): Fragmen
   const { columns: c } = cells;
   const parts = (column: Column) => splitText(sql, "joined" in column ? column.joined : "");
   const shared = (column: Column) => "same" in column ? column.same : null;
-  return sql`
-    insert into subtasks (
-      parent_task_id, legacy_id, cell, variable_indices, variable_types_map, type_to_variable, prompts, ratio,
-      seed, use_polish, queue, client_args, spread, revision
-    )
+  const rows = sql`
     select
       task.id, ${cells.legacy_prefix}::text || lpad(to_hex(${cells.legacy_counter}::int + (c.place - 1)::int), 6, '0'),
       task.first + c.place - 1, coalesce(c.variable_indices, ${shared(c.variable_indices)}::text)::int[],
       ${cells.variable_types_map}::text::json, ${cells.type_to_variable}::text::json, ${
     promptsOf(sql, cells, place)
-  },
-      coalesce(c.ratio, ${shared(c.ratio)}::text), coalesce(c.seed, ${shared(c.seed)}::text)::bigint,
-      coalesce(c.use_polish, ${shared(c.use_polish)}::text)::boolean, coalesce(c.queue, ${
+  } as prompts,
+      coalesce(c.ratio, ${shared(c.ratio)}::text) as ratio, coalesce(c.seed, ${
+    shared(c.seed)
+  }::text)::bigint as seed,
+      coalesce(c.use_polish, ${shared(c.use_polish)}::text)::boolean as use_polish, coalesce(c.queue, ${
     shared(c.queue)
   }::text),
-      nullif(coalesce(c.client_args, ${shared(c.client_args)}::text), '')::json,
+      nullif(coalesce(c.client_args, ${shared(c.client_args)}::text), '')::json as client_args,
       coalesce(c.spread, ${shared(c.spread)}::text)::int, task.cell_revision
     from task, rows from (
       generate_series(1, ${cells.total}::int), unnest(${parts(c.variable_indices)}), unnest(${
@@ -103,4 +107,12 @@ export function insertCells(sql: Sql, cells: NewCells, place: Fragment): Fragmen
       unnest(${parts(c.seed)}), unnest(${parts(c.use_polish)}), unnest(${parts(c.queue)}),
       unnest(${parts(c.client_args)}), unnest(${parts(c.spread)})
     ) as c (place, variable_indices, ratio, seed, use_polish, queue, client_args, spread)`;
+  return sql`
+    insert into subtasks (
+      parent_task_id, legacy_id, cell, variable_indices, variable_types_map, type_to_variable, prompts, ratio,
+      seed, use_polish, queue, client_args, spread, revision${
+    cells.fingerprinted ? sql`, fingerprint` : sql``
+  }
+    )
+    ${cells.fingerprinted ? sql`select r.*, ${fingerprintOf(sql)} from (${rows} offset 0) as r` : rows}`;
 }

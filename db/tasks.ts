@@ -43,6 +43,10 @@ export interface NewTask extends NewCells {
   variables: string;
   settings: string;
   priority: number;
+  blind: boolean;
+  seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+  /** JSON text. */
+  axis_roles: string | null;
   images_expected: number;
 }
 
@@ -55,11 +59,13 @@ export async function insertTask(sql: Sql, task: NewTask): Promise<TaskRow> {
   const [row] = await sql<TaskRow[]>`
     with task as (
       insert into tasks
-        (task_name, username, owner_id, tags, variables, settings, priority, total_images, subtasks_total)
+        (task_name, username, owner_id, tags, variables, settings, priority, total_images, subtasks_total, blind,
+          seed_policy, axis_roles)
       values (
         ${task.task_name}, ${task.username}, ${task.owner_id},
         ${task.tags}::text::json, ${task.variables}::text::json, ${task.settings}::text::json,
-        ${task.priority}, ${task.total}, ${task.total}
+        ${task.priority}, ${task.total}, ${task.total}, ${task.blind}, ${task.seed_policy},
+        ${task.axis_roles}::text::json
       )
       returning ${taskColumns(sql)}, 0 as first, 0 as cell_revision
     ), cells as (
@@ -89,9 +95,9 @@ export async function startTasks(sql: Sql, ids: string[]): Promise<void> {
  * Ends an open task: from this commit on none of its cells can be claimed. Cells under way and up to `cellsMax`
  * pending ones are cancelled at once, the rest by `sweepCancelled`.
  *
- * @returns false where the task had ended before
+ * @returns how many cells were under way; undefined where the task had ended before
  */
-export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Promise<boolean> {
+export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Promise<number | undefined> {
   return await transact(pool, async (sql) => {
     // The lock that waits for claims under way, as no update of its own would: claims hold a key share.
     await sql`select from tasks where id = ${id} for update`;
@@ -100,8 +106,8 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
       set status = 'cancelled', cancelling = true, completed_at = now(), updated_at = now(), revision = revision + 1
       where id = ${id} and status in ('pending', 'processing')
       returning revision`;
-    if (ended.length === 0) return false;
-    await sql`
+    if (ended.length === 0) return undefined;
+    const [cut] = await sql<{ cells: number }[]>`
       with cut as (
         update subtasks
         set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null,
@@ -109,10 +115,12 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
         where parent_task_id = ${id} and status = 'processing'
         returning 1
       )
-      update tasks set subtasks_cancelled = subtasks_cancelled + (select count(*) from cut) where id = ${id}`;
+      update tasks set subtasks_cancelled = subtasks_cancelled + (select count(*) from cut)
+      where id = ${id}
+      returning (select count(*) from cut)::int as cells`;
     await sweepCancelled(sql, id, cellsMax);
     await sql`select pg_notify(${channels.cancelled}, ${id})`;
-    return true;
+    return cut!.cells;
   });
 }
 

@@ -10,6 +10,7 @@ import {
   writeFragment,
   writeFragments,
 } from "./expand_prompts.ts";
+import { planSeeds, type SeedRule } from "./expand_seeds.ts";
 import { planClientArgs, storeSettings } from "./expand_settings.ts";
 import { isObject, readInteger } from "./expand_values.ts";
 
@@ -170,7 +171,7 @@ interface Plan {
   seeds: Saying<number | bigint | undefined>[];
   polishes: Saying<boolean>[];
   clientArgs: (places: number[]) => string | null;
-  draw: () => number;
+  seedOf: (places: number[], repeat: number) => number;
 }
 
 function joinPrompts(plan: Plan, places: number[]): { prompts: string; lumina: boolean; lumina1: boolean } {
@@ -204,7 +205,7 @@ function* makeRepeats(plan: Plan, places: number[], first: number): Generator<Ce
   for (let repeat = 0; repeat < plan.repeats; repeat++) {
     const variable_indices = indices.slice();
     if (freeSlot) variable_indices[slotsMax - 1] = repeat;
-    yield { cell: first + repeat, variable_indices, seed: seed ?? plan.draw(), ...shared };
+    yield { cell: first + repeat, variable_indices, seed: seed ?? plan.seedOf(places, repeat), ...shared };
   }
 }
 
@@ -223,6 +224,9 @@ function* makeCells(plan: Plan): Generator<Cell> {
   }
 }
 
+/** As v1 always did. */
+const drawEach: SeedRule = { policy: "per_cell", roles: {} };
+
 /**
  * Expands a task's body into its cells; nothing is made before the cells are read.
  *
@@ -240,7 +244,7 @@ function* makeCells(plan: Plan): Generator<Cell> {
  */
 export function expandTask(
   { tags, variables, settings }: TaskBody,
-  { drawSeed: draw = drawSeed }: { drawSeed?: () => number } = {},
+  { drawSeed: draw = drawSeed, seedRule = drawEach }: { drawSeed?: () => number; seedRule?: SeedRule } = {},
 ): Expansion {
   const known = readAxes(variables);
   const settingsStored = storeSettings(settings);
@@ -248,6 +252,7 @@ export function expandTask(
   const axes = known.filter(({ values }) => values.length > 0);
   const repeats = readRepeats(uses);
   const { total, imagesExpected } = countCells(axes, repeats);
+  const makeSeeds = () => planSeeds(seedRule, { axes, repeats: Number(repeats), draw });
   const plan: Plan = {
     axes,
     repeats: Number(repeats),
@@ -259,7 +264,7 @@ export function expandTask(
     seeds: readSayings(uses, (type) => type === "seed", readSeed),
     polishes: readSayings(uses, (type) => type === "polish", readPolish),
     clientArgs: planClientArgs(settings, uses),
-    draw,
+    seedOf: makeSeeds(),
   };
   return {
     total,
@@ -270,6 +275,6 @@ export function expandTask(
       texts: options.map(({ text }) => text),
       stride: axis ? strideOf(axis, axes, plan.repeats) : 1,
     })),
-    cells: { [Symbol.iterator]: () => makeCells(plan) },
+    cells: { [Symbol.iterator]: () => makeCells({ ...plan, seedOf: makeSeeds() }) },
   };
 }

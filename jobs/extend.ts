@@ -70,6 +70,7 @@ export function planExtension(
     cells: factorCells(added, {
       ...{ order: spreadCells(lengths), high: task.priority > 1, promptParts },
       secondsMin: task.last_seconds + 1,
+      fingerprinted: task.seed_policy !== "per_cell",
     }),
   };
 }

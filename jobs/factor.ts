@@ -53,6 +53,8 @@ export interface Shared {
   /** Urgent: all of them are for the queue `high`. */
   high: boolean;
   promptParts: PromptPart[];
+  /** Their requests are to be found again; absent: no. */
+  fingerprinted?: boolean;
   /** Seconds since 1970 that their legacy ids begin with, at the least: later than those of elder cells. */
   secondsMin?: number;
 }
@@ -60,7 +62,7 @@ export interface Shared {
 /** Writes cells, in the order of their numbers, as what {@link NewCells} holds. */
 export function factorCells(
   cells: Cell[],
-  { order, high, promptParts, secondsMin = 0 }: Shared,
+  { order, high, promptParts, fingerprinted = false, secondsMin = 0 }: Shared,
 ): NewCells {
   return {
     total: cells.length,
@@ -68,7 +70,7 @@ export function factorCells(
     type_to_variable: cells[0]?.type_to_variable ?? "{}",
     legacy_prefix: drawLegacyPrefix(secondsMin),
     legacy_counter: drawBelow(counterMax - cells.length),
-    ...{ promptParts, promptsWithoutAny },
+    ...{ promptParts, promptsWithoutAny, fingerprinted },
     columns: joinColumns(cells, order, high),
   };
 }

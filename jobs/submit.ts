@@ -4,6 +4,7 @@ import { insertTask, type TaskRow } from "../db/tasks.ts";
 import { type Json, type JsonObject, stringifyJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import { expandTask } from "./expand.ts";
+import type { SeedRule } from "./expand_seeds.ts";
 import { factorCells, readLengths } from "./factor.ts";
 import { spreadCells } from "./spread.ts";
 
@@ -15,6 +16,10 @@ export interface TaskOrder {
   settings: JsonObject;
   /** Over 1: the queue `high`. */
   priority?: number;
+  /** Absent: each cell draws its own, and what the task's axes are for is not said. */
+  seedRule?: SeedRule;
+  /** Ratings of others are hidden from who has not rated the image. */
+  blind?: boolean;
 }
 
 /**
@@ -26,14 +31,15 @@ export interface TaskOrder {
  */
 export async function submitTask(
   { sql, log }: { sql: Sql; log: Log },
-  { user, taskName, tags, variables, settings, priority = 1 }: TaskOrder,
+  { user, taskName, tags, variables, settings, priority = 1, seedRule, blind = false }: TaskOrder,
 ): Promise<TaskRow> {
   const started = performance.now();
   const { total, imagesExpected, variablesStored, settingsStored, promptParts, cells } = expandTask({
     tags,
     variables,
     settings,
-  });
+  }, seedRule === undefined ? {} : { seedRule });
+  const seedPolicy = seedRule?.policy ?? "per_cell";
   const all = [...cells];
   const row = await insertTask(sql, {
     task_name: taskName,
@@ -43,11 +49,14 @@ export async function submitTask(
     variables: stringifyJson(variablesStored),
     settings: stringifyJson(settingsStored),
     priority,
+    blind,
+    seed_policy: seedPolicy,
+    axis_roles: seedRule === undefined ? null : JSON.stringify(seedRule.roles),
     images_expected: imagesExpected,
     ...factorCells(all, {
       order: spreadCells(readLengths(variables, total)),
       high: priority > 1,
-      ...{ promptParts },
+      ...{ promptParts, fingerprinted: seedPolicy !== "per_cell" },
     }),
   });
   log.info("task submitted", {
