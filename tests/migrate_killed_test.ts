@@ -4,9 +4,6 @@ import { writeDump } from "../bench/load_dump.ts";
 import type { Pool } from "../db/connect.ts";
 import { backup } from "../migrate/data/backup.ts";
 import { type Failpoint, failpoints } from "../migrate/data/failpoint.ts";
-import { readBson } from "../migrate/data/bson_read.ts";
-import { NoBsonError, writeBson } from "../migrate/data/bson_write.ts";
-import { readDocument } from "../migrate/data/ejson_read.ts";
 import { load } from "../migrate/data/load.ts";
 import { openSource } from "../migrate/data/open.ts";
 import { silentProgress } from "../migrate/data/progress.ts";
@@ -15,13 +12,12 @@ import { planRepair } from "../migrate/data/repair_plan.ts";
 import { replayQuarantine } from "../migrate/data/replay.ts";
 import { restore } from "../migrate/data/restore.ts";
 import { readStatus } from "../migrate/data/status.ts";
-import { BsonDocument, Special } from "../migrate/data/tree.ts";
 import { undoRepair } from "../migrate/data/undo.ts";
 import { decideUnfinished } from "../migrate/data/unfinished.ts";
 import { verify } from "../migrate/data/verify.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
-import { generations, makeDump, readPacked, spawnMigrateTo } from "./support/migrate.ts";
-import { type Documents, dumpFiles, makeFolder } from "./support/sources.ts";
+import { generations, makeDump, spawnMigrateTo } from "./support/migrate.ts";
+import { dumpFiles, makeFolder, makeOddBson } from "./support/sources.ts";
 
 const progress = silentProgress;
 const rangeBytes = 65_536;
@@ -151,32 +147,6 @@ async function judgeLoads(kills: Kill[], path: string, template?: string): Promi
   assert.equal((await readStatus(reference.sql)).verdict, "balanced");
   const wanted = await snapshot(reference.sql);
   await killAtEach(kills, template, (share, database) => judgeLoad(share, database, path, wanted));
-}
-
-/** The odd documents as BSON, with one whose bytes are kept as no column and no JSON says them. */
-async function makeOddBson(): Promise<Documents> {
-  const read = async (name: string) =>
-    new TextDecoder().decode(await readPacked(`odd/${name}.json.gz`)).trimEnd().split("\n")
-      // The biggest would only take time.
-      .filter((line) => line.length < 20_000)
-      .flatMap((line) => {
-        try {
-          return [writeBson(readDocument(line))];
-        } catch (error) {
-          // BSON cannot hold it: a key with NUL, half a surrogate pair.
-          if (error instanceof NoBsonError) return [];
-          throw error;
-        }
-      });
-  const documents = {
-    users: await read("users"),
-    tasks: await read("tasks"),
-    dramatiq_tasks: await read("dramatiq_tasks"),
-  };
-  const { keys, values } = readBson(documents.dramatiq_tasks[300]!);
-  const twoAsBoolean = new Special('{"$bson":{"type":"08","base64":"Ag=="}}');
-  documents.dramatiq_tasks[300] = writeBson(new BsonDocument([...keys, "odd"], [...values, twoAsBoolean]));
-  return documents;
 }
 
 Deno.test("killed anywhere in a load of odd documents: run again, all is as if it had run once", async () => {

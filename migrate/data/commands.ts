@@ -69,7 +69,7 @@ export function formatVerdict(verdict: Verdict): string {
   } in quarantine`;
   if (differences === 0) return `${head}\nequal: no difference`;
   const table = formatTable(
-    ["collection", "_id", "what", "path", "source", "row"],
+    ["collection", "_id", "what", "path", "source", "row", "cause"],
     mismatches.slice(0, 50).map((m) => [
       m.collection,
       m.document_id,
@@ -77,6 +77,7 @@ export function formatVerdict(verdict: Verdict): string {
       m.path,
       m.source_value ?? "",
       m.row_value ?? "",
+      m.cause,
     ]),
   );
   const more = differences > 50 ? `\n… and ${n(differences - 50)} more` : "";

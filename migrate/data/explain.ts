@@ -17,7 +17,7 @@ export interface Expected {
 export function explain(
   collection: Collection,
   { raw, line: wanted }: Expected,
-  found: string,
+  { found, cause }: { found: string; cause: Mismatch["cause"] },
   noteMismatch: (mismatch: Mismatch) => void,
 ): void {
   const { columns, toDocument } = tables[collection];
@@ -26,7 +26,8 @@ export function explain(
   const told = new Set<string>();
   const note = (path: string, source_value: string | null, row_value: string | null) => {
     told.add(path.split(".")[0]!);
-    noteMismatch({ collection, document_id: idOf(document), kind: "changed", path, source_value, row_value });
+    const document_id = idOf(document);
+    noteMismatch({ collection, document_id, kind: "changed", path, source_value, row_value, cause });
   };
   for (const { path, left, right } of readBack(document, foundRow, toDocument)) {
     note(path, showSide(left), showSide(right));

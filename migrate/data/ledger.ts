@@ -150,7 +150,8 @@ async function insertQuarantined(sql: Sql, fingerprint: string, range: Range, ro
     ) as q (position, id, reason, path, detail, original)`;
 }
 
-const storable = (text: string) => text.toWellFormed().replaceAll("\0", "\u2400");
+/** Text as a column takes it: for messages and paths, where a mark for what cannot be stored is enough. */
+export const storable = (text: string) => text.toWellFormed().replaceAll("\0", "\u2400");
 
 /** Bytes of originals sent in one statement, about. */
 const originalBytesMax = 8 * 1024 * 1024;

@@ -180,9 +180,11 @@ function sortOut(mismatches: Mismatch[]) {
   const rows = new Map<string, Mismatch[]>();
   const kept = new Map<string, Mismatch>();
   const extra: Mismatch[] = [];
+  const beside: Mismatch[] = [];
   for (const mismatch of mismatches) {
     const { collection, document_id, kind } = mismatch;
     if (kind === "extra_row") extra.push(mismatch);
+    else if (kind === "ledger_changed" || kind === "derived_changed") beside.push(mismatch);
     else if (kind === "quarantine_changed" && document_id.startsWith("position ")) {
       kept.set(`${collection}/${document_id}`, mismatch);
     } else {
@@ -190,7 +192,7 @@ function sortOut(mismatches: Mismatch[]) {
       rows.set(key, [...rows.get(key) ?? [], mismatch]);
     }
   }
-  return { rows, kept, extra };
+  return { rows, kept, extra, beside };
 }
 
 function idOf(raw: RawDocument): string {
@@ -208,7 +210,7 @@ async function planSteps(
   options: PlanOptions,
 ): Promise<Planner> {
   const { progress, signal } = options;
-  const { rows, kept, extra } = sortOut(mismatches);
+  const { rows, kept, extra, beside } = sortOut(mismatches);
   progress.begin("looking up documents", source.bytes);
   const plan = await makePlan(source, { rangeBytes: rangeBytesDefault });
   const loaded = await readParents(sql);
@@ -233,6 +235,14 @@ async function planSteps(
   }
   for (const [first] of rows.values()) planner.leave(first!, "the source has no such document");
   for (const mismatch of extra) await planner.extra(mismatch);
+  for (const mismatch of beside) {
+    planner.leave(
+      mismatch,
+      mismatch.kind === "ledger_changed"
+        ? "the ledger's own note: restore a backup, it cannot be told from the rows"
+        : "no document says it: 'deno task worker:doctor' looks after counters",
+    );
+  }
   progress.end();
   return planner;
 }

@@ -34,6 +34,13 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
     where tasks.id = c.parent_task_id and tasks.generation is not null
       and (tasks.subtasks_total, tasks.subtasks_completed, tasks.subtasks_failed, tasks.subtasks_cancelled)
         is distinct from (c.total, c.completed, c.failed, c.cancelled)`;
+  // Tasks whose user came with a later source.
+  await sql`
+    update tasks
+    set owner_id = users.id
+    from users
+    where tasks.owner_id is null and users.email = tasks.username
+      and tasks.generation is not null and users.generation is not null`;
   failpoint("settle.counted");
   await sql`
     update migration.sources

@@ -60,9 +60,12 @@ async function listSources(sql: Sql): Promise<SourceStatus[]> {
 type Fault = Status["faults"][number];
 
 /** Every range must add up, and every exception have its row. */
-async function findRangeFaults(sql: Sql): Promise<Fault[]> {
+export async function findRangeFaults(
+  sql: Sql,
+  fingerprint?: string,
+): Promise<(Fault & { collection: string })[]> {
   const rows = await sql`
-    select r.collection || ' range ' || r.number as range, r.documents, r.exact, r.adjusted, r.quarantined,
+    select r.collection, r.collection || ' range ' || r.number as range, r.documents, r.exact, r.adjusted, r.quarantined,
       r.excluded,
       (select count(*)::integer from migration.quarantine q
         where (q.fingerprint, q.collection, q.range_number) = (r.fingerprint, r.collection, r.number)) as q,
@@ -71,14 +74,14 @@ async function findRangeFaults(sql: Sql): Promise<Fault[]> {
       (select count(distinct a.position)::integer from migration.adjustments a
         where (a.fingerprint, a.collection, a.range_number) = (r.fingerprint, r.collection, r.number)) as a
     from migration.ranges r
-    where r.state = 'done'`;
-  return rows.flatMap(({ range, documents, exact, adjusted, quarantined, excluded, q, e, a }) =>
+    where r.state = 'done' ${fingerprint === undefined ? sql`` : sql`and r.fingerprint = ${fingerprint}`}`;
+  return rows.flatMap(({ collection, range, documents, exact, adjusted, quarantined, excluded, q, e, a }) =>
     [
       { what: `${range}: documents`, wanted: documents, found: exact + adjusted + quarantined + excluded },
       { what: `${range}: quarantined`, wanted: quarantined, found: q },
       { what: `${range}: excluded`, wanted: excluded, found: e },
       { what: `${range}: adjusted`, wanted: adjusted, found: a },
-    ].filter(({ wanted, found }) => wanted !== found)
+    ].filter(({ wanted, found }) => wanted !== found).map((fault) => ({ ...fault, collection }))
   );
 }
 
@@ -95,7 +98,7 @@ async function countRows(sql: Sql): Promise<Record<string, number>> {
 export async function readStatus(sql: Sql): Promise<Status> {
   const sources = await listSources(sql);
   const rows = await countRows(sql);
-  const faults = await findRangeFaults(sql);
+  const faults: Fault[] = (await findRangeFaults(sql)).map(({ collection: _, ...fault }) => fault);
   for (const [collection, found] of Object.entries(rows)) {
     const wanted = sources.flatMap(({ collections }) => collections)
       .filter((status) => status.collection === collection)

@@ -4,12 +4,14 @@ import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { failpoint } from "./failpoint.ts";
-import { findSource, listRanges } from "./ledger.ts";
+import { findSource, listRanges, storable } from "./ledger.ts";
 import { rangeBytesDefault } from "./load.ts";
+import type { Mismatch } from "./mismatch.ts";
 import { makePlan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { readParents } from "./replay_rows.ts";
 import type { Source } from "./source.ts";
+import { findWrongCounters, findWrongOwners, findWrongSums } from "./verify_derived.ts";
 import { findExtraRows } from "./verify_extra.ts";
 import { type Verdict, Verifier } from "./verify_range.ts";
 
@@ -38,8 +40,6 @@ async function record(sql: postgres.ReservedSql, verdict: Verdict, startedAt: Da
   await sql`commit`;
   failpoint("verify.committed");
 }
-
-const storable = (text: string) => text.toWellFormed().replaceAll("\0", "\u2400");
 
 /**
  * Verifies a source against the database; nothing but the result is written.
@@ -73,6 +73,7 @@ export async function verify(
     const findParent = (name: string) => plan.parents.get(name) ?? others.get(name);
     const verifier = new Verifier(sql, plan, { isLoaded: known !== undefined, findParent });
     const ranges = known ? await listRanges(sql, plan.fingerprint, { planned: false }) : plan.ranges;
+    const note = (mismatch: Mismatch) => verifier.note(mismatch);
     progress.begin("verifying", source.bytes);
     await verifier.run(source, ranges, { progress, signal });
     progress.end();
@@ -82,8 +83,15 @@ export async function verify(
       ranges,
       rowsOf: verifier.rowsOf,
       findParent,
-      note: (mismatch) => verifier.note(mismatch),
+      note,
     });
+    if (known) {
+      await findWrongSums(sql, plan.fingerprint, note);
+      await findWrongOwners(sql, note);
+      // A subtask that differs may well be counted otherwise: that is told already.
+      const differ = verifier.verdict.mismatches.some(({ collection }) => collection === "dramatiq_tasks");
+      if (!differ) await findWrongCounters(sql, note);
+    }
     if (known) await record(sql, verifier.verdict, startedAt);
     return verifier.verdict;
   } finally {

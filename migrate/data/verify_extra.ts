@@ -84,6 +84,7 @@ export async function findExtraRows(
         path: "",
         source_value: null,
         row_value: `${tables[collection].name} row ${id}`,
+        cause: "outside_writer",
       });
     }
   }

@@ -17,6 +17,7 @@ import { loserKey, type Plan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import type { Collection, Range, RawDocument, Source } from "./source.ts";
 import { tables, take } from "./tables.ts";
+import { listNoted, WantedNotes } from "./verify_notes.ts";
 
 export interface Verdict {
   fingerprint: string;
@@ -69,12 +70,15 @@ class Digest {
 interface Wanted {
   keys: string[];
   digest: string;
+  notes: WantedNotes;
 }
 
 /** Compares ranges one after the other; what it finds is in `verdict`. */
 export class Verifier {
   /** Ranges that have documents without a row. */
   #rowless = new Set<string>();
+  /** Ranges with notes beside their rows. */
+  #noted = new Set<string>();
 
   readonly verdict: Verdict;
   readonly rowsOf = new Map<Collection, number>();
@@ -114,7 +118,11 @@ export class Verifier {
   }
 
   /** Goes through the documents of a range in their order; those without a row are compared with the quarantine. */
-  #pass({ collection }: Range, raws: Iterable<RawDocument>, kept: Kept, onRow: OnRow): void {
+  #pass(
+    { collection }: Range,
+    raws: Iterable<RawDocument>,
+    { kept, notes, onRow }: { kept: Kept; notes: WantedNotes; onRow: OnRow },
+  ): void {
     for (const raw of raws) {
       this.verdict.documents++;
       const original = kept.get(raw.position);
@@ -126,11 +134,11 @@ export class Verifier {
         ? undefined
         : toUsualLine(raw.line, this.findParent);
       if (usual) onRow(`${usual.parent}\t${usual.id}`, raw, usual.copy);
-      else this.#passGeneral(collection, raw, onRow);
+      else this.#passGeneral(collection, raw, notes, onRow);
     }
   }
 
-  #passGeneral(collection: Collection, raw: RawDocument, onRow: OnRow): void {
+  #passGeneral(collection: Collection, raw: RawDocument, notes: WantedNotes, onRow: OnRow): void {
     const taken = take(collection, raw, this.findParent);
     if ("rejected" in taken || (!this.isLoaded && this.plan.losers.has(loserKey(collection, raw.position)))) {
       if (!this.isLoaded) return void this.verdict.quarantined++;
@@ -142,8 +150,10 @@ export class Verifier {
         path: "",
         source_value: reason,
         row_value: null,
+        cause: "ledger",
       });
     }
+    notes.add(raw, taken);
     const { row } = taken;
     const key = collection === "dramatiq_tasks" ? `${row.parent_task_id}\t${row.id}` : row.id!;
     onRow(key, raw, encodeLine(tables[collection].columns.map((column) => row[column]!)));
@@ -164,6 +174,7 @@ export class Verifier {
       path: "",
       source_value: shorten(new TextDecoder().decode(bytes)),
       row_value: original === null ? null : shorten(new TextDecoder().decode(original)),
+      cause: "ledger",
     });
   }
 
@@ -177,7 +188,10 @@ export class Verifier {
     ranges: readonly Range[],
     { progress, signal }: { progress: Progress; signal: AbortSignal | undefined },
   ): Promise<void> {
-    if (this.isLoaded) this.#rowless = await listRowlessRanges(this.sql, this.plan.fingerprint);
+    if (this.isLoaded) {
+      this.#rowless = await listRowlessRanges(this.sql, this.plan.fingerprint);
+      this.#noted = await listNoted(this.sql, this.plan.fingerprint);
+    }
     const prepare = async (range: Range) => {
       const [kept, raws] = [await this.#findKept(range), await source.read(range)];
       return () => this.#digest(range, raws, kept);
@@ -186,7 +200,7 @@ export class Verifier {
     let wanted = next?.();
     for (const [i, range] of ranges.entries()) {
       if (signal?.aborted) throw new AppError("interrupted", "verifying: stopped as asked; start it again");
-      const { keys, digest } = wanted!;
+      const { keys, digest, notes } = wanted!;
       next = ranges[i + 1] && await prepare(ranges[i + 1]!);
       // The server is at it meanwhile; a failure is heard of below.
       const found = keys.length === 0 ? digest : copyDigest(this.sql, selectRows(range.collection, keys));
@@ -194,6 +208,9 @@ export class Verifier {
       wanted = next?.();
       if (await found === digest) this.#count(range.collection, keys.length);
       else await this.#compare(source, range);
+      if (this.isLoaded && (!notes.isEmpty || this.#noted.has(`${range.collection}/${range.number}`))) {
+        await notes.compare(this.sql, this.plan.fingerprint, range, (mismatch) => this.note(mismatch));
+      }
       failpoint("verify.compared");
       progress.add(range.bytes, range.documents);
     }
@@ -201,9 +218,10 @@ export class Verifier {
 
   #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
     const digest = new Digest();
-    this.#pass(range, raws, kept, (key, _raw, line) => digest.add(key, line));
+    const notes = new WantedNotes();
+    this.#pass(range, raws, { kept, notes, onRow: (key, _raw, line) => digest.add(key, line) });
     failpoint("verify.digested");
-    return { keys: digest.keys, digest: digest.take() };
+    return { keys: digest.keys, digest: digest.take(), notes };
   }
 
   /** Row by row; the documents are read once more. */
@@ -212,17 +230,21 @@ export class Verifier {
     const expected = new Map<string, Expected>();
     // Of what has no row the first pass has told.
     const silent = new Verifier(this.sql, this.plan, this.options);
-    silent.#pass(range, await source.read(range), await this.#findKept(range), (key, raw, line) => {
-      expected.set(key, { raw, line });
-    });
-    for await (const line of copyOut(this.sql, selectRows(collection, [...expected.keys()]))) {
+    const onRow: OnRow = (key, raw, line) => void expected.set(key, { raw, line });
+    const kept = await this.#findKept(range);
+    silent.#pass(range, await source.read(range), { kept, notes: new WantedNotes(), onRow });
+    const cause = causeOf(this.plan.fingerprint, range);
+    for await (const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], cause))) {
+      const at = text.indexOf("\t");
+      const line = text.slice(at + 1);
       const key = keyOf(collection, line);
       const want = expected.get(key);
       if (!want) continue;
       expected.delete(key);
       this.#count(collection, 1);
       if (want.line === line) continue;
-      explain(collection, want, line, (mismatch) => this.note(mismatch));
+      const found = { found: line, cause: text.slice(0, at) as Mismatch["cause"] };
+      explain(collection, want, found, (mismatch) => this.note(mismatch));
       failpoint("verify.explained");
     }
     for (const { raw } of expected.values()) {
@@ -233,6 +255,7 @@ export class Verifier {
         path: "",
         source_value: shorten(writeCanonical(raw.read())),
         row_value: null,
+        cause: this.isLoaded ? "deleted" : "not_loaded",
       });
     }
   }
@@ -248,8 +271,24 @@ function keyOf(collection: Collection, line: string): string {
   return collection === "dramatiq_tasks" ? line.slice(0, line.indexOf("\t", end + 1)) : line.slice(0, end);
 }
 
-/** Rows by key, in the order of the keys. */
-function selectRows(collection: Collection, keys: string[]): string {
+/**
+ * Who wrote a row: one that its load wrote has the version of its range, or of the settling that counted it.
+ *
+ * @returns an expression over the row `t`; the fingerprint is hex digits
+ */
+const causeOf = (fingerprint: string, { collection, number }: Range): string =>
+  `case
+    when t.xmin in (
+      select xmin from migration.ranges
+      where fingerprint = '${fingerprint}' and collection = '${collection}' and number = ${number}
+      union all
+      select xmin from migration.sources) then 'rule'
+    when t.updated_at > (select min(settled_at) from migration.sources) and t.updated_at <= now() then 'new_system'
+    else 'outside_writer'
+  end`;
+
+/** Rows by key, in the order of the keys; `first` is an expression that goes before their columns. */
+function selectRows(collection: Collection, keys: string[], first?: string): string {
   const { name, columns } = tables[collection];
   const list = columns.map((column) => `t.${column}`).join();
   const isSubtask = collection === "dramatiq_tasks";
@@ -258,7 +297,7 @@ function selectRows(collection: Collection, keys: string[]): string {
   const ids = array(isSubtask ? keys.map((key) => key.slice(37)) : keys);
   const parents = isSubtask ? `, ${array(keys.map((key) => key.slice(0, 36)))}` : "";
   return `copy (
-    select ${list}
+    select ${first === undefined ? "" : `${first}, `}${list}
     from unnest(${ids}${parents}) with ordinality as k (id${isSubtask ? ", parent" : ""}, place)
     join ${name} t on t.id = k.id${isSubtask ? " and t.parent_task_id = k.parent" : ""}
     order by k.place) to stdout`;

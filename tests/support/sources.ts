@@ -1,8 +1,11 @@
 import { Crc64 } from "../../migrate/data/crc64.ts";
-import { writeBson } from "../../migrate/data/bson_write.ts";
+import { readBson } from "../../migrate/data/bson_read.ts";
+import { NoBsonError, writeBson } from "../../migrate/data/bson_write.ts";
+import { readDocument } from "../../migrate/data/ejson_read.ts";
 import { type Collection, collections } from "../../migrate/data/source.ts";
-import { BsonDocument } from "../../migrate/data/tree.ts";
+import { BsonDocument, Special } from "../../migrate/data/tree.ts";
 import { findMongoBinary } from "../../dev/mongo.ts";
+import { readPacked } from "./migrate.ts";
 
 /** The mongod for tests; where none can be had its tests are left out with this reason printed. */
 export const mongod = await findMongoBinary((line) => console.log(line));
@@ -103,4 +106,30 @@ export function makeArchive(namespaces: Namespace[], turn = 7): Uint8Array<Array
     parts.push(header(database, collection, crc.value()), terminator);
   }
   return concat(parts);
+}
+
+/** The odd documents as BSON, with one whose bytes are kept as no column and no JSON says them. */
+export async function makeOddBson(): Promise<Documents> {
+  const read = async (name: string) =>
+    new TextDecoder().decode(await readPacked(`odd/${name}.json.gz`)).trimEnd().split("\n")
+      // The biggest would only take time.
+      .filter((line) => line.length < 20_000)
+      .flatMap((line) => {
+        try {
+          return [writeBson(readDocument(line))];
+        } catch (error) {
+          // BSON cannot hold it: a key with NUL, half a surrogate pair.
+          if (error instanceof NoBsonError) return [];
+          throw error;
+        }
+      });
+  const documents = {
+    users: await read("users"),
+    tasks: await read("tasks"),
+    dramatiq_tasks: await read("dramatiq_tasks"),
+  };
+  const { keys, values } = readBson(documents.dramatiq_tasks[300]!);
+  const twoAsBoolean = new Special('{"$bson":{"type":"08","base64":"Ag=="}}');
+  documents.dramatiq_tasks[300] = writeBson(new BsonDocument([...keys, "odd"], [...values, twoAsBoolean]));
+  return documents;
 }
