@@ -72,7 +72,7 @@ const parts = {
 
 type PartName = keyof typeof parts;
 const names = Object.keys(parts) as PartName[];
-/** These cannot be told in a short run: a minute of calm, the old pace awaited twice, medians of big submits. */
+/** These cannot be told in a short run: minutes of calm, the old pace awaited twice, medians of big submits. */
 const long: PartName[] = ["machine", "submit", "redis", "idle"];
 
 function parseOnly(text: string): PartName[] {
@@ -119,7 +119,7 @@ async function main(): Promise<void> {
   const started = performance.now();
   const report = openReport(flags.json ?? false);
   await using stand = await openStand();
-  // A minute of calm passes beside the others.
+  // Minutes of calm pass beside the others.
   await using idle = chosen.includes("idle") ? watchIdle(stand) : undefined;
   for (const name of chosen) {
     report.head(parts[name].head);

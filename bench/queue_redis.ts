@@ -14,18 +14,20 @@ import {
 } from "./queue_stand.ts";
 import { startRedis } from "../dev/redis.ts";
 
-/** Back-off has reached its longest pause by then. */
-const calmMs = 60_000;
+/** Pauses double from 0.1 s up to 90 s: the last that is shorter ends after 102 s. */
+const calmMs = 110_000;
+/** Two of the longest pauses. */
+const countedMs = 180_000;
 
 /** A worker that is left alone; its servers go with it, also when something else fails meanwhile. */
 export interface IdleWatch extends AsyncDisposable {
-  /** Reports the commands that it sent in a minute of calm. */
+  /** Reports the commands that it sent in a minute of calm, the mean of three. */
   finish(report: Report): Promise<void>;
 }
 
 /** Leaves a worker idle over REST beside everything else, on a Redis of its own. */
 export function watchIdle(stand: Stand): IdleWatch {
-  const [enough, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const left = Promise.withResolvers<void>();
   const counted = (async () => {
     await using base = await stand.openBase();
     await using redis = await startRedis();
@@ -33,15 +35,14 @@ export function watchIdle(stand: Stand): IdleWatch {
     const place = { restUrl: gateway.url, restToken: gateway.token };
     return await withWorker(base, place, { slots: 50, http: playNoOp() }, async () => {
       await Promise.race([left.promise, sleep(calmMs)]);
-      const [begun, before] = [performance.now(), gateway.commands];
-      await Promise.race([left.promise, Promise.all([enough.promise, sleep(60_000)])]);
-      return (gateway.commands - before) / ((performance.now() - begun) / 60_000);
+      const before = gateway.commands;
+      await Promise.race([left.promise, sleep(countedMs)]);
+      return (gateway.commands - before) / (countedMs / 60_000);
     });
   })();
   counted.catch(() => {});
   return {
     async finish(report) {
-      enough.resolve();
       const commands = await counted;
       report({
         ...{ what: "Redis commands a minute of an idle worker over REST", value: commands, unit: "/min" },
