@@ -1,0 +1,57 @@
+/** Chance that is the same each time: what is drawn for an answer must not change between two readings of it. */
+
+/** Draws from [0, 1). */
+export type Random = () => number;
+
+/**
+ * Chance of a seed (sfc32 of PractRand, three words of state and a counter).
+ *
+ * @example
+ * ```ts
+ * import { createRandom } from "./random.ts";
+ * const [a, b] = [createRandom(1), createRandom(1)];
+ * if (a() !== b() || a() === createRandom(2)()) throw new Error();
+ * ```
+ */
+export function createRandom(seed: number): Random {
+  let [a, b, c, counter] = [0x9e3779b9, 0x243f6a88, seed | 0, 1];
+  const next = () => {
+    const sum = (a + b + counter++) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + sum | 0;
+    return (sum >>> 0) / 4_294_967_296;
+  };
+  for (let i = 0; i < 15; i++) next();
+  return next;
+}
+
+/** A number of the standard normal distribution (Box and Muller). */
+export const drawNormal = (random: Random): number =>
+  Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+/**
+ * Draws `weights.length` of as many things with replacement, and puts into `weights` how often each came: one resample of
+ * a bootstrap.
+ */
+export function drawWeights(weights: Uint16Array, random: Random): void {
+  weights.fill(0);
+  for (let i = 0; i < weights.length; i++) weights[Math.floor(random() * weights.length)]!++;
+}
+
+/**
+ * The share `p` of `values`, interpolated between neighbours (type 7 of Hyndman and Fan 1996, R's and NumPy's own).
+ *
+ * @example
+ * ```ts
+ * import { quantileOf } from "./random.ts";
+ * if (quantileOf([4, 1, 2, 3], 0.5) !== 2.5) throw new Error();
+ * ```
+ */
+export function quantileOf(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = p * (sorted.length - 1);
+  const low = Math.floor(at);
+  const next = sorted[Math.min(low + 1, sorted.length - 1)]!;
+  return sorted[low]! + (at - low) * (next - sorted[low]!);
+}
