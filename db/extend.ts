@@ -21,8 +21,8 @@ export interface Extension {
   variables: string;
   /** As they were when this was planned. */
   variablesBefore: string;
-  /** The extended axis: cells until its place moves on, values it had, values it will have. */
-  matrix: { stride: number; known: number; length: number };
+  /** The extended axis: its slot, cells until its place moves on, values it had, values it will have. */
+  matrix: { slot: number; stride: number; known: number; length: number };
   cells: NewCells;
 }
 
@@ -70,7 +70,7 @@ export async function extendTaskRow(
 ): Promise<Extended | "changed" | "cancelled" | Refusal> {
   return await withTask(pool, place, async (sql, task) => {
     if (task.status === "cancelled") return "cancelled";
-    const { stride, known, length } = matrix;
+    const { slot, stride, known, length } = matrix;
     const added = (length - known) * stride;
     const cellPlace = sql`(
       (c.place - 1) / ${added}::int * ${length * stride}::int + ${
@@ -80,7 +80,9 @@ export async function extendTaskRow(
       with task as (
         update tasks t
         set variables = ${variables}::text::json, total_images = t.total_images + ${cells.total}::int,
-          subtasks_total = t.subtasks_total + ${cells.total}::int
+          subtasks_total = t.subtasks_total + ${cells.total}::int,
+          grown = (coalesce(t.grown, '[]')::jsonb
+            || jsonb_build_object('slot', ${slot}::int, 'known', ${known}::int, 'length', ${length}::int))::json
         where t.id = ${task.id} and t.variables::text = ${variablesBefore}
         returning t.id, t.subtasks_total, t.revision + 1 as cell_revision, (
           select greatest(max(s.cell) + 1, count(*))::int from subtasks s where s.parent_task_id = t.id

@@ -685,6 +685,7 @@ create table public.tasks (
   axis_roles json,
   blind boolean default false not null,
   cells_numbered boolean default false not null,
+  grown json,
   constraint tasks_pkey PRIMARY KEY (id),
   constraint tasks_legacy_id_key UNIQUE (legacy_id),
   constraint tasks_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id) ON DELETE SET NULL,

@@ -66,7 +66,7 @@ export function planExtension(
   return {
     variables: stringifyJson(variablesStored),
     variablesBefore: task.variables,
-    matrix: { stride, known: known.length, length },
+    matrix: { slot, stride, known: known.length, length },
     cells: factorCells(added, {
       ...{ order: spreadCells(lengths), high: task.priority > 1, promptParts },
       secondsMin: task.last_seconds + 1,
