@@ -9,7 +9,7 @@ import { carryOut, insertUser, type Submitted } from "./load.ts";
 import { judge, type Violation } from "./oracle.ts";
 import { createDice } from "./random.ts";
 import type { Order, Plan, Strike } from "./schedule.ts";
-import { insist, RigPostgres, RigRedis } from "./servers.ts";
+import { insist, RigPostgres, RigRedis, steady } from "./servers.ts";
 import { Mood, pause, type Stage } from "./stage.ts";
 import { watchProgress } from "./watch.ts";
 
@@ -116,7 +116,7 @@ async function openStage(lane: Lane, plan: Plan, stack: AsyncDisposableStack): P
     databaseUrl: (port) => postgres.url(database).replace(`:${postgres.port}/`, `:${port}/`),
     ports: { postgres: postgres.port, redis: redis.port, api: Number(new URL(api.url).port) },
   };
-  const sql = connect(postgres.url(database), { max: 8, name: "chaos" });
+  const sql = connect(postgres.url(database), { ...steady, max: 8, name: "chaos" });
   stack.defer(() => sql.end({ timeout: 1 }));
   const places = await startFleet(plan.workers, options);
   for (const place of places) stack.defer(() => place.close());

@@ -8,6 +8,9 @@ import { installAudit } from "./audit.ts";
 
 const template = "chaos_template";
 
+/** For connections to a server that may be struck: none of its ends may end the rig. */
+export const steady = { silentMsMax: 60_000 };
+
 function isThere(pid: number): boolean {
   try {
     Deno.kill(pid, "SIGCONT");
@@ -42,7 +45,7 @@ export class RigPostgres implements AsyncDisposable {
     const folder = await Deno.makeTempDir({ prefix: "contactsheet-chaos-" });
     const server = new RigPostgres(folder, findFreePort(), schema);
     await server.startAgain();
-    const admin = connect(server.url("postgres"), { max: 1 });
+    const admin = connect(server.url("postgres"), { ...steady, max: 1 });
     // Processes die here, not the machine: what was written to the system's cache is safe.
     await admin`alter system set fsync = off`;
     await admin`select pg_reload_conf()`;
@@ -68,13 +71,13 @@ export class RigPostgres implements AsyncDisposable {
   }
 
   async createDatabase(name: string): Promise<void> {
-    const admin = connect(this.url("postgres"), { max: 1 });
+    const admin = connect(this.url("postgres"), { ...steady, max: 1 });
     await admin`create database ${admin(name)} template ${admin(template)}`;
     await admin.end();
   }
 
   async dropDatabase(name: string): Promise<void> {
-    const admin = connect(this.url("postgres"), { max: 1 });
+    const admin = connect(this.url("postgres"), { ...steady, max: 1 });
     await admin`drop database if exists ${admin(name)} with (force)`;
     await admin.end();
   }
