@@ -27,7 +27,8 @@ export type RatingOutcome = RatedCell | "no_task" | "no_cell" | "no_image";
 
 const column = <K extends keyof RatingWish>(wishes: RatingWish[], key: K) => wishes.map((wish) => wish[key]);
 
-const targets = (sql: Sql, wishes: RatingWish[]) =>
+/** What the wishes are about, each after those before it: several may be of one rater and image. */
+const steps = (sql: Sql, wishes: RatingWish[]) =>
   sql`
     with wish as (
       select * from unnest(
@@ -38,13 +39,22 @@ const targets = (sql: Sql, wishes: RatingWish[]) =>
         ${column(wishes, "blind").map(String)}::text[]::boolean[], ${column(wishes, "took_ms")}::int[]
       ) with ordinality as w (task_id, cell, rater_id, stars, skipped, blind, took_ms, place)
     ), target as materialized (
-      select w.*, s.id as subtask_id, s.attempt as version, s.status = 'completed' as has_image, t.revision,
-        s.rating_n, s.rating_sum, r.stars as stars_before, r.rater_id is not null as was_there
+      select w.*, s.id as subtask_id, s.attempt as version, t.revision, s.rating_n, s.rating_sum,
+        s.status = 'completed' and s.image_url is not null as has_image,
+        r.stars as stars_before, r.rater_id is not null as was_there
       from wish w
       join tasks t on t.id = w.task_id and not t.is_deleted
       join subtasks s on s.parent_task_id = w.task_id and s.cell = w.cell
       left join ratings r
         on r.task_id = w.task_id and r.subtask_id = s.id and r.version = s.attempt and r.rater_id = w.rater_id
+    ), step as materialized (
+      select *, stars is null and skipped is null as clears, lead(place) over mine is null as is_last,
+        case when lag(place) over mine is null then stars_before else lag(stars) over mine end as stars_until,
+        case when lag(place) over mine is null then was_there
+          else lag(stars) over mine is not null or lag(skipped) over mine is not null end as there_until
+      from target
+      where has_image
+      window mine as (partition by task_id, subtask_id, rater_id order by place)
     )`;
 
 type Row = { place: number; has_image: boolean } & RatedCell;
@@ -52,64 +62,50 @@ type Row = { place: number; has_image: boolean } & RatedCell;
 /** The tasks must be locked. */
 async function writeRatings(sql: Sql, wishes: RatingWish[]): Promise<Row[]> {
   return await sql<Row[]>`
-    ${targets(sql, wishes)}, said as (
-      insert into ratings (task_id, subtask_id, version, rater_id, stars, skipped, blind, took_ms)
+    ${steps(sql, wishes)}, said as (
+      insert into ratings as r (task_id, subtask_id, version, rater_id, stars, skipped, blind, took_ms)
       select task_id, subtask_id, version, rater_id, stars, skipped, blind, took_ms
-      from target
-      where has_image and (stars is not null or skipped is not null)
+      from step
+      where is_last and not clears
       on conflict on constraint ratings_pkey do update
-      set stars = excluded.stars, skipped = excluded.skipped, blind = excluded.blind, took_ms = excluded.took_ms,
-        updated_at = now()
+      -- Who has rated an image has seen what others say of it: a change is as blind as what it changes, at most.
+      set stars = excluded.stars, skipped = excluded.skipped, blind = excluded.blind and r.blind,
+        took_ms = excluded.took_ms, updated_at = now()
     ), cleared as (
-      delete from ratings r using target t
-      where t.has_image and t.stars is null and t.skipped is null and t.was_there
+      delete from ratings r using step t
+      where t.is_last and t.clears and t.was_there
         and r.task_id = t.task_id and r.subtask_id = t.subtask_id and r.version = t.version and r.rater_id = t.rater_id
     ), noted as (
       insert into rating_history (task_id, subtask_id, version, rater_id, action, stars, skipped)
       select task_id, subtask_id, version, rater_id,
-        case when stars is null and skipped is null then 'cleared' when was_there then 'changed' else 'rated' end,
-        stars, skipped
-      from target
-      where has_image and (was_there or stars is not null or skipped is not null)
-    ), changed as (
-      select task_id, subtask_id, revision,
-        sum((stars is not null)::int - (stars_before is not null)::int)::int as more,
-        sum(coalesce(stars, 0) - coalesce(stars_before, 0))::int as difference
-      from target
-      where has_image
-      group by 1, 2, 3
+        case when clears then 'cleared' when there_until then 'changed' else 'rated' end, stars, skipped
+      from step
+      where there_until or not clears
+      order by place
+    ), summed as (
+      select place, task_id, subtask_id, revision,
+        rating_n + sum((stars is not null)::int - (stars_until is not null)::int) over until_it as rating_n,
+        rating_sum + sum(coalesce(stars, 0) - coalesce(stars_until, 0)) over until_it as rating_sum
+      from step
+      window until_it as (partition by task_id, subtask_id order by place)
     ), projected as (
       update subtasks s
-      set rating_n = s.rating_n + c.more, rating_sum = s.rating_sum + c.difference,
-        rating = round((s.rating_sum + c.difference)::numeric / nullif(s.rating_n + c.more, 0)),
+      set rating_n = c.rating_n, rating_sum = c.rating_sum, rating = round(c.rating_sum::numeric / nullif(c.rating_n, 0)),
         revision = c.revision + 1
-      from changed c
+      from (select distinct on (task_id, subtask_id) * from summed order by task_id, subtask_id, place desc) c
       where s.parent_task_id = c.task_id and s.id = c.subtask_id
-      returning s.parent_task_id, s.id, s.rating_n, s.rating_sum
     ), told as (
-      update tasks set revision = revision + 1 where id in (select task_id from changed)
+      update tasks set revision = revision + 1 where id in (select task_id from step)
     )
-    select t.place::int, t.has_image, t.version, coalesce(p.rating_n, t.rating_n) as rating_n,
-      coalesce(p.rating_sum, t.rating_sum) as rating_sum
+    select t.place::int, t.has_image, t.version, coalesce(c.rating_n, t.rating_n)::int as rating_n,
+      coalesce(c.rating_sum, t.rating_sum)::int as rating_sum
     from target t
-    left join projected p on p.parent_task_id = t.task_id and p.id = t.subtask_id`;
-}
-
-/** Wishes of which no two are of the same rater and cell: a statement touches a row once. */
-function toRounds(wishes: RatingWish[]): RatingWish[][] {
-  const rounds: { seen: Set<string>; wishes: RatingWish[] }[] = [];
-  for (const wish of wishes) {
-    const key = `${wish.task_id} ${wish.cell} ${wish.rater_id}`;
-    let round = rounds.find(({ seen }) => !seen.has(key));
-    if (!round) rounds.push(round = { seen: new Set(), wishes: [] });
-    round.seen.add(key);
-    round.wishes.push(wish);
-  }
-  return rounds.map(({ wishes }) => wishes);
+    left join summed c on c.place = t.place`;
 }
 
 /**
  * Rates many cells, of any tasks, in one transaction: the ratings, their history, and what the cells show of them.
+ * Wishes of one rater and cell follow each other, as if each had come alone.
  *
  * @returns outcomes in the order of the wishes
  */
@@ -120,14 +116,54 @@ export async function saveRatings(pool: Pool, wishes: RatingWish[]): Promise<Rat
     const locked = await sql<{ id: string }[]>`
       select id from tasks where id = any(${ids}::uuid[]) and not is_deleted order by id for no key update`;
     const open = new Set(locked.map(({ id }) => id));
-    const outcomes = new Map<RatingWish, RatingOutcome>();
-    for (const round of toRounds(wishes)) {
-      for (const { place, has_image: hasImage, ...cell } of await writeRatings(sql, round)) {
-        outcomes.set(round[place - 1]!, hasImage ? cell : "no_image");
-      }
+    const outcomes = new Map<number, RatingOutcome>();
+    for (const { place, has_image: hasImage, ...cell } of await writeRatings(sql, wishes)) {
+      outcomes.set(place - 1, hasImage ? cell : "no_image");
     }
-    return wishes.map((wish) => outcomes.get(wish) ?? (open.has(wish.task_id) ? "no_cell" : "no_task"));
+    return wishes.map((wish, i) => outcomes.get(i) ?? (open.has(wish.task_id) ? "no_cell" : "no_task"));
   });
+}
+
+/** Who looks, and whether what others say is hidden from them until they have given stars to that image. */
+export interface Looker {
+  id: string;
+  hidesOthers: boolean;
+}
+
+/** Whether `said`, which names a task, a subtask and a version, may be shown; `author` is whose it is. */
+export const maySee = (
+  sql: Sql,
+  { id, hidesOthers }: Looker,
+  said: "h" | "e",
+  author: "rater_id" | "author_id",
+) =>
+  hidesOthers
+    ? sql`(${sql(said)}.${sql(author)} = ${id} or exists (
+        select from ratings own
+        where own.task_id = ${sql(said)}.task_id and own.subtask_id = ${sql(said)}.subtask_id
+          and own.version = ${sql(said)}.version and own.rater_id = ${id} and own.stars is not null
+      ))`
+    : sql`true`;
+
+export interface OwnRating extends RatedCell {
+  stars: number | null;
+  skipped: string | null;
+  has_image: boolean;
+}
+
+/** A rater's own rating of the image that a cell has now, and what the cell shows of all. */
+export async function findOwnRating(
+  sql: Sql,
+  { taskId, cell, raterId }: { taskId: string; cell: number; raterId: string },
+): Promise<OwnRating | undefined> {
+  const [row] = await sql<OwnRating[]>`
+    select s.attempt as version, s.rating_n, s.rating_sum, r.stars, r.skipped,
+      s.status = 'completed' and s.image_url is not null as has_image
+    from subtasks s
+    left join ratings r
+      on r.task_id = ${taskId} and r.subtask_id = s.id and r.version = s.attempt and r.rater_id = ${raterId}
+    where s.parent_task_id = ${taskId} and s.cell = ${cell}`;
+  return row;
 }
 
 export interface HistoryRow {
@@ -142,13 +178,13 @@ export interface HistoryRow {
   at: Date;
 }
 
-/** What was rated, changed and cleared of a cell, oldest first; of one rater where one is given. */
+/** What was rated, changed and cleared of a cell, oldest first. */
 export async function listRatingHistory(
   sql: Sql,
-  { taskId, cell, raterId, after, limit }: {
+  { taskId, cell, looker, after, limit }: {
     taskId: string;
     cell: number;
-    raterId: string | null;
+    looker: Looker;
     after: string;
     limit: number;
   },
@@ -158,8 +194,14 @@ export async function listRatingHistory(
     from rating_history h
     join subtasks s on s.parent_task_id = h.task_id and s.id = h.subtask_id
     left join users u on u.id = h.rater_id
-    where h.task_id = ${taskId} and s.cell = ${cell} and h.id > ${after}::bigint
-      and (${raterId}::uuid is null or h.rater_id = ${raterId})
+    where h.task_id = ${taskId} and s.parent_task_id = ${taskId} and s.cell = ${cell} and h.id > ${after}::bigint
+      and ${maySee(sql, looker, "h", "rater_id")}
     order by h.id
     limit ${limit}`;
+}
+
+/** Whether a task has a cell. */
+export async function hasCell(sql: Sql, taskId: string, cell: number): Promise<boolean> {
+  const rows = await sql`select 1 from subtasks where parent_task_id = ${taskId} and cell = ${cell}`;
+  return rows.length > 0;
 }

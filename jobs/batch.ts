@@ -51,7 +51,8 @@ export function createBatcher<Item, Answer>(
       const answers = await run(batch.map(({ item }) => item));
       batch.forEach(({ resolve }, i) => resolve(answers[i]!));
     } catch (error) {
-      if (batch.length === 1) batch[0]!.reject(error);
+      // What passes is no item's fault: each alone would only fail again, one after the other.
+      if (batch.length === 1 || isPassing(error)) batch.forEach(({ reject }) => reject(error));
       // One bad item must not spoil the others: each goes alone.
       else for (const single of batch) await runOne([single]);
     }

@@ -1,17 +1,27 @@
 /** Rating: 1 to 5 stars or a reason to skip, one rating a rater and image. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { listRatingHistory, type RatingOutcome, type RatingWish, saveRatings } from "../../db/ratings.ts";
+import {
+  findOwnRating,
+  hasCell,
+  listRatingHistory,
+  type RatedCell,
+  type RatingOutcome,
+  type RatingWish,
+  saveRatings,
+} from "../../db/ratings.ts";
 import { AppError } from "../../errors.ts";
 import { createBatcher } from "../../jobs/batch.ts";
 import type { V2App, V2Env } from "./context.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "./pages.ts";
 import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "./route.ts";
+import { answerTagged } from "./tag.ts";
 import { getTaskOf, noCell, noTask, readCell, type TaskOf } from "./tasks_of.ts";
+import { textOf } from "./texts.ts";
 
 const said = {
   stars: z.int().min(1).max(5).optional().openapi({ description: "1 bad to 5 good; or `skipped`" }),
-  skipped: z.string().min(1).max(500).optional().openapi({ description: "Why it is not rated; or `stars`" }),
+  skipped: textOf(500).optional().openapi({ description: "Why it is not rated; or `stars`" }),
   blind: z.boolean().default(false).openapi({ description: "Neither axes nor others' ratings were shown" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
 };
@@ -48,6 +58,17 @@ const putRating = defineRoute({
   problems: ["conflict"],
 });
 
+const getRating = defineRoute({
+  method: "get",
+  path: "/tasks/{id}/cells/{cell}/rating",
+  who: "reader",
+  tags: ["ratings"],
+  summary: "One's own rating of a cell's image",
+  request: { params: cellParams },
+  responses: { 200: jsonAnswer(ratingOut, "The rating; without stars and reason where there is none") },
+  problems: ["conflict"],
+});
+
 const clearRating = defineRoute({
   method: "delete",
   path: "/tasks/{id}/cells/{cell}/rating",
@@ -78,7 +99,9 @@ const postRatings = defineRoute({
 const historyOut = pageOf(z.object({
   version: z.int(),
   rater_id: z.uuid(),
-  rater: z.string().nullable().openapi({ description: "E-mail; null for a link's and for who has gone" }),
+  rater: z.string().nullable().openapi({
+    description: "E-mail; null for a link's, for who has gone, and to who comes by a link",
+  }),
   action: z.enum(["rated", "changed", "cleared"]),
   stars: z.int().nullable(),
   skipped: z.string().nullable(),
@@ -90,7 +113,8 @@ const readHistory = defineRoute({
   path: "/tasks/{id}/cells/{cell}/ratings",
   who: "reader",
   tags: ["ratings"],
-  summary: "Who rated the cell's images, with every change; one's own alone while others are hidden",
+  summary:
+    "Who rated the cell's images, with every change; of images where others are hidden, one's own alone",
   request: { params: cellParams, query: pageQuery },
   responses: { 200: jsonAnswer(historyOut, "Oldest first") },
 });
@@ -122,15 +146,22 @@ function toWish(
   };
 }
 
-/** What the rater is told; others' part only to who has rated the image, where the task is blind. */
-function toRating(wish: RatingWish, outcome: RatingOutcome, task: TaskOf): z.infer<typeof ratingOut> {
-  if (outcome === "no_task") throw noTask(wish.task_id);
-  if (outcome === "no_cell") throw noCell(wish.cell);
-  if (outcome === "no_image") throw new AppError("conflict", `rating cell ${wish.cell}: it has no image now`);
-  const { version, rating_n: n, rating_sum: sum } = outcome;
-  const { cell, stars, skipped } = wish;
-  const shown = !task.hidesOthers || stars !== null;
-  return { cell, version, stars, skipped, mean: shown && n > 0 ? sum / n : null, n: shown ? n : null };
+type RatingOut = z.infer<typeof ratingOut>;
+type Rated = Pick<RatingOut, "cell" | "version" | "stars" | "skipped">;
+
+/** Others' part is told only to who has given the image stars, where the task is blind. */
+function withMean(rated: Rated, { rating_n: n, rating_sum: sum }: RatedCell, task: TaskOf): RatingOut {
+  const shown = !task.hidesOthers || rated.stars !== null;
+  return { ...rated, mean: shown && n > 0 ? sum / n : null, n: shown ? n : null };
+}
+
+const noImage = (cell: number) => new AppError("conflict", `rating cell ${cell}: it has no image now`);
+
+function toRating({ task_id, cell, stars, skipped }: RatingWish, outcome: RatingOutcome, task: TaskOf) {
+  if (outcome === "no_task") throw noTask(task_id);
+  if (outcome === "no_cell") throw noCell(cell);
+  if (outcome === "no_image") throw noImage(cell);
+  return withMean({ cell, version: outcome.version, stars, skipped }, outcome, task);
 }
 
 /** Ratings that come close together are written together: each task's row is locked once for all of them. */
@@ -150,7 +181,39 @@ async function rateOne(c: Context<V2Env>, { id, cell }: { id: string; cell: stri
   return toRating(wish, await rate(c, wish), task);
 }
 
+async function readOwn(c: Context<V2Env>, { id, cell: place }: { id: string; cell: string }) {
+  const task = await getTaskOf(c, id);
+  const cell = readCell(place);
+  const { deps: { sql }, principal } = c.var;
+  const row = await findOwnRating(sql, { taskId: id, cell, raterId: principal.id });
+  if (!row) throw noCell(cell);
+  if (!row.has_image) throw noImage(cell);
+  const { version, stars, skipped } = row;
+  return withMean({ cell, version, stars, skipped }, row, task);
+}
+
+async function readHistoryPage(
+  c: Context<V2Env>,
+  { id, cell }: { id: string; cell: string },
+  { limit, cursor }: z.infer<typeof pageQuery>,
+) {
+  const { hidesOthers } = await getTaskOf(c, id);
+  const { deps: { sql }, principal } = c.var;
+  const [after] = readCursor(cursor, z.tuple([z.string().regex(/^\d{1,18}$/)])) ?? ["0"];
+  const place = { taskId: id, cell: readCell(cell) };
+  const looker = { id: principal.id, hidesOthers };
+  const rows = await listRatingHistory(sql, { ...place, looker, after, limit: limit + 1 });
+  if (rows.length === 0 && !await hasCell(sql, id, place.cell)) throw noCell(cell);
+  const toItem = ({ id: _, at, rater, ...row }: typeof rows[number]) => ({
+    ...row,
+    rater: principal.kind === "user" ? rater : null,
+    at: at.toISOString(),
+  });
+  return cutPage(rows, limit, toItem, ({ id }) => [id]);
+}
+
 export function addRatings(app: V2App): void {
+  app.openapi(getRating, async (c) => await answerTagged(c, await readOwn(c, c.req.valid("param"))) as never);
   app.openapi(
     putRating,
     async (c) => c.json(await rateOne(c, c.req.valid("param"), c.req.valid("json")), 200),
@@ -170,19 +233,8 @@ export function addRatings(app: V2App): void {
     );
     return c.json({ rated: ratings.length, ratings, refused }, 200);
   });
-  app.openapi(readHistory, async (c) => {
-    const { id, cell } = c.req.valid("param");
-    const { limit, cursor } = c.req.valid("query");
-    const task = await getTaskOf(c, id);
-    const [after] = readCursor(cursor, z.tuple([z.string().regex(/^\d{1,18}$/)])) ?? ["0"];
-    const rows = await listRatingHistory(c.var.deps.sql, {
-      taskId: id,
-      cell: readCell(cell),
-      raterId: task.hidesOthers ? c.var.principal.id : null,
-      after,
-      limit: limit + 1,
-    });
-    const toItem = ({ id: _, at, ...row }: typeof rows[number]) => ({ ...row, at: at.toISOString() });
-    return c.json(cutPage(rows, limit, toItem, ({ id }) => [id]), 200);
-  });
+  app.openapi(
+    readHistory,
+    async (c) => c.json(await readHistoryPage(c, c.req.valid("param"), c.req.valid("query")), 200),
+  );
 }
