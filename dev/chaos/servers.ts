@@ -33,6 +33,7 @@ export class RigPostgres implements AsyncDisposable {
   readonly #port: number;
   /** Where the schema is read from: a mutated copy has its own. */
   readonly #schema: URL;
+  #starting: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, port: number, schema: URL) {
     this.#folder = folder;
@@ -82,15 +83,26 @@ export class RigPostgres implements AsyncDisposable {
     await admin.end();
   }
 
-  /** Starts it where it is down. */
-  async startAgain(): Promise<void> {
-    await startPostgres({ folder: this.#folder, keep: true, port: this.#port });
+  /** Starts it where it is down; of two faults that have struck it, each waits until it is up. */
+  startAgain(): Promise<void> {
+    const start = async () => {
+      const pid = await this.#readPid();
+      if (pid !== undefined && isThere(pid)) return;
+      await startPostgres({ folder: this.#folder, keep: true, port: this.#port });
+    };
+    const started = this.#starting.then(start);
+    this.#starting = started.catch(() => {});
+    return started;
+  }
+
+  async #readPid(): Promise<number | undefined> {
+    const file = await Deno.readTextFile(`${this.#folder}/postmaster.pid`).catch(() => undefined);
+    return file === undefined ? undefined : Number(file.split("\n")[0]);
   }
 
   async strike(mode: StopMode): Promise<void> {
-    const file = await Deno.readTextFile(`${this.#folder}/postmaster.pid`).catch(() => undefined);
-    if (file === undefined) return;
-    const pid = Number(file.split("\n")[0]);
+    const pid = await this.#readPid();
+    if (pid === undefined) return;
     Deno.kill(pid, mode === "fast" ? "SIGINT" : "SIGQUIT");
     await waitUntilGone(pid);
   }
