@@ -1,147 +1,209 @@
 /**
- * How fast a dump comes in: `data load` of generated subtasks beside psql COPY of the ready rows into the same
- * table with its keys, and `data verify`, on one server in one run. `--subtasks 200000 --runs 1`
+ * How fast a dump comes in: `data load` of generated subtasks in each form beside psql COPY of the ready rows into the
+ * same table with its keys and beside multi-row INSERT, `data verify`, poison, memory and time left; in turns on one
+ * server. `--subtasks 200000 --rounds 3 --times 10`, or `--quick`
  */
-import { connect, type Pool } from "../db/connect.ts";
+import { findMongoBinary } from "../dev/mongo.ts";
 import { startPostgres } from "../dev/postgres.ts";
-import { subtaskColumns } from "../migrate/data/lens/subtasks.ts";
 import { formatTable } from "../migrate/data/status.ts";
-import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, printError, runMain } from "../process.ts";
 import { writeDump } from "./load_dump.ts";
+import { fillMongo, writeBsonDump, writeCanonicalDump, writePoisoned } from "./load_forms.ts";
+import {
+  etaError,
+  hasPsql,
+  measureCopy,
+  type Measured,
+  measureInsert,
+  onDatabase,
+  runMigrate,
+  saveRows,
+  type Server,
+} from "./load_run.ts";
 
-const mainPath = new URL("../migrate/main.ts", import.meta.url).pathname;
+const insertRowsMax = 50_000;
 
-interface Measured {
-  seconds: number;
-  /** Highest resident memory of the process, in MiB. */
-  peakMib: number;
-  out: string;
+interface Sources {
+  lines: string;
+  canonical: string;
+  bson: string;
+  poisoned: string;
+  mongod: string | undefined;
 }
 
-/** Highest resident memory so far; 0 where the system does not say. */
-function peakOf(pid: number): number {
-  try {
-    const kib = /VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
-    return Number(kib ?? 0) / 1024;
-  } catch {
-    return 0;
+/** Seconds of one round by what was measured. */
+type Round = Record<string, number>;
+
+interface Measures {
+  seconds: Round;
+  peaks: Round;
+}
+
+async function measureRound(
+  server: Server,
+  sources: Sources,
+  rows: string,
+  subtasks: number,
+): Promise<Measures> {
+  const seconds: Round = {}, peaks: Round = {};
+  const keep = (what: string, measured: Measured) => {
+    seconds[what] = measured.seconds;
+    peaks[what] = measured.peakMib;
+  };
+  await onDatabase(server, async (url, sql) => {
+    keep("load", await runMigrate(url, "load", sources.lines));
+    await sql`checkpoint`;
+    keep("verify", await runMigrate(url, "verify", sources.lines));
+    await saveRows(url, rows);
+    seconds.copy = await measureCopy(sql, url, rows);
+    seconds.insert = await measureInsert(sql, rows, Math.min(subtasks, insertRowsMax), subtasks);
+  });
+  for (const form of ["canonical", "bson", "mongod", "poisoned"] as const) {
+    const from = sources[form];
+    if (from) await onDatabase(server, async (url) => keep(form, await runMigrate(url, "load", from)));
   }
+  return { seconds, peaks };
 }
 
-async function measure(command: string, args: string[], env: Record<string, string>): Promise<Measured> {
-  const started = performance.now();
-  const child = new Deno.Command(command, { args, env, stdout: "piped", stderr: "inherit" }).spawn();
-  let peakMib = 0;
-  const timer = setInterval(() => peakMib = Math.max(peakMib, peakOf(child.pid)), 20);
-  const { code, stdout } = await child.output();
-  clearInterval(timer);
-  const out = new TextDecoder().decode(stdout);
-  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${out}`);
-  return { seconds: (performance.now() - started) / 1000, peakMib, out };
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+interface Line {
+  what: string;
+  key: string;
+  /** What it is a multiple of, in speed. */
+  of: string;
+  goal?: number;
 }
 
-/** What `deno task migrate` says to V8: the memory measured is a user's. */
-async function readFlags(): Promise<string[]> {
-  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
-  return tasks.migrate.command.split(" ").filter((word: string) => word.startsWith("--v8-flags"));
-}
+const lines: Line[] = [
+  { what: "psql COPY of the ready rows", key: "copy", of: "copy" },
+  { what: "multi-row INSERT of them", key: "insert", of: "copy" },
+  { what: "data load, JSON lines", key: "load", of: "copy", goal: 0.9 },
+  { what: "data load, BSON", key: "bson", of: "copy", goal: 0.9 },
+  { what: "data load, canonical lines", key: "canonical", of: "copy" },
+  { what: "data load, mongod", key: "mongod", of: "copy" },
+  { what: "data load, beside INSERT", key: "load", of: "insert", goal: 3.5 },
+  { what: "data verify, beside load", key: "verify", of: "load", goal: 0.8 },
+  { what: "5 % poison, beside clean", key: "poisoned", of: "load", goal: 0.8 },
+];
 
-const runMigrate = async (url: string, args: string[]) =>
-  await measure(
-    Deno.execPath(),
-    ["run", "-A", ...await readFlags(), mainPath, "data", ...args, "--quiet", "--json"],
-    { DATABASE_URL: url },
+const say = (met: boolean) => met ? "met" : "missed";
+
+function report(subtasks: number, rounds: Measures[]): void {
+  const rows = lines.filter(({ key }) => rounds[0]!.seconds[key] !== undefined).map(
+    ({ what, key, of, goal }) => {
+      const seconds = median(rounds.map((round) => round.seconds[key]!));
+      const ratios = rounds.map((round) => round.seconds[of]! / round.seconds[key]!);
+      const peak = Math.max(...rounds.map(({ peaks }) => peaks[key] ?? 0));
+      return [
+        ...[what, seconds.toFixed(2), Math.round(subtasks / seconds), median(ratios).toFixed(2)],
+        `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
+        goal === undefined ? "" : `≥ ${goal}: ${say(median(ratios) >= goal)}`,
+        peak === 0 ? "" : `${Math.round(peak)} MiB`,
+      ];
+    },
   );
+  print(formatTable(["what", "seconds", "subtasks/s", "ratio", "of rounds", "goal", "peak memory"], rows));
+}
 
-async function hasPsql(): Promise<boolean> {
-  return await new Deno.Command("psql", { args: ["--version"] }).output().then(
-    ({ success }) => success,
-    () => false,
+/** One load and one verify of `times` as many, for memory and the time left. */
+async function measureBig(
+  server: Server,
+  folder: string,
+  subtasks: number,
+  small: Measures[],
+): Promise<void> {
+  writeDump(folder, subtasks);
+  const { load, verify, copy } = await onDatabase(server, async (url, sql) => {
+    const load = await runMigrate(url, "load", folder);
+    const verify = await runMigrate(url, "verify", folder);
+    await saveRows(url, `${folder}/rows.copy`);
+    return { load, verify, copy: await measureCopy(sql, url, `${folder}/rows.copy`) };
+  });
+  const peak = (key: string) => Math.round(median(small.map(({ peaks }) => peaks[key]!)));
+  const n = subtasks.toLocaleString("en");
+  const rows = (["load", "verify"] as const).map((verb) => {
+    const { peakMib, seconds } = verb === "load" ? load : verify;
+    return [
+      ...[`data ${verb} of ${n}`, seconds.toFixed(2), Math.round(subtasks / seconds)],
+      `${((verb === "load" ? copy : load.seconds) / seconds).toFixed(2)} of ${
+        verb === "load" ? "COPY" : "load"
+      }`,
+      `${peak(verb)} → ${Math.round(peakMib)} MiB`,
+      `≤ 256: ${say(peakMib <= 256)}`,
+    ];
+  });
+  print(
+    `\n${formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory, few → many", "goal"], rows)}`,
   );
-}
-
-/** COPY of the rows that are there, out to a file, the table emptied, and in again. */
-async function measureCopy(sql: Pool, url: string, file: string): Promise<number> {
-  const columns = subtaskColumns.join();
-  const psql = (command: string) => measure("psql", [url, "-qXc", command], {});
-  await psql(`\\copy (select ${columns} from subtasks) to '${file}'`);
-  await sql`truncate subtasks cascade`;
-  await sql`checkpoint`;
-  const { seconds } = await psql(`\\copy subtasks (${columns}) from '${file}'`);
-  await Deno.remove(file);
-  return seconds;
-}
-
-interface Run {
-  load: number;
-  loadPeak: number;
-  copy: number;
-  verify: number;
-  verifyPeak: number;
-}
-
-async function runOnce(server: { url(name: string): string }, folder: string, name: string): Promise<Run> {
-  const admin = connect(server.url("postgres"), { max: 1 });
-  await admin`create database ${admin(name)}`;
-  const url = server.url(name);
-  const sql = connect(url, { max: 1 });
-  try {
-    await migrateUp(sql);
-    await sql`checkpoint`;
-    const loaded = await runMigrate(url, ["load", "--from", folder]);
-    const { seconds: load } = JSON.parse(loaded.out);
-    await sql`checkpoint`;
-    const verified = await runMigrate(url, ["verify", "--from", folder]);
-    const { differences, seconds: verify } = JSON.parse(verified.out);
-    if (differences !== 0) throw new Error(`verify found ${differences} differences`);
-    const copy = await measureCopy(sql, url, `${folder}/rows.copy`);
-    return { load, loadPeak: loaded.peakMib, copy, verify, verifyPeak: verified.peakMib };
-  } finally {
-    await sql.end();
-    await admin`drop database ${admin(name)} with (force)`;
-    await admin.end();
+  for (const [measured, stage] of [[load, "loading"], [verify, "verifying"]] as const) {
+    const { worst, told } = etaError(measured, stage);
+    if (told === 0) print(`time left while ${stage}: not told often enough to judge`);
+    else {
+      print(
+        `time left while ${stage}, told ${told} times after 5 %: off by ${
+          (worst * 100).toFixed(1)
+        } % of the whole at ` +
+          `most (goal ≤ 10 %: ${say(worst <= 0.1)})`,
+      );
+    }
   }
 }
 
 function flag(name: string, standard: number): number {
   const at = Deno.args.indexOf(`--${name}`);
   const value = at < 0 ? standard : Number(Deno.args[at + 1]);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name}: wanted a whole number from 1`);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name}: wanted a whole number from 0`);
   return value;
 }
 
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-function report(subtasks: number, runs: Run[]): void {
-  const [load, copy, verify] = [
-    median(runs.map((run) => run.load)),
-    median(runs.map((run) => run.copy)),
-    median(runs.map((run) => run.verify)),
-  ];
-  const rate = (seconds: number) => Math.round(subtasks / seconds);
-  const mib = (peak: (run: Run) => number) => `${Math.round(Math.max(...runs.map(peak)))} MiB`;
-  print(formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory"], [
-    ["psql COPY of the ready rows", copy.toFixed(2), rate(copy), "1.00", ""],
-    [
-      "data load",
-      load.toFixed(2),
-      rate(load),
-      `${(copy / load).toFixed(2)} of COPY`,
-      mib((run) => run.loadPeak),
-    ],
-    [
-      "data verify",
-      verify.toFixed(2),
-      rate(verify),
-      `${(load / verify).toFixed(2)} of load`,
-      mib((run) => run.verifyPeak),
-    ],
-  ]));
+async function measureAll(server: Server, folder: string): Promise<void> {
+  const quick = Deno.args.includes("--quick");
+  const subtasks = flag("subtasks", quick ? 20_000 : 200_000);
+  const [rounds, times] = [flag("rounds", quick ? 1 : 3), flag("times", quick ? 2 : 10)];
+  const sources: Sources = {
+    lines: `${folder}/lines`,
+    canonical: `${folder}/canonical`,
+    bson: `${folder}/bson`,
+    poisoned: `${folder}/poisoned`,
+    mongod: undefined,
+  };
+  const bytes = writeDump(sources.lines, subtasks);
+  const size = `${(bytes / 2 ** 20).toFixed(0)} MiB as mongoexport writes them`;
+  print(
+    `${subtasks.toLocaleString("en")} subtasks, ${size}, ${rounds} round(s), medians of the rounds' ratios`,
+  );
+  await writeCanonicalDump(sources.lines, sources.canonical);
+  await writeBsonDump(sources.lines, sources.bson);
+  await writePoisoned(sources.lines, sources.poisoned);
+  const binary = await findMongoBinary(printError);
+  await using mongod = binary ? await fillMongo(binary, sources.lines) : undefined;
+  if (mongod) sources.mongod = mongod.url;
+  else print("no mongod can be had here: that form is left out");
+  const rows = `${folder}/rows.copy`;
+  // The first round makes the server's files grow, which none of the later ones pays for.
+  if (!quick) {
+    await measureRound(
+      server,
+      { ...sources, canonical: "", bson: "", mongod: "", poisoned: "" },
+      rows,
+      subtasks,
+    );
+  }
+  const measured: Measures[] = [];
+  for (let round = 0; round < rounds; round++) {
+    measured.push(await measureRound(server, sources, rows, subtasks));
+  }
+  report(subtasks, measured);
+  if (times > 1) await measureBig(server, `${folder}/big`, subtasks * times, measured);
+  print(
+    `\n${navigator.hardwareConcurrency} cores, load ${
+      Deno.loadavg().map((load) => load.toFixed(1)).join(" ")
+    }`,
+  );
 }
 
 async function main(): Promise<number> {
-  const [subtasks, runs] = [flag("subtasks", 200_000), flag("runs", 1)];
   if (!await hasPsql()) {
     printError("bench load needs psql on PATH to compare with: apt-get install postgresql-client");
     return 69;
@@ -151,19 +213,7 @@ async function main(): Promise<number> {
   const cluster = await Deno.makeTempDir({ prefix: "contactsheet-bench-pg-" });
   try {
     await using server = await startPostgres({ folder: cluster, keep: false });
-    const bytes = writeDump(`${folder}/dump`, subtasks);
-    print(
-      `${subtasks} subtasks, ${
-        (bytes / 2 ** 20).toFixed(0)
-      } MiB as mongoexport writes them, ${runs} run(s), medians`,
-    );
-    // The first run makes the server's files grow, which none of the later ones pays for.
-    await runOnce(server, `${folder}/dump`, "bench_warm");
-    const measured: Run[] = [];
-    for (let run = 0; run < runs; run++) {
-      measured.push(await runOnce(server, `${folder}/dump`, `bench_${run}`));
-    }
-    report(subtasks, measured);
+    await measureAll(server, folder);
     return 0;
   } finally {
     await Deno.remove(folder, { recursive: true }).catch(() => {});

@@ -252,7 +252,7 @@ export async function assess(
       disk_bytes: disk,
     },
     relaxed: assessor.relaxed,
-    notes: [...(source as Source & { notes?: readonly string[] }).notes ?? []],
+    notes: [...source.notes],
   };
 }
 

@@ -102,7 +102,7 @@ export interface BsonParts {
 }
 
 /** See openMongodump(). */
-export class BsonSource implements Source, AsyncDisposable {
+export class BsonSource implements Source {
   readonly kind: string;
   readonly location: string;
   readonly #parts: BsonParts;

@@ -27,7 +27,13 @@ interface LoadFlags {
 }
 
 async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
-  const source = await openSource(flags.from);
+  await using source = await openSource(flags.from);
+  const notes = [...source.notes];
+  const onNote = (note: string) => {
+    if (flags.json) notes.push(note);
+    else context.print(`note: ${note}`);
+  };
+  if (!flags.json) notes.forEach(onNote);
   const { result, status } = await withPool(context, async (pool) => {
     const started = performance.now();
     const { rangeBytes } = flags;
@@ -35,12 +41,13 @@ async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
       rangeBytes,
       progress: progressOf(flags),
       signal: context.signal,
+      onNote,
     });
     const seconds = (performance.now() - started) / 1000;
     const unfinished = await decideUnfinished(pool, flags.unfinished);
     return { result: { ...result, seconds, unfinished }, status: await readStatus(pool) };
   });
-  if (flags.json) return context.print(JSON.stringify({ ...result, status }));
+  if (flags.json) return context.print(JSON.stringify({ ...result, status, notes }));
   context.print(formatStatus(status));
   if (result.unfinished.before.length > 0) context.print(`\n${formatUnfinished(result.unfinished)}`);
   const { documents, seconds } = result;
@@ -85,7 +92,7 @@ export function formatVerdict(verdict: Verdict): string {
 }
 
 async function runVerify(context: DataContext, flags: LoadFlags): Promise<void> {
-  const source = await openSource(flags.from);
+  await using source = await openSource(flags.from);
   const { signal } = context;
   const started = performance.now();
   const verdict = await withPool(

@@ -1,5 +1,5 @@
 /** What the verbs of `data` share: the process they run in, a pool for their time, and how they tell of progress. */
-import { connect, connectError, type Pool } from "../../db/connect.ts";
+import { connect, connectError, describeUrl, type Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { openProgress, type Progress, silentProgress } from "./progress.ts";
 
@@ -15,6 +15,34 @@ export interface DataContext extends Context {
   signal: AbortSignal;
 }
 
+const lost = new Set([
+  "57P01",
+  "57P02",
+  "57P03",
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "EPIPE",
+]);
+// No room on the disk, or past a limit that stands for it.
+const full = new Set(["53100", "53400"]);
+const goOn = "nothing is half written: run the same command again, it goes on where it was";
+
+/** Names what ends a verb in the middle: the server went away, or its disk is full. */
+function workError(error: unknown, url: string): unknown {
+  const { code = "", message } = error as { code?: string; message?: string };
+  const where = describeUrl(url);
+  if (lost.has(code)) {
+    const text = `working on PostgreSQL at '${where}': the connection was lost (${code}); ${goOn}`;
+    return new AppError("database_unreachable", text, { cause: error });
+  }
+  if (full.has(code)) {
+    const text = `writing to PostgreSQL at '${where}': it has no room (${message}); make room, then: ${goOn}`;
+    return new AppError("disk_full", text, { cause: error });
+  }
+  return connectError(error, url);
+}
+
 /** Opens a pool for the time of `work`, and names failures to connect. */
 export async function withPool<T>(context: Context, work: (pool: Pool) => Promise<T>): Promise<T> {
   const url = context.databaseUrl();
@@ -27,7 +55,7 @@ export async function withPool<T>(context: Context, work: (pool: Pool) => Promis
   try {
     return await work(pool);
   } catch (error) {
-    throw connectError(error, url);
+    throw workError(error, url);
   } finally {
     await pool.end({ timeout: 1 });
   }

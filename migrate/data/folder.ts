@@ -178,6 +178,7 @@ interface File {
 
 class FolderSource implements Source {
   readonly kind = "mongoexport";
+  readonly notes = [];
   readonly bytes: number;
   readonly #digests = new Map<Collection, string>();
 
@@ -252,6 +253,9 @@ class FolderSource implements Source {
     }
     return new Lines(path, bytes, range.firstPosition);
   }
+
+  /** No file stays open between two reads. */
+  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 async function statFile(folder: string, collection: Collection): Promise<File | undefined> {

@@ -2,7 +2,7 @@
 import type { Pool } from "../../db/connect.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { deferredFrom, takeOff } from "./deferred.ts";
+import { deferredFrom, listTakenOff, takeOff } from "./deferred.ts";
 import { failpoint } from "./failpoint.ts";
 import { dropFence, findSource, finishRun, insertPlan, insertRun, listRanges, takeFence } from "./ledger.ts";
 import { makePlan } from "./plan.ts";
@@ -17,6 +17,8 @@ export interface LoadOptions {
   progress: Progress;
   /** Aborted by SIGINT: the range under way is finished, then the run stops. */
   signal?: AbortSignal;
+  /** Hears what a person should know while it runs. */
+  onNote?: (note: string) => void;
 }
 
 export interface LoadResult {
@@ -50,6 +52,8 @@ async function loadUnderFence(
     await sql`commit`;
     failpoint("plan.committed");
   }
+  const off = await listTakenOff(sql);
+  if (off.length > 0) options.onNote?.(`off while rows come in, put back at the end: ${off.join(", ")}`);
   const ranges = await listRanges(sql, fingerprint, { planned: true });
   // A crash of the server may lose the last ranges, each with its checkpoint: they are loaded again. What
   // settle() commits is on disk, and so is all before it.

@@ -64,7 +64,7 @@ class OpenRange {
 }
 
 /** See openLive(). */
-export class LiveSource implements Source, AsyncDisposable {
+export class LiveSource implements Source {
   readonly kind = "mongodb";
   readonly location: string;
   readonly topology: Topology;

@@ -169,7 +169,7 @@ function checkText(path: string, at: number, { line }: Text): void {
   }
 }
 
-class FormsSource implements Source, AsyncDisposable {
+class FormsSource implements Source {
   readonly kind = "mongoexport";
   readonly notes: readonly string[] = [];
   readonly #digests = new Map<Collection, string>();

@@ -44,12 +44,14 @@ export interface SurveyOptions {
   onBytes?: (bytes: number) => void;
 }
 
-/** A dump folder now; BSON dumps and a live MongoDB have the same face. */
-export interface Source {
+/** An export, a dump or a live MongoDB; closed by whoever opened it. */
+export interface Source extends AsyncDisposable {
   /** `mongoexport`, … */
   kind: string;
   /** For messages and the ledger; never holds a password. */
   location: string;
+  /** What a person should know of it before it is loaded. */
+  readonly notes: readonly string[];
   /** Bytes of all collections, for progress. */
   bytes: number;
   /**

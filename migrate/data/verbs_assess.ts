@@ -16,7 +16,7 @@ interface AssessFlags {
 }
 
 async function runAssess(context: DataContext, flags: AssessFlags): Promise<void> {
-  const source = await openSource(flags.from);
+  await using source = await openSource(flags.from);
   const assessment = await assess(source, { progress: progressOf(flags), signal: context.signal });
   const server = source.kind === "mongodb" ? await askServer(flags.from) : undefined;
   const verdict = judge(

@@ -24,7 +24,7 @@ const json = ["--json", "one JSON object on stdout"] as const;
 const quiet = ["--quiet", "no progress on stderr"] as const;
 
 async function runBackup(context: DataContext, flags: BackupFlags): Promise<void> {
-  const source = flags.from === undefined ? undefined : await openSource(flags.from);
+  await using source = flags.from === undefined ? undefined : await openSource(flags.from);
   const manifest = await withPool(context, (pool) =>
     backup(pool, flags.to, {
       ...{ progress: progressOf(flags), signal: context.signal },

@@ -30,7 +30,8 @@ async function repair(pool: Pool, context: DataContext, flags: RepairFlags): Pro
     deleteExtra: flags.deleteExtra ?? false,
     overNew: flags.overNew ?? false,
   };
-  const plan = await planRepair(pool, await openSource(flags.from), options);
+  await using source = await openSource(flags.from);
+  const plan = await planRepair(pool, source, options);
   if (flags.plan !== undefined && flags.plan !== plan.plan) {
     throw new AppError(
       "conflict",
@@ -48,7 +49,9 @@ async function repair(pool: Pool, context: DataContext, flags: RepairFlags): Pro
     );
   }
   const result = await applyRepair(pool, plan);
-  const again = await planRepair(pool, await openSource(flags.from), options);
+  // Opened anew: what was surveyed before the repair may have changed since.
+  await using reopened = await openSource(flags.from);
+  const again = await planRepair(pool, reopened, options);
   const recheck = { differences: again.differences, left: again.left };
   tell(
     context,
