@@ -22,10 +22,13 @@ function listen(
   }
 }
 
+/** A client that does not read its answer is not waited for. */
+const shutdownMsMax = 4_000;
+
 async function main(signal: AbortSignal): Promise<void> {
   await using deps = await openApiDeps();
   const { config, log, metrics, sql, redis } = deps;
-  const server = listen(config.HOST, config.PORT, "PORT", createApp(deps).fetch);
+  const server = listen(config.HOST, config.PORT, "PORT", createApp({ ...deps, draining: signal }).fetch);
   const ops = createOps({
     metrics,
     checks: { database: () => ping(sql) },
@@ -38,7 +41,8 @@ async function main(signal: AbortSignal): Promise<void> {
   print(JSON.stringify({ listening: `http://${server.addr.hostname}:${server.addr.port}` }));
   await whenAborted(signal);
   log.info("draining");
-  await server.shutdown();
+  const late = new Promise((resolve) => setTimeout(resolve, shutdownMsMax));
+  await Promise.race([server.shutdown(), late]);
   await admin?.shutdown();
 }
 

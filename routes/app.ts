@@ -26,6 +26,8 @@ export interface AppDeps {
   gate?: Gate;
   /** Milliseconds that a body may take to come. */
   bodyMsMax?: number;
+  /** Aborted when the process is going: what streams ends then. */
+  draining?: AbortSignal;
 }
 
 /** What Deno.serve tells of a request beside it. */

@@ -21,6 +21,8 @@ export interface V2Deps {
   gate: Gate;
   /** Milliseconds that a body may take to come. */
   bodyMsMax: number;
+  /** Aborted when the process is going: what streams ends then. */
+  draining?: AbortSignal | undefined;
 }
 
 /** Somebody with an account. */
