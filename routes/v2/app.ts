@@ -8,13 +8,22 @@ import type { V2App, V2Deps, V2Env } from "./context.ts";
 import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
+import { addMarks } from "./marks.ts";
 import { answerProblem, HttpFailure, invalidRequest } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
 
 /** The rooms of v2, each with its routes. */
-const rooms: ((app: V2App) => void)[] = [addAuth, addRatings, addShares, addEvaluations, addEvents, addDocs];
+const rooms: ((app: V2App) => void)[] = [
+  addAuth,
+  addRatings,
+  addShares,
+  addEvaluations,
+  addEvents,
+  addMarks,
+  addDocs,
+];
 
 export const v2Base = "/api/v2";
 
