@@ -30,6 +30,7 @@ const mayCall: Record<Who, Caller[]> = {
   owner: members,
   staff: ["admin", "manager"],
   admin: ["admin"],
+  share: callers.filter((caller) => caller.startsWith("share")),
 };
 const unsigned: Caller[] = ["nobody", "disabled", "deleted", "v1 token"];
 
@@ -82,7 +83,9 @@ function refusalOf(who: Who, caller: Caller, target: Target, ofTask: boolean): n
   if (who === "anyone") return undefined;
   if (unsigned.includes(caller)) return 401;
   const isShare = caller.startsWith("share");
-  if (isShare && (!ofTask || target !== "own" || caller === "share of another task")) return 403;
+  if (isShare && who !== "share" && (!ofTask || target !== "own" || caller === "share of another task")) {
+    return 403;
+  }
   if (!mayCall[who].includes(caller)) return 403;
 }
 
