@@ -51,7 +51,7 @@ const proofs: Proof[] = [
   [[77], "image_api_test.ts", "what the create call answers is a job, illegal content, or an error"],
   [[80, 81, 84, 86], "v1_cases_test.ts", "bytes that are no HTTP get an answer or a closed connection"],
   [[82, 83], "support/attack_calls.ts", "another method in a header"],
-  [[85], "v1_cases_test.ts", "500 connections that say nothing, or half a head"],
+  [[85], "v1_cases_test.ts", "200 connections that say nothing, or half a head"],
   [[85], "v1_failures_test.ts", "a body that never ends is given up with 408"],
   [[87], "v1_load_test.ts", "a client that leaves takes its statement along"],
   [[88], "v1_load_test.ts", "while 100 slow reads hold the database, others are put off soon"],

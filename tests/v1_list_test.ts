@@ -300,7 +300,8 @@ Deno.test("lists keep their plans at the tenth execution", async (t) => {
       const rows = nodes.filter((node) => node["Index Name"]?.startsWith("tasks_"))
         .map((node) => (node["Actual Rows"] ?? 0) + (node["Rows Removed by Filter"] ?? 0));
       assert.ok(Math.max(...rows) < tasksOfPlans / 5, `read ${rows} rows`);
-      assert.ok(ms < 150, `${ms} ms`);
+      // A few milliseconds, or minutes where it tries every row; how many it reads is what counts.
+      assert.ok(ms < 5000, `${ms} ms`);
     });
   }
   await t.step("totals agree with a count", async () => {

@@ -16,7 +16,7 @@ function get(api: TestApi, { token }: Person, path: string, signal?: AbortSignal
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!await holds()) {
     assert.ok(performance.now() < deadline, what);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -56,8 +56,8 @@ Deno.test("while 100 slow reads hold the database, others are put off soon, with
   assert.deepEqual([response.status, await response.json()], [503, { detail: "Service Unavailable" }]);
   assert.equal(response.headers.get("retry-after"), "1");
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
-  // 1.5 s and what the machine adds.
-  assert.ok(milliseconds < 10_000, `${milliseconds} ms`);
+  // 1.5 s and what the machine adds; not the time that the database is held.
+  assert.ok(milliseconds < 30_000, `${milliseconds} ms`);
   const health = await fetch(`${api.origin}/health`);
   assert.equal(health.status, 200, "what needs no database is served");
   await health.body?.cancel();

@@ -170,17 +170,18 @@ Deno.test("a token of ours has what the old backend asks for: HS256, sub, email,
   assert.deepEqual(JSON.parse(head), { alg: "HS256", typ: "JWT" });
   const { exp, ...rest } = JSON.parse(payload);
   assert.deepEqual(rest, { sub: "a".repeat(24), email: "名@example.com" });
-  assert.ok(Number.isInteger(exp) && exp >= before + 604_800 && exp <= before + 604_802);
+  const after = Math.ceil(Date.now() / 1000);
+  assert.ok(Number.isInteger(exp) && exp >= before + 604_800 && exp <= after + 604_800);
 });
 
 Deno.test("a token that was good once is refused once it has expired, and another spelling is verified by itself", async () => {
   const tokens = createTokens(secret, 60);
-  const soon = await forge(hs256, claims({ exp: Math.floor(Date.now() / 1000) + 2 }));
+  const soon = await forge(hs256, claims({ exp: Math.floor(Date.now() / 1000) + 4 }));
   assert.ok(await tokens.verify(soon));
   assert.ok(await tokens.verify(soon));
   assert.equal(await tokens.verify(`${soon}x`), undefined);
   assert.equal(await tokens.verify(soon.replace(/.{6}$/, "AAAAAA")), undefined);
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 60_000;
   while (await tokens.verify(soon)) {
     assert.ok(Date.now() < deadline, "it never expires");
     await new Promise((resolve) => setTimeout(resolve, 50));
