@@ -50,6 +50,8 @@ export class Puller {
   /** Of entries with many subtasks: what had no room yet. */
   #stock: Ref[] = [];
   #stockedAt = 0;
+  /** Read and not claimed, for PostgreSQL did not answer: whoever else is to have them would wait until they are stale. */
+  #unclaimed: Message[] = [];
   /** Messages read so far. */
   reads = 0;
   /** Rung when there may be something new in the stream, or in the rows while Redis is away. */
@@ -97,12 +99,17 @@ export class Puller {
 
   /** What was kept goes to others at once. */
   async #putBack(): Promise<void> {
-    const stock = this.#stock.splice(0);
-    await this.#deps.streams.add(this.queue, stock, stock.length).catch(() => {});
+    const { streams } = this.#deps;
+    const [stock, unclaimed] = [this.#stock.splice(0), this.#unclaimed.splice(0)];
+    const refs = [...stock, ...unclaimed.flatMap((message) => message.refs)];
+    await streams.add(this.queue, refs, refs.length)
+      .then(() => streams.drop(this.queue, unclaimed.map(({ entry }) => entry)))
+      .catch(() => {});
   }
 
   /** Reads once, claims and starts what it got. @returns how many were started */
   async runOnce(): Promise<number> {
+    if (this.#unclaimed.length > 0) return await this.take(this.#unclaimed.splice(0));
     if (this.#stock.length > 0) return await this.#takeStock();
     const messages = this.#deps.health.worthTrying ? await this.#tryRead() : undefined;
     if (!messages) return this.#stopping ? 0 : await this.#takeFromRows();
@@ -147,7 +154,10 @@ export class Puller {
     const refs = messages.flatMap((message) => message.refs);
     this.reads += messages.length;
     const surplus = refs.slice(this.#free);
-    const started = await this.#claim(refs);
+    const started = await this.#claim(refs).catch((error) => {
+      if (isPassing(error)) this.#unclaimed.push(...messages);
+      throw error;
+    });
     const { streams, health } = this.#deps;
     const keeps = streams.kind === "rest";
     if (keeps && surplus.length > 0) {
