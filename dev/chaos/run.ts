@@ -62,9 +62,9 @@ const workerEnv = (plan: Plan): Record<string, string> => ({
   NIETA_XTOKEN: "played",
   TASK_EXECUTOR_MIN_CONCURRENT: String(plan.slots),
   TASK_EXECUTOR_MAX_CONCURRENT: String(plan.slots),
-  IMAGE_POLLING_INTERVAL: "0.15",
+  IMAGE_POLLING_INTERVAL: "0.25",
   IMAGE_MAX_POLLING_ATTEMPTS: "10000",
-  LUMINA_POLLING_INTERVAL: "0.15",
+  LUMINA_POLLING_INTERVAL: "0.25",
   LOG_LEVEL: "INFO",
 });
 
