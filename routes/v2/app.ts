@@ -3,7 +3,9 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
+import { addAgreement } from "./agreement.ts";
 import { addAuth } from "./auth.ts";
+import { addCompare } from "./compare.ts";
 import type { V2App, V2Deps, V2Env } from "./context.ts";
 import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
@@ -13,6 +15,7 @@ import { answerProblem, HttpFailure, invalidRequest } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
+import { addStats } from "./stats.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
@@ -22,6 +25,9 @@ const rooms: ((app: V2App) => void)[] = [
   addEvaluations,
   addEvents,
   addMarks,
+  addStats,
+  addAgreement,
+  addCompare,
   addDocs,
 ];
 

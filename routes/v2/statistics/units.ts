@@ -1,0 +1,165 @@
+/** The unit of analysis: what images are independent by, and what each unit says of each level. */
+import type { Axis, Places } from "./axes.ts";
+import { starsMax } from "./krippendorff.ts";
+
+/**
+ * What units are made of: the content; where the asked axis is all of it, the other axes, or else the repeats; `nothing`
+ * makes one unit of all.
+ */
+export type Basis = "content" | "axes" | "repeats" | "nothing";
+
+export interface Layout {
+  /** Of each cell, its level of the asked axis; −1 for none. */
+  level: Int32Array;
+  levels: number;
+  /** Of each cell, its unit; −1 for none. */
+  unit: Int32Array;
+  units: number;
+  basis: Basis;
+  /** Axes that units are made of. */
+  unitAxes: number[];
+}
+
+/** Numbers the combinations of `columns` that are there. */
+export function combine(
+  columns: readonly Int32Array[],
+  cells: number,
+): { of: Int32Array; count: number } {
+  let of: Int32Array = new Int32Array(cells);
+  let count = cells > 0 ? 1 : 0;
+  for (const column of columns) {
+    const known = new Map<number, number>();
+    const next = new Int32Array(cells);
+    for (let i = 0; i < cells; i++) {
+      if (of[i]! < 0 || column[i]! < 0) {
+        next[i] = -1;
+        continue;
+      }
+      // No axis has a million values.
+      const key = of[i]! * 1_000_000 + column[i]!;
+      let number = known.get(key);
+      if (number === undefined) known.set(key, number = known.size);
+      next[i] = number;
+    }
+    of = next;
+    count = known.size;
+  }
+  return { of, count };
+}
+
+/** Place within a combination: the repeats of a task that says how often each is drawn. */
+const repeatsOf = (axes: readonly Axis[], cells: number): Int32Array => {
+  const combinations = axes.reduce((product, { levelOf }) => product * levelOf.length, 1);
+  const repeats = Math.max(1, Math.floor(cells / combinations));
+  return Int32Array.from({ length: cells }, (_, cell) => cell % repeats);
+};
+
+/**
+ * Lays out a matrix for the question what `asked` makes of the images. The asked axis is a treatment, whatever its role.
+ *
+ * @param asked place among `axes`
+ */
+export function layOut(axes: readonly Axis[], { cells, levels }: Places, asked: number): Layout {
+  const others = axes.map((_, i) => i).filter((i) => i !== asked);
+  const content = others.filter((i) => axes[i]!.role === "content");
+  const settled = others.filter((i) => axes[i]!.role !== "replicate" && axes[i]!.levels.length > 1);
+  const repeats = others.filter((i) => axes[i]!.role === "replicate");
+  const level = levels[asked]!;
+  const lay = (basis: Basis, unitAxes: number[], columns: Int32Array[]): Layout => {
+    const { of, count } = combine(columns, cells);
+    return { level, levels: axes[asked]!.levels.length, unit: of, units: count, basis, unitAxes };
+  };
+  const columns = (places: number[]) => places.map((i) => levels[i]!);
+  if (content.length > 0) return lay("content", content, columns(content));
+  if (settled.length > 0) return lay("axes", settled, columns(settled));
+  if (repeats.length > 0) return lay("repeats", repeats, columns(repeats));
+  const places = repeatsOf(axes, cells);
+  return places.some((place) => place > 0) ? lay("repeats", [], [places]) : lay("nothing", [], []);
+}
+
+/** Ratings by cell; `cell`, `rater` and `stars` of each. */
+export interface Ratings {
+  cell: Int32Array;
+  rater: Int32Array;
+  stars: Uint8Array;
+}
+
+/** One entry a unit and level that has a rated image, ordered by level, then unit. */
+export interface Scores {
+  level: Int32Array;
+  unit: Int32Array;
+  /** Of each entry, the shares of 1 to 5 stars: raters averaged in an image, images in the unit. Five numbers each. */
+  shares: Float64Array;
+  /** Rated images of each entry. */
+  images: Int32Array;
+  /** Where the entries of each level start; one more at the end. */
+  starts: Int32Array;
+}
+
+/** What raters gave each image: five counts a cell. */
+export function countStars({ cell, stars }: Pick<Ratings, "cell" | "stars">, cells: number): Uint16Array {
+  const counts = new Uint16Array(cells * starsMax);
+  for (let i = 0; i < stars.length; i++) counts[cell[i]! * starsMax + stars[i]! - 1]!++;
+  return counts;
+}
+
+/**
+ * Averages raters inside an image and images inside a unit.
+ *
+ * @param counts of `countStars`
+ * @param chosen cells that count
+ */
+export function scoreUnits(
+  { level, unit, levels, units }: Layout,
+  counts: Uint16Array,
+  chosen: Iterable<number>,
+): Scores {
+  const known = new Map<number, number>();
+  const sums: number[] = [];
+  const images: number[] = [];
+  for (const cell of chosen) {
+    if (level[cell]! < 0 || unit[cell]! < 0) continue;
+    const from = cell * starsMax;
+    let raters = 0;
+    for (let i = 0; i < starsMax; i++) raters += counts[from + i]!;
+    if (raters === 0) continue;
+    const key = level[cell]! * units + unit[cell]!;
+    let entry = known.get(key);
+    if (entry === undefined) {
+      known.set(key, entry = images.length);
+      images.push(0);
+      sums.push(0, 0, 0, 0, 0);
+    }
+    images[entry]!++;
+    for (let i = 0; i < starsMax; i++) sums[entry * starsMax + i]! += counts[from + i]! / raters;
+  }
+  const order = [...known].sort(([a], [b]) => a - b);
+  const starts = new Int32Array(levels + 1);
+  for (const [key] of order) starts[Math.floor(key / units) + 1]!++;
+  for (let i = 0; i < levels; i++) starts[i + 1]! += starts[i]!;
+  const shares = new Float64Array(order.length * starsMax);
+  order.forEach(([, entry], place) => {
+    for (let i = 0; i < starsMax; i++) {
+      shares[place * starsMax + i] = sums[entry * starsMax + i]! / images[entry]!;
+    }
+  });
+  return {
+    level: Int32Array.from(order, ([key]) => Math.floor(key / units)),
+    unit: Int32Array.from(order, ([key]) => key % units),
+    shares,
+    images: Int32Array.from(order, ([, entry]) => images[entry]!),
+    starts,
+  };
+}
+
+/** Means of the entries, in stars. */
+export const meansOf = ({ shares, images }: Scores): Float64Array =>
+  Float64Array.from(images, (_, entry) => {
+    let mean = 0;
+    for (let i = 0; i < starsMax; i++) mean += (i + 1) * shares[entry * starsMax + i]!;
+    return mean;
+  });
+
+/** Shares of 4 and 5 stars of the entries. */
+export const topTwoOf = ({ shares, images }: Scores): Float64Array =>
+  Float64Array.from(images, (_, entry) => shares[entry * starsMax + 3]! + shares[entry * starsMax + 4]!);

@@ -1,0 +1,43 @@
+/** A task's matrix with what raters said of it, as the calls of statistics need it. */
+import type { Context } from "hono";
+import { findStatsTask, readIndices, readSheet, type StatsTask } from "../../db/stats.ts";
+import { AppError } from "../../errors.ts";
+import type { V2Env } from "./context.ts";
+import { type Axis, placeByIndices, type Places, placeWhole, readAxes } from "./statistics/axes.ts";
+import { type Sheet, unpackSheet } from "./statistics/sheet.ts";
+import { getTaskOf, noTask } from "./tasks_of.ts";
+
+export interface TaskSheet {
+  task: StatsTask;
+  axes: Axis[];
+  places: Places;
+  sheet: Sheet;
+}
+
+/**
+ * Reads a task for its statistics.
+ *
+ * @param ratings false where they are not asked for: a blind task shows the rest to anyone who may read it
+ * @throws AppError not_found; forbidden where others' ratings are hidden from who asks: means and agreement would tell
+ * of images that they have yet to rate
+ */
+export async function loadSheet(
+  c: Context<V2Env>,
+  id: string,
+  { ratings }: { ratings: boolean },
+): Promise<TaskSheet> {
+  const { hidesOthers } = await getTaskOf(c, id);
+  if (hidesOthers && ratings) {
+    throw new AppError(
+      "forbidden",
+      `reading what raters of task '${id}' say: it is rated blind, its owner alone sees that`,
+    );
+  }
+  const { sql } = c.var.deps;
+  const [task, packed] = await Promise.all([findStatsTask(sql, id), readSheet(sql, id, { ratings })]);
+  if (!task) throw noTask(id);
+  const axes = readAxes(task);
+  const places = placeWhole(axes, task.subtasks_total) ??
+    placeByIndices(axes, task.subtasks_total, await readIndices(sql, id));
+  return { task, axes, places, sheet: unpackSheet(packed, places.cells) };
+}
