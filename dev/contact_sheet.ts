@@ -1,4 +1,5 @@
 /** The grid of a finished task as one HTML file beside its images. */
+import { escapeHtml } from "../migrate/data/html.ts";
 
 export interface SheetCell {
   row: number;
@@ -33,28 +34,19 @@ figcaption { font-size: .75rem; opacity: .65; padding-top: .25rem; }
 .none { border: 1px dashed var(--soft); border-radius: 6px; padding: 2rem 1rem; text-align: center; }
 `;
 
-const escapes: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escape = (text: string) => text.replace(/[&<>"']/g, (sign) => escapes[sign]!);
-
 function renderCell(cell: SheetCell | undefined, alt: string): string {
-  if (!cell?.src) return `<td><div class="none">${escape(cell?.status ?? "none")}</div></td>`;
-  const src = escape(cell.src);
-  return `<td><figure><a href="${src}"><img src="${src}" alt="${escape(alt)}" loading="lazy"></a>` +
-    `<figcaption>${escape(cell.note)}</figcaption></figure></td>`;
+  if (!cell?.src) return `<td><div class="none">${escapeHtml(cell?.status ?? "none")}</div></td>`;
+  const src = escapeHtml(cell.src);
+  return `<td><figure><a href="${src}"><img src="${src}" alt="${escapeHtml(alt)}" loading="lazy"></a>` +
+    `<figcaption>${escapeHtml(cell.note)}</figcaption></figure></td>`;
 }
 
 /** Renders the sheet; every text is escaped, no script, nothing loaded from elsewhere. */
 export function renderContactSheet({ title, subtitle, rows, columns, cells }: Sheet): string {
   const byPlace = new Map(cells.map((cell) => [`${cell.row},${cell.column}`, cell]));
-  const head = columns.map((column) => `<th scope="col">${escape(column)}</th>`).join("");
+  const head = columns.map((column) => `<th scope="col">${escapeHtml(column)}</th>`).join("");
   const body = rows.map((row, y) =>
-    `<tr><th scope="row">${escape(row)}</th>${
+    `<tr><th scope="row">${escapeHtml(row)}</th>${
       columns.map((column, x) => renderCell(byPlace.get(`${y},${x}`), `${row}, ${column}`)).join("")
     }</tr>`
   );
@@ -62,10 +54,10 @@ export function renderContactSheet({ title, subtitle, rows, columns, cells }: Sh
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${style}</style>
-<h1>${escape(title)}</h1>
-<p>${escape(subtitle)}</p>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(subtitle)}</p>
 <table>
 <thead><tr><td></td>${head}</tr></thead>
 <tbody>

@@ -1,16 +1,8 @@
 /** The assessment as one page that opens anywhere: no script, no font, no image from elsewhere. */
 import type { Assessment, CollectionAssessment, Concern } from "./assess.ts";
 import { type AssessVerdict, sayBytes, saySeconds } from "./assess_verdict.ts";
+import { escapeHtml } from "./html.ts";
 
-const escapes: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escape = (text: string) =>
-  text.toWellFormed().replaceAll("\0", "\u2400").replace(/[&<>"']/g, (char) => escapes[char]!);
 const n = (count: number) => count.toLocaleString("en");
 
 const style = `
@@ -58,10 +50,12 @@ function chart(title: string, bars: Bar[]): string {
       return rect;
     });
     const y = i * step + 20;
-    return `<text x="${left - 8}" y="${y}" text-anchor="end">${escape(bar.label)}</text>${parts.join("")}` +
+    return `<text x="${left - 8}" y="${y}" text-anchor="end">${escapeHtml(bar.label)}</text>${
+      parts.join("")
+    }` +
       `<text x="${(x + 8).toFixed(1)}" y="${y}">${n(total(bar))}</text>`;
   });
-  return `<svg role="img" aria-label="${escape(title)}" viewBox="0 0 ${left + width + 110} ${
+  return `<svg role="img" aria-label="${escapeHtml(title)}" viewBox="0 0 ${left + width + 110} ${
     bars.length * step + 6
   }">` +
     `${rows.join("")}</svg>`;
@@ -73,7 +67,7 @@ function table(head: string[], rows: Cell[][]): string {
   const isNumber = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
   const cell = (tag: "th" | "td", value: Cell, i: number) =>
     `<${tag}${isNumber[i] ? ' class="number"' : ""}>${
-      typeof value === "number" ? n(value) : escape(value)
+      typeof value === "number" ? n(value) : escapeHtml(value)
     }</${tag}>`;
   return `<table><thead><tr>${head.map((name, i) => cell("th", name, i)).join("")}</tr></thead><tbody>${
     rows.map((row) => `<tr>${row.map((value, i) => cell("td", value, i)).join("")}</tr>`).join("")
@@ -87,7 +81,7 @@ const concerns = (list: Concern[], name: string) =>
   );
 
 function section(title: string, body: string): string {
-  return `<h2>${escape(title)}</h2>\n${body}\n`;
+  return `<h2>${escapeHtml(title)}</h2>\n${body}\n`;
 }
 
 const counts = (all: Record<string, number>) =>
@@ -132,7 +126,9 @@ export function makePage(assessment: Assessment, { verdict, reasons }: AssessVer
 </head>
 <body>
 <h1>Assessment of the old data</h1>
-<p class="soft">${escape(source.kind)} ${escape(source.location)}, content ${fingerprint.slice(0, 12)}</p>
+<p class="soft">${escapeHtml(source.kind)} ${escapeHtml(source.location)}, content ${
+    fingerprint.slice(0, 12)
+  }</p>
 <div class="verdict ${verdict}"><strong>${verdict}</strong><br>${verdictWords[verdict]}</div>
 <p>${n(documents)} documents, ${sayBytes(source.bytes)}. A load takes about ${
     saySeconds(predicted.load_seconds)

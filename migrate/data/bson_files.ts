@@ -1,18 +1,10 @@
 /** A source of BSON documents that stand one after the other: a collection's file, or its part of an archive. */
-import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { BsonError, checkBson, documentBytesMax, documentBytesMin } from "./bson_read.ts";
 import type { Bytes } from "./bytes.ts";
-import {
-  type Collection,
-  collections,
-  type Range,
-  type RawDocument,
-  type Source,
-  type Survey,
-  type SurveyOptions,
-} from "./source.ts";
+import type { Collection, Range, RawDocument, Source, Survey, SurveyOptions } from "./source.ts";
+import { SurveyBuilder, Surveyed } from "./survey.ts";
 
 /** Whole documents: their bytes, and where the first of them stands. */
 interface Block {
@@ -106,8 +98,7 @@ export class BsonSource implements Source {
   readonly kind: string;
   readonly location: string;
   readonly #parts: BsonParts;
-  readonly #digests = new Map<Collection, string>();
-  readonly #sizes = new Map<Collection, number>();
+  readonly #surveyed = new Surveyed();
 
   /** @param notes what a person should know of the dump before it is loaded */
   constructor(parts: BsonParts, readonly notes: readonly string[]) {
@@ -118,43 +109,28 @@ export class BsonSource implements Source {
 
   /** Of the files at first, of what they unpack to once that is known. */
   get bytes(): number {
-    if (this.#sizes.size < collections.length) return this.#parts.bytes;
-    return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
+    return this.#surveyed.bytes ?? this.#parts.bytes;
   }
 
   async survey(collection: Collection, { rangeBytes, onDocument, onBytes }: SurveyOptions): Promise<Survey> {
     await this.#parts.prepare();
-    const hash = createHash("sha256");
-    const ranges: Range[] = [];
+    const survey = new SurveyBuilder(collection, this.#surveyed);
     const part = this.#parts.partOf(collection);
-    let [documents, bytes, passed] = [0, 0, 0];
+    let passed = 0;
     for await (const block of readBlocks(part, collection, rangeBytes)) {
-      hash.update(block.bytes);
       if (onDocument) {
-        block.documents.forEach((bytes, i) => onDocument(new RawBson(documents + 1 + i, bytes, undefined)));
+        const next = survey.documents + 1;
+        block.documents.forEach((bytes, i) => onDocument(new RawBson(next + i, bytes, undefined)));
       }
-      ranges.push({
-        collection,
-        number: ranges.length + 1,
-        lower: String(block.start),
-        upper: String(block.start + block.bytes.length),
-        firstPosition: documents + 1,
-        documents: block.documents.length,
-        bytes: block.bytes.length,
-      });
-      documents += block.documents.length;
-      bytes += block.bytes.length;
+      survey.add(block.start, block.bytes, block.documents.length);
       onBytes?.(part.passed - passed);
       passed = part.passed;
     }
-    this.#sizes.set(collection, bytes);
-    this.#digests.set(collection, hash.digest("hex"));
-    return { ranges, documents, bytes };
+    return survey.finish();
   }
 
   fingerprint(): string {
-    const parts = collections.map((name) => `${name}:${this.#digests.get(name) ?? ""}`);
-    return createHash("sha256").update(parts.join("\n")).digest("hex");
+    return this.#surveyed.fingerprint();
   }
 
   async read({ collection, lower, upper, firstPosition }: Range): Promise<RawDocument[]> {

@@ -1,5 +1,4 @@
 /** A folder as mongoexport fills it: one Extended JSON document a line in `users.json`, `tasks.json`, … */
-import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { readDocument } from "./ejson_read.ts";
 import { isUsualSubtask } from "./fast_subtask.ts";
@@ -12,6 +11,7 @@ import {
   type Survey,
   type SurveyOptions,
 } from "./source.ts";
+import { SurveyBuilder, Surveyed } from "./survey.ts";
 
 const newline = 10;
 // A document ends at 16 MB of BSON, which is never this much text.
@@ -180,7 +180,7 @@ class FolderSource implements Source {
   readonly kind = "mongoexport";
   readonly notes = [];
   readonly bytes: number;
-  readonly #digests = new Map<Collection, string>();
+  readonly #surveyed = new Surveyed();
 
   constructor(readonly location: string, readonly files: Map<Collection, File>) {
     this.bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0);
@@ -189,12 +189,10 @@ class FolderSource implements Source {
   async survey(collection: Collection, options: SurveyOptions): Promise<Survey> {
     const { path } = this.files.get(collection)!;
     const { rangeBytes, onDocument, onBytes } = options;
-    const hash = createHash("sha256");
-    const ranges: Range[] = [];
-    let [lines, documents, bytes] = [0, 0, 0];
+    const survey = new SurveyBuilder(collection, this.#surveyed);
+    let lines = 0;
     for await (const block of readBlocks(path, rangeBytes)) {
-      hash.update(block.bytes);
-      if (bytes === 0 && block.bytes[0] === 0x1f && block.bytes[1] === 0x8b) {
+      if (block.start === 0 && block.bytes[0] === 0x1f && block.bytes[1] === 0x8b) {
         throw new AppError(
           "invalid_source",
           `reading '${path}': it is compressed; unpack it with gunzip first`,
@@ -210,27 +208,15 @@ class FolderSource implements Source {
         onDocument?.(line);
         count++;
       }
-      ranges.push({
-        collection,
-        number: ranges.length + 1,
-        lower: String(block.start),
-        upper: String(block.start + block.bytes.length),
-        firstPosition: lines + 1,
-        documents: count,
-        bytes: block.bytes.length,
-      });
+      survey.add(block.start, block.bytes, count, lines + 1);
       lines = all.number - 1;
-      documents += count;
-      bytes += block.bytes.length;
       onBytes?.(block.bytes.length);
     }
-    this.#digests.set(collection, hash.digest("hex"));
-    return { ranges, documents, bytes };
+    return survey.finish();
   }
 
   fingerprint(): string {
-    const parts = collections.map((name) => `${name}:${this.#digests.get(name) ?? ""}`);
-    return createHash("sha256").update(parts.join("\n")).digest("hex");
+    return this.#surveyed.fingerprint();
   }
 
   async read(range: Range): Promise<Iterable<RawDocument>> {

@@ -26,6 +26,7 @@ import {
   type Survey,
   type SurveyOptions,
 } from "./source.ts";
+import { Surveyed } from "./survey.ts";
 
 const connectMs = 5000;
 // MaxKey is where an index ends: the server takes no range that starts there, and leaves it out of one that has a
@@ -71,7 +72,7 @@ export class LiveSource implements Source {
   readonly bytes: number;
   readonly notes: readonly string[];
   readonly #opened: Opened;
-  readonly #digests = new Map<Collection, string>();
+  readonly #surveyed = new Surveyed();
   /** Digest of each range as surveyed. */
   readonly #ranges = new Map<string, string>();
 
@@ -140,7 +141,7 @@ export class LiveSource implements Source {
       onBytes?.(batch.reduce((sum, { length }) => sum + length, 0));
     }
     if (open.documents > 0) close("");
-    this.#digests.set(name, hash.digest("hex"));
+    this.#surveyed.keep(name, hash.digest("hex"), total);
     return { ranges, documents, bytes: total };
   }
 
@@ -159,8 +160,7 @@ export class LiveSource implements Source {
 
   fingerprint(): string {
     // Other ranges than a dump of the same content has: it must not go on where a dump stopped.
-    const parts = collections.map((name) => `${name}:${this.#digests.get(name) ?? ""}`);
-    return createHash("sha256").update(["mongodb", ...parts].join("\n")).digest("hex");
+    return this.#surveyed.fingerprint("mongodb");
   }
 
   async read({ collection, lower, upper, firstPosition, documents }: Range): Promise<RawDocument[]> {

@@ -2,7 +2,6 @@
  * Other forms of a mongoexport folder than one plain document a line: gzip, arrays (`--jsonArray`), documents over
  * several lines (`--pretty`, Compass), a byte order mark. CSV has lost the types: refused.
  */
-import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { type Bytes, openBytes, stampOf } from "./bytes.ts";
 import { readDocument, TooDeepError } from "./ejson_read.ts";
@@ -16,6 +15,7 @@ import {
   type Survey,
   type SurveyOptions,
 } from "./source.ts";
+import { SurveyBuilder, Surveyed } from "./survey.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -172,15 +172,14 @@ function checkText(path: string, at: number, { line }: Text): void {
 class FormsSource implements Source {
   readonly kind = "mongoexport";
   readonly notes: readonly string[] = [];
-  readonly #digests = new Map<Collection, string>();
-  readonly #sizes = new Map<Collection, number>();
+  readonly #surveyed = new Surveyed();
 
   constructor(readonly location: string, readonly files: ReadonlyMap<Collection, Bytes>) {}
 
   /** Of the files at first, of what they unpack to once that is known. */
   get bytes(): number {
     return collections.reduce(
-      (sum, name) => sum + (this.#sizes.get(name) ?? this.files.get(name)!.fileBytes),
+      (sum, name) => sum + (this.#surveyed.sizeOf(name) ?? this.files.get(name)!.fileBytes),
       0,
     );
   }
@@ -191,42 +190,29 @@ class FormsSource implements Source {
 
   async survey(collection: Collection, { rangeBytes, onDocument, onBytes }: SurveyOptions): Promise<Survey> {
     const file = this.files.get(collection)!;
-    const hash = createHash("sha256");
-    const ranges: Range[] = [];
-    let [documents, bytes, passed] = [0, 0, 0];
+    const survey = new SurveyBuilder(collection, this.#surveyed);
+    let passed = 0;
     for await (const block of readBlocks(file, rangeBytes)) {
-      hash.update(block.bytes);
       const { start, spans } = block;
       let place = 0;
-      for (const text of makeTexts(block, documents + 1, (at) => this.#notUtf8(file.path, start + at))) {
+      for (
+        const text of makeTexts(block, survey.documents + 1, (at) => this.#notUtf8(file.path, start + at))
+      ) {
         const { from } = spans[place++]!;
         if (collection !== "dramatiq_tasks" || !isUsualSubtask(text.line)) {
           checkText(file.path, start + from, text);
         }
         onDocument?.(text);
       }
-      ranges.push({
-        collection,
-        number: ranges.length + 1,
-        lower: String(start),
-        upper: String(start + block.bytes.length),
-        firstPosition: documents + 1,
-        documents: spans.length,
-        bytes: block.bytes.length,
-      });
-      documents += spans.length;
-      bytes += block.bytes.length;
+      survey.add(start, block.bytes, spans.length);
       onBytes?.(file.passed - passed);
       passed = file.passed;
     }
-    this.#sizes.set(collection, bytes);
-    this.#digests.set(collection, hash.digest("hex"));
-    return { ranges, documents, bytes };
+    return survey.finish();
   }
 
   fingerprint(): string {
-    const parts = collections.map((name) => `${name}:${this.#digests.get(name) ?? ""}`);
-    return createHash("sha256").update(parts.join("\n")).digest("hex");
+    return this.#surveyed.fingerprint();
   }
 
   async read({ collection, lower, upper, firstPosition }: Range): Promise<Iterable<RawDocument>> {

@@ -53,7 +53,7 @@ class LineProgress implements Progress {
       bytes_total: this.#total,
       documents: this.#documents,
       documents_per_second: seconds > 0 ? Math.round(this.#documents / seconds) : 0,
-      eta_seconds: rate > 0 ? Math.round((this.#total - this.#bytes) / rate) : null,
+      eta_seconds: rate > 0 ? Math.round((this.#total - this.#bytes) / rate * 10) / 10 : null,
     }));
   }
 }
