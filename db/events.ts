@@ -63,7 +63,7 @@ export async function listChangedCells(
       select s.cell, s.status, s.attempt as version, case when s.status = 'completed' then s.image_url end as image,
         s.rating_n, s.rating_sum, s.revision::float8 as revision
       from subtasks s
-      where s.parent_task_id = t.id and s.revision > ${since}::bigint and s.cell is not null
+      where s.parent_task_id = t.id and s.revision > ${since}::bigint and s.revision > 0 and s.cell is not null
       order by s.revision desc, s.cell desc
       limit ${limit}::int
     ) c on true

@@ -635,6 +635,7 @@ CREATE INDEX subtasks_fingerprint_idx ON public.subtasks USING btree (fingerprin
 CREATE INDEX subtasks_held_idx ON public.subtasks USING btree (worker_id) WHERE (status = 'processing'::text);
 CREATE INDEX subtasks_order_idx ON public.subtasks USING btree (parent_task_id, legacy_id);
 CREATE INDEX subtasks_pending_idx ON public.subtasks USING btree (parent_task_id, queue, spread) WHERE (status = 'pending'::text);
+CREATE INDEX subtasks_revision_idx ON public.subtasks USING btree (parent_task_id, revision) WHERE (revision > 0);
 
 create table public.task_count_changes (
   id bigint generated always as identity not null,
