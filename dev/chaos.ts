@@ -116,6 +116,10 @@ function createReporter(json: boolean, runsMax: number) {
         if (kept !== undefined) print(`    all about it: ${kept}`);
       }
     },
+    onBroken(seed: number, error: unknown): void {
+      if (json) print(JSON.stringify({ seed, broken: String(error) }));
+      else print(`✗ seed ${seed}: the run came to no end: ${error}`);
+    },
     stop: () => bar?.stop(),
   };
 }
@@ -126,15 +130,24 @@ async function runSeeds(options: Options, signal: AbortSignal, mutation?: Mutati
   await using copy = await copyProject(project, mutation);
   const reporter = createReporter(json, runsMax);
   const kinds = options.faults ?? mutation?.faults;
-  const { runs, red } = await runCampaign({
-    ...{ root: copy.root, seed, runsMax, lanes: parallel, onRun: reporter.onRun },
+  const { runs, red, broken } = await runCampaign({
+    ...{
+      root: copy.root,
+      seed,
+      runsMax,
+      lanes: parallel,
+      onRun: reporter.onRun,
+      onBroken: reporter.onBroken,
+    },
     ms: (minutes ?? Infinity) * 60_000,
     ...(kinds ? { faults: kinds } : {}),
   }, signal);
   reporter.stop();
-  if (json) print(JSON.stringify({ runs, red }));
-  else print(`${runs} runs, ${red.length} red${red.length > 0 ? `: seeds ${red.join(", ")}` : ""}`);
-  return red.length > 0 ? exitRed : 0;
+  const seeds = (list: number[]) => list.length > 0 ? `: seeds ${list.join(", ")}` : "";
+  if (json) print(JSON.stringify({ runs, red, broken }));
+  else print(`${runs} runs, ${red.length} red${seeds(red)}`);
+  if (!json && broken.length > 0) print(`${broken.length} came to no end${seeds(broken)}`);
+  return red.length + broken.length > 0 ? exitRed : 0;
 }
 
 /** Each guard is taken out in turn; the first red run ends its turn. @returns 4 where one was not missed */

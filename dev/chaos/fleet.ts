@@ -144,7 +144,7 @@ export class Place {
   async readMetric(name: string): Promise<number | undefined> {
     try {
       const answer = await fetch(`http://127.0.0.1:${this.#adminPort}/metrics`, {
-        signal: AbortSignal.timeout(1_000),
+        signal: AbortSignal.timeout(5_000),
       });
       const lines = (await answer.text()).split("\n").filter((line) => line.match(/^\w+/)?.[0] === name);
       return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);

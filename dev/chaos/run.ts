@@ -38,7 +38,7 @@ const probe: Order = {
   prompts: ["probe 0", "probe 1", "probe 2", "probe 3"],
 };
 /** However slowly the machine goes. */
-const startMsMax = 240_000;
+const startMsMax = 900_000;
 const seconds = () => Date.now() / 1000;
 
 export async function openLane(root: URL): Promise<Lane> {
