@@ -165,6 +165,8 @@ export interface FailedFilter {
   /** A part of the cause, in any case. */
   cause?: string;
   since?: Date;
+  /** Places in the matrix. */
+  cells?: number[];
 }
 
 /** Made pending in one transaction: claims and ends of the task's other cells wait for it, 0.2 s at most. */
@@ -180,7 +182,7 @@ export interface RetriedRows {
 async function retryChunk(
   sql: Sql,
   task: Locked,
-  { cause, since, until, cellsMax }: FailedFilter & { until: string; cellsMax: number },
+  { cause, since, cells, until, cellsMax }: FailedFilter & { until: string; cellsMax: number },
 ): Promise<number> {
   const rows = await sql`
     with chosen as materialized (
@@ -188,6 +190,7 @@ async function retryChunk(
       from subtasks s
       where s.parent_task_id = ${task.id} and s.status = 'failed' and s.completed_at <= ${until}::timestamptz
         and ${since === undefined ? sql`true` : sql`s.completed_at >= ${since}`}
+        and ${cells === undefined ? sql`true` : sql`s.cell = any(${cells}::int[])`}
         and ${causeFits(sql, cause === undefined ? {} : { cause })}
       limit ${cellsMax}::int
     ), again as (

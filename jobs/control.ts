@@ -12,6 +12,7 @@ import {
   retryFailedRows,
 } from "../db/control.ts";
 import { type Extended, extendTaskRow, findExtensible, judgeTask } from "../db/extend.ts";
+import { type Pruned, pruneRows } from "../db/prune.ts";
 import type { Log } from "../log.ts";
 import { planExtension, type Wanted } from "./extend.ts";
 
@@ -75,6 +76,7 @@ export interface Retried {
  *
  * @param wish.cause only those whose cause contains this text, in any case
  * @param wish.since only those that failed at this moment or later
+ * @param wish.cells only those, by their places
  */
 export async function retryFailed(
   { sql, log }: ControlDeps,
@@ -92,6 +94,20 @@ export async function retryFailed(
       by: byWhom(wish),
       hold: answer.hold,
     });
+  }
+  return answer;
+}
+
+/** Gives up cells of an open task that are still to be drawn; the others of them stay as they are. */
+export async function pruneTask(
+  { sql, log }: ControlDeps,
+  wish: Wish & { cells: number[] },
+): Promise<Pruned | "already_ended" | Refusal> {
+  const place = placeOf(wish);
+  if (typeof place === "string") return place;
+  const answer = await pruneRows(sql, place, wish.cells);
+  if (typeof answer !== "string" && answer.cells > 0) {
+    log.info("cells are given up", { task_id: place.id, cells: answer.cells, by: byWhom(wish) });
   }
   return answer;
 }

@@ -1,17 +1,7 @@
 /** Which seed a cell gets whose tags give none. */
+import { type AxisRole, seedMax, type SeedPolicy } from "../db/tasks_v2.ts";
 import { AppError } from "../errors.ts";
 import type { Axis } from "./expand_axes.ts";
-
-/**
- * `shared`: one for the task; `per_combination`: one for each combination of the content axes, which treatments share;
- * `pinned`: the one that is given. To each of these the number of the replicate is added. `per_cell`: each its own.
- */
-export const seedPolicies = ["shared", "per_combination", "per_cell", "pinned"] as const;
-export type SeedPolicy = (typeof seedPolicies)[number];
-
-/** What an axis is for; one without a role counts as a treatment. */
-export const axisRoles = ["treatment", "content", "replicate"] as const;
-export type AxisRole = (typeof axisRoles)[number];
 
 export interface SeedRule {
   policy: SeedPolicy;
@@ -20,9 +10,6 @@ export interface SeedRule {
   /** By the axis' key, `v0` to `v5`. */
   roles: Record<string, AxisRole>;
 }
-
-/** What the image API takes at most. */
-export const seedMax = 2_147_483_647;
 
 /** The number of a combination of these axes, row-major, and how many there are. */
 function countPlaces(axes: Axis[]): { count: number; numberOf: (places: number[]) => number } {
@@ -53,7 +40,7 @@ export function planSeeds(
       "invalid_request",
       `expanding the task: seed '${seed}' and its replicates pass ${seedMax}`,
       {
-        fields: [{ field: "body.seed", value: String(seed), wanted: `at most ${highest}` }],
+        fields: [{ field: "seed", value: String(seed), wanted: `at most ${highest}` }],
       },
     );
   }

@@ -108,8 +108,10 @@ Deno.test("every route is for those whom the table names, whatever they point to
   for (const { method, path, who } of routeTable()) {
     const ofTask = path.startsWith("/tasks/{id}");
     await t.step(`${method} ${path}: ${who}`, async () => {
-      const stage = await setStage(api);
+      let stage = await setStage(api);
       for (const caller of callers) {
+        // What one has deleted is gone for the others too.
+        if (method === "DELETE" && path === "/tasks/{id}") stage = await setStage(api);
         for (const target of ofTask ? targets : ["own" as const]) {
           const task = taskFor(stage, caller, target);
           const url = path.replaceAll(

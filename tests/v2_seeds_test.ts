@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expandTask } from "../jobs/expand.ts";
-import { type AxisRole, axisRoles, seedMax, type SeedRule } from "../jobs/expand_seeds.ts";
+import { type AxisRole, axisRoles, seedMax } from "../db/tasks_v2.ts";
+import type { SeedRule } from "../jobs/expand_seeds.ts";
 import { submitTask } from "../jobs/submit.ts";
 import { type Json, type JsonObject, parseJson } from "../json.ts";
 import { silentLog } from "../log.ts";

@@ -6,7 +6,9 @@ import { AppError } from "../../errors.ts";
 import { addAgreement } from "./agreement.ts";
 import { addAuth } from "./auth.ts";
 import { addCompare } from "./compare.ts";
+import { addBirths } from "./births.ts";
 import type { V2App, V2Deps, V2Env } from "./context.ts";
+import { addControl } from "./control.ts";
 import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
@@ -15,6 +17,7 @@ import { answerProblem, HttpFailure, invalidRequest } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
+import { addTasks } from "./tasks.ts";
 import { addStats } from "./stats.ts";
 
 /** The rooms of v2, each with its routes. */
@@ -28,6 +31,9 @@ const rooms: ((app: V2App) => void)[] = [
   addStats,
   addAgreement,
   addCompare,
+  addTasks,
+  addBirths,
+  addControl,
   addDocs,
 ];
 
