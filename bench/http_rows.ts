@@ -11,6 +11,9 @@ export const largeTasks = {
   50000: "00000000-0000-4000-8000-000000050000",
 } as const;
 
+/** A task of 3,024 subtasks that are still to be drawn: its version is read off all of them. */
+export const openTask = "00000000-0000-4000-8000-000000003025";
+
 const prompts = JSON.stringify([
   {
     type: "freetext",
@@ -103,5 +106,11 @@ export async function fillRows(sql: Pool, tasks: number): Promise<void> {
       case when n % 6 < 4 then timestamptz '2025-01-01' end, n % 50 = 0, 12, case when n % 6 < 2 then 12 else 0 end
     from generate_series(1, ${tasks}::integer) as n`;
   for (const [subtasks, id] of Object.entries(largeTasks)) await insertLarge(sql, Number(subtasks), id);
+  await insertLarge(sql, 3024, openTask);
+  await sql`
+    update tasks set status = 'processing', completed_at = null, subtasks_completed = 0 where id = ${openTask}`;
+  await sql`
+    update subtasks set status = 'pending', completed_at = null, result = null, image_url = null
+    where parent_task_id = ${openTask}`;
   await sql`vacuum analyze`;
 }
