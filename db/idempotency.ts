@@ -4,6 +4,7 @@ import type { Sql } from "./connect.ts";
 export interface StoredAnswer {
   status: number;
   headers: Record<string, string>;
+  /** Sealed: only who has the key can read it. */
   body: string;
 }
 
@@ -22,19 +23,22 @@ export async function reserveKey(
   await sql`
     delete from idempotency_keys
     where principal_id = ${principalId} and key = ${key} and created_at < now() - ${keptHours}::int * interval '1 hour'`;
-  const taken = await sql`
-    insert into idempotency_keys (principal_id, key, request_hash, status, headers, body)
-    values (${principalId}, ${key}, ${requestHash}, 0, '{}', '')
-    on conflict do nothing
-    returning 1`;
-  if (taken.length > 0) return "new";
-  const [row] = await sql<(StoredAnswer & { same: boolean })[]>`
-    select status, headers, body, request_hash = ${requestHash} as same
-    from idempotency_keys
-    where principal_id = ${principalId} and key = ${key}`;
-  if (!row) throw new Error("a key that was there has gone");
-  const { same, ...answer } = row;
-  return same ? answer : "other_request";
+  for (;;) {
+    const taken = await sql`
+      insert into idempotency_keys (principal_id, key, request_hash, status, headers, body)
+      values (${principalId}, ${key}, ${requestHash}, 0, '{}', '')
+      on conflict do nothing
+      returning 1`;
+    if (taken.length > 0) return "new";
+    const [row] = await sql<(StoredAnswer & { same: boolean })[]>`
+      select status, headers, body, request_hash = ${requestHash} as same
+      from idempotency_keys
+      where principal_id = ${principalId} and key = ${key}`;
+    // One that was forgotten between the two is free again.
+    if (!row) continue;
+    const { same, ...answer } = row;
+    return same ? answer : "other_request";
+  }
 }
 
 /** Stores the answer of a key that was taken in this transaction. */

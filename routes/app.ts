@@ -64,7 +64,10 @@ export function createApp(deps: AppDeps): App {
     const { status } = response;
     metrics.requests.inc({ method, route, status: String(status) });
     metrics.requestSeconds.observe({ route }, milliseconds / 1000);
-    log.info("request", { method, route, status, duration_ms: Math.round(milliseconds * 10) / 10 });
+    // Of v2, whose answers name themselves by it.
+    const request_id = response.headers.get("x-request-id") ?? undefined;
+    const duration_ms = Math.round(milliseconds * 10) / 10;
+    log.info("request", { method, route, status, duration_ms, ...(request_id ? { request_id } : {}) });
     return response;
   });
   return app;

@@ -196,7 +196,7 @@ Deno.test("what is no text and no tag is refused by the name of its field", asyn
     ): [unknown, string] => [tagged(tag), "body.tags.0"]),
     ['{"text":"x","tags":["\\ud83d"]}', "body.tags.0"],
     [{ text: "x", tags: "a" }, "body.tags"],
-    [{ text: "x", author_id: user.id }, "body"],
+    [{ text: "x", author_id: user.id }, "body.author_id"],
   ];
   const { body: { id } } = await call(api, user, "POST", pathOf(task), { text: "kept" });
   const one = `/tasks/${task}/evaluations/${id}`;

@@ -116,6 +116,209 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The difference between two tasks on the units that both have rated */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Two tasks: A, B */
+                    tasks: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description B − A */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Comparison"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/docs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as a page */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description HTML */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/html": string;
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description OpenAPI 3.1 */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/shares/me": {
         parameters: {
             query?: never;
@@ -182,6 +385,703 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tasks, newest first */
+        get: {
+            parameters: {
+                query?: {
+                    created_before?: string;
+                    created_from?: string;
+                    /** @description `next` of the page before */
+                    cursor?: string;
+                    limit?: number;
+                    mine?: "true" | "false";
+                    /** @description A part of the name, in any case */
+                    name?: string;
+                    /** @description One or more of pending, processing, completed, failed, cancelled, by commas */
+                    status?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page of them */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Tasks"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a task with all its cells; safe to repeat under an Idempotency-Key */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TaskIn"];
+                };
+            };
+            responses: {
+                /** @description The task */
+                201: {
+                    headers: {
+                        /** @description Of the task */
+                        Location?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Task"];
+                    };
+                };
+                /** @description invalid_json */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_slow */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unsupported_media */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A task: counts by state, rate, time to go, causes of failures, axes; never the cells */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The task; its ETag serves If-Match of PATCH, which looks at what PATCH changes */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TaskDetail"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Cancel and hide a task */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is deleted; the same where it was before */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Change a task's name, blindness, axis roles or priority */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TaskPatch"];
+                };
+            };
+            responses: {
+                /** @description As it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Task"];
+                    };
+                };
+                /** @description invalid_json */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_slow */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unsupported_media */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far raters agree, with each one's bias and inconsistency */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Of the images that are there now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Agreement"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a task: what is pending never starts */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The same where it had ended before, with nothing finishing */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Cancelled"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1004,6 +1904,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/cells/{cell}/rerun": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draw a cell again; its image and what was said of it stay in its history */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    cell: string;
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It will be drawn */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Rerun"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/cells/{cell}/tags": {
         parameters: {
             query?: never;
@@ -1277,6 +2281,150 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a task like this one; what the body names is taken from there */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TaskCloneIn"];
+                };
+            };
+            responses: {
+                /** @description The new task */
+                201: {
+                    headers: {
+                        /** @description Of the task */
+                        Location?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Task"];
+                    };
+                };
+                /** @description invalid_json */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_slow */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unsupported_media */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1872,6 +3020,343 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the task was made from, as POST /tasks takes it; client JSON as it came */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The order */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TaskOrder"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start nothing more of a task; what is under way goes on */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is held */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TaskState"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give up cells that are still pending; no others are touched */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PruneIn"];
+                };
+            };
+            responses: {
+                /** @description How many; 0 the second time */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Pruned"];
+                    };
+                };
+                /** @description invalid_json */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_slow */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unsupported_media */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/ratings": {
         parameters: {
             query?: never;
@@ -1945,6 +3430,250 @@ export interface paths {
                 };
                 /** @description too_slow */
                 408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unsupported_media */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a task go on that was paused, held by the canary or brought over */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It goes on */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TaskState"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draw failed cells again: all, or those that a filter leaves */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RetryIn"];
+                };
+            };
+            responses: {
+                /** @description How many; 0 the second time */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Retried"];
+                    };
+                };
+                /** @description invalid_json */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_slow */
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2320,6 +4049,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each level of an axis is worth, and how sure that is */
+        get: {
+            parameters: {
+                query: {
+                    axis: string;
+                    /** @description Place of the value that others are compared with */
+                    baseline?: number;
+                    /** @description The same within each level of this axis too */
+                    by?: string;
+                    measure?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Levels in the order of the axis */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stats"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/tags": {
         parameters: {
             query?: never;
@@ -2592,6 +4421,49 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Agreement: {
+            alpha: components["schemas"]["Estimate"] & unknown;
+            images: number;
+            method: string;
+            raters: {
+                /** @description Stars more than all give */
+                bias: number | null;
+                /** @description Deviation of the rest, in stars */
+                inconsistency: number | null;
+                n: number;
+                /** @description E-mail; null for a link's and for who has gone */
+                rater: string | null;
+                /** Format: uuid */
+                rater_id: string;
+                /** @description Images that another rated too */
+                shared: number;
+            }[];
+            ratings: number;
+            revision: string;
+            /** @description Images that two raters or more have rated */
+            shared_images: number;
+            /** Format: uuid */
+            task_id: string;
+            /** @description Content units of those, which the interval is over */
+            units: number;
+            warnings: {
+                code: string;
+                text: string;
+            }[];
+        };
+        Cancelled: {
+            /** @description Cells that will have no image */
+            cancelled: number;
+            /** @description Of these, those that were under way and are being dropped */
+            finishing: number;
+            /**
+             * @description What keeps it from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        };
         CellTag: {
             /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
             author: string | null;
@@ -2611,6 +4483,78 @@ export interface components {
         CellTags: {
             items: components["schemas"]["CellTag"][];
         };
+        Comparison: {
+            a: {
+                /** @description Over shared units */
+                mean: number | null;
+                name: string;
+                raters: number;
+                ratings: number;
+                revision: string;
+                /** Format: uuid */
+                task_id: string;
+                /** @description Rated units that the other lacks */
+                units_alone: number;
+            };
+            b: {
+                /** @description Over shared units */
+                mean: number | null;
+                name: string;
+                raters: number;
+                ratings: number;
+                revision: string;
+                /** Format: uuid */
+                task_id: string;
+                /** @description Rated units that the other lacks */
+                units_alone: number;
+            };
+            /** @description Combinations of equal values in those */
+            combinations: number;
+            difference: components["schemas"]["Estimate"] & unknown;
+            differs: {
+                axes: {
+                    /** @enum {string} */
+                    in: "both" | "a" | "b";
+                    name: string;
+                    only_a: string[];
+                    only_b: string[];
+                    type: string;
+                }[];
+                /** @description Tags without a variable, by type, that one task alone has */
+                fixed: {
+                    a: string[];
+                    b: string[];
+                    type: string;
+                }[];
+                seed_policy: {
+                    a: string;
+                    b: string;
+                } | null;
+                settings: {
+                    /** @description As JSON; null where there is none */
+                    a: string | null;
+                    /** @description As JSON; null where there is none */
+                    b: string | null;
+                    key: string;
+                }[];
+            };
+            method: string;
+            p: number | null;
+            p_sign_flip: number | null;
+            shared_raters: number;
+            /** @description Content units that both have rated */
+            units: number;
+            warnings: {
+                code: string;
+                text: string;
+            }[];
+        };
+        /** @description 95 % interval; null where there is none to be had */
+        Estimate: {
+            high: number | null;
+            low: number | null;
+            value: number;
+        } | null;
         Evaluation: {
             /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
             author: string | null;
@@ -2665,6 +4609,63 @@ export interface components {
             items: components["schemas"]["Favourite"][];
             next: string | null;
         };
+        LevelStats: {
+            adjusted?: number | null;
+            against?: {
+                /** @description P(A > B) + ½ P(A = B), B the baseline */
+                better: number;
+                difference: components["schemas"]["Estimate"];
+                /** @description Student's t over paired differences */
+                p: number | null;
+                /** @description Of «differs from the baseline», for all levels together */
+                p_holm: number | null;
+                p_sign_flip: number | null;
+                /** @description For screening: Benjamini and Hochberg over all comparisons of the answer */
+                q: number | null;
+                /** @description Units that both levels have */
+                units: number;
+            } | null;
+            /** @description P(best), by a bootstrap over units */
+            best?: number | null;
+            bt?: {
+                high: number;
+                low: number;
+                ranks: {
+                    best: number;
+                    worst: number;
+                };
+                strength: number;
+                votes: number;
+            } | null;
+            distribution?: number[] | null;
+            fail?: {
+                attempts: {
+                    failed: number;
+                    refused: number;
+                    timed_out: number;
+                };
+                ended: number;
+                failed: components["schemas"]["Rate"];
+                refused: components["schemas"]["Rate"];
+                timed_out: components["schemas"]["Rate"];
+            };
+            label: string;
+            /** @description Place of the value in the variable, from 0 */
+            level: number;
+            mean?: components["schemas"]["Estimate"];
+            n?: {
+                images: number;
+                raters: number;
+                ratings: number;
+                units: number;
+            };
+            /** @description Share of ratings of 4 and 5 */
+            top2?: {
+                high: number | null;
+                low: number | null;
+                value: number;
+            } | null;
+        };
         Me: {
             email: string;
             fullname: string | null;
@@ -2713,6 +4714,43 @@ export interface components {
             title: string;
             /** @example urn:contactsheet:problem:not_found */
             type: string;
+        };
+        Pruned: {
+            cells: number;
+            /**
+             * @description What keeps it from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        };
+        PruneIn: {
+            /** @description Only these, by their numbers */
+            cells?: number[];
+            /**
+             * @description Only cells at one of these places on each of these axes, counted from 0
+             * @example {
+             *       "v0": [
+             *         1,
+             *         4
+             *       ],
+             *       "v2": [
+             *         0
+             *       ]
+             *     }
+             */
+            where?: {
+                [key: string]: number[];
+            };
+        };
+        /** @description A share of cells, Wilson's 95 % interval */
+        Rate: {
+            high: number | null;
+            low: number | null;
+            n: number;
+            of: number;
+            rate: number | null;
         };
         Rating: {
             cell: number;
@@ -2778,6 +4816,48 @@ export interface components {
                 stars?: number;
                 took_ms?: number;
             }[];
+        };
+        Rerun: {
+            cell: number;
+            /** @enum {string} */
+            status: "pending";
+        };
+        Retried: {
+            cells: number;
+            /**
+             * @description What keeps it from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        };
+        RetryIn: {
+            /** @description Only where the cause contains this, in any case */
+            cause?: string;
+            /** @description Only these, by their numbers */
+            cells?: number[];
+            /**
+             * Format: date-time
+             * @description Only those that failed then or later
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            since?: string;
+            /**
+             * @description Only cells at one of these places on each of these axes, counted from 0
+             * @example {
+             *       "v0": [
+             *         1,
+             *         4
+             *       ],
+             *       "v2": [
+             *         0
+             *       ]
+             *     }
+             */
+            where?: {
+                [key: string]: number[];
+            };
         };
         Share: {
             blind: boolean;
@@ -2845,6 +4925,53 @@ export interface components {
             items: components["schemas"]["Share"][];
             next: string | null;
         };
+        Stats: {
+            axis: components["schemas"]["StatsAxis"];
+            baseline: number;
+            by?: {
+                axis: components["schemas"]["StatsAxis"];
+                groups: {
+                    label: string;
+                    level: number;
+                    levels: components["schemas"]["LevelStats"][];
+                    warnings: components["schemas"]["StatsWarning"][];
+                }[];
+                /** @description Combinations by q; flagged where q ≤ 0.05 */
+                interactions: {
+                    by: number;
+                    excess: number;
+                    level: number;
+                    p: number;
+                    q: number;
+                }[];
+            };
+            levels: components["schemas"]["LevelStats"][];
+            method: string;
+            revision: string;
+            /** Format: uuid */
+            task_id: string;
+            unit: {
+                axes: string[];
+                /** @enum {string} */
+                basis: "content" | "axes" | "repeats" | "nothing";
+                units: number;
+            };
+            warnings: components["schemas"]["StatsWarning"][];
+        };
+        StatsAxis: {
+            /** @example v0 */
+            axis: string;
+            name: string;
+            /** @enum {string} */
+            role: "treatment" | "content" | "replicate";
+            type: string;
+        };
+        StatsWarning: {
+            /** @example few_units */
+            code: string;
+            levels?: number[];
+            text: string;
+        };
         Tagged: {
             items: components["schemas"]["CellTag"][];
             next: string | null;
@@ -2855,6 +4982,309 @@ export interface components {
                 tag: string;
             }[];
             next: string | null;
+        };
+        Task: {
+            blind: boolean;
+            cells: {
+                cancelled: number;
+                completed: number;
+                failed: number;
+                /** @description Pending or processing */
+                open: number;
+                total: number;
+            };
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            completed_at: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            error: string | null;
+            /**
+             * @description What keeps its cells from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            hold_reason: string | null;
+            /** Format: uuid */
+            id: string;
+            mine: boolean;
+            name: string;
+            /** @description E-mail of who submitted it */
+            owner: string;
+            priority: number;
+            /** @description Grows with each batch of changes */
+            revision: number;
+            /** @enum {string} */
+            seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            started_at: string | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            updated_at: string;
+        };
+        TaskCloneIn: {
+            /** @description What each axis is for; one without a role counts as a treatment */
+            axis_roles?: {
+                /** @enum {string} */
+                v0?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v1?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v2?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v3?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v4?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v5?: "treatment" | "content" | "replicate";
+            };
+            /** @description Others' ratings of an image are shown to who has rated it */
+            blind?: boolean;
+            name?: string;
+            /** @description Over 1 is for admins and managers: the queue `high` */
+            priority?: number;
+            /** @description Of `pinned` */
+            seed?: number;
+            /**
+             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @enum {string}
+             */
+            seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
+            settings?: {
+                [key: string]: unknown;
+            };
+            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            tags?: {
+                [key: string]: unknown;
+            }[];
+            /** @description `v0` to `v5`, each with `name` and `values`; kept as given */
+            variables?: {
+                [key: string]: unknown;
+            };
+        };
+        TaskDetail: {
+            /** @description Slowest first */
+            axes: {
+                /**
+                 * @description Or `batch`: repeats of each combination
+                 * @example v0
+                 */
+                axis: string;
+                length: number;
+                name: string;
+                /** @enum {string|null} */
+                role: "treatment" | "content" | "replicate" | null;
+                /** @description Of the tags that it gives values to */
+                types: string[];
+                /** @description As they were given; null for `batch` */
+                values: unknown[] | null;
+            }[];
+            blind: boolean;
+            cells: {
+                cancelled: number;
+                completed: number;
+                failed: number;
+                /** @description Pending or processing */
+                open: number;
+                pending: number;
+                processing: number;
+                total: number;
+            };
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            completed_at: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            error: string | null;
+            /** @description Failed cells by cause, the most frequent first; 50 at most */
+            errors: {
+                cause: string;
+                cells: number;
+            }[];
+            /** @description Until the last cell has ended, at the present rate; null where there is none, or a hold */
+            eta: {
+                seconds_high: number | null;
+                seconds_low: number;
+            } | null;
+            /**
+             * @description What keeps its cells from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            hold_reason: string | null;
+            /** Format: uuid */
+            id: string;
+            mine: boolean;
+            name: string;
+            /** @description E-mail of who submitted it */
+            owner: string;
+            priority: number;
+            /** @description Null for a task that has ended or not begun */
+            rate: {
+                /** @description Ended within the window */
+                cells: number;
+                per_minute: number;
+                window_seconds: number;
+            } | null;
+            /** @description Grows with each batch of changes */
+            revision: number;
+            /** @enum {string} */
+            seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            started_at: string | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            updated_at: string;
+        };
+        TaskIn: {
+            /**
+             * @description What each axis is for; one without a role counts as a treatment
+             * @default {}
+             */
+            axis_roles: {
+                /** @enum {string} */
+                v0?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v1?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v2?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v3?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v4?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v5?: "treatment" | "content" | "replicate";
+            };
+            /**
+             * @description Others' ratings of an image are shown to who has rated it
+             * @default false
+             */
+            blind: boolean;
+            name: string;
+            /**
+             * @description Over 1 is for admins and managers: the queue `high`
+             * @default 1
+             */
+            priority: number;
+            /** @description Of `pinned` */
+            seed?: number;
+            /**
+             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @default shared
+             * @enum {string}
+             */
+            seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+            /** @default {} */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            tags: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * @description `v0` to `v5`, each with `name` and `values`; kept as given
+             * @default {}
+             */
+            variables: {
+                [key: string]: unknown;
+            };
+        };
+        TaskOrder: {
+            /** @description What each axis is for; one without a role counts as a treatment */
+            axis_roles: {
+                /** @enum {string} */
+                v0?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v1?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v2?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v3?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v4?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v5?: "treatment" | "content" | "replicate";
+            };
+            /** @description Others' ratings of an image are shown to who has rated it */
+            blind: boolean;
+            name: string;
+            /** @description Over 1 is for admins and managers: the queue `high` */
+            priority: number;
+            /** @description Of `pinned` */
+            seed?: number;
+            /**
+             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @enum {string}
+             */
+            seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+            settings: {
+                [key: string]: unknown;
+            };
+            tags: unknown[];
+            /** @description `v0` to `v5`, each with `name` and `values`; kept as given */
+            variables: {
+                [key: string]: unknown;
+            };
+        };
+        TaskPatch: {
+            /** @description What each axis is for; one without a role counts as a treatment */
+            axis_roles?: {
+                /** @enum {string} */
+                v0?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v1?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v2?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v3?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v4?: "treatment" | "content" | "replicate";
+                /** @enum {string} */
+                v5?: "treatment" | "content" | "replicate";
+            };
+            blind?: boolean;
+            name?: string;
+            /** @description Over 1 is for admins and managers: the queue `high` */
+            priority?: number;
+        };
+        Tasks: {
+            items: components["schemas"]["Task"][];
+            next: string | null;
+        };
+        TaskState: {
+            changed: boolean;
+            /**
+             * @description What keeps it from being drawn
+             * @enum {string|null}
+             */
+            hold: "import" | "pause" | "canary" | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
         };
         Tokens: {
             access_token: string;

@@ -53,22 +53,39 @@ function findObjection(who: Who, principal: Principal, taskId: string | undefine
   if (who !== "signed_in" && who !== "reader" && isGuest(principal)) return "guests may look, and no more";
 }
 
-/** A middleware that lets in whom the route is for. */
+/** Who asks; every try that fails takes a turn of its address, so that nobody guesses for long. */
+async function findOrCount(c: Context<V2Env>): Promise<Principal> {
+  try {
+    return await withRoom(c, () => findPrincipal(c));
+  } catch (error) {
+    if (error instanceof AppError && error.code === "unauthenticated") {
+      takeTurn(c, `address ${c.env.address}`);
+    }
+    throw error;
+  }
+}
+
+/** Runs what asks the database, when there is room. @throws AppError busy */
+export async function withRoom<T>(c: Context<V2Env>, work: () => Promise<T> | T): Promise<T> {
+  return await c.var.deps.gate.run(c.req.raw, work);
+}
+
+/** A middleware that runs the rest of the route when there is room at the database. */
+export const takeRoom: MiddlewareHandler<V2Env> = (c, next) => withRoom(c, next);
+
+/** A middleware that lets in whom the route is for. Room is taken for the look alone: a body may be long in coming. */
 export function admit(who: Who, path: string): MiddlewareHandler<V2Env> {
   return async (c, next) => {
     c.env.routed.route = path;
-    const { gate } = c.var.deps;
     if (who === "anyone") {
       takeTurn(c, `address ${c.env.address}`);
       return await next();
     }
-    await gate.run(c.req.raw, async () => {
-      const principal = await findPrincipal(c);
-      takeTurn(c, principal.id);
-      const objection = findObjection(who, principal, c.req.param("id"));
-      if (objection !== undefined) throw new AppError("forbidden", `${c.req.method} ${path}: ${objection}`);
-      c.set("principal", principal);
-      await next();
-    });
+    const principal = await findOrCount(c);
+    takeTurn(c, principal.id);
+    const objection = findObjection(who, principal, c.req.param("id"));
+    if (objection !== undefined) throw new AppError("forbidden", `${c.req.method} ${path}: ${objection}`);
+    c.set("principal", principal);
+    await next();
   };
 }

@@ -1,5 +1,6 @@
 /** v2: RFC 9457 problems, cursor pages, one table of routes from which documents and tests are made. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
@@ -13,12 +14,13 @@ import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
 import { addMarks } from "./marks.ts";
-import { answerProblem, HttpFailure, invalidRequest } from "./problem.ts";
+import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
 import { addTasks } from "./tasks.ts";
 import { addStats } from "./stats.ts";
+import { findUnstorableQuery } from "./storable.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
@@ -39,17 +41,48 @@ const rooms: ((app: V2App) => void)[] = [
 
 export const v2Base = "/api/v2";
 
-const exposed = ["ETag", "Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"];
+const exposed = [
+  ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
+  "X-Request-Id",
+];
+const allowed = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-function answerUnknown(method: string, path: string): never {
+/** What may be done with a path; nothing where there is none. */
+function methodsOf(path: string): string[] {
   const inside = path.slice(v2Base.length);
   const methods = routeTable()
     .filter(({ path: known }) => new RegExp(`^${known.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(inside))
-    .map((route) => route.method);
-  if (methods.length === 0) throw new AppError("not_found", `${method} ${path.slice(0, 200)}: no such path`);
-  const allow = [...new Set(methods)].join(", ");
-  throw new HttpFailure("method_not_allowed", `${method} ${path.slice(0, 200)}: wanted ${allow}`, { allow });
+    .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
+  return methods.length === 0 ? [] : [...allowed.filter((method) => methods.includes(method)), "OPTIONS"];
 }
+
+const shownPath = (method: string, path: string): string => `${method.slice(0, 20)} ${path.slice(0, 200)}`;
+
+function refuseUnknown({ req: { method, path } }: Context<V2Env>): AppError {
+  const methods = methodsOf(path);
+  if (methods.length === 0) return new AppError("not_found", `${shownPath(method, path)}: no such path`);
+  const allow = methods.join(", ");
+  return new HttpFailure("method_not_allowed", `${shownPath(method, path)}: wanted ${allow}`, { allow });
+}
+
+/** NUL is in no name of ours, and PostgreSQL takes it in no text. */
+const checkUrl: MiddlewareHandler<V2Env> = async (c, next) => {
+  if (c.req.url.includes("%00")) {
+    const faults = findUnstorableQuery(c.req.queries());
+    if (faults.length > 0) throw refuseFields("query", c.req.query(), faults);
+    throw new AppError("not_found", `${shownPath(c.req.method, c.req.path)}: no such path`);
+  }
+  await next();
+};
+
+/** OPTIONS that asks for no leave of another origin: what may be done here. */
+const answerOptions: MiddlewareHandler<V2Env> = async (c, next) => {
+  const isPreflight = c.req.header("access-control-request-method") !== undefined;
+  if (c.req.method !== "OPTIONS" || isPreflight) return await next();
+  const methods = methodsOf(c.req.path);
+  if (methods.length === 0) throw refuseUnknown(c);
+  return c.body(null, 204, { allow: methods.join(", ") });
+};
 
 /** Builds the app of v2; nothing is opened until the first request needs it. */
 export function createV2App(deps: V2Deps): V2App {
@@ -66,13 +99,7 @@ export function createV2App(deps: V2Deps): V2App {
     },
   }).basePath(v2Base);
   app.onError((error, c) => answerProblem(c, error));
-  app.notFound((c) => {
-    try {
-      return answerUnknown(c.req.method, c.req.path);
-    } catch (error) {
-      return answerProblem(c, error);
-    }
-  });
+  app.notFound((c) => answerProblem(c, refuseUnknown(c)));
   app.use(requestId());
   app.use(async (c, next) => {
     c.set("deps", deps);
@@ -80,7 +107,11 @@ export function createV2App(deps: V2Deps): V2App {
     c.header("cache-control", c.res.headers.get("cache-control") ?? "private, no-cache");
     c.header("x-content-type-options", "nosniff");
   });
-  app.use(cors({ origin: deps.config.CORS_ORIGINS, exposeHeaders: exposed, maxAge: 600 }));
+  const { CORS_ORIGINS: origins } = deps.config;
+  const origin = origins.includes("*") ? "*" : origins;
+  app.use(answerOptions);
+  app.use(cors({ origin, allowMethods: allowed, exposeHeaders: exposed, maxAge: 600 }));
+  app.use(checkUrl);
   for (const add of rooms) add(app);
   return app;
 }

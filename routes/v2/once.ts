@@ -2,8 +2,10 @@
 import type { Context } from "hono";
 import type { Sql } from "../../db/connect.ts";
 import { reserveKey, saveAnswer } from "../../db/idempotency.ts";
+import { transact } from "../../db/transaction.ts";
 import { AppError } from "../../errors.ts";
 import type { V2Env } from "./context.ts";
+import { openText, sealText, sign } from "./secrets.ts";
 
 /** What the work answers: stored as text, so that it comes back byte for byte. */
 export interface Answer {
@@ -17,9 +19,11 @@ const keyForm = /^[\x21-\x7e]{1,255}$/;
 const toResponse = (status: number, headers: Record<string, string>, text: string) =>
   new Response(text, { status, headers: { "content-type": "application/json", ...headers } });
 
+/** Under our key, as the body may hold a password. */
 async function hashRequest(c: Context<V2Env>): Promise<Uint8Array> {
-  const text = `${c.req.method} ${c.req.path}\n${await c.req.text()}`;
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  const { method, url } = c.req;
+  const text = `${method} ${url.slice(url.indexOf("/", 8))}\n${await c.req.text()}`;
+  return await sign(c.var.deps.config.SECRET_KEY, "request", text);
 }
 
 /**
@@ -32,7 +36,7 @@ export async function answerOnce(c: Context<V2Env>, work: (sql: Sql) => Promise<
   const { sql: pool } = c.var.deps;
   const key = c.req.header("idempotency-key");
   if (key === undefined) {
-    const { status, headers = {}, body } = await pool.begin(work) as Answer;
+    const { status, headers = {}, body } = await transact(pool, work);
     return toResponse(status, headers, JSON.stringify(body));
   }
   if (!keyForm.test(key)) {
@@ -44,22 +48,27 @@ export async function answerOnce(c: Context<V2Env>, work: (sql: Sql) => Promise<
       }],
     });
   }
+  const { config: { SECRET_KEY: secret } } = c.var.deps;
   const principalId = c.var.principal.id;
   const requestHash = await hashRequest(c);
-  return await pool.begin(async (sql) => {
+  const outcome = await transact(pool, async (sql) => {
     const held = await reserveKey(sql, { principalId, key, requestHash });
-    if (held === "other_request") {
-      throw new AppError(
-        "conflict",
-        `repeating a request: the key '${key}' came with another request before`,
-      );
-    }
-    if (held !== "new") {
-      return toResponse(held.status, { ...held.headers, "idempotent-replay": "true" }, held.body);
-    }
+    if (held !== "new") return { held };
     const { status, headers = {}, body } = await work(sql);
     const text = JSON.stringify(body);
-    await saveAnswer(sql, { principalId, key, status, headers, body: text });
-    return toResponse(status, headers, text);
-  }) as Response;
+    // An answer may hold a secret that is stored nowhere else, as a share's link.
+    const sealed = await sealText(secret, "answer", text);
+    await saveAnswer(sql, { principalId, key, status, headers, body: sealed });
+    return { made: { status, headers, text } };
+  });
+  if (outcome.made) return toResponse(outcome.made.status, outcome.made.headers, outcome.made.text);
+  const { held } = outcome;
+  if (held === "other_request") {
+    throw new AppError("conflict", `repeating a request: the key '${key}' came with another request before`);
+  }
+  const text = await openText(secret, "answer", held.body);
+  if (text === undefined) {
+    throw new AppError("conflict", `repeating a request: the answer under '${key}' cannot be read any more`);
+  }
+  return toResponse(held.status, { ...held.headers, "idempotent-replay": "true" }, text);
 }

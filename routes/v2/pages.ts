@@ -1,9 +1,11 @@
 /** Lists by cursor: what was last shown, not how much was. */
 import { z } from "@hono/zod-openapi";
 import { AppError } from "../../errors.ts";
+import { findUnstorable } from "./storable.ts";
 
 export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50)
+  limit: z.string().regex(/^(?:[1-9]|[1-9][0-9]|1[0-9]{2}|200)$/, "wanted a whole number from 1 to 200")
+    .transform(Number).default(50)
     .openapi({
       param: { name: "limit", in: "query" },
       type: "integer",
@@ -11,7 +13,7 @@ export const pageQuery = z.object({
       maximum: 200,
       default: 50,
     }),
-  cursor: z.string().max(500).optional()
+  cursor: z.string().min(1).max(500).optional()
     .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the page before" }),
 });
 
@@ -35,7 +37,9 @@ export function readCursor<S extends z.ZodType>(
   if (cursor === undefined) return undefined;
   try {
     const bytes = Uint8Array.fromBase64(cursor, { alphabet: "base64url" });
-    return shape.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    const values: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (findUnstorable(values).length > 0) throw new TypeError("a text that no list has");
+    return shape.parse(values);
   } catch {
     throw new AppError("invalid_request", "reading the request: faulty query.cursor", {
       fields: [{ field: "query.cursor", value: cursor.slice(0, 100), wanted: "'next' of the page before" }],

@@ -1,7 +1,8 @@
 /** The only place of v2 that makes an answer of a failure: RFC 9457 problem details. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { AppError, type ErrorCode, type FieldFault } from "../../errors.ts";
+import { HTTPException } from "hono/http-exception";
+import { AppError, codes, type ErrorCode, type FieldFault } from "../../errors.ts";
 import type { V2Env } from "./context.ts";
 
 export const problemSchema = z.object({
@@ -48,8 +49,14 @@ export class HttpFailure extends AppError {
   }
 }
 
+/** What the router itself refuses, where our own checks of a body let it pass. */
+const byStatus: Record<number, ErrorCode> = { 400: "invalid_json", 415: "unsupported_media" };
+
 function nameFailure(error: unknown): AppError {
   if (error instanceof AppError && error.status < 500) return error;
+  if (error instanceof HTTPException && byStatus[error.status]) {
+    return new AppError(byStatus[error.status]!, `reading the body: ${error.message}`);
+  }
   const isBusy = error instanceof AppError && error.status === 503 ||
     passing.test(String((error as { code?: unknown })?.code));
   if (isBusy) return new AppError("busy", "what answers this has no room or is away for a moment; try again");
@@ -59,8 +66,12 @@ function nameFailure(error: unknown): AppError {
 /** What a client is told of a failure; one that nobody foresaw is logged with its cause and answered without. */
 export function answerProblem(c: Context<V2Env>, error: unknown): Response {
   const failure = nameFailure(error);
-  const { status, code, message, fields } = failure;
-  if (status >= 500) c.var.deps.log.error("request failed", { request_id: c.var.requestId }, error);
+  const { code, message, fields } = failure;
+  const { status } = codes[code];
+  if (status >= 500) {
+    const said = code === "busy" ? "request put off" : "request failed";
+    c.var.deps.log.error(said, { request_id: c.var.requestId }, error);
+  }
   const body = {
     type: `urn:contactsheet:problem:${code}`,
     title: titles[code] ?? "Internal error",
@@ -69,21 +80,23 @@ export function answerProblem(c: Context<V2Env>, error: unknown): Response {
     instance: c.var.requestId,
     ...(fields.length > 0 ? { errors: fields } : {}),
   };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      "content-type": "application/problem+json",
-      ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
-      ...(status === 503 ? { "retry-after": "1" } : {}),
-      ...(failure instanceof HttpFailure ? failure.headers : {}),
-    },
+  return c.body(JSON.stringify(body), status, {
+    "content-type": "application/problem+json",
+    ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
+    ...(status === 503 ? { "retry-after": "1" } : {}),
+    ...(failure instanceof HttpFailure ? failure.headers : {}),
   });
 }
 
-const shown = (value: unknown): string | undefined => {
-  const text = value === undefined ? undefined : JSON.stringify(value);
-  return text === undefined || text.length <= 100 ? text : `${text.slice(0, 100)}…`;
-};
+const secretField = /password|secret|token/i;
+
+/** A value as it is said back: of a container nothing, as there may be a secret in it; nor of a secret. */
+function shown(value: unknown, path: PropertyKey[]): string | undefined {
+  if (value === undefined || typeof value === "object" && value !== null) return undefined;
+  if (path.some((key) => secretField.test(String(key)))) return undefined;
+  const text = JSON.stringify(value);
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+}
 
 function valueAt(data: unknown, path: PropertyKey[]): unknown {
   return path.reduce<unknown>(
@@ -94,12 +107,42 @@ function valueAt(data: unknown, path: PropertyKey[]): unknown {
 
 const places: Record<string, string> = { json: "body", param: "path" };
 
+const faultsMax = 50;
+
+/** A key as part of a field's name: no name is longer than what stands in it. */
+const nameKey = (key: PropertyKey): string => String(key).slice(0, 100);
+
+/** A faulty place of a request. */
+export interface Fault {
+  path: PropertyKey[];
+  wanted: string;
+  /** What stands there is not said back: nobody knows what it is. */
+  silent?: true;
+}
+
+function toFaults(issues: readonly z.core.$ZodIssue[]): Fault[] {
+  return issues.flatMap((issue): Fault[] =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+        path: [...issue.path, key],
+        wanted: "not to be there: no such field",
+        silent: true as const,
+      }))
+      : [{ path: issue.path, wanted: issue.message }]
+  );
+}
+
 /** Every faulty field of a request at once, as the schema names them. */
 export function invalidRequest(target: string, data: unknown, issues: readonly z.core.$ZodIssue[]): AppError {
-  const fields = issues.slice(0, 50).map(({ path, message }): FieldFault => {
-    const value = shown(valueAt(data, path));
-    const field = [places[target] ?? target, ...path.map(String)].join(".");
-    return { field, wanted: message, ...(value === undefined ? {} : { value }) };
+  return refuseFields(target, data, toFaults(issues));
+}
+
+/** The same for faults that no schema found. */
+export function refuseFields(target: string, data: unknown, faults: readonly Fault[]): AppError {
+  const fields = faults.slice(0, faultsMax).map(({ path, wanted, silent }): FieldFault => {
+    const value = silent ? undefined : shown(valueAt(data, path), path);
+    const field = [places[target] ?? target, ...path.map(nameKey)].join(".");
+    return { field, wanted, ...(value === undefined ? {} : { value }) };
   });
   const names = fields.map(({ field }) => field).join(", ");
   return new AppError("invalid_request", `reading the request: faulty ${names}`.slice(0, 500), { fields });

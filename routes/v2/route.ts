@@ -2,8 +2,8 @@
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { codes, type ErrorCode } from "../../errors.ts";
-import { admit } from "./admit.ts";
-import { readJsonBody } from "./body.ts";
+import { admit, takeRoom } from "./admit.ts";
+import { bodyBytesMax, readJsonBody, strangerBytesMax } from "./body.ts";
 import type { V2Env, Who } from "./context.ts";
 import { problemSchema } from "./problem.ts";
 
@@ -11,6 +11,8 @@ type Spec = Omit<RouteConfig, "middleware" | "security"> & {
   who: Who;
   summary: string;
   tags: [string];
+  /** `own`: the handler takes room at the database itself, by `withRoom`, as it does other work beside. */
+  room?: "own";
   /** Codes of failures beside those that every route of its kind may end with. */
   problems?: ErrorCode[];
 };
@@ -47,10 +49,11 @@ function problemResponses(spec: Spec): RouteConfig["responses"] {
 export function defineRoute<const P extends string, const R extends Omit<Spec, "path"> & { path: P }>(
   spec: R,
 ) {
-  const { who, problems: _, ...config } = spec;
+  const { who, room, problems: _, ...config } = spec;
   defined.push({ method: spec.method.toUpperCase(), path: spec.path, who });
   const middleware: MiddlewareHandler<V2Env>[] = [admit(who, spec.path)];
-  if (spec.request?.body) middleware.push(readJsonBody);
+  if (spec.request?.body) middleware.push(readJsonBody(who === "anyone" ? strangerBytesMax : bodyBytesMax));
+  if (who !== "anyone" && room !== "own") middleware.push(takeRoom);
   return createRoute(
     {
       ...config,
