@@ -101,6 +101,8 @@ interface Server extends AsyncDisposable {
   port: number;
   /** Resident memory in MiB now, and at most so far; 0 where the system does not say. */
   memory(): [now: number, peak: number];
+  /** Milliseconds of processor time so far; 0 where the system does not say. */
+  cpuMs(): number;
 }
 
 async function startServer(kind: Server["kind"], url: string): Promise<Server> {
@@ -132,6 +134,15 @@ async function startServer(kind: Server["kind"], url: string): Promise<Server> {
         return [0, 0];
       }
     },
+    cpuMs() {
+      try {
+        const [, rest = ""] = Deno.readTextFileSync(`/proc/${child.pid}/stat`).split(") ");
+        const fields = rest.split(" ");
+        return (Number(fields[11]) + Number(fields[12])) * 10;
+      } catch {
+        return 0;
+      }
+    },
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.status;
@@ -141,6 +152,7 @@ async function startServer(kind: Server["kind"], url: string): Promise<Server> {
 
 const rate = ({ requests, seconds }: Loaded) => requests / seconds;
 const best = (loads: Loaded[]) => loads.toSorted((a, b) => rate(b) - rate(a))[0]!;
+const sumOf = (loads: Loaded[]) => loads.reduce((sum, { requests }) => sum + requests, 0);
 const ms = (value: number) => value < 10 ? value.toFixed(2) : value.toFixed(0);
 
 function judge({ goal }: Scenario, ours: Loaded, ratio: number | undefined): string {
@@ -162,6 +174,7 @@ async function readTag({ port }: Server, { path, status }: Scenario, token: stri
 async function measure(servers: Server[], scenario: Scenario, token: string): Promise<string[]> {
   const etag = await readTag(servers[0]!, scenario, token);
   const results = new Map<Server["kind"], Loaded[]>(servers.map(({ kind }) => [kind, []]));
+  const spent = { ours: 0, bare: 0 };
   const compared = scenario.status === 304 ? servers.slice(0, 1) : servers;
   const order = (port: number, seconds: number): LoadOrder => ({
     port,
@@ -175,14 +188,17 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
     await generate({ ...order(port, 1), requestsMax: scenario.requestsMax ? 1 : 1e9 });
   }
   for (let round = 0; round < flag("rounds", 3); round++) {
-    for (const { kind, port } of compared) {
+    for (const { kind, port, cpuMs } of compared) {
+      const before = cpuMs();
       results.get(kind)!.push(await generate(order(port, flag("seconds", 3))));
+      spent[kind] += cpuMs() - before;
     }
   }
   const ours = best(results.get("ours")!);
   const bareLoads = results.get("bare")!;
   const bare = bareLoads.length > 0 ? best(bareLoads) : undefined;
   const ratio = bare && rate(ours) / rate(bare);
+  const cpu = compared.map(({ kind }) => ms(spent[kind] / sumOf(results.get(kind)!)));
   const mib = servers[0]!.memory().map((value) => Math.round(value));
   return [
     scenario.name,
@@ -190,6 +206,7 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
     bare ? (rate(bare) < 100 ? rate(bare).toFixed(1) : String(Math.round(rate(bare)))) : "",
     ratio?.toFixed(2) ?? "",
     ...[ms(ours.p50), ms(ours.p95), ms(ours.p99), bare ? ms(bare.p50) : ""],
+    cpu.join(" / "),
     `${mib[0]} / ${mib[1]}`,
     judge(scenario, ours, ratio),
   ];
@@ -226,6 +243,7 @@ async function main(): Promise<number> {
     "p95",
     "p99",
     "bare p50",
+    "CPU ms, ours / bare",
     "MiB now / peak",
     "goal",
   ];
