@@ -85,6 +85,8 @@ export async function takeOff(sql: postgres.ISql): Promise<void> {
 export async function putBack(sql: postgres.ISql): Promise<void> {
   for (let parts = await readComment(sql); parts.length > 0; parts = parts.slice(1)) {
     await sql`begin`;
+    // A sort of two million rows then needs no files.
+    await sql`set local maintenance_work_mem = '256MB'`;
     await sql.unsafe(parts[0]!.create).catch((cause) => {
       if (cause.code !== "23503") throw cause;
       throw new AppError(

@@ -16,6 +16,7 @@ import { mergeDoubtful } from "./merge.ts";
 import type { Plan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import type { Range, RawDocument, Source } from "./source.ts";
+import { Sweeper } from "./sweep.ts";
 import { tables } from "./tables.ts";
 
 /** Connections that take ranges in turn. */
@@ -143,6 +144,7 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
     bloom: await fillBloom(sql, plan.documents.dramatiq_tasks),
   };
   failpoint("bloom.filled");
+  const sweeper = new Sweeper();
   // What each lane is at; the last begun is committed last.
   const busy = lanes.map(() => Promise.resolve());
   let [last, under, documents] = [Promise.resolve(), "", 0];
@@ -168,10 +170,11 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
       documents += range.documents;
       progress.add(range.bytes, range.documents);
     });
-    busy[lane] = last;
-    // Whoever awaits it hears of a failure; until then it is nobody's.
-    last.catch(() => {});
+    busy[lane] = range.collection === "dramatiq_tasks" ? last.then(() => sweeper.step(lanes[lane]!)) : last;
+    // Whoever awaits them hears of a failure; until then it is nobody's.
+    for (const work of [last, busy[lane]]) work.catch(() => {});
   }
   await last;
+  await Promise.all(busy);
   return documents;
 }
