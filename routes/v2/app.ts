@@ -6,6 +6,7 @@ import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
 import { addAgreement } from "./agreement.ts";
 import { addAuth } from "./auth.ts";
+import { addCells } from "./cells.ts";
 import { addCompare } from "./compare.ts";
 import { addBirths } from "./births.ts";
 import type { V2App, V2Deps, V2Env } from "./context.ts";
@@ -14,11 +15,13 @@ import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
 import { addMarks } from "./marks.ts";
+import { addPlanes } from "./planes.ts";
 import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
 import { addTasks } from "./tasks.ts";
+import { addSlices } from "./slices.ts";
 import { addStats } from "./stats.ts";
 import { findUnstorableQuery } from "./storable.ts";
 
@@ -36,6 +39,9 @@ const rooms: ((app: V2App) => void)[] = [
   addTasks,
   addBirths,
   addControl,
+  addCells,
+  addSlices,
+  addPlanes,
   addDocs,
 ];
 

@@ -19,7 +19,9 @@ const hold = z.enum(["import", "pause", "canary"]);
 const itemFields = {
   id: z.uuid(),
   name: z.string(),
-  owner: z.string().openapi({ description: "E-mail of who submitted it" }),
+  owner: z.string().nullable().openapi({
+    description: "E-mail of who submitted it; null to who comes by a link",
+  }),
   mine: z.boolean(),
   status: z.enum(taskStatuses),
   hold: hold.nullable().openapi({ description: "What keeps its cells from being drawn" }),
@@ -74,7 +76,7 @@ export function toItem(row: TaskItem, email: string | null): z.infer<typeof task
   const iso = (at: Date | null) => at?.toISOString() ?? null;
   const { id, status, hold, hold_reason, error, priority, blind, seed_policy } = row;
   return {
-    ...{ id, name: row.task_name, owner: row.username, mine: row.username === email },
+    ...{ id, name: row.task_name, owner: email === null ? null : row.username, mine: row.username === email },
     ...{ status, hold, hold_reason, error, priority, blind, seed_policy },
     revision: Number(row.revision),
     created_at: row.created_at.toISOString(),
