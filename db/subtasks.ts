@@ -239,6 +239,8 @@ function closing(sql: Sql) {
     sql`t.subtasks_total - t.subtasks_completed - t.subtasks_failed - t.subtasks_cancelled - c.ended`;
   return sql`
     all_subtasks_completed = ${left} = 0,
+    hold = case when ${left} > 0 then t.hold end,
+    hold_reason = case when ${left} > 0 then t.hold_reason end,
     completed_at = case when c.is_open and ${left} = 0 then now() else t.completed_at end,
     status = case
       when not c.is_open then t.status

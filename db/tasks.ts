@@ -103,7 +103,8 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
     await sql`select from tasks where id = ${id} for update`;
     const ended = await sql<{ revision: string }[]>`
       update tasks
-      set status = 'cancelled', cancelling = true, completed_at = now(), updated_at = now(), revision = revision + 1
+      set status = 'cancelled', cancelling = true, completed_at = now(), updated_at = now(), revision = revision + 1,
+        hold = null, hold_reason = null
       where id = ${id} and status in ('pending', 'processing')
       returning revision`;
     if (ended.length === 0) return undefined;

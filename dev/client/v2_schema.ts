@@ -4583,7 +4583,7 @@ export interface components {
              * @description Given twice, a tag is kept once
              * @default []
              */
-            tags: string[];
+            tags?: string[];
             /** @description Kept byte for byte; markup is text */
             text: string;
         };
@@ -4786,7 +4786,7 @@ export interface components {
              * @description Neither axes nor others' ratings were shown
              * @default false
              */
-            blind: boolean;
+            blind?: boolean;
             /** @description Why it is not rated; or `stars` */
             skipped?: string;
             /** @description 1 bad to 5 good; or `skipped` */
@@ -4808,7 +4808,7 @@ export interface components {
                  * @description Neither axes nor others' ratings were shown
                  * @default false
                  */
-                blind: boolean;
+                blind?: boolean;
                 cell: number;
                 /** @description Why it is not rated; or `stars` */
                 skipped?: string;
@@ -4907,17 +4907,17 @@ export interface components {
              * @description Others' ratings of an image are hidden until it was rated
              * @default false
              */
-            blind: boolean;
+            blind?: boolean;
             /**
              * @description Seconds; at most 90 days
              * @default 604800
              */
-            expires_in: number;
+            expires_in?: number;
             /**
              * @description Whom it is for
              * @default
              */
-            label: string;
+            label?: string;
             /** @enum {string} */
             mode: "read" | "rate";
         };
@@ -5165,7 +5165,7 @@ export interface components {
              * @description What each axis is for; one without a role counts as a treatment
              * @default {}
              */
-            axis_roles: {
+            axis_roles?: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
                 /** @enum {string} */
@@ -5183,13 +5183,13 @@ export interface components {
              * @description Others' ratings of an image are shown to who has rated it
              * @default false
              */
-            blind: boolean;
+            blind?: boolean;
             name: string;
             /**
              * @description Over 1 is for admins and managers: the queue `high`
              * @default 1
              */
-            priority: number;
+            priority?: number;
             /** @description Of `pinned` */
             seed?: number;
             /**
@@ -5197,9 +5197,9 @@ export interface components {
              * @default shared
              * @enum {string}
              */
-            seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+            seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
             /** @default {} */
-            settings: {
+            settings?: {
                 [key: string]: unknown;
             };
             /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
@@ -5210,7 +5210,7 @@ export interface components {
              * @description `v0` to `v5`, each with `name` and `values`; kept as given
              * @default {}
              */
-            variables: {
+            variables?: {
                 [key: string]: unknown;
             };
         };
