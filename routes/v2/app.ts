@@ -6,24 +6,25 @@ import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
 import { addAgreement } from "./agreement.ts";
 import { addAuth } from "./auth.ts";
+import { addBirths } from "./births.ts";
 import { addCells } from "./cells.ts";
 import { addCompare } from "./compare.ts";
-import { addBirths } from "./births.ts";
 import type { V2App, V2Deps, V2Env } from "./context.ts";
 import { addControl } from "./control.ts";
 import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
+import { addExport } from "./export.ts";
 import { addMarks } from "./marks.ts";
 import { addPlanes } from "./planes.ts";
 import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
 import { addShares } from "./shares.ts";
-import { addTasks } from "./tasks.ts";
 import { addSlices } from "./slices.ts";
 import { addStats } from "./stats.ts";
 import { findUnstorableQuery } from "./storable.ts";
+import { addTasks } from "./tasks.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
@@ -42,6 +43,7 @@ const rooms: ((app: V2App) => void)[] = [
   addCells,
   addSlices,
   addPlanes,
+  addExport,
   addDocs,
 ];
 

@@ -63,7 +63,7 @@ export async function call(
   const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
   if (isStream) await response.body?.cancel();
   const text = isStream ? "" : await response.text();
-  const isJson = /json$/.test(response.headers.get("content-type") ?? "");
+  const isJson = /[/+]json$/.test(response.headers.get("content-type") ?? "");
   return {
     status: response.status,
     headers: response.headers,
