@@ -35,7 +35,10 @@ export function writeDocument(): string {
 }
 
 async function writeTypes(document: string): Promise<string> {
-  const nodes = await openapiTypes(JSON.parse(document) as OpenAPI3, { alphabetize: true, defaultNonNullable: false });
+  const nodes = await openapiTypes(JSON.parse(document) as OpenAPI3, {
+    alphabetize: true,
+    defaultNonNullable: false,
+  });
   return `// Written by 'deno task openapi' from the routes of v2. Do not edit.\n\n${astToString(nodes)}`;
 }
 

@@ -1088,6 +1088,197 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/cells": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cells by their numbers */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Numbers of cells by commas, 500 at most */
+                    ids: string;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description In the order that was asked for; numbers of no cell are left out */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Cells"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/cells/{cell}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One cell: what was asked for, every attempt, every image with its ratings */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    cell: string;
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The cell */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WholeCell"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/cells/{cell}/evaluations": {
         parameters: {
             query?: never;
@@ -2923,6 +3114,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All cells with what was said of them, as a file
+         * @description Cells as they are when their turn comes. While others' ratings are hidden, means, evaluations and tags of others are left out of cells that one has not rated.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description csv: begin with a byte order mark, by which Excel knows UTF-8 */
+                    bom?: "true" | "false";
+                    format?: "csv" | "ndjson" | "html";
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Streamed */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-ndjson": string;
+                        "text/csv": string;
+                        "text/html": string;
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/favourites": {
         parameters: {
             query?: never;
@@ -3209,6 +3502,110 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/planes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All cells of a task, one byte a cell and plane */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Which planes, by commas */
+                    f?: string;
+                    /** @description `X-Revision` of the answer that one has */
+                    since?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Without `since`, or where a delta would be no smaller: the planes one after the other as `f` names them, each `X-Cells` bytes, cell by cell. Else (`X-Delta: true`) entries in no order: the cell's number (4 bytes, little-endian), then a byte for each plane. A claim moves no revision, so before applying a delta all cells of status 2 count as 1 again: those being drawn are all in it. Bytes: `status` 0 no such cell, 1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; `n` raters, 255 for more; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`. */
+                200: {
+                    headers: {
+                        /** @description Cells of the task */
+                        "X-Cells"?: string;
+                        /** @description `true` or `false` */
+                        "X-Delta"?: string;
+                        /** @description Of the task, as these bytes tell it */
+                        "X-Revision"?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/octet-stream": string;
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4049,6 +4446,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/slice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A plane of the matrix */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Places on other axes, from 0; 0 where nothing is said */
+                    at?: string;
+                    /** @description The axis of the columns */
+                    x: string;
+                    /** @description The axis of the rows; without it there is one */
+                    y?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Rows of cells */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Slice"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description conflict */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/stats": {
         parameters: {
             query?: never;
@@ -4463,6 +4969,32 @@ export interface components {
             hold: "import" | "pause" | "canary" | null;
             /** @enum {string} */
             status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        };
+        Cell: {
+            cell: number;
+            error: string | null;
+            ratings: {
+                /** @description Of all raters; null while others are hidden */
+                mean: number | null;
+                /** @description Null while others are hidden */
+                n: number | null;
+                /** @description One's own */
+                skipped: string | null;
+                /** @description One's own */
+                stars: number | null;
+            };
+            /** @description Digits: it may have 64 bits */
+            seed: string | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+            /** @description The image itself where the image API told of no other */
+            thumbnail: string | null;
+            url: string | null;
+            /** @description The attempt that made the image, or the one under way */
+            version: number;
+        };
+        Cells: {
+            items: components["schemas"]["Cell"][];
         };
         CellTag: {
             /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
@@ -4925,6 +5457,21 @@ export interface components {
             items: components["schemas"]["Share"][];
             next: string | null;
         };
+        Slice: {
+            at: {
+                [key: string]: number;
+            };
+            /** @description One for each place on y, of a cell for each on x */
+            rows: (components["schemas"]["Cell"] & (Record<string, never> | null))[][];
+            x: {
+                axis: string;
+                length: number;
+            };
+            y: {
+                axis: string;
+                length: number;
+            } | null;
+        };
         Stats: {
             axis: components["schemas"]["StatsAxis"];
             baseline: number;
@@ -5014,8 +5561,8 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
-            /** @description E-mail of who submitted it */
-            owner: string;
+            /** @description E-mail of who submitted it; null to who comes by a link */
+            owner: string | null;
             priority: number;
             /** @description Grows with each batch of changes */
             revision: number;
@@ -5133,8 +5680,8 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
-            /** @description E-mail of who submitted it */
-            owner: string;
+            /** @description E-mail of who submitted it; null to who comes by a link */
+            owner: string | null;
             priority: number;
             /** @description Null for a task that has ended or not begun */
             rate: {
@@ -5295,6 +5842,115 @@ export interface components {
             session_id: string;
             /** @enum {string} */
             token_type: "bearer";
+        };
+        WholeCell: {
+            /** @description Those that ended, oldest first */
+            attempts: {
+                attempt: number;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                ended_at: string | null;
+                /** @enum {string} */
+                outcome: "done" | "timeout" | "illegal" | "error" | "lost";
+                reason: string | null;
+                remote_job: string | null;
+                seconds: number | null;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                started_at: string | null;
+            }[];
+            /** @description Of the last failure, equal for equal causes */
+            cause: string | null;
+            cell: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            completed_at: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            error: string | null;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When a further attempt may begin
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            not_before: string | null;
+            /** @description On each axis, from 0, with the axis' value; null where cells do not fill the axes */
+            places: {
+                axis: string;
+                place: number;
+                value?: unknown;
+            }[] | null;
+            ratings: {
+                /** @description Of all raters; null while others are hidden */
+                mean: number | null;
+                /** @description Null while others are hidden */
+                n: number | null;
+                /** @description One's own */
+                skipped: string | null;
+                /** @description One's own */
+                stars: number | null;
+            };
+            remote_job: string | null;
+            /** @description What the image API is asked for; client JSON as it came */
+            request: {
+                client_args?: unknown;
+                prompts?: unknown;
+                queue: string;
+                ratio: string | null;
+                seed: string | null;
+                use_polish: boolean;
+            };
+            /** @description What was kept of the image API's answer */
+            result?: unknown;
+            retries: number;
+            /** @description Digits: it may have 64 bits */
+            seed: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            started_at: string | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+            /** @description The image itself where the image API told of no other */
+            thumbnail: string | null;
+            url: string | null;
+            /** @description The attempt that made the image, or the one under way */
+            version: number;
+            /** @description Its images, oldest first; ratings stay with theirs */
+            versions: {
+                current: boolean;
+                /** @description How many; null while others are hidden */
+                evaluations: number | null;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                made_at: string | null;
+                ratings: {
+                    /** @description Of all raters; null while others are hidden */
+                    mean: number | null;
+                    /** @description Null while others are hidden */
+                    n: number | null;
+                    /** @description One's own */
+                    skipped: string | null;
+                    /** @description One's own */
+                    stars: number | null;
+                };
+                url: string;
+                version: number;
+            }[];
         };
     };
     responses: never;
