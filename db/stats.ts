@@ -45,14 +45,6 @@ const stateOf = (sql: Sql) =>
     else ${cellStates.failed}::int
   end`;
 
-const cellsOf = (sql: Sql, id: string) =>
-  sql`
-    select s.id, s.cell, s.attempt, ${stateOf(sql)} as state
-    from subtasks s
-    left join attempts a
-      on a.task_id = ${id} and a.subtask_id = s.id and a.attempt = s.attempt and s.status = 'failed'
-    where s.parent_task_id = ${id} and s.cell is not null`;
-
 export interface PackedSheet {
   /** Places × 8 + state. */
   cells: Packed;
@@ -66,18 +58,24 @@ export async function readSheet(
   id: string,
   { ratings }: { ratings: boolean },
 ): Promise<PackedSheet> {
+  // Told of one snapshot. The cells are read twice: joined to a list made of them, ratings are looked up one by one, as
+  // the planner does not foresee how long that list is.
   const stars = ratings
     ? sql`
     union all
-    select r.rater_id, string_agg(int4send(c.cell * 8 + r.stars), ''::bytea)
+    select r.rater_id, string_agg(int4send(s.cell * 8 + r.stars), ''::bytea)
     from ratings r
-    join cells c on c.id = r.subtask_id and c.attempt = r.version and c.state = ${cellStates.image}
+    join subtasks s on s.parent_task_id = ${id} and s.id = r.subtask_id and s.attempt = r.version
+      and s.status = 'completed' and s.cell is not null
     where r.task_id = ${id} and r.stars is not null
     group by r.rater_id`
     : sql``;
   const rows = await sql<{ rater_id: string | null; packed: Packed | null }[]>`
-    with cells as materialized (${cellsOf(sql, id)})
-    select null::uuid as rater_id, string_agg(int4send(cell * 8 + state), ''::bytea) as packed from cells
+    select null::uuid as rater_id, string_agg(int4send(s.cell * 8 + ${stateOf(sql)}), ''::bytea) as packed
+    from subtasks s
+    left join attempts a
+      on a.task_id = ${id} and a.subtask_id = s.id and a.attempt = s.attempt and s.status = 'failed'
+    where s.parent_task_id = ${id} and s.cell is not null
     ${stars}
     order by 1 nulls first`;
   return {

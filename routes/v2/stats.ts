@@ -13,7 +13,15 @@ import { describeMethod } from "./statistics/method.ts";
 import { countOutcomes } from "./statistics/outcomes.ts";
 import { createPause } from "./statistics/pause.ts";
 import { type CellVote, eachPacked, unpackVotes } from "./statistics/sheet.ts";
-import { combine, countStars, type Layout, layOut, meansOf, scoreUnits } from "./statistics/units.ts";
+import {
+  combine,
+  countStars,
+  type Layout,
+  layOut,
+  meansOf,
+  scoreUnits,
+  splitRatings,
+} from "./statistics/units.ts";
 import { rankLevels } from "./statistics/votes.ts";
 import {
   type Warning,
@@ -128,7 +136,7 @@ function screenInteractions({ layout, counts }: Question, by: Int32Array, all: U
     unitOf[combined] = layout.unit[cell]!;
     byOf[combined] = by[cell]!;
   });
-  const scores = scoreUnits({ ...layout, unit, units }, counts, all.keys());
+  const scores = scoreUnits({ ...layout, unit, units }, counts, all);
   const means = meansOf(scores);
   return findInteractions(Array.from(means, (mean, i) => ({
     ...{ unit: unitOf[scores.unit[i]!]!, by: byOf[scores.unit[i]!]!, level: scores.level[i]!, mean },
@@ -139,9 +147,14 @@ async function judgeGroups(work: Work, other: number) {
   const { from: { axes, places }, axis, question, asked } = work;
   const by = axes[other]!;
   const groups = [];
+  const parts = splitRatings(question.ratings, places.levels[other]!, by.levels.length);
   for (const [at, { place, label }] of by.levels.entries()) {
     const chosen = Uint8Array.from(places.levels[other]!, (level) => level === at ? 1 : 0);
-    const { warnings, ...found } = await judge(work, chosen, 1 / by.levels.length);
+    const { warnings, ...found } = await judge(
+      { ...work, question: { ...question, ratings: parts[at]! } },
+      chosen,
+      1 / by.levels.length,
+    );
     groups.push({ level: place, label, levels: levelsToJson(axis, found, asked), warnings });
   }
   const all = new Uint8Array(places.cells).fill(1);

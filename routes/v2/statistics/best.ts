@@ -53,7 +53,7 @@ export function chanceOfBest(scores: UnitMeans, units: number, resamples = 2_000
       counts[a * blocks + block]! += 1;
     }
   }
-  const draws = Math.max(200, Math.min(resamples, Math.floor(1e7 / (levels * blocks))));
+  const draws = Math.max(200, Math.min(resamples, Math.floor(5e6 / (levels * blocks))));
   const random = createRandom(units);
   const weights = new Uint16Array(blocks);
   const won = new Float64Array(levels);

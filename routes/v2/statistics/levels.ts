@@ -61,13 +61,18 @@ function tally({ layout, ratings, raters }: Question, chosen: Uint8Array) {
 
 /** Numbers only the levels that are met: a factor's unknowns are those. */
 function shorten(of: Int32Array): Factor {
-  const known = new Map<number, number>();
-  const short = of.map((level) => {
-    let number = known.get(level);
-    if (number === undefined) known.set(level, number = known.size);
-    return number;
-  });
-  return { of: short, levels: known.size };
+  let most = -1;
+  for (let i = 0; i < of.length; i++) if (of[i]! > most) most = of[i]!;
+  const known = new Int32Array(most + 2).fill(-1);
+  const short = new Int32Array(of.length);
+  let levels = 0;
+  for (let i = 0; i < of.length; i++) {
+    // A cell without a value on an axis has the last of its numbers.
+    const level = of[i]! < 0 ? most + 1 : of[i]!;
+    if (known[level]! < 0) known[level] = levels++;
+    short[i] = known[level]!;
+  }
+  return { of: short, levels };
 }
 
 /** Least squares over the asked axis, the other axes, the units and the raters, on each rating. */
@@ -75,31 +80,36 @@ async function adjust(
   { layout, others, ratings, pause }: Question,
   chosen: Uint8Array,
 ): Promise<(number | null)[]> {
-  const kept: number[] = [];
+  const cell = new Int32Array(ratings.cell.length);
+  const rater = new Int32Array(ratings.cell.length);
+  const stars = new Float64Array(ratings.cell.length);
+  let n = 0;
   for (let i = 0; i < ratings.cell.length; i++) {
-    const cell = ratings.cell[i]!;
-    if (chosen[cell] === 1 && layout.level[cell]! >= 0 && layout.unit[cell]! >= 0) kept.push(i);
+    const at = ratings.cell[i]!;
+    if (chosen[at] !== 1 || layout.level[at]! < 0 || layout.unit[at]! < 0) continue;
+    cell[n] = at;
+    rater[n] = ratings.rater[i]!;
+    stars[n++] = ratings.stars[i]!;
   }
-  if (kept.length === 0) return Array(layout.levels).fill(null);
-  const ofCell = (column: Int32Array) => Int32Array.from(kept, (i) => column[ratings.cell[i]!]!);
+  if (n === 0) return Array(layout.levels).fill(null);
+  const ofCell = (column: Int32Array) => {
+    const of = new Int32Array(n);
+    for (let i = 0; i < n; i++) of[i] = column[cell[i]!]!;
+    return of;
+  };
   const factors = [
     ...others.map(({ of }) => shorten(ofCell(of))),
     shorten(ofCell(layout.unit)),
-    shorten(Int32Array.from(kept, (i) => ratings.rater[i]!)),
+    shorten(rater.subarray(0, n)),
   ].filter(({ levels }) => levels > 1);
   await pause();
   const asked = { of: ofCell(layout.level), levels: layout.levels };
-  const { adjusted } = await fitAdditive(
-    Float64Array.from(kept, (i) => ratings.stars[i]!),
-    [asked, ...factors],
-    pause,
-  );
-  return adjusted;
+  return (await fitAdditive(stars.subarray(0, n), [asked, ...factors], pause)).adjusted;
 }
 
 /** Resamples and flips of one answer, as far as its levels and units allow without taking long. */
 const flipsFor = (scores: Scores): number =>
-  Math.max(999, Math.min(9_999, Math.floor(2e7 / Math.max(1, scores.unit.length))));
+  Math.max(999, Math.min(9_999, Math.floor(5e6 / Math.max(1, scores.unit.length))));
 
 /**
  * @param chosen 1 for each cell that counts
@@ -112,8 +122,7 @@ export async function scoreLevels(
 ): Promise<{ levels: LevelScore[]; scores: Scores }> {
   const { layout, counts, baseline, pause } = question;
   const numbers = tally(question, chosen);
-  const cells = chosen.keys().filter((cell) => chosen[cell] === 1);
-  const scores = scoreUnits(layout, counts, cells);
+  const scores = scoreUnits(layout, counts, chosen);
   await pause();
   const adjusted = await adjust(question, chosen);
   const means = meansOf(scores);

@@ -95,7 +95,11 @@ function meanByValues({ axes, places: { levels, cells }, ratings }: Side, on: nu
   });
   const layout = { level: new Int32Array(cells), levels: 1, unit, units: names.length };
   const counts = countStars(ratings, cells);
-  const scores = scoreUnits({ ...layout, basis: "content", unitAxes: on }, counts, unit.keys());
+  const scores = scoreUnits(
+    { ...layout, basis: "content", unitAxes: on },
+    counts,
+    new Uint8Array(cells).fill(1),
+  );
   const means = meansOf(scores);
   return new Map(Array.from(scores.unit, (number, i) => [names[number]!, means[i]!]));
 }

@@ -84,6 +84,31 @@ export interface Ratings {
   stars: Uint8Array;
 }
 
+/** Ratings by the group that their cell is in; those of cells in none are left out. */
+export function splitRatings(
+  { cell, rater, stars }: Ratings,
+  group: Int32Array,
+  groups: number,
+): Ratings[] {
+  const counts = new Uint32Array(groups);
+  for (let i = 0; i < cell.length; i++) if (group[cell[i]!]! >= 0) counts[group[cell[i]!]!]!++;
+  const parts = Array.from(counts, (count): Ratings => ({
+    cell: new Int32Array(count),
+    rater: new Int32Array(count),
+    stars: new Uint8Array(count),
+  }));
+  counts.fill(0);
+  for (let i = 0; i < cell.length; i++) {
+    const at = group[cell[i]!]!;
+    if (at < 0) continue;
+    const [part, place] = [parts[at]!, counts[at]!++];
+    part.cell[place] = cell[i]!;
+    part.rater[place] = rater[i]!;
+    part.stars[place] = stars[i]!;
+  }
+  return parts;
+}
+
 /** One entry a unit and level that has a rated image, ordered by level, then unit. */
 export interface Scores {
   level: Int32Array;
@@ -107,18 +132,18 @@ export function countStars({ cell, stars }: Pick<Ratings, "cell" | "stars">, cel
  * Averages raters inside an image and images inside a unit.
  *
  * @param counts of `countStars`
- * @param chosen cells that count
+ * @param chosen 1 for each cell that counts
  */
 export function scoreUnits(
   { level, unit, levels, units }: Layout,
   counts: Uint16Array,
-  chosen: Iterable<number>,
+  chosen: Uint8Array,
 ): Scores {
   const known = new Map<number, number>();
   const sums: number[] = [];
   const images: number[] = [];
-  for (const cell of chosen) {
-    if (level[cell]! < 0 || unit[cell]! < 0) continue;
+  for (let cell = 0; cell < chosen.length; cell++) {
+    if (chosen[cell] !== 1 || level[cell]! < 0 || unit[cell]! < 0) continue;
     const from = cell * starsMax;
     let raters = 0;
     for (let i = 0; i < starsMax; i++) raters += counts[from + i]!;
