@@ -16,6 +16,7 @@ import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
 import { addExport } from "./export.ts";
 import { addMarks } from "./marks.ts";
+import { addPlan } from "./plan.ts";
 import { addPlanes } from "./planes.ts";
 import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
@@ -38,6 +39,7 @@ const rooms: ((app: V2App) => void)[] = [
   addAgreement,
   addCompare,
   addTasks,
+  addPlan,
   addBirths,
   addControl,
   addCells,
@@ -51,7 +53,7 @@ export const v2Base = "/api/v2";
 
 const exposed = [
   ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
-  "X-Request-Id",
+  ...["X-Cells", "X-Delta", "X-Request-Id", "X-Revision"],
 ];
 const allowed = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
