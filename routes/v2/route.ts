@@ -26,9 +26,8 @@ export const routeTable = (): readonly { method: string; path: string; who: Who 
 const problemBody = { "application/problem+json": { schema: problemSchema } };
 
 function problemResponses(spec: Spec): RouteConfig["responses"] {
-  const usual: ErrorCode[] = ["busy", "too_many_requests"];
+  const usual: ErrorCode[] = ["busy", "too_many_requests", "invalid_request"];
   if (spec.who !== "anyone") usual.push("unauthenticated", "forbidden");
-  if (spec.request) usual.push("invalid_request");
   if (spec.request?.body) usual.push("invalid_json", "too_large", "unsupported_media", "too_slow");
   if (spec.path.includes("{")) usual.push("not_found");
   const byStatus = new Map<number, ErrorCode[]>();
