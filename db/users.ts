@@ -1,4 +1,6 @@
-import type { Sql } from "./connect.ts";
+import type { Pool, Sql } from "./connect.ts";
+import { endSessions } from "./sign_outs.ts";
+import { transact } from "./transaction.ts";
 
 export const roles = ["admin", "manager", "user", "guest"] as const;
 export type Role = (typeof roles)[number];
@@ -39,14 +41,22 @@ export async function findUserByEmail(sql: Sql, email: string): Promise<UserRow 
   return row;
 }
 
+export interface Credentials {
+  id: string;
+  legacy_id: string;
+  email: string;
+  hashed_password: string;
+  is_active: boolean;
+}
+
 /** What a login compares: the hash of an e-mail's user. */
 export async function findPassword(
   sql: Sql,
   email: string,
-): Promise<{ legacy_id: string; email: string; hashed_password: string } | undefined> {
+): Promise<Credentials | undefined> {
   if (email.includes("\0")) return undefined;
-  const [row] = await sql<{ legacy_id: string; email: string; hashed_password: string }[]>`
-    select legacy_id, email, hashed_password from users where email = ${email}`;
+  const [row] = await sql<Credentials[]>`
+    select id, legacy_id, email, hashed_password, is_active from users where email = ${email}`;
   return row;
 }
 
@@ -77,28 +87,56 @@ export async function insertUser(sql: Sql, user: NewUser): Promise<UserRow | und
   return row;
 }
 
-/** Changes the given fields and the time of the change; `taken` when another user has the e-mail. */
+/**
+ * Changes the given fields and the time of the change; a new password and the end of access end v2's sessions, in the
+ * same transaction, as nothing that was signed in before may go on.
+ *
+ * @returns `taken` when another user has the e-mail
+ */
 export async function updateUser(
+  pool: Pool,
+  id: string,
+  change: Partial<NewUser>,
+): Promise<UserRow | "taken" | undefined> {
+  try {
+    const reason = change.hashed_password !== undefined
+      ? "password"
+      : change.is_active === false
+      ? "disabled"
+      : undefined;
+    if (reason === undefined) return await writeUser(pool, id, change);
+    return await transact(pool, async (sql) => {
+      const row = await writeUser(sql, id, change);
+      if (row) await endSessions(sql, row.id, reason);
+      return row;
+    });
+  } catch (error) {
+    if (isTaken(error)) return "taken";
+    throw error;
+  }
+}
+
+/** Whether a statement failed as another user has the e-mail. */
+export const isTaken = (error: unknown): boolean =>
+  (error as { constraint_name?: string }).constraint_name === "users_email_key";
+
+async function writeUser(
   sql: Sql,
   id: string,
   { email, hashed_password, fullname, roles, is_active }: Partial<NewUser>,
-): Promise<UserRow | "taken" | undefined> {
-  try {
-    const [row] = await sql<UserRow[]>`
+): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
       update users
       set email = coalesce(${email ?? null}, email),
         hashed_password = coalesce(${hashed_password ?? null}, hashed_password),
         fullname = case when ${fullname !== undefined} then ${fullname ?? null}::text else fullname end,
         roles = coalesce(${roles ?? null}::text[], roles),
         is_active = coalesce(${is_active ?? null}::boolean, is_active),
+        token_version = token_version + ${hashed_password !== undefined || is_active === false ? 1 : 0}::int,
         updated_at = greatest(now(), updated_at + interval '1 millisecond')
       where ${byId(sql, id)}
       returning ${userColumns(sql)}`;
-    return row;
-  } catch (error) {
-    if ((error as { constraint_name?: string }).constraint_name === "users_email_key") return "taken";
-    throw error;
-  }
+  return row;
 }
 
 /** Removes a user for good; true when there was one. Tasks stay, without an owner. */

@@ -5,6 +5,7 @@ import { leaveLead, sumSlots, takeLead } from "../db/workers.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { Bell } from "./bell.ts";
+import { choresMs, runChores } from "./chores.ts";
 import type { Feed } from "./feed.ts";
 import { reconcile } from "./reconcile.ts";
 import { Scaler } from "./scale_duty.ts";
@@ -42,6 +43,7 @@ export class Leader {
   #term: number | undefined;
   readonly #failing = new Set<string>();
   #telling = 0;
+  #choresDueMs = -Infinity;
   readonly #clock = new Bell();
   readonly #noticeClock = new Bell();
   #slots = new Map<Queue, number>();
@@ -128,7 +130,12 @@ export class Leader {
     this.#term = term;
   }
 
-  /** Reconciles and scales. */
+  async #doChores(): Promise<void> {
+    const cleared = await runChores(this.#deps.sql);
+    if (Object.keys(cleared).length > 0) this.#deps.log.info("old rows cleared away", cleared);
+  }
+
+  /** Reconciles, scales, and clears away. */
   async doDuties(): Promise<void> {
     const { sql, bell } = this.#deps;
     // While PostgreSQL was away nobody could give a sign of life: then nobody is judged before all had time to.
@@ -140,5 +147,8 @@ export class Leader {
     );
     if (repaired) bell.ring();
     await this.#try("scale", () => this.#scaler.runOnce());
+    if (performance.now() < this.#choresDueMs) return;
+    this.#choresDueMs = performance.now() + choresMs;
+    await this.#try("chores", () => this.#doChores());
   }
 }

@@ -24,6 +24,8 @@ export interface AppDeps {
   passwords?: Passwords;
   throttle?: LoginThrottle;
   gate?: Gate;
+  /** Told of in v2's status. */
+  redis?: { check(): Promise<unknown> };
   /** Milliseconds that a body may take to come. */
   bodyMsMax?: number;
   /** Aborted when the process is going: what streams ends then. */

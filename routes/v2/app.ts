@@ -21,15 +21,20 @@ import { addPlanes } from "./planes.ts";
 import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
+import { addSessions } from "./sessions.ts";
 import { addShares } from "./shares.ts";
 import { addSlices } from "./slices.ts";
 import { addStats } from "./stats.ts";
 import { findUnstorableQuery } from "./storable.ts";
+import { addSystem } from "./system.ts";
 import { addTasks } from "./tasks.ts";
+import { addUsers } from "./users.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
   addAuth,
+  addSessions,
+  addUsers,
   addRatings,
   addShares,
   addEvaluations,
@@ -46,6 +51,7 @@ const rooms: ((app: V2App) => void)[] = [
   addSlices,
   addPlanes,
   addExport,
+  addSystem,
   addDocs,
 ];
 

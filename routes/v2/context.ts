@@ -19,6 +19,8 @@ export interface V2Deps {
   passwords: Passwords;
   throttle: LoginThrottle;
   gate: Gate;
+  /** Where there is one: whether it answers. */
+  redis?: { check(): Promise<unknown> } | undefined;
   /** Milliseconds that a body may take to come. */
   bodyMsMax: number;
   /** Aborted when the process is going: what streams ends then. */

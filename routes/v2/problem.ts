@@ -52,10 +52,16 @@ export class HttpFailure extends AppError {
 /** What the router itself refuses, where our own checks of a body let it pass. */
 const byStatus: Record<number, ErrorCode> = { 400: "invalid_json", 415: "unsupported_media" };
 
+/** A text, number or time that PostgreSQL has no room for (class 22): what the client sent, whoever let it pass. */
+const faultyData = /^22[0-9A-Z]{3}$/;
+
 function nameFailure(error: unknown): AppError {
   if (error instanceof AppError && error.status < 500) return error;
   if (error instanceof HTTPException && byStatus[error.status]) {
     return new AppError(byStatus[error.status]!, `reading the body: ${error.message}`);
+  }
+  if (faultyData.test(String((error as { code?: unknown })?.code))) {
+    return new AppError("invalid_request", "reading the request: a value in it is out of any range");
   }
   const isBusy = error instanceof AppError && error.status === 503 ||
     passing.test(String((error as { code?: unknown })?.code));
@@ -68,7 +74,7 @@ export function answerProblem(c: Context<V2Env>, error: unknown): Response {
   const failure = nameFailure(error);
   const { code, message, fields } = failure;
   const { status } = codes[code];
-  if (status >= 500) {
+  if (status >= 500 || !(error instanceof AppError)) {
     const said = code === "busy" ? "request put off" : "request failed";
     c.var.deps.log.error(said, { request_id: c.var.requestId }, error);
   }

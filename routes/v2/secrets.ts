@@ -1,7 +1,6 @@
 /** Random tokens, of which only hashes are stored; what is signed and sealed with a key made of SECRET_KEY. */
 
 export const shareTokenPrefix = "share_";
-export const refreshTokenPrefix = "refresh_";
 
 /** 32 random bytes in base64url after `prefix`. */
 export const drawToken = (prefix: string): string =>
