@@ -50,28 +50,37 @@ function createDraw(): () => number {
 
 const isKnown = ({ seed }: Cell): boolean => typeof seed === "bigint" || seed > drawnBelow / 2;
 
-/** Numbers that are equal for equal lists of texts, built up part by part: prompts are never joined to be compared. */
-function createPromptIds({ promptParts }: Expansion): (cell: number) => number {
-  const texts = new Map<string, number>();
-  const numberOf = (text: string): number => {
-    const number = texts.get(text) ?? texts.size + 1;
-    texts.set(text, number);
-    return text === "" ? 0 : number;
+/** Numbers things from 1, equal ones alike. */
+function createNumbering<T>(): (thing: T) => number {
+  const known = new Map<T, number>();
+  return (thing) => {
+    let number = known.get(thing);
+    if (number === undefined) known.set(thing, number = known.size + 1);
+    return number;
   };
-  const parts = promptParts.map(({ texts, stride }) => ({ ids: texts.map(numberOf), stride }));
-  const width = texts.size + 2;
-  const lists = new Map<number, number>();
-  return (cell) => {
+}
+
+/** Numbers of things, and of lists, stay far below. */
+const numberMax = 2 ** 24;
+
+/** Numbers that are equal for equal requests, built up part by part: no text of a cell is joined to be compared. */
+function createRequestIds({ promptParts }: Expansion): (cell: Cell) => number {
+  const numberText = createNumbering<string | null>();
+  const numberSeed = createNumbering<number | bigint>();
+  const numberList = createNumbering<number>();
+  const append = (list: number, id: number) => numberList(list * numberMax + id);
+  const parts = promptParts
+    .map(({ texts, stride }) => ({ ids: texts.map((text) => text === "" ? 0 : numberText(text)), stride }))
+    // What is the same everywhere tells no two apart, unless something beside it may be empty: then its place counts.
+    .filter(({ ids }, _, all) => ids.length > 1 || all.some(({ ids }) => ids.includes(0)));
+  return ({ cell, seed, use_polish, ratio, client_args }) => {
     let list = 0;
     for (const { ids, stride } of parts) {
       const id = ids[Math.floor(cell / stride) % ids.length]!;
-      if (id === 0) continue;
-      const key = list * width + id;
-      let next = lists.get(key);
-      if (next === undefined) lists.set(key, next = lists.size + 1);
-      list = next;
+      if (id !== 0) list = append(list, id);
     }
-    return list;
+    const settings = append(numberText(ratio) * 2 + Number(use_polish), numberText(client_args));
+    return append(append(list, settings), numberSeed(seed));
   };
 }
 
@@ -97,23 +106,20 @@ export interface CellCount {
 
 /** Counts cells by queue, equal requests once. */
 export function countCells(expansion: Expansion, priority: number): CellCount {
-  const idOf = createPromptIds(expansion);
-  const seen = new Map<string, { cells: number; first: Cell }>();
+  const idOf = createRequestIds(expansion);
+  const times = new Map<number, number>();
+  const known = new Map<number, Cell>();
   const queues = new Map<Queue, number>();
   for (const cell of expansion.cells) {
-    const { seed, use_polish, client_args, ratio } = cell;
-    const key = `${idOf(cell.cell)} ${seed} ${use_polish} ${ratio} ${client_args}`;
-    const same = seen.get(key);
-    if (same) same.cells++;
-    else seen.set(key, { cells: 1, first: cell });
+    const id = idOf(cell);
+    times.set(id, (times.get(id) ?? 0) + 1);
+    if (isKnown(cell) && !known.has(id)) known.set(id, cell);
     const queue = priority > 1 ? "high" : cell.queue;
     queues.set(queue, (queues.get(queue) ?? 0) + 1);
   }
   const fingerprints = new Map<string, number>();
-  for (const { cells, first } of seen.values()) {
-    if (isKnown(first)) fingerprints.set(fingerprintOf(first), cells);
-  }
-  return { duplicates: expansion.total - seen.size, queues, fingerprints };
+  for (const [id, cell] of known) fingerprints.set(fingerprintOf(cell), times.get(id)!);
+  return { duplicates: expansion.total - times.size, queues, fingerprints };
 }
 
 /** What waits is counted up to here. */
