@@ -152,7 +152,9 @@ export class Contract {
     const media = response.content[type];
     if (!media) return `'${contentType}' is not in the document for ${status}`;
     if (!type.endsWith("json")) return undefined;
-    const why = this.fits(media.schema, JSON.parse(text));
+    const values = type.endsWith("ndjson") ? text.split("\n").filter((line) => line !== "") : [text];
+    const why = values.map((value) => this.fits(media.schema, JSON.parse(value)))
+      .find((fault) => fault !== undefined);
     return why === undefined
       ? undefined
       : `the body of ${status} does not fit: ${why}: ${text.slice(0, 300)}`;
