@@ -151,10 +151,8 @@ export class Contract {
     const type = contentType.split(";")[0]!.trim();
     const media = response.content[type];
     if (!media) return `'${contentType}' is not in the document for ${status}`;
-    if (!type.endsWith("json")) return undefined;
-    const values = type.endsWith("ndjson") ? text.split("\n").filter((line) => line !== "") : [text];
-    const why = values.map((value) => this.fits(media.schema, JSON.parse(value)))
-      .find((fault) => fault !== undefined);
+    if (type !== "application/json" && type !== "application/problem+json") return undefined;
+    const why = this.fits(media.schema, JSON.parse(text));
     return why === undefined
       ? undefined
       : `the body of ${status} does not fit: ${why}: ${text.slice(0, 300)}`;
