@@ -16,7 +16,7 @@ export const textOf = (most: number, least = 1) =>
   z.string().superRefine((text, ctx) => {
     const fault = (message: string) => ctx.addIssue({ code: "custom", message });
     if (text.includes("\0")) fault("wanted no NUL");
-    else if (!text.isWellFormed()) fault("wanted whole characters: half of a surrogate pair is none");
+    else if (!text.isWellFormed()) fault("wanted whole characters, no half of a surrogate pair");
     else if (text.length < least || text.length > most && countCharacters(text) > most) {
       fault(`wanted ${least} to ${most} characters`);
     }
