@@ -88,7 +88,9 @@ export const settings = {
   WEBHOOK_HOSTS: {
     kind: "list",
     default: "",
-    help: "v2: hosts that webhooks may go to, joined by commas; none without it",
+    help:
+      "v2: where webhooks may go, joined by commas, nowhere without it: host[:port] by https and never into a " +
+      "private network, http(s)://host[:port] wherever it is",
   },
   PUBLIC_TASK_READS: { kind: "flag", default: "false", help: "task detail and matrix without a token" },
   LOG_LEVEL: { kind: "text", default: "INFO", oneOf: levels, help: "least level that is logged" },
@@ -202,6 +204,46 @@ function checkUrls(config: Config): FieldFault[] {
   });
 }
 
+/** Where a webhook goes. */
+export interface WebhookTarget {
+  url: URL;
+  /** Its origin is listed with its scheme: it may be in a private network, and be reached by http. */
+  trusted: boolean;
+}
+
+const withScheme = /^https?:\/\//i;
+const originOf = (entry: string): string | undefined => {
+  const text = withScheme.test(entry) ? entry : `https://${entry}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url && url.pathname === "/" && url.search + url.hash + url.username === "" ? url.origin : undefined;
+};
+
+/**
+ * A webhook's URL as WEBHOOK_HOSTS allows it.
+ *
+ * @returns what was wanted where it does not
+ *
+ * @example
+ * ```ts
+ * import { readWebhookUrl } from "./config.ts";
+ * const target = readWebhookUrl(["hooks.example.com"], "https://hooks.example.com/a");
+ * if (typeof target === "string" || target.trusted) throw new Error("by https, to a public address");
+ * if (readWebhookUrl(["hooks.example.com"], "http://hooks.example.com/a") instanceof Object) throw new Error();
+ * ```
+ */
+export function readWebhookUrl(hosts: readonly string[], text: string): WebhookTarget | string {
+  const url = /^https?:\/\/[^\s\0]+$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) return "a URL that starts with https://";
+  if (url.username !== "" || url.password !== "" || url.hash !== "") return "a URL without user and fragment";
+  const entry = hosts.find((host) => originOf(host) === url.origin);
+  return entry === undefined ? "a host of WEBHOOK_HOSTS" : { url, trusted: withScheme.test(entry) };
+}
+
+function checkWebhookHosts({ WEBHOOK_HOSTS }: Config): FieldFault[] {
+  return WEBHOOK_HOSTS.filter((entry) => originOf(entry) === undefined)
+    .map((value) => ({ field: "WEBHOOK_HOSTS", value, wanted: "host[:port] or http(s)://host[:port]" }));
+}
+
 /**
  * Reads the settings out of `env`; names that are not ours are ignored, an empty value counts as unset.
  *
@@ -230,7 +272,7 @@ export function parseConfig(env: Record<string, string | undefined>, program: Pr
   const parsed = config as Config;
   const unset = new Set(faults.map(({ field }) => field));
   if (program === "api" && !unset.has("SECRET_KEY")) faults.push(...checkSecret(parsed));
-  faults.push(...checkUrls(parsed));
+  faults.push(...checkUrls(parsed), ...checkWebhookHosts(parsed));
   if (faults.length > 0) {
     throw new AppError("invalid_config", "reading the settings: some are wrong", { fields: faults });
   }

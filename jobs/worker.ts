@@ -20,6 +20,7 @@ import type { RedisDoor } from "./redis.ts";
 import { readScaleRules } from "./scaler.ts";
 import { createWrites } from "./settle.ts";
 import { Streams } from "./stream.ts";
+import { WebhookSender } from "./webhooks.ts";
 
 export interface WorkerOptions {
   sql: Pool;
@@ -98,13 +99,14 @@ function assemble(options: WorkerOptions, closing: AbortSignal) {
   );
   const wakePullers = (queues: readonly Queue[] = allQueues) =>
     pullers.filter(({ queue }) => queues.includes(queue)).forEach(({ bell }) => bell.ring());
+  const webhooks = new WebhookSender({ sql, log, hosts: config.WEBHOOK_HOSTS });
   const leader = new Leader({
     ...{ sql, log, metrics, feed, rules: readScaleRules(config), bell: feedBell },
     workerId: () => member.id,
     steadyMs: () => member.steadyMs,
     // Over TCP they wait in Redis itself.
     onFed: (fed) => streams.kind === "rest" && void announceFed(sql, fed).catch(() => wakePullers(fed)),
-    tell: () => sendNotices({ sql, log, http, urls: config.NOTIFY_URLS }),
+    tell: () => Promise.all([webhooks.kick(), sendNotices({ sql, log, http, urls: config.NOTIFY_URLS })]),
   });
   return { streams, health, crew, member, pullers, leader, feedBell, wakePullers };
 }

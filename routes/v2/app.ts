@@ -27,6 +27,7 @@ import { addStats } from "./stats.ts";
 import { findUnstorableQuery } from "./storable.ts";
 import { addTasks } from "./tasks.ts";
 import { addVotes } from "./votes.ts";
+import { addWebhooks } from "./webhooks.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
@@ -48,6 +49,7 @@ const rooms: ((app: V2App) => void)[] = [
   addExport,
   addRatingQueue,
   addVotes,
+  addWebhooks,
   addDocs,
 ];
 

@@ -1,0 +1,114 @@
+/**
+ * One POST to an address that was looked up once and judged: `fetch` would look the name up again, and might be told
+ * another address then. HTTP/1.1 by hand, one request a connection; of the answer its status is read and no more.
+ */
+import { lookup } from "node:dns/promises";
+import { isPublicAddress } from "./webhooks_address.ts";
+
+export interface Post {
+  url: URL;
+  /** The operator vouches for it: it may be in a network of their own. */
+  trusted: boolean;
+  headers: Record<string, string>;
+  body: string;
+  timeoutMs: number;
+}
+
+export interface PostDeps {
+  /** Addresses of a name; the system's own unless given. */
+  resolve?: (name: string) => Promise<string[]>;
+  /** Believed beside the system's, in PEM. */
+  caCerts?: string[];
+}
+
+export type PostResult = { status: number } | { error: string };
+
+const headBytesMax = 16 * 1024;
+const resolveAll = async (name: string): Promise<string[]> =>
+  (await lookup(name, { all: true })).map(({ address }) => address);
+
+const bareHost = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "");
+
+function writeRequest({ url, headers, body }: Post): Uint8Array {
+  const bytes = new TextEncoder().encode(body);
+  const all = {
+    ...{ host: url.host, connection: "close", "content-length": String(bytes.length) },
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const head = new TextEncoder().encode(`POST ${url.pathname}${url.search} HTTP/1.1\r\n${lines}\r\n`);
+  const whole = new Uint8Array(head.length + bytes.length);
+  whole.set(head);
+  whole.set(bytes, head.length);
+  return whole;
+}
+
+async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** The status of the first answer that is not an interim one. */
+async function readStatus(conn: Deno.Conn): Promise<PostResult> {
+  const buffer = new Uint8Array(headBytesMax);
+  for (let length = 0; length < headBytesMax;) {
+    const read = await conn.read(buffer.subarray(length));
+    if (read === null) return { error: "closed without an answer" };
+    length += read;
+    let text = new TextDecoder("latin1").decode(buffer.subarray(0, length));
+    while (/^HTTP\/1\.[01] 1\d\d[^]*?\r\n\r\n/.test(text)) text = text.slice(text.indexOf("\r\n\r\n") + 4);
+    const [, status] = /^HTTP\/1\.[01] ([2-5]\d\d)[ \r]/.exec(text) ?? [];
+    if (status !== undefined) return { status: Number(status) };
+    if (!"HTTP/1.".startsWith(text.slice(0, 7))) return { error: "not an answer of HTTP/1.1" };
+  }
+  return { error: "not an answer of HTTP/1.1" };
+}
+
+/** @returns the answer's status, or why there is none; redirects are answers like others */
+export async function postPinned(
+  post: Post,
+  { resolve = resolveAll, caCerts = [] }: PostDeps = {},
+): Promise<PostResult> {
+  const { url, trusted, timeoutMs } = post;
+  const host = bareHost(url);
+  let conn: Deno.Conn | undefined;
+  let late = false;
+  const { promise: timeout, resolve: giveUp } = Promise.withResolvers<PostResult>();
+  const timer = setTimeout(() => {
+    late = true;
+    conn?.close();
+    giveUp({ error: `no answer within ${timeoutMs / 1000} s` });
+  }, timeoutMs);
+  const work = async (): Promise<PostResult> => {
+    const isLiteral = /^[\d.]+$/.test(host) || host.includes(":");
+    const addresses = isLiteral ? [host] : await resolve(host);
+    if (addresses.length === 0) return { error: "no address of that name" };
+    if (!trusted && !addresses.every(isPublicAddress)) {
+      return { error: "the name leads into a private network" };
+    }
+    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+    const plain = await Deno.connect({ hostname: addresses[0]!, port });
+    conn = plain;
+    if (late) plain.close();
+    if (url.protocol === "https:") {
+      conn = await Deno.startTls(plain, { hostname: host, caCerts, alpnProtocols: ["http/1.1"] });
+      if (late) conn.close();
+    }
+    await writeAll(conn, writeRequest(post));
+    return await readStatus(conn);
+  };
+  try {
+    return await Promise.race([
+      work().catch((error): PostResult => ({
+        error: late ? "late" : `unreachable: ${(error as Error).name}`,
+      })),
+      timeout,
+    ]);
+  } finally {
+    clearTimeout(timer);
+    try {
+      conn?.close();
+    } catch {
+      // It was closed by the other side, or when time was up.
+    }
+  }
+}
