@@ -95,7 +95,7 @@ Deno.test("retry draws again what failed: all, by cause, by number, by place on 
       [{ cells: [] }, "body.cells"],
       [{ cells: [-1] }, "body.cells.0"],
       [{ cause: "" }, "body.cause"],
-      [{ failed: true }, "body"],
+      [{ failed: true }, "body.failed"],
     ] as const
   ) {
     const answer = await call(api, user, "POST", `/tasks/${id}/retry`, body);

@@ -69,7 +69,7 @@ Deno.test("client JSON comes back as it was sent: key order, 1.0, long integers,
 const refused: [string, Record<string, unknown>, number, string][] = [
   ["no name", { name: "" }, 422, "body.name"],
   ["a NUL in the name", { name: "a\0b" }, 422, "body.name"],
-  ["an unknown key", { user_name: "x" }, 422, "body"],
+  ["an unknown key", { user_name: "x" }, 422, "body.user_name"],
   ["no tags", { tags: [] }, 422, "body.tags"],
   ["a tag that is no object", { tags: ["x"] }, 422, "body.tags.0"],
   [
@@ -121,7 +121,7 @@ const refused: [string, Record<string, unknown>, number, string][] = [
   ],
   ["a role that is none", { axis_roles: { v0: "x" } }, 422, "body.axis_roles.v0"],
   ["a role of no axis", { axis_roles: { v4: "content" } }, 422, "body.axis_roles.v4"],
-  ["a role of no slot", { axis_roles: { v9: "content" } }, 422, "body.axis_roles"],
+  ["a role of no slot", { axis_roles: { v9: "content" } }, 422, "body.axis_roles.v9"],
   ["priority 0", { priority: 0 }, 422, "body.priority"],
   ["priority 2 of a plain user", { priority: 2 }, 403, ""],
 ];
