@@ -15,6 +15,8 @@ export interface StatsRow {
   first: number;
   p50: number;
   p95: number;
+  /** Milliseconds of the server's own time that a request takes; 0 where the system does not say. */
+  cpu: number;
   /** Milliseconds that a request for the process' health waited at most meanwhile. */
   lag: number;
   /** Wanted of p95. */
@@ -100,6 +102,7 @@ async function time(origin: string, token: string, path: string): Promise<number
 }
 
 const asked: { what: string; path: string; goal?: number }[] = [
+  { what: "stats, failures alone", path: `/tasks/${task}/stats?axis=v1&measure=fail` },
   { what: "stats, all measures", path: `/tasks/${task}/stats?axis=v1`, goal: 400 },
   { what: "stats, mean", path: `/tasks/${task}/stats?axis=v1&measure=mean`, goal: 400 },
   { what: "stats by ratio", path: `/tasks/${task}/stats?axis=v1&by=v2&measure=mean` },
@@ -108,7 +111,17 @@ const asked: { what: string; path: string; goal?: number }[] = [
   { what: "compare", path: `/compare?tasks=${task},${other}` },
 ];
 
-async function startServer(url: string): Promise<AsyncDisposable & { origin: string }> {
+/** Milliseconds of CPU that a process has had; the system counts hundredths of a second. */
+function readCpu(pid: number): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return 0;
+  }
+}
+
+async function startServer(url: string): Promise<AsyncDisposable & { origin: string; pid: number }> {
   const port = findFreePort();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", new URL("./http_server.ts", import.meta.url).pathname, "ours", String(port)],
@@ -128,6 +141,7 @@ async function startServer(url: string): Promise<AsyncDisposable & { origin: str
   }
   return {
     origin,
+    pid: child.pid,
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.status;
@@ -149,12 +163,15 @@ export async function measureStats(url: string, rounds = 20): Promise<StatsRow[]
   const rows: StatsRow[] = [];
   for (const { path, ...named } of asked) {
     const first = await time(server.origin, token, path);
+    const before = readCpu(server.pid);
+    for (let round = 0; round < 5; round++) await time(server.origin, token, path);
+    const cpu = (readCpu(server.pid) - before) / 5;
     const stop = new AbortController();
     const lag = watchLag(server.origin, stop.signal);
     const times: number[] = [];
     for (let round = 0; round < rounds; round++) times.push(await time(server.origin, token, path));
     stop.abort();
-    rows.push({ ...named, first, p50: at(times, 0.5), p95: at(times, 0.95), lag: await lag });
+    rows.push({ ...named, first, p50: at(times, 0.5), p95: at(times, 0.95), cpu, lag: await lag });
   }
   return rows;
 }

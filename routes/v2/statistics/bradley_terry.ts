@@ -39,8 +39,8 @@ function addUp(votes: readonly Vote[], levels: number) {
   return { n, won };
 }
 
-function slopes(votes: readonly Vote[], levels: number, prior: number, strengths: Float64Array) {
-  const { n, won } = addUp(votes, levels);
+function slopes({ n, won }: ReturnType<typeof addUp>, prior: number, strengths: Float64Array) {
+  const levels = strengths.length;
   const gradient = strengths.map((strength) => -prior * strength);
   const curve = new Float64Array(levels * levels);
   for (let a = 0; a < levels; a++) curve[a * levels + a] = prior;
@@ -65,8 +65,9 @@ function slopes(votes: readonly Vote[], levels: number, prior: number, strengths
 /** Newton's steps, shortened where one would leap. */
 function climb(votes: readonly Vote[], levels: number, prior: number) {
   const strengths = new Float64Array(levels);
+  const sums = addUp(votes, levels);
   for (let step = 0;; step++) {
-    const { gradient, curve } = slopes(votes, levels, prior, strengths);
+    const { gradient, curve } = slopes(sums, prior, strengths);
     const inverse = invert(curve, levels);
     const move = multiply(inverse, gradient);
     const longest = move.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -22,36 +22,31 @@ export interface Interaction {
 
 type Found = Omit<Interaction, "q">;
 
-/** Means of the two axes' levels in one unit, and of all. */
-function marginsOf(list: Meeting[], levels: number[], others: number[]) {
-  const rows = new Map<number, number>();
-  const columns = new Map<number, number>();
-  let total = 0;
-  for (const { level, by, mean } of list) {
-    rows.set(level, (rows.get(level) ?? 0) + mean / others.length);
-    columns.set(by, (columns.get(by) ?? 0) + mean / levels.length);
-    total += mean / list.length;
-  }
-  return { rows, columns, total };
-}
-
 /** Units that have every combination: what remains of each when both axes' effects in it are taken off. */
 function withinUnits(byUnit: Meeting[][], levels: number[], others: number[]): Found[] {
-  const rests = new Map<string, number[]>();
-  for (const list of byUnit) {
-    if (list.length !== levels.length * others.length) continue;
-    const { rows, columns, total } = marginsOf(list, levels, others);
+  const [height, width] = [levels.length, others.length];
+  const rowOf = new Map(levels.map((level, i) => [level, i]));
+  const columnOf = new Map(others.map((by, i) => [by, i]));
+  const whole = byUnit.filter((list) => list.length === height * width);
+  const rests = new Float64Array(height * width * whole.length);
+  const [rows, columns] = [new Float64Array(height), new Float64Array(width)];
+  whole.forEach((list, unit) => {
+    rows.fill(0);
+    columns.fill(0);
     for (const { level, by, mean } of list) {
-      const key = `${level} ${by}`;
-      const values = rests.get(key);
-      const rest = mean - rows.get(level)! - columns.get(by)! + total;
-      if (values) values.push(rest);
-      else rests.set(key, [rest]);
+      rows[rowOf.get(level)!]! += mean / width;
+      columns[columnOf.get(by)!]! += mean / height;
     }
-  }
-  return levels.flatMap((level) =>
-    others.flatMap((by) => {
-      const test = testMean(rests.get(`${level} ${by}`) ?? []);
+    const total = meanOf(rows);
+    for (const { level, by, mean } of list) {
+      const [row, column] = [rowOf.get(level)!, columnOf.get(by)!];
+      rests[(row * width + column) * whole.length + unit] = mean - rows[row]! - columns[column]! + total;
+    }
+  });
+  return levels.flatMap((level, row) =>
+    others.flatMap((by, column) => {
+      const from = (row * width + column) * whole.length;
+      const test = testMean(rests.subarray(from, from + whole.length));
       return test?.p === undefined || test.p === null ? [] : [{ level, by, excess: test.value, p: test.p }];
     })
   );

@@ -1,7 +1,8 @@
 /** Two tasks side by side: which axes, values and settings they share, and the difference on the units of both. */
 import type { Axis, Places } from "./axes.ts";
+import { starsMax } from "./krippendorff.ts";
 import { meanOf } from "./paired.ts";
-import { countStars, meansOf, type Ratings, scoreUnits } from "./units.ts";
+import { combine, countStars, type Layout, meansOf, type Ratings, scoreUnits } from "./units.ts";
 
 export interface Side {
   axes: readonly Axis[];
@@ -72,38 +73,6 @@ export function differAxes(a: readonly Axis[], b: readonly Axis[], pairs: readon
   ];
 }
 
-const separator = "\u0001";
-
-/** Means of the rated combinations of a task's values on `axes`, named by their values. */
-function meanByValues({ axes, places: { levels, cells }, ratings }: Side, on: number[]): Map<string, number> {
-  const names: string[] = [];
-  const known = new Map<string, number>();
-  const unit = Int32Array.from({ length: cells }, (_, cell) => {
-    const parts: string[] = [];
-    for (const i of on) {
-      const level = levels[i]![cell]!;
-      if (level < 0) return -1;
-      parts.push(axes[i]!.levels[level]!.identity);
-    }
-    const name = parts.join(separator);
-    let number = known.get(name);
-    if (number === undefined) {
-      known.set(name, number = names.length);
-      names.push(name);
-    }
-    return number;
-  });
-  const layout = { level: new Int32Array(cells), levels: 1, unit, units: names.length };
-  const counts = countStars(ratings, cells);
-  const scores = scoreUnits(
-    { ...layout, basis: "content", unitAxes: on },
-    counts,
-    new Uint8Array(cells).fill(1),
-  );
-  const means = meansOf(scores);
-  return new Map(Array.from(scores.unit, (number, i) => [names[number]!, means[i]!]));
-}
-
 export interface Shared {
   /** B − A of each shared unit: the mean over the combinations in it that both tasks have. */
   differences: number[];
@@ -117,39 +86,79 @@ export interface Shared {
   combinations: number;
 }
 
+/** Levels of an axis of both tasks, cells of A before those of B, by numbers that equal values share. */
+function join(a: Side, b: Side, [i, j]: Pair): Int32Array {
+  const known = new Map<string, number>();
+  const numbers = (axis: Axis) =>
+    axis.levels.map(({ identity }) => {
+      const number = known.get(identity) ?? known.size;
+      known.set(identity, number);
+      return number;
+    });
+  const joined = new Int32Array(a.places.cells + b.places.cells);
+  const fill = ({ axes, places: { cells, levels } }: Side, place: number, from: number) => {
+    const numberOf = numbers(axes[place]!);
+    for (let cell = 0; cell < cells; cell++) {
+      const level = levels[place]![cell]!;
+      joined[from + cell] = level < 0 ? -1 : numberOf[level]!;
+    }
+  };
+  fill(a, i, 0);
+  fill(b, j, a.places.cells);
+  return joined;
+}
+
+/** Both tasks as one matrix whose asked axis is the task: level 0 is A, 1 is B. */
+function layBoth(a: Side, b: Side, columns: readonly Int32Array[]) {
+  const cells = a.places.cells + b.places.cells;
+  const { of: unit, count: units } = combine(columns, cells);
+  const level = new Int32Array(cells).fill(1);
+  level.fill(0, 0, a.places.cells);
+  const counts = new Uint16Array(cells * starsMax);
+  counts.set(countStars(a.ratings, a.places.cells));
+  counts.set(countStars(b.ratings, b.places.cells), a.places.cells * starsMax);
+  const layout: Layout = { level, levels: 2, unit, units, basis: "content", unitAxes: [] };
+  return { unit, units, scores: scoreUnits(layout, counts, new Uint8Array(cells).fill(1)) };
+}
+
 /**
  * Differences on the combinations of values that both tasks have rated, gathered to content units. Axes that repeat, and
  * those of one task alone, are averaged over. Without content every combination is a unit.
  */
 export function shareUnits(a: Side, b: Side, pairs: readonly Pair[]): Shared {
   const held = pairs.filter(([i]) => a.axes[i]!.role !== "replicate");
-  const content = held.filter(([i]) => a.axes[i]!.role === "content");
-  // Content first, so that a combination's name begins with its unit's.
-  const order = [...content, ...held.filter((pair) => !content.includes(pair))];
-  const of = [
-    meanByValues(a, order.map(([i]) => i)),
-    meanByValues(b, order.map(([, j]) => j)),
-  ] as const;
-  const unitOf = (name: string) =>
-    content.length === 0 ? name : name.split(separator).slice(0, content.length).join(separator);
-  const units = new Map<string, { a: number[]; b: number[] }>();
-  for (const [name, mean] of of[0]) {
-    const other = of[1].get(name);
-    if (other === undefined) continue;
-    const unit = units.get(unitOf(name)) ?? { a: [], b: [] };
-    units.set(unitOf(name), unit);
-    unit.a.push(mean);
-    unit.b.push(other);
+  const columns = held.map((pair) => join(a, b, pair));
+  const content = columns.filter((_, k) => a.axes[held[k]![0]]!.role === "content");
+  const { unit: combination, units: count, scores } = layBoth(a, b, columns);
+  const { of: unitOfCell } = combine(content.length > 0 ? content : columns, combination.length);
+  const unitOf = new Int32Array(count);
+  combination.forEach((number, cell) => {
+    if (number >= 0) unitOf[number] = unitOfCell[cell]!;
+  });
+  const means = meansOf(scores);
+  const ofA = new Float64Array(count).fill(NaN);
+  const rated = [new Set<number>(), new Set<number>()] as const;
+  const units = new Map<number, { a: number[]; b: number[] }>();
+  for (let entry = 0; entry < means.length; entry++) {
+    const [number, isA] = [scores.unit[entry]!, scores.level[entry] === 0];
+    const unit = unitOf[number]!;
+    rated[isA ? 0 : 1].add(unit);
+    if (isA) ofA[number] = means[entry]!;
+    else if (!Number.isNaN(ofA[number]!)) {
+      const both = units.get(unit) ?? { a: [], b: [] };
+      if (both.a.length === 0) units.set(unit, both);
+      both.a.push(ofA[number]!);
+      both.b.push(means[entry]!);
+    }
   }
-  const means = [...units.values()].map((unit) => ({ a: meanOf(unit.a), b: meanOf(unit.b) }));
-  const lacking = (one: Map<string, number>) =>
-    new Set([...one.keys()].map(unitOf).filter((unit) => !units.has(unit))).size;
+  const shared = [...units.values()].map((both) => ({ a: meanOf(both.a), b: meanOf(both.b) }));
+  const alone = (side: Set<number>) => [...side].filter((unit) => !units.has(unit)).length;
   return {
-    differences: means.map((mean) => mean.b - mean.a),
-    a: meanOf(means.map((mean) => mean.a)),
-    b: meanOf(means.map((mean) => mean.b)),
-    onlyA: lacking(of[0]),
-    onlyB: lacking(of[1]),
-    combinations: [...units.values()].reduce((sum, unit) => sum + unit.a.length, 0),
+    differences: shared.map((mean) => mean.b - mean.a),
+    a: meanOf(shared.map((mean) => mean.a)),
+    b: meanOf(shared.map((mean) => mean.b)),
+    onlyA: alone(rated[0]),
+    onlyB: alone(rated[1]),
+    combinations: [...units.values()].reduce((sum, both) => sum + both.a.length, 0),
   };
 }

@@ -20,6 +20,25 @@ export interface Layout {
   unitAxes: number[];
 }
 
+/** Of tables up to this size every place is kept; of larger ones, those that are there. */
+const denseMax = 4_000_000;
+
+/** Numbers keys below `size` by the order in which they come. */
+function createNumbers(size: number): { of: (key: number) => number; keys: number[] } {
+  const keys: number[] = [];
+  if (size <= denseMax) {
+    const numbers = new Int32Array(size);
+    return { keys, of: (key) => numbers[key] === 0 ? numbers[key] = keys.push(key) : numbers[key]! };
+  }
+  const numbers = new Map<number, number>();
+  const add = (key: number) => {
+    const number = keys.push(key);
+    numbers.set(key, number);
+    return number;
+  };
+  return { keys, of: (key) => numbers.get(key) ?? add(key) };
+}
+
 /** Numbers the combinations of `columns` that are there. */
 export function combine(
   columns: readonly Int32Array[],
@@ -28,21 +47,14 @@ export function combine(
   let of: Int32Array = new Int32Array(cells);
   let count = cells > 0 ? 1 : 0;
   for (const column of columns) {
-    const known = new Map<number, number>();
+    const width = column.reduce((most, level) => Math.max(most, level), 0) + 1;
+    const numbers = createNumbers(count * width);
     const next = new Int32Array(cells);
     for (let i = 0; i < cells; i++) {
-      if (of[i]! < 0 || column[i]! < 0) {
-        next[i] = -1;
-        continue;
-      }
-      // No axis has a million values.
-      const key = of[i]! * 1_000_000 + column[i]!;
-      let number = known.get(key);
-      if (number === undefined) known.set(key, number = known.size);
-      next[i] = number;
+      next[i] = of[i]! < 0 || column[i]! < 0 ? -1 : numbers.of(of[i]! * width + column[i]!) - 1;
     }
     of = next;
-    count = known.size;
+    count = numbers.keys.length;
   }
   return { of, count };
 }
@@ -139,7 +151,7 @@ export function scoreUnits(
   counts: Uint16Array,
   chosen: Uint8Array,
 ): Scores {
-  const known = new Map<number, number>();
+  const numbers = createNumbers(levels * units);
   const sums: number[] = [];
   const images: number[] = [];
   for (let cell = 0; cell < chosen.length; cell++) {
@@ -148,33 +160,34 @@ export function scoreUnits(
     let raters = 0;
     for (let i = 0; i < starsMax; i++) raters += counts[from + i]!;
     if (raters === 0) continue;
-    const key = level[cell]! * units + unit[cell]!;
-    let entry = known.get(key);
-    if (entry === undefined) {
-      known.set(key, entry = images.length);
+    const entry = numbers.of(level[cell]! * units + unit[cell]!) - 1;
+    if (entry === images.length) {
       images.push(0);
       sums.push(0, 0, 0, 0, 0);
     }
     images[entry]!++;
     for (let i = 0; i < starsMax; i++) sums[entry * starsMax + i]! += counts[from + i]! / raters;
   }
-  const order = [...known].sort(([a], [b]) => a - b);
-  const starts = new Int32Array(levels + 1);
-  for (const [key] of order) starts[Math.floor(key / units) + 1]!++;
-  for (let i = 0; i < levels; i++) starts[i + 1]! += starts[i]!;
-  const shares = new Float64Array(order.length * starsMax);
-  order.forEach(([, entry], place) => {
-    for (let i = 0; i < starsMax; i++) {
-      shares[place * starsMax + i] = sums[entry * starsMax + i]! / images[entry]!;
-    }
-  });
-  return {
-    level: Int32Array.from(order, ([key]) => Math.floor(key / units)),
-    unit: Int32Array.from(order, ([key]) => key % units),
-    shares,
-    images: Int32Array.from(order, ([, entry]) => images[entry]!),
-    starts,
+  const keys = Float64Array.from(numbers.keys).sort();
+  const scores: Scores = {
+    level: new Int32Array(keys.length),
+    unit: new Int32Array(keys.length),
+    shares: new Float64Array(keys.length * starsMax),
+    images: new Int32Array(keys.length),
+    starts: new Int32Array(levels + 1),
   };
+  for (let place = 0; place < keys.length; place++) {
+    const entry = numbers.of(keys[place]!) - 1;
+    const at = scores.level[place] = Math.floor(keys[place]! / units);
+    scores.unit[place] = keys[place]! % units;
+    scores.images[place] = images[entry]!;
+    scores.starts[at + 1]!++;
+    for (let i = 0; i < starsMax; i++) {
+      scores.shares[place * starsMax + i] = sums[entry * starsMax + i]! / images[entry]!;
+    }
+  }
+  for (let i = 0; i < levels; i++) scores.starts[i + 1]! += scores.starts[i]!;
+  return scores;
 }
 
 /** Means of the entries, in stars. */
