@@ -117,164 +117,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/auth/logout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** End this session: its tokens are no good from now on */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Ended */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/auth/logout-everywhere": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** End all of one's sessions, this one too */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Ended */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v2/auth/refresh": {
         parameters: {
             query?: never;
@@ -387,181 +229,6 @@ export interface paths {
             };
         };
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/auth/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One's open sessions */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description `next` of the page before */
-                    cursor?: string;
-                    limit?: number;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Newest first */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Sessions"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/auth/sessions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End one of one's sessions */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Ended */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
         options?: never;
         head?: never;
         patch?: never;
@@ -812,476 +479,6 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["ShareAbout"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/system/queues": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Slots, load and health of the queues */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description All queues */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Queues"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/system/queues/{q}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /**
-         * Set a queue's slots by hand for a while, or take that back
-         * @description The leader obeys within a second, whatever backlog and health say, until it expires.
-         */
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /** @description A queue's name */
-                    q: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["QueuePatch"];
-                };
-            };
-            responses: {
-                /** @description As it is now; the slots follow */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Queue"];
-                    };
-                };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        trace?: never;
-    };
-    "/api/v2/system/queues/{q}/override": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Take back what was set by hand */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /** @description A queue's name */
-                    q: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Nothing is set by hand now */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/system/status": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Whether all is there */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description As of now */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["SystemStatus"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/system/workers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Workers that are signed in */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Oldest first */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Workers"];
                     };
                 };
                 /** @description unauthenticated */
@@ -4354,6 +3551,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/{id}/pairs/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What to compare next: images that differ on one axis, pairs with few votes first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description On which they differ; else the first axis that is a treatment, or has several values */
+                    axis?: "v0" | "v1" | "v2" | "v3" | "v4" | "v5";
+                    /** @description Leave out what tells the images apart: places on the axes, prompts, ratio */
+                    blind?: "true" | "false";
+                    n?: number;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Sides by lot; none where one has judged every pair */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Pairs"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/{id}/pause": {
         parameters: {
             query?: never;
@@ -4696,6 +3992,105 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/queue/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What to rate next: images that one has neither rated nor skipped */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Leave out what tells the images apart: places on the axes, prompts, ratio */
+                    blind?: "true" | "false";
+                    n?: number;
+                    /** @description spread: levels of the axes that one has rated least; fewest: images with the fewest ratings; decide: images whose mean or order is least certain */
+                    strategy?: "spread" | "fewest" | "decide";
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The best first; none where all that is drawn is rated */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RatingQueue"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -5799,159 +5194,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/tasks/plan": {
+    "/api/v2/tasks/{id}/votes": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /** Say what POST /tasks would make of this body; nothing is written */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["TaskPlanIn"];
-                };
-            };
-            responses: {
-                /** @description The plan */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["TaskPlan"];
-                    };
-                };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v2/users": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Users in the order they came */
+        /** Votes: all of them to the task's owner and admins, one's own to others */
         get: {
             parameters: {
                 query?: {
-                    active?: boolean;
                     /** @description `next` of the page before */
                     cursor?: string;
                     limit?: number;
-                    /** @description A part of the e-mail or the name, in any case */
-                    q?: string;
-                    role?: "admin" | "manager" | "user" | "guest";
                 };
                 header?: never;
-                path?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description A page */
+                /** @description Oldest first */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Users"];
+                        "application/json": components["schemas"]["Votes"];
                     };
                 };
                 /** @description unauthenticated */
@@ -5965,6 +5238,15 @@ export interface paths {
                 };
                 /** @description forbidden */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6002,27 +5284,30 @@ export interface paths {
             };
         };
         put?: never;
-        /** Add a user */
+        /** Say which of two images is better */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
-                path?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                };
                 cookie?: never;
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["UserIn"];
+                    "application/json": components["schemas"]["VoteIn"];
                 };
             };
             responses: {
-                /** @description Added */
+                /** @description The vote */
                 201: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["User"];
+                        "application/json": components["schemas"]["Vote"];
                     };
                 };
                 /** @description invalid_json */
@@ -6045,6 +5330,15 @@ export interface paths {
                 };
                 /** @description forbidden */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6123,110 +5417,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/users/{id}": {
+    "/api/v2/tasks/{id}/votes/{vote}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** One user */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /** @description Of the user */
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The user */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["User"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        get?: never;
         put?: never;
         post?: never;
-        /**
-         * Remove a user for good
-         * @description Tasks and ratings stay. The last admin stays too.
-         */
+        /** Take one's last vote back */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the user */
+                    /** @description Of the task */
                     id: string;
+                    vote: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Gone */
+                /** @description Taken back */
                 204: {
                     headers: {
                         [name: string]: unknown;
@@ -6300,33 +5515,122 @@ export interface paths {
         };
         options?: never;
         head?: never;
-        /**
-         * Change a user
-         * @description A new password and `is_active: false` end the user's sessions. The last admin stays one.
-         */
-        patch: {
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The webhooks of a task, ten at most */
+        get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the user */
+                    /** @description Of the task */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Oldest first, all on one page */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Webhooks"];
+                    };
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Have a task's events told to a URL
+         * @description Each is a POST of JSON with `X-Contactsheet-Event`, `X-Contactsheet-Delivery` (the same at each try) and `X-Contactsheet-Signature: t=SECONDS,v1=HEX`, HEX being HMAC-SHA-256 of `SECONDS.BODY` under the secret.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody: {
                 content: {
-                    "application/json": components["schemas"]["UserPatch"];
+                    "application/json": components["schemas"]["WebhookIn"];
                 };
             };
             responses: {
-                /** @description As it is now */
-                200: {
+                /** @description The webhook, with its secret */
+                201: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["User"];
+                        "application/json": components["schemas"]["NewWebhook"];
                     };
                 };
                 /** @description invalid_json */
@@ -6430,32 +5734,136 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
-    "/api/v2/users/me": {
+    "/api/v2/tasks/{id}/webhooks/{webhook}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
-        get: {
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Tell that URL no more; what was not sent yet never is */
+        delete: {
             parameters: {
                 query?: never;
                 header?: never;
-                path?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                    webhook: string;
+                };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description You */
+                /** @description It is gone, and its log with it */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description unauthenticated */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description invalid_request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description too_many_requests */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description busy */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/tasks/{id}/webhooks/{webhook}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was sent, and what became of it */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next` of the page before */
+                    cursor?: string;
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                    webhook: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Me"];
+                        "application/json": components["schemas"]["Deliveries"];
                     };
                 };
                 /** @description unauthenticated */
@@ -6469,6 +5877,15 @@ export interface paths {
                 };
                 /** @description forbidden */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description not_found */
+                404: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6513,7 +5930,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v2/users/me/password": {
+    "/api/v2/tasks/{id}/webhooks/{webhook}/test": {
         parameters: {
             query?: never;
             header?: never;
@@ -6521,41 +5938,28 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change one's password: all sessions end, a new one begins */
-        put: {
+        put?: never;
+        /** Have an event `test` sent, as the others are */
+        post: {
             parameters: {
                 query?: never;
                 header?: never;
-                path?: never;
+                path: {
+                    /** @description Of the task */
+                    id: string;
+                    webhook: string;
+                };
                 cookie?: never;
             };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        /** Format: password */
-                        current_password: string;
-                        /** Format: password */
-                        new_password: string;
-                    };
-                };
-            };
+            requestBody?: never;
             responses: {
-                /** @description Tokens of the new session */
-                200: {
+                /** @description It will be sent; the deliveries tell how it went */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Tokens"];
-                    };
-                };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
+                        "application/json": components["schemas"]["Delivery"];
                     };
                 };
                 /** @description unauthenticated */
@@ -6576,8 +5980,8 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description too_slow */
-                408: {
+                /** @description not_found */
+                404: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6587,24 +5991,6 @@ export interface paths {
                 };
                 /** @description conflict */
                 409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6641,7 +6027,6 @@ export interface paths {
                 };
             };
         };
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -6806,6 +6191,36 @@ export interface components {
                 text: string;
             }[];
         };
+        Deliveries: {
+            items: components["schemas"]["Delivery"][];
+            next: string | null;
+        };
+        Delivery: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            closed_at: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            error: string | null;
+            event: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description Not before the webhook's earlier deliveries are closed
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            next_try_at: string | null;
+            /** @enum {string} */
+            state: "waiting" | "arrived" | "given_up";
+            /** @description Of the receiver's last answer */
+            status: number | null;
+            tries: number;
+        };
         /** @description 95 % interval; null where there is none to be had */
         Estimate: {
             high: number | null;
@@ -6866,6 +6281,24 @@ export interface components {
             items: components["schemas"]["Favourite"][];
             next: string | null;
         };
+        ImageToJudge: {
+            /**
+             * @description Place of its value on each axis, v0 to v5
+             * @example {
+             *       "v0": 2,
+             *       "v1": 0
+             *     }
+             */
+            at?: {
+                [key: string]: number;
+            };
+            cell: number;
+            image_url: string;
+            prompts?: unknown;
+            ratio?: string | null;
+            /** @description The attempt that made the image */
+            version: number;
+        };
         LevelStats: {
             adjusted?: number | null;
             against?: {
@@ -6923,13 +6356,6 @@ export interface components {
                 value: number;
             } | null;
         };
-        Me: {
-            email: string;
-            fullname: string | null;
-            /** Format: uuid */
-            id: string;
-            roles: ("admin" | "manager" | "user" | "guest")[];
-        };
         NewShare: {
             blind: boolean;
             /**
@@ -6956,6 +6382,29 @@ export interface components {
             revoked_at: string | null;
             /** @description For `Authorization: Bearer`; told this once, only its hash is kept */
             token: string;
+        };
+        NewWebhook: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            /** @description E-mail; null for who has gone */
+            created_by: string | null;
+            events: string[];
+            /** Format: uuid */
+            id: string;
+            /** @description Told this once */
+            secret: string;
+            url: string;
+        };
+        Pairs: {
+            /** @description Null where no axis has several values */
+            axis: string | null;
+            items: {
+                left: components["schemas"]["ImageToJudge"];
+                right: components["schemas"]["ImageToJudge"];
+            }[];
         };
         Problem: {
             detail: string;
@@ -7000,52 +6449,6 @@ export interface components {
             where?: {
                 [key: string]: number[];
             };
-        };
-        Queue: {
-            /** @description Cells that could start, counted up to 1,000 */
-            backlog: number;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            changed_at: string;
-            /** @description Of its backend, since the workers began */
-            health: {
-                calls: number;
-                create_ms: number | null;
-                creates: number;
-                failures: number;
-                throttled: number;
-            };
-            override: components["schemas"]["SlotOverride"];
-            /** @enum {string} */
-            queue: "high" | "standard" | "lumina";
-            /** @description Image jobs begun at its backend, between the last two looks; null at the first */
-            rate_per_minute: number | null;
-            reason: string;
-            /** @description Slots that living workers have taken */
-            room: number;
-            running: number;
-            /** @description Attempts that may run at once */
-            slots: number;
-            /** @description What the backlog alone would have */
-            wanted: number;
-            workers: number;
-        };
-        QueuePatch: {
-            /** @description null takes it back */
-            override: {
-                /**
-                 * @description Seconds
-                 * @example 3600
-                 */
-                expires_in: number;
-                reason: string;
-                slots: number;
-            } | null;
-        };
-        Queues: {
-            items: components["schemas"]["Queue"][];
         };
         /** @description A share of cells, Wilson's 95 % interval */
         Rate: {
@@ -7095,6 +6498,16 @@ export interface components {
             /** @description 1 bad to 5 good; or `skipped` */
             stars?: number;
             took_ms?: number;
+        };
+        RatingQueue: {
+            items: (components["schemas"]["ImageToJudge"] & {
+                /**
+                 * Format: date-time
+                 * @description Others are given other images until then
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                until: string;
+            })[];
         };
         Ratings: {
             rated: number;
@@ -7161,32 +6574,6 @@ export interface components {
             where?: {
                 [key: string]: number[];
             };
-        };
-        Sessions: {
-            items: {
-                /** @description What the browser called itself */
-                client: string;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                created_at: string;
-                /** @description The one that asks */
-                current: boolean;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                expires_at: string;
-                /** Format: uuid */
-                id: string;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                renewed_at: string;
-            }[];
-            next: string | null;
         };
         Share: {
             blind: boolean;
@@ -7269,21 +6656,6 @@ export interface components {
                 length: number;
             } | null;
         };
-        SlotOverride: {
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            expires_at: string;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            made_at: string;
-            made_by: string;
-            reason: string;
-            slots: number;
-        } | null;
         Stats: {
             axis: components["schemas"]["StatsAxis"];
             baseline: number;
@@ -7330,32 +6702,6 @@ export interface components {
             code: string;
             levels?: number[];
             text: string;
-        };
-        SystemStatus: {
-            /** @description Cells that could start, up to 1,000 of each queue */
-            backlog: number;
-            /** @enum {string} */
-            database: "ok";
-            /** @description Whether one of them leads */
-            leader: boolean;
-            /**
-             * @description The API can do without, but for signing in
-             * @enum {string}
-             */
-            redis: "ok" | "away" | "unknown";
-            running: number;
-            schema: {
-                name: string;
-                step: number;
-            } | null;
-            /**
-             * @description `degraded`: something below is away
-             * @enum {string}
-             */
-            status: "ok" | "degraded";
-            version: string;
-            /** @description That gave a sign of life within 6 s */
-            workers: number;
         };
         Tagged: {
             items: components["schemas"]["CellTag"][];
@@ -7657,91 +7003,6 @@ export interface components {
             /** @description Over 1 is for admins and managers: the queue `high` */
             priority?: number;
         };
-        TaskPlan: {
-            /** @description May pass what can be made: then there is a warning */
-            cells: number;
-            /** @description Cells that ask for an image that another cell of the task asks for */
-            duplicates: number;
-            queues: {
-                /** @description Cells of other tasks that wait there; 20,000 for more */
-                backlog: number;
-                cells: number;
-                /** @description Images that the estimate rests on */
-                observed: number;
-                /** @enum {string} */
-                queue: "high" | "standard" | "lumina";
-                /** @description Images drawn at once, now */
-                slots: number | null;
-            }[];
-            /** @description Cells for which there is an image already; seeds that are yet to be drawn match none */
-            reusable: number;
-            /** @description Until the last image. `p50`: at the slots reached of late. `p90`: what waits goes first, at the slots of now. Null where nothing was observed */
-            seconds: {
-                p50: number;
-                p90: number;
-            } | null;
-            /** @description The gravest first */
-            warnings: {
-                axes: string[];
-                /** @example seeds_confounded */
-                code: string;
-                message: string;
-            }[];
-        };
-        TaskPlanIn: {
-            /**
-             * @description What each axis is for; one without a role counts as a treatment
-             * @default {}
-             */
-            axis_roles?: {
-                /** @enum {string} */
-                v0?: "treatment" | "content" | "replicate";
-                /** @enum {string} */
-                v1?: "treatment" | "content" | "replicate";
-                /** @enum {string} */
-                v2?: "treatment" | "content" | "replicate";
-                /** @enum {string} */
-                v3?: "treatment" | "content" | "replicate";
-                /** @enum {string} */
-                v4?: "treatment" | "content" | "replicate";
-                /** @enum {string} */
-                v5?: "treatment" | "content" | "replicate";
-            };
-            /**
-             * @description Others' ratings of an image are shown to who has rated it
-             * @default false
-             */
-            blind?: boolean;
-            name?: string;
-            /**
-             * @description Over 1 is for admins and managers: the queue `high`
-             * @default 1
-             */
-            priority?: number;
-            /** @description Of `pinned` */
-            seed?: number;
-            /**
-             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
-             * @default shared
-             * @enum {string}
-             */
-            seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
-            /** @default {} */
-            settings?: {
-                [key: string]: unknown;
-            };
-            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
-            tags: {
-                [key: string]: unknown;
-            }[];
-            /**
-             * @description `v0` to `v5`, each with `name` and `values`; kept as given
-             * @default {}
-             */
-            variables?: {
-                [key: string]: unknown;
-            };
-        };
         Tasks: {
             items: components["schemas"]["Task"][];
             next: string | null;
@@ -7767,65 +7028,85 @@ export interface components {
             /** @enum {string} */
             token_type: "bearer";
         };
-        User: {
+        Vote: {
+            blind: boolean;
             /**
              * Format: date-time
              * @example 2025-05-13T07:40:46.622Z
              */
             created_at: string;
-            email: string;
-            fullname: string | null;
-            /** Format: uuid */
             id: string;
-            is_active: boolean;
-            roles: ("admin" | "manager" | "user" | "guest")[];
+            left: {
+                cell: number;
+                version: number;
+            };
+            /** @enum {string} */
+            outcome: "left" | "right" | "tie" | "skip";
+            /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
+            rater: string | null;
+            /** Format: uuid */
+            rater_id: string;
+            right: {
+                cell: number;
+                version: number;
+            };
+            took_ms: number | null;
+        };
+        VoteIn: {
+            /**
+             * @description The axes were not shown
+             * @default false
+             */
+            blind?: boolean;
+            left: {
+                cell: number;
+                version: number;
+            };
+            /**
+             * @description Which is better; `skip` where it can't be said
+             * @enum {string}
+             */
+            outcome: "left" | "right" | "tie" | "skip";
+            right: {
+                cell: number;
+                version: number;
+            };
+            took_ms?: number;
+        };
+        Votes: {
+            items: components["schemas"]["Vote"][];
+            next: string | null;
+        };
+        Webhook: {
             /**
              * Format: date-time
              * @example 2025-05-13T07:40:46.622Z
              */
-            updated_at: string;
+            created_at: string;
+            /** @description E-mail; null for who has gone */
+            created_by: string | null;
+            events: string[];
+            /** Format: uuid */
+            id: string;
+            url: string;
         };
-        UserIn: {
-            /**
-             * Format: email
-             * @description Unique, compared exactly; its domain is put in lower case
-             */
-            email: string;
-            /** @default null */
-            fullname?: string | null;
-            /** @default true */
-            is_active?: boolean;
-            /** Format: password */
-            password: string;
+        WebhookIn: {
             /**
              * @default [
-             *       "user"
-             *     ]
-             * @example [
-             *       "user"
+             *       "completed",
+             *       "partial",
+             *       "failed",
+             *       "held"
              *     ]
              */
-            roles?: ("admin" | "manager" | "user" | "guest")[];
+            events?: ("submitted" | "completed" | "partial" | "failed" | "held")[];
+            /** @description Signs what is sent; drawn unless given */
+            secret?: string;
+            /** @description On a host that the operator allows (WEBHOOK_HOSTS) */
+            url: string;
         };
-        UserPatch: {
-            /**
-             * Format: email
-             * @description Unique, compared exactly; its domain is put in lower case
-             */
-            email?: string;
-            fullname?: string | null;
-            is_active?: boolean;
-            /** Format: password */
-            password?: string;
-            /**
-             * @example [
-             *       "user"
-             *     ]
-             */
-            roles?: ("admin" | "manager" | "user" | "guest")[];
-        };
-        Users: {
-            items: components["schemas"]["User"][];
+        Webhooks: {
+            items: components["schemas"]["Webhook"][];
             next: string | null;
         };
         WholeCell: {
@@ -7936,30 +7217,6 @@ export interface components {
                 url: string;
                 version: number;
             }[];
-        };
-        Worker: {
-            alive: boolean;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            heartbeat_at: string;
-            host: string;
-            id: string;
-            pid: number;
-            queues: ("high" | "standard" | "lumina")[];
-            running: number;
-            slots: {
-                [key: string]: number;
-            };
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            started_at: string;
-        };
-        Workers: {
-            items: components["schemas"]["Worker"][];
         };
     };
     responses: never;
