@@ -16,22 +16,28 @@ import { addEvaluations } from "./evaluations.ts";
 import { addEvents } from "./events.ts";
 import { addExport } from "./export.ts";
 import { addMarks } from "./marks.ts";
+import { addPlan } from "./plan.ts";
 import { addPlanes } from "./planes.ts";
 import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./problem.ts";
 import { addRatingQueue } from "./rating_queue.ts";
 import { addRatings } from "./ratings.ts";
 import { routeTable } from "./route.ts";
+import { addSessions } from "./sessions.ts";
 import { addShares } from "./shares.ts";
 import { addSlices } from "./slices.ts";
 import { addStats } from "./stats.ts";
 import { findUnstorableQuery } from "./storable.ts";
+import { addSystem } from "./system.ts";
 import { addTasks } from "./tasks.ts";
+import { addUsers } from "./users.ts";
 import { addVotes } from "./votes.ts";
 import { addWebhooks } from "./webhooks.ts";
 
 /** The rooms of v2, each with its routes. */
 const rooms: ((app: V2App) => void)[] = [
   addAuth,
+  addSessions,
+  addUsers,
   addRatings,
   addShares,
   addEvaluations,
@@ -41,6 +47,7 @@ const rooms: ((app: V2App) => void)[] = [
   addAgreement,
   addCompare,
   addTasks,
+  addPlan,
   addBirths,
   addControl,
   addCells,
@@ -50,6 +57,7 @@ const rooms: ((app: V2App) => void)[] = [
   addRatingQueue,
   addVotes,
   addWebhooks,
+  addSystem,
   addDocs,
 ];
 
@@ -57,7 +65,7 @@ export const v2Base = "/api/v2";
 
 const exposed = [
   ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
-  "X-Request-Id",
+  ...["X-Cells", "X-Delta", "X-Request-Id", "X-Revision"],
 ];
 const allowed = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
