@@ -1,5 +1,6 @@
 /** Levels of an axis by their ratings, their votes and what could not be drawn. */
 import assert from "node:assert/strict";
+import { statsOut } from "../routes/v2/stats_shapes.ts";
 import { startApi } from "./support/api.ts";
 import { failCells, rateAll, vote } from "./support/stats.ts";
 import { addMatrix, addPeople, call } from "./support/v2.ts";
@@ -110,6 +111,7 @@ Deno.test("by another axis: the same within each of its levels, with what intera
   await rateAll(api, task, user.id, (cell) => 2 + cell % 3 % 2);
   await rateAll(api, task, other.id, (cell) => 1 + cell % 3);
   const { body, text } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&by=v0`);
+  assert.deepEqual(statsOut.parse(body), body);
   assert.equal(body.by.groups.length, 8, text);
   assert.equal(body.by.axis.role, "content");
   const [group] = body.by.groups;
@@ -181,6 +183,7 @@ Deno.test("what there is too little of has no numbers, and no failure: no rating
   const empty = await addMatrix(api, user, { prompts: 7, ratios: 2 });
   const none = await call(api, user, "GET", `/tasks/${empty}/stats?axis=v1&by=v0`);
   assert.equal(none.status, 200);
+  assert.deepEqual(statsOut.parse(none.body), none.body);
   const [level] = none.body.levels;
   assert.deepEqual(level.n, { raters: 0, ratings: 0, images: 0, units: 0 });
   assert.deepEqual([level.mean, level.adjusted, level.best, level.distribution, level.top2, level.bt], [
