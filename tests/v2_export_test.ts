@@ -289,7 +289,7 @@ Deno.test("a reader that leaves: nothing more is asked of the database, and its 
   for await (
     const _ of writeExport(counted, { taskId: large, format: "ndjson", bom: false, looker, head: head! })
   ) break;
-  assert.equal(asked, 1);
+  assert.ok(asked <= 2, "the one that was read, and the one on its way");
   await pool.end();
   const open = () =>
     fetch(`${api.origin}/api/v2/tasks/${large}/export`, {

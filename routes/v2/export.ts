@@ -68,14 +68,24 @@ interface Order {
   head: ExportHead;
 }
 
+/** The next batch is on its way while one is written. */
 async function* readBatches(sql: Pool, { taskId, looker, head }: Order): AsyncGenerator<ExportRow[]> {
   const axes = readAxes(head);
-  let after = -1;
-  for (let limit = firstRows;; limit = batchRows) {
-    const cells = await listExportCells(sql, { taskId, after, limit, looker, hasTags: head.has_tags });
+  const read = (after: number, limit: number) => {
+    const cells = listExportCells(sql, { taskId, after, limit, looker, hasTags: head.has_tags });
+    // Nobody may wait for it any more; who does hears of its failure all the same.
+    cells.catch(() => {});
+    return cells;
+  };
+  let limit = firstRows;
+  let next = read(-1, limit);
+  for (;;) {
+    const cells = await next;
+    const isLast = cells.length < limit;
+    limit = batchRows;
+    if (!isLast) next = read(cells.at(-1)!.cell, limit);
     if (cells.length > 0) yield cells.map((cell) => toRow(axes, cell));
-    if (cells.length < limit) return;
-    after = cells.at(-1)!.cell;
+    if (isLast) return;
   }
 }
 
