@@ -30,6 +30,8 @@ export interface TaskFact {
 export interface CellFact {
   id: string;
   task_id: string;
+  /** Its place in the task. */
+  cell: number;
   key: string;
   prompt: string;
   status: string;
@@ -99,7 +101,7 @@ export async function gatherFacts(sql: Pool, seen: Seen, posts: ImagePost[]): Pr
       subtasks_completed as completed, subtasks_failed as failed, subtasks_cancelled as cancelled
     from tasks order by created_at`;
   const cells = await sql<(Omit<CellFact, "key" | "prompt"> & { prompts: string })[]>`
-    select id, parent_task_id as task_id, prompts::text, status, attempt, retry_count as failures, lease_id::text,
+    select id, parent_task_id as task_id, cell, prompts::text, status, attempt, retry_count as failures, lease_id::text,
       worker_id, image_url, result is not null as has_result, error
     from subtasks order by parent_task_id, cell`;
   const notices = await sql<NoticeFact[]>`

@@ -27,15 +27,27 @@ interface Held {
   to: number;
 }
 
+/** When workers said that they let go of a cell: by task and cell, and by process. */
+function listLetGo({ log }: Facts): Map<string, { at: number; pid: number }[]> {
+  const said = log.filter(({ text }) => text.includes('"outcome":"lost"')).map(({ at, pid, text }) => {
+    const { task_id, cell } = JSON.parse(text) as { task_id: string; cell: number };
+    return { key: `${task_id} ${cell}`, at, pid };
+  });
+  return Map.groupBy(said, ({ key }) => key);
+}
+
 /**
  * Leases under which a job was made or followed. A claim that was carried out without its worker's knowing holds a
- * lease, but runs nothing.
+ * lease, but runs nothing; nor does one of which its worker has let go, for it could not be sure of it any more.
  */
-function listHeld({ moves, cells, posts }: Facts): Held[] {
+function listHeld(facts: Facts): Held[] {
+  const { moves, cells, posts } = facts;
   const keys = new Map(cells.map(({ id, key }) => [id, key]));
+  const places = new Map(cells.map(({ id, task_id, cell }) => [id, `${task_id} ${cell}`]));
+  const letGo = listLetGo(facts);
   const open = new Map<string, Held & { worked: boolean }>();
   const held: Held[] = [];
-  for (const { id, at, queue, was, becomes, remote_was } of moves) {
+  for (const { id, at, queue, was, becomes, remote_was, worker_was } of moves) {
     if (was !== "processing" && becomes === "processing") {
       open.set(id, { queue, from: at, to: Infinity, worked: remote_was !== null });
     }
@@ -45,7 +57,10 @@ function listHeld({ moves, cells, posts }: Facts): Held[] {
       const postedAt = post.at.getTime() / 1000;
       return postedAt >= lease.from - 0.001 && postedAt <= at;
     });
-    if (lease.worked || posted) held.push({ ...lease, to: at });
+    const left = letGo.get(places.get(id)!)?.find((said) =>
+      said.at >= lease.from && said.at <= at && worker_was?.includes(`-${said.pid}-`)
+    );
+    if (lease.worked || posted) held.push({ ...lease, to: left?.at ?? at });
     open.delete(id);
   }
   return held;
