@@ -23,7 +23,7 @@ export const triesMax = 12;
 const sendingMax = 64;
 const hostMax = 8;
 
-/** 5 s, 10 s, … an hour at most; 2.4 hours in all. */
+/** 5 s, 10 s, … an hour at most; 1.4 hours in all. */
 const againMs = (tries: number, random: () => number): number =>
   Math.round(Math.min(5_000 * 2 ** (tries - 1), 3_600_000) * (0.8 + 0.4 * random()));
 
