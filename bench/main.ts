@@ -6,7 +6,7 @@ const folder = new URL("./", import.meta.url);
 
 function listBenches(): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name.replace(/\.ts$/, "")).filter((name) =>
-    /^[a-z]+$/.test(name) && name !== "main"
+    /^[a-z0-9]+$/.test(name) && name !== "main"
   ).sort();
 }
 

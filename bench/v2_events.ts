@@ -24,6 +24,8 @@ export function flag(name: string, standard: number): number {
 
 export interface BenchApi extends AsyncDisposable {
   origin: string;
+  /** Of its database. */
+  url: string;
   sql: Pool;
   /** Resident MiB of the API's process. */
   memory(): number;
@@ -75,6 +77,7 @@ export async function startBenchApi(): Promise<BenchApi> {
   const access = createAccessTokens(secret);
   return {
     origin: `http://127.0.0.1:${port}`,
+    url: server.url("bench"),
     sql,
     memory: () =>
       Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${child.pid}/status`))?.[1] ?? 0) / 1024,
