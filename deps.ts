@@ -26,8 +26,11 @@ export interface ApiDeps extends Deps {
 /** Longer than any statement of ours takes, the wait for a lock included. */
 const silentMsMax = 15_000;
 
-/** Sessions of the API: what takes longer than its clients wait is given up. */
-const apiSession = { statement_timeout: "10s" };
+/**
+ * Sessions of the API: what takes longer than its clients wait is given up, and rows that it has locked are free again
+ * soon after it vanished.
+ */
+const apiSession = { statement_timeout: "10s", idle_in_transaction_session_timeout: "10s" };
 
 /**
  * Reads the settings of `program`, connects to PostgreSQL and checks that its schema is this version's.
