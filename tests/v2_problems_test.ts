@@ -375,12 +375,12 @@ Deno.test("an unknown path is not found, a method that is not for it is told whi
     assert.equal(checkProblem(unknown, method).code, "not_found");
   }
   const cases: [string, string, string][] = [
-    ["POST", "/users/me", "GET, HEAD, OPTIONS"],
+    ["POST", "/system/status", "GET, HEAD, OPTIONS"],
     ["POST", path, allowOfRating],
     ["PATCH", path, allowOfRating],
     ["GET", "/auth/login", "POST, OPTIONS"],
     ["DELETE", "/openapi.json", "GET, HEAD, OPTIONS"],
-    ["PROPFIND", "/users/me", "GET, HEAD, OPTIONS"],
+    ["PROPFIND", "/system/status", "GET, HEAD, OPTIONS"],
   ];
   for (const [method, at, allow] of cases) {
     for (const who of [user, undefined]) {
