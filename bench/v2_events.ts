@@ -27,6 +27,7 @@ export interface BenchApi extends AsyncDisposable {
   /** Of its database. */
   url: string;
   sql: Pool;
+  pid: number;
   /** Resident MiB of the API's process. */
   memory(): number;
   /** A user with a token. */
@@ -79,6 +80,7 @@ export async function startBenchApi(): Promise<BenchApi> {
     origin: `http://127.0.0.1:${port}`,
     url: server.url("bench"),
     sql,
+    pid: child.pid,
     memory: () =>
       Number(/VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${child.pid}/status`))?.[1] ?? 0) / 1024,
     async addUser() {

@@ -22,8 +22,15 @@ export interface RatedCell {
   rating_sum: number;
 }
 
+/** And what decides what its rater is told of it. */
+export interface RatedTask {
+  blind: boolean;
+  /** E-mail of its submitter. */
+  username: string;
+}
+
 /** `no_task`, `no_cell`: not there; `no_image`: the cell has none to be rated. */
-export type RatingOutcome = RatedCell | "no_task" | "no_cell" | "no_image";
+export type RatingOutcome = RatedCell & RatedTask | "no_task" | "no_cell" | "no_image";
 
 const column = <K extends keyof RatingWish>(wishes: RatingWish[], key: K) => wishes.map((wish) => wish[key]);
 
@@ -39,12 +46,13 @@ const steps = (sql: Sql, wishes: RatingWish[]) =>
         ${column(wishes, "blind").map(String)}::text[]::boolean[], ${column(wishes, "took_ms")}::int[]
       ) with ordinality as w (task_id, cell, rater_id, stars, skipped, blind, took_ms, place)
     ), target as materialized (
-      select w.*, s.id as subtask_id, s.attempt as version, t.revision, s.rating_n, s.rating_sum,
-        s.status = 'completed' and s.image_url is not null as has_image,
+      select w.*, t.id is not null as has_task, t.revision, t.blind as task_blind, t.username,
+        s.id as subtask_id, s.attempt as version, s.rating_n, s.rating_sum,
+        coalesce(s.status = 'completed' and s.image_url is not null, false) as has_image,
         r.stars as stars_before, r.rater_id is not null as was_there
       from wish w
-      join tasks t on t.id = w.task_id and not t.is_deleted
-      join subtasks s on s.parent_task_id = w.task_id and s.cell = w.cell
+      left join tasks t on t.id = w.task_id and not t.is_deleted
+      left join subtasks s on s.parent_task_id = t.id and s.cell = w.cell
       -- With a limit it stays a look-up of each, whatever the statistics know of ratings.
       left join lateral (
         select r.stars, r.rater_id
@@ -52,25 +60,33 @@ const steps = (sql: Sql, wishes: RatingWish[]) =>
         where r.task_id = w.task_id and r.subtask_id = s.id and r.version = s.attempt and r.rater_id = w.rater_id
         limit 1
       ) r on true
+    ), told as (
+      -- All that changes a task's cells raises its revision. One that was raised since this statement began is another
+      -- by now, for which the statement would have waited: what it knows of the task is out of date, and nothing is written.
+      update tasks t
+      set revision = t.revision + 1
+      from (select distinct task_id, revision from target where has_image) seen
+      where t.id = seen.task_id and t.revision = seen.revision and not t.is_deleted
+      returning t.id
     ), step as materialized (
       select *, stars is null and skipped is null as clears, lead(place) over mine is null as is_last,
         case when lag(place) over mine is null then stars_before else lag(stars) over mine end as stars_until,
         case when lag(place) over mine is null then was_there
           else lag(stars) over mine is not null or lag(skipped) over mine is not null end as there_until
       from target
-      where has_image
+      where has_image and task_id in (select id from told)
       window mine as (partition by task_id, subtask_id, rater_id order by place)
     )`;
 
-/**
- * For the rest of the transaction tables are read by their indexes. A plan made while nobody had rated anything is to read
- * all ratings each time, which costs nothing then; the session keeps it, for a minute or for ever, as ratings come in.
- */
-export const byIndexes = (sql: Sql) => sql`set_config('enable_seqscan', 'off', true)`;
+interface Row extends RatedCell, RatedTask {
+  place: number;
+  has_task: boolean;
+  has_cell: boolean;
+  has_image: boolean;
+  /** False where the task changed meanwhile: of its wishes none was written. */
+  saved: boolean;
+}
 
-type Row = { place: number; has_image: boolean } & RatedCell;
-
-/** The tasks must be locked. */
 async function writeRatings(sql: Sql, wishes: RatingWish[]): Promise<Row[]> {
   return await sql<Row[]>`
     ${steps(sql, wishes)}, said as (
@@ -105,37 +121,61 @@ async function writeRatings(sql: Sql, wishes: RatingWish[]): Promise<Row[]> {
         revision = c.revision + 1
       from (select distinct on (task_id, subtask_id) * from summed order by task_id, subtask_id, place desc) c
       where s.parent_task_id = c.task_id and s.id = c.subtask_id
-    ), told as (
-      update tasks set revision = revision + 1 where id in (select task_id from step)
     )
-    select t.place::int, t.has_image, t.version, coalesce(c.rating_n, t.rating_n)::int as rating_n,
-      coalesce(c.rating_sum, t.rating_sum)::int as rating_sum
+    select t.place::int, t.has_task, t.subtask_id is not null as has_cell, t.has_image,
+      not t.has_image or c.place is not null as saved, t.version, c.rating_n::int, c.rating_sum::int,
+      t.task_blind as blind, t.username
     from target t
-    left join summed c on c.place = t.place`;
+    left join summed c on c.place = t.place
+    order by t.place`;
 }
 
 /**
- * Rates many cells, of any tasks, in one transaction: the ratings, their history, and what the cells show of them.
- * Wishes of one rater and cell follow each other, as if each had come alone.
+ * For the rest of the transaction tables are read by their indexes. A plan made while nobody had rated anything is to read
+ * all ratings each time, which costs nothing then; the session keeps it, for a minute or for ever, as ratings come in.
+ */
+export const byIndexes = (sql: Sql) => sql`set_config('enable_seqscan', 'off', true)`;
+
+/** With the tasks locked, for when they change too often to be caught between two changes. */
+async function writeLocked(pool: Pool, wishes: RatingWish[]): Promise<Row[]> {
+  const ids = [...new Set(column(wishes, "task_id"))];
+  return await pool.begin(async (sql) => {
+    // A statement of its own, waited for: the next one sees what was committed while we waited. Sent together, the driver
+    // may have the second overtake the first where only the second is prepared already.
+    await sql`
+      select ${byIndexes(sql)} from tasks
+      where id = any(${ids}::uuid[]) and not is_deleted
+      order by id
+      for no key update`;
+    return await writeRatings(sql, wishes);
+  }) as Row[];
+}
+
+function toOutcome(
+  { has_task: hasTask, has_cell: hasCell, has_image: hasImage, saved, ...rated }: Row,
+): RatingOutcome {
+  if (!hasTask) return "no_task";
+  if (!hasCell) return "no_cell";
+  if (!hasImage) return "no_image";
+  if (!saved) throw new Error("a task changed although it was locked");
+  const { version, rating_n, rating_sum, blind, username } = rated;
+  return { version, rating_n, rating_sum, blind, username };
+}
+
+/**
+ * Rates many cells, of any tasks, at once: the ratings, their history, and what the cells show of them. Wishes of one rater
+ * and cell follow each other, as if each had come alone.
  *
  * @returns outcomes in the order of the wishes
  */
 export async function saveRatings(pool: Pool, wishes: RatingWish[]): Promise<RatingOutcome[]> {
-  const ids = [...new Set(column(wishes, "task_id"))];
-  return await pool.begin(async (sql) => {
-    // A statement of its own: the next one sees what was committed while we waited.
-    const locked = await sql<{ id: string }[]>`
-      select id, ${byIndexes(sql)} from tasks
-      where id = any(${ids}::uuid[]) and not is_deleted
-      order by id
-      for no key update`;
-    const open = new Set(locked.map(({ id }) => id));
-    const outcomes = new Map<number, RatingOutcome>();
-    for (const { place, has_image: hasImage, ...cell } of await writeRatings(sql, wishes)) {
-      outcomes.set(place - 1, hasImage ? cell : "no_image");
-    }
-    return wishes.map((wish, i) => outcomes.get(i) ?? (open.has(wish.task_id) ? "no_cell" : "no_task"));
-  });
+  // One statement is one way to the server and back, where a lock of its own takes four. Of several tasks the locks must
+  // be taken in their order.
+  if (wishes.every(({ task_id }) => task_id === wishes[0]!.task_id)) {
+    const rows = await writeRatings(pool, wishes);
+    if (rows.every(({ saved }) => saved)) return rows.map(toOutcome);
+  }
+  return (await writeLocked(pool, wishes)).map(toOutcome);
 }
 
 /** Who looks, and whether what others say is hidden from them until they have given stars to that image. */

@@ -345,6 +345,26 @@ Deno.test("20 raters at once on one cell, and one of them 20 times: number, sum 
   assert.equal(history.body.items.at(-1).stars, stars, "the last of the history is what holds");
 });
 
+Deno.test("over two processes, beside texts and tags on the same task: no rating is lost", async () => {
+  const env = { RATE_LIMIT: "1000000" };
+  await using api = await startApi({ env });
+  await using second = await startApi({ env, database: api.database });
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user);
+  const shares = await Promise.all(Array.from({ length: 12 }, () => addShare(api, user, task)));
+  const answers = await Promise.all(shares.flatMap((share, i) => [
+    ...[0, 1, 2].map((cell) =>
+      call((i + cell) % 2 ? api : second, share, "PUT", pathOf(task, cell), { stars: 1 + i % 3 })
+    ),
+    call(i % 2 ? second : api, share, "POST", `/tasks/${task}/cells/0/evaluations`, { text: `${i}` }),
+    call(i % 2 ? second : api, share, "PUT", `/tasks/${task}/cells/1/tags/t${i}`),
+  ]));
+  assert.deepEqual([...new Set(answers.map(({ status }) => status))].toSorted(), [200, 201, 204]);
+  for (const cell of [0, 1, 2]) {
+    assert.deepEqual(await readCellRow(api, task, cell), { rating: 2, rating_n: 12, rating_sum: 24 });
+  }
+});
+
 Deno.test("a failure that passes is told to all of a batch at once; a bad item spoils no other", async () => {
   let calls = 0;
   const lost = Object.assign(new Error("away"), { code: "CONNECTION_CLOSED" });

@@ -12,11 +12,12 @@ import {
 } from "../../db/ratings.ts";
 import { AppError } from "../../errors.ts";
 import { createBatcher } from "../../jobs/batch.ts";
-import type { V2App, V2Env } from "./context.ts";
+import { withRoom } from "./admit.ts";
+import type { Principal, V2App, V2Env } from "./context.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "./pages.ts";
 import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "./route.ts";
 import { answerTagged } from "./tag.ts";
-import { getTaskOf, noCell, noTask, readCell, type TaskOf } from "./tasks_of.ts";
+import { getTaskOf, isTaskId, noCell, noTask, readCell, readRights } from "./tasks_of.ts";
 import { textOf } from "./texts.ts";
 
 const said = {
@@ -51,6 +52,7 @@ const putRating = defineRoute({
   method: "put",
   path: "/tasks/{id}/cells/{cell}/rating",
   who: "rater",
+  room: "own",
   tags: ["ratings"],
   summary: "Rate a cell's image; again changes it",
   request: { params: cellParams, body: jsonBody(ratingIn) },
@@ -73,6 +75,7 @@ const clearRating = defineRoute({
   method: "delete",
   path: "/tasks/{id}/cells/{cell}/rating",
   who: "rater",
+  room: "own",
   tags: ["ratings"],
   summary: "Take one's rating back",
   request: { params: cellParams },
@@ -150,35 +153,65 @@ type RatingOut = z.infer<typeof ratingOut>;
 type Rated = Pick<RatingOut, "cell" | "version" | "stars" | "skipped">;
 
 /** Others' part is told only to who has given the image stars, where the task is blind. */
-function withMean(rated: Rated, { rating_n: n, rating_sum: sum }: RatedCell, task: TaskOf): RatingOut {
-  const shown = !task.hidesOthers || rated.stars !== null;
+function withMean(
+  rated: Rated,
+  { rating_n: n, rating_sum: sum }: Pick<RatedCell, "rating_n" | "rating_sum">,
+  hidesOthers: boolean,
+): RatingOut {
+  const shown = !hidesOthers || rated.stars !== null;
   return { ...rated, mean: shown && n > 0 ? sum / n : null, n: shown ? n : null };
 }
 
 const noImage = (cell: number) => new AppError("conflict", `rating cell ${cell}: it has no image now`);
 
-function toRating({ task_id, cell, stars, skipped }: RatingWish, outcome: RatingOutcome, task: TaskOf) {
+function toRating(
+  principal: Principal,
+  { task_id, cell, stars, skipped }: RatingWish,
+  outcome: RatingOutcome,
+): RatingOut {
   if (outcome === "no_task") throw noTask(task_id);
   if (outcome === "no_cell") throw noCell(cell);
   if (outcome === "no_image") throw noImage(cell);
-  return withMean({ cell, version: outcome.version, stars, skipped }, outcome, task);
+  const { version, blind, username } = outcome;
+  const owned = principal.kind === "user" && principal.email === username;
+  const { hidesOthers } = readRights(principal, { owned, blind });
+  return withMean({ cell, version, stars, skipped }, outcome, hidesOthers);
 }
 
 /** Ratings that come close together are written together: each task's row is locked once for all of them. */
-const batchers = new WeakMap<object, (wish: RatingWish) => Promise<RatingOutcome>>();
+interface Desk {
+  rate(wish: RatingWish): Promise<RatingOutcome>;
+  waiting: number;
+}
+const desks = new WeakMap<object, Desk>();
+/** Ratings that wait to be written at most; they hold no room at the database, one connection writes them all. */
+const waitingMax = 1000;
 
-function rate(c: Context<V2Env>, wish: RatingWish): Promise<RatingOutcome> {
-  const { deps } = c.var;
-  const batcher = batchers.get(deps) ??
-    createBatcher((wishes: RatingWish[]) => saveRatings(deps.sql, wishes));
-  batchers.set(deps, batcher);
-  return batcher(wish);
+/** @throws AppError busy */
+async function rate({ deps }: V2Env["Variables"], wish: RatingWish): Promise<RatingOutcome> {
+  const desk = desks.get(deps) ??
+    { rate: createBatcher((wishes: RatingWish[]) => saveRatings(deps.sql, wishes)), waiting: 0 };
+  desks.set(deps, desk);
+  if (desk.waiting >= waitingMax) throw new AppError("busy", `rating: ${waitingMax} ratings wait already`);
+  desk.waiting++;
+  try {
+    return await desk.rate(wish);
+  } finally {
+    desk.waiting--;
+  }
 }
 
+/** Asks nothing of the task before the one transaction that rates: it says all there is to be known. */
 async function rateOne(c: Context<V2Env>, { id, cell }: { id: string; cell: string }, what: Said) {
-  const task = await getTaskOf(c, id);
+  if (!isTaskId(id)) throw noTask(id);
   const wish = toWish(c, id, readCell(cell), what);
-  return toRating(wish, await rate(c, wish), task);
+  let outcome = await rate(c.var, wish);
+  if (outcome === "no_cell") {
+    // Cells of a task that was brought over get their places with the first look at it.
+    await withRoom(c, () => getTaskOf(c, id));
+    outcome = await rate(c.var, wish);
+  }
+  return toRating(c.var.principal, wish, outcome);
 }
 
 async function readOwn(c: Context<V2Env>, { id, cell: place }: { id: string; cell: string }) {
@@ -189,7 +222,7 @@ async function readOwn(c: Context<V2Env>, { id, cell: place }: { id: string; cel
   if (!row) throw noCell(cell);
   if (!row.has_image) throw noImage(cell);
   const { version, stars, skipped } = row;
-  return withMean({ cell, version, stars, skipped }, row, task);
+  return withMean({ cell, version, stars, skipped }, row, task.hidesOthers);
 }
 
 async function readHistoryPage(
@@ -221,7 +254,7 @@ export function addRatings(app: V2App): void {
   app.openapi(clearRating, async (c) => c.json(await rateOne(c, c.req.valid("param"), cleared), 200));
   app.openapi(postRatings, async (c) => {
     const { id } = c.req.valid("param");
-    const task = await getTaskOf(c, id);
+    await getTaskOf(c, id);
     const wishes = c.req.valid("json").ratings.map(({ cell, ...what }) => toWish(c, id, cell, what));
     const outcomes = await saveRatings(c.var.deps.sql, wishes);
     const refused = wishes.flatMap(({ cell }, i) => {
@@ -229,7 +262,7 @@ export function addRatings(app: V2App): void {
       return outcome === "no_cell" || outcome === "no_image" ? [{ cell, reason: outcome }] : [];
     });
     const ratings = wishes.flatMap((wish, i) =>
-      typeof outcomes[i] === "string" ? [] : [toRating(wish, outcomes[i]!, task)]
+      typeof outcomes[i] === "string" ? [] : [toRating(c.var.principal, wish, outcomes[i]!)]
     );
     return c.json({ rated: ratings.length, ratings, refused }, 200);
   });

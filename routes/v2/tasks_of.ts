@@ -14,15 +14,30 @@ export interface TaskOf extends OpenTask {
   hidesOthers: boolean;
 }
 
+/** What somebody may do with a task, and whether others' ratings are hidden from them. */
+export function readRights(
+  principal: Principal,
+  { owned, blind }: Pick<OpenTask, "owned" | "blind">,
+): Pick<TaskOf, "mayChange" | "hidesOthers"> {
+  const mayChange = owned || isAdmin(principal);
+  return {
+    mayChange,
+    hidesOthers: principal.kind === "share" ? principal.blind || blind : blind && !mayChange,
+  };
+}
+
 /** @throws AppError not_found */
 export async function getTaskOf(c: Context<V2Env>, id: string): Promise<TaskOf> {
   const { deps: { sql }, principal } = c.var;
   const task = await findOpenTask(sql, id, principal.kind === "user" ? principal.email : null);
   if (!task) throw noTask(id);
-  const mayChange = task.owned || isAdmin(principal);
-  const hidesOthers = principal.kind === "share" ? principal.blind || task.blind : task.blind && !mayChange;
-  return { ...task, mayChange, hidesOthers };
+  return { ...task, ...readRights(principal, task) };
 }
+
+const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether a task could have this id at all. */
+export const isTaskId = (id: string): boolean => uuidForm.test(id);
 
 export const noTask = (id: string): AppError => new AppError("not_found", `no task '${id.slice(0, 100)}'`);
 
