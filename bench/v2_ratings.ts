@@ -4,7 +4,7 @@
  * sent. `deno run -A bench/v2_ratings.ts --rate 500 --raters 24 --cells 3024 --seconds 10 --rounds 2`
  */
 import { Hono } from "hono";
-import { connect, type Pool } from "../db/connect.ts";
+import { connect } from "../db/connect.ts";
 import { findFreePort } from "../dev/ports.ts";
 import { formatTable } from "../migrate/data/status.ts";
 import { print, printError, runMain, whenAborted } from "../process.ts";
@@ -141,17 +141,10 @@ async function runLoad(what: string, pid: number, load: RatingLoad): Promise<Rat
   return { what, ...figures, cpu: (readCpu(pid) - before) / (load.rate * load.seconds) };
 }
 
-function urlOf({ options }: Pool): string {
-  const { host, port, user, pass, database } = options as unknown as Record<string, unknown>;
-  const first = (value: unknown) => Array.isArray(value) ? value[0] : value;
-  const password = typeof pass === "string" && pass !== "" ? `:${encodeURIComponent(pass)}` : "";
-  return `postgres://${user}${password}@${first(host)}:${first(port)}/${database}`;
-}
-
-async function startBare(sql: Pool): Promise<{ port: number; pid: number } & AsyncDisposable> {
+async function startBare(url: string): Promise<{ port: number; pid: number } & AsyncDisposable> {
   const port = findFreePort();
   const args = ["run", "-A", "--quiet", self, "--bare", String(port)];
-  const env = { DATABASE_URL: urlOf(sql) };
+  const env = { DATABASE_URL: url };
   const child = new Deno.Command(Deno.execPath(), { args, env, stdout: "null", stderr: "inherit" }).spawn();
   for (let tries = 0;; tries++) {
     try {
@@ -191,7 +184,7 @@ export async function benchRatings(
     await addBenchTask(api.sql, users[0]!, cells),
     await addBenchTask(api.sql, users[0]!, cells),
   ];
-  await using bare = await startBare(api.sql);
+  await using bare = await startBare(api.url);
   const port = Number(new URL(api.origin).port);
   const of = { cells, rate };
   const ours = { ...of, task, port, tokens: users.map(({ token }) => token) };
