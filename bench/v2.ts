@@ -3,6 +3,7 @@ import { print, printError, runMain } from "../process.ts";
 import { formatTable } from "../migrate/data/status.ts";
 import { type BenchApi, benchEvents, startBenchApi } from "./v2_events.ts";
 import { benchExport } from "./v2_export.ts";
+import { benchRatings } from "./v2_ratings.ts";
 import { fillStats, measureStats } from "./v2_stats.ts";
 
 interface Figure {
@@ -103,7 +104,18 @@ async function measurePlan(api: BenchApi): Promise<Figure[]> {
   return figures;
 }
 
+async function measureRatings(api: BenchApi): Promise<Figure[]> {
+  const { ours, bare } = await benchRatings(api, quick ? { seconds: 4, rounds: 1 } : {});
+  return [
+    { what: "rating at 500/s, p50", value: ours.p50, unit: "ms" },
+    { what: "rating at 500/s, p95", value: ours.p95, unit: "ms", goal: 15 },
+    { what: "the same by a bare handler, p95", value: bare.p95, unit: "ms" },
+    { what: "ratings that failed", value: ours.failed, unit: "", goal: 0 },
+  ];
+}
+
 const parts: Record<string, (api: BenchApi) => Promise<Figure[]>> = {
+  ratings: measureRatings,
   plan: measurePlan,
   statistics: measureStatistics,
   export: measureExport,
