@@ -4,6 +4,15 @@ import type postgres from "postgres";
 // deno-lint-ignore ban-types -- porsager's own way to say "no custom types"
 type Pool = postgres.Sql<{}>;
 
+const losses = new WeakMap<postgres.ReservedSql, Promise<never>>();
+
+/**
+ * Rejects (CONNECTION_CLOSED) when a reserved session ends: what is asked of it from then on, or waited for its turn,
+ * the driver leaves without an answer.
+ */
+export const whenLost = (held: postgres.ReservedSql): Promise<never> =>
+  losses.get(held) ?? Promise.withResolvers<never>().promise;
+
 /**
  * Makes `pool.reserve()` open a session beside the pool, closed when it is released, at the latest with the pool.
  *
@@ -32,10 +41,16 @@ export function reserveBeside(pool: Pool, openOne: () => Pool): void {
       throw error;
     }
     const held = await one.reserve();
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(() => {});
+    losses.set(held, promise);
+    one.options.onclose = () =>
+      reject(Object.assign(new Error("the reserved session ended"), { code: "CONNECTION_CLOSED" }));
     const { release } = held;
     held.release = () => {
       release();
-      void close(one);
+      // One that was lost in the middle of a statement would be waited for for ever.
+      void close(one, { timeout: 1 });
     };
     return held;
   };

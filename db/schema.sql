@@ -214,6 +214,8 @@ create table migration.differences (
   path text not null,
   source_value text,
   row_value text,
+  number bigint generated always as identity not null,
+  cause text,
   constraint differences_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.verifications(id) ON DELETE CASCADE
 );
 CREATE INDEX differences_verification_id_idx ON migration.differences USING btree (verification_id);
@@ -350,8 +352,22 @@ create table migration.verifications (
   rows bigint default 0 not null,
   differences bigint default 0 not null,
   verdict text,
+  plan text,
   constraint verifications_pkey PRIMARY KEY (id),
   constraint verifications_verdict_known CHECK ((verdict = ANY (ARRAY['equal'::text, 'different'::text])))
+);
+
+create table migration.verified_ranges (
+  verification_id bigint not null,
+  collection text not null,
+  number integer not null,
+  documents integer not null,
+  rows integer not null,
+  quarantined integer not null,
+  differences integer not null,
+  verified_at timestamp(3) with time zone default now() not null,
+  constraint verified_ranges_pkey PRIMARY KEY (verification_id, collection, number),
+  constraint verified_ranges_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.verifications(id) ON DELETE CASCADE
 );
 
 create table public.attempts (

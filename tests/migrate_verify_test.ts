@@ -343,7 +343,7 @@ Deno.test("verify shows both values, exits 4, and keeps what it found", async ()
   assert.match(out, /users .*changed .*fullname .*someone else/);
   assert.match(err, /1 differences/);
   const [kept] = await sql`
-    select v.verdict, d.path, d.source_value, d.row_value
+    select v.verdict, d.path, d.source_value, d.row_value, d.cause
     from migration.verifications v
     join migration.differences d on d.verification_id = v.id`;
   assert.deepEqual({ ...kept }, {
@@ -351,6 +351,7 @@ Deno.test("verify shows both values, exits 4, and keeps what it found", async ()
     path: "fullname",
     source_value: '"管理员"',
     row_value: '"someone else"',
+    cause: "outside_writer",
   });
 });
 

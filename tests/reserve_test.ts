@@ -1,6 +1,7 @@
 /** Reserved connections: handed out whatever the pool is doing, closed when they are released. */
 import assert from "node:assert/strict";
 import { connect, type ConnectOptions, type Pool } from "../db/connect.ts";
+import { whenLost } from "../db/reserve.ts";
 import { startProxy } from "../dev/chaos/proxy.ts";
 import { createDatabase, type TestDatabase } from "./support/database.ts";
 
@@ -76,4 +77,15 @@ Deno.test("the end of a pool ends what it reserved and nobody released", async (
   await sql.reserve();
   await sql.end({ timeout: 0 });
   await untilGone(database, "kept");
+});
+
+Deno.test("whoever reserved a session hears of its end, also while nothing is asked of it", async () => {
+  await using database = await createDatabase();
+  const sql = connect(database.url, { max: 1, noDelay: true });
+  const held = await sql.reserve();
+  const pid = await pidOf(held as unknown as Pool);
+  await database.sql`select pg_terminate_backend(${pid})`;
+  await assert.rejects(whenLost(held), { code: "CONNECTION_CLOSED" });
+  held.release();
+  await sql.end();
 });

@@ -69,9 +69,12 @@ function failUnlessBalanced(verdict: string): void {
 
 /** The verdict for people. */
 export function formatVerdict(verdict: Verdict): string {
-  const { documents, rows, quarantined, differences, mismatches } = verdict;
+  const { documents, rows, quarantined, differences, mismatches, resumed } = verdict;
   const n = (count: number) => count.toLocaleString("en");
-  const head = `${n(documents)} documents: ${n(rows)} compared with their rows in full, ${
+  const went = resumed
+    ? `went on where it was: ${resumed.ranges} of ${resumed.of} ranges were compared from ${resumed.since} on\n`
+    : "";
+  const head = `${went}${n(documents)} documents: ${n(rows)} compared with their rows in full, ${
     n(quarantined)
   } in quarantine`;
   if (differences === 0) return `${head}\nequal: no difference`;
@@ -91,13 +94,20 @@ export function formatVerdict(verdict: Verdict): string {
   return `${head}\n${table}${more}\nDIFFERENT: ${n(differences)} differences`;
 }
 
-async function runVerify(context: DataContext, flags: LoadFlags): Promise<void> {
+interface VerifyFlags {
+  from: string;
+  again?: true;
+  json?: true;
+  quiet?: true;
+}
+
+async function runVerify(context: DataContext, flags: VerifyFlags): Promise<void> {
   await using source = await openSource(flags.from);
   const { signal } = context;
   const started = performance.now();
   const verdict = await withPool(
     context,
-    (pool) => verify(pool, source, { progress: progressOf(flags), signal }),
+    (pool) => verify(pool, source, { progress: progressOf(flags), signal, again: flags.again ?? false }),
   );
   const seconds = (performance.now() - started) / 1000;
   context.print(flags.json ? JSON.stringify({ ...verdict, seconds }) : formatVerdict(verdict));
@@ -147,11 +157,12 @@ export function dataCommand(context: DataContext): Command {
     .option("--quiet", "no progress on stderr")
     .action((flags: LoadFlags) => runLoad(context, flags));
   data.command("verify")
-    .description("compare the full content of every document with its row")
+    .description("compare the full content of every document with its row; run it again after a stop")
     .requiredOption(...from)
+    .option("--again", "from the beginning, also where an earlier verify was interrupted")
     .option("--json", "one JSON object on stdout")
     .option("--quiet", "no progress on stderr")
-    .action((flags: LoadFlags) => runVerify(context, flags));
+    .action((flags: VerifyFlags) => runVerify(context, flags));
   data.command("status")
     .description("recount the ledger: every document has a row or a reason")
     .option("--json", "one JSON object on stdout")

@@ -1,5 +1,6 @@
 /** Loads a source: fence, survey, plan, then each range as rows, exceptions and checkpoint in one transaction. */
 import type { Pool } from "../../db/connect.ts";
+import { whenLost } from "../../db/reserve.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { deferredFrom, listTakenOff, takeOff } from "./deferred.ts";
@@ -97,8 +98,6 @@ async function loadUnderFence(
 export async function load(pool: Pool, source: Source, options: LoadOptions): Promise<LoadResult> {
   await requireSchema(pool);
   failpoint("load.schema_checked");
-  // Two that are open: one that would first have to be opened, the driver may never hand out.
-  await Promise.all([pool`select 1`, pool`select 1`]);
   const lanes = [await pool.reserve(), await pool.reserve()] as const;
   let whole = false;
   try {
@@ -107,7 +106,7 @@ export async function load(pool: Pool, source: Source, options: LoadOptions): Pr
       throw new AppError("busy", "loading: another migrator works on this database; wait for it to end");
     }
     failpoint("load.fence_taken");
-    const result = await loadUnderFence(lanes, source, options);
+    const result = await Promise.race([loadUnderFence(lanes, source, options), ...lanes.map(whenLost)]);
     for (const [number, lane] of lanes.entries()) {
       await lane`reset synchronous_commit`;
       await dropFence(lane, number);

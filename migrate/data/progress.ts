@@ -6,12 +6,14 @@ import { printError } from "../../process.ts";
 export interface Progress {
   /** A new stage of `total` bytes; 0 where it has no measure. */
   begin(stage: string, total: number): void;
+  /** What an earlier run has done of the stage: it counts as done, not as fast. */
+  resume(bytes: number, documents: number): void;
   add(bytes: number, documents: number): void;
   end(): void;
 }
 
 /** Says nothing. */
-export const silentProgress: Progress = { begin() {}, add() {}, end() {} };
+export const silentProgress: Progress = { begin() {}, resume() {}, add() {}, end() {} };
 
 const everyMs = 1000;
 
@@ -20,6 +22,7 @@ class LineProgress implements Progress {
   #total = 0;
   #bytes = 0;
   #documents = 0;
+  #before = { bytes: 0, documents: 0 };
   #since = 0;
   #told = 0;
 
@@ -28,7 +31,15 @@ class LineProgress implements Progress {
   begin(stage: string, total: number) {
     this.end();
     [this.#stage, this.#total, this.#bytes, this.#documents] = [stage, total, 0, 0];
+    this.#before = { bytes: 0, documents: 0 };
     this.#since = this.#told = performance.now();
+    this.#tell();
+  }
+
+  resume(bytes: number, documents: number) {
+    this.#before = { bytes, documents };
+    this.#bytes += bytes;
+    this.#documents += documents;
     this.#tell();
   }
 
@@ -46,13 +57,14 @@ class LineProgress implements Progress {
   #tell() {
     this.#told = performance.now();
     const seconds = (this.#told - this.#since) / 1000;
-    const rate = seconds > 0 ? this.#bytes / seconds : 0;
+    const [bytes, documents] = [this.#bytes - this.#before.bytes, this.#documents - this.#before.documents];
+    const rate = seconds > 0 ? bytes / seconds : 0;
     this.write(JSON.stringify({
       stage: this.#stage,
       bytes: this.#bytes,
       bytes_total: this.#total,
       documents: this.#documents,
-      documents_per_second: seconds > 0 ? Math.round(this.#documents / seconds) : 0,
+      documents_per_second: seconds > 0 ? Math.round(documents / seconds) : 0,
       eta_seconds: rate > 0 ? Math.round((this.#total - this.#bytes) / rate * 10) / 10 : null,
     }));
   }
@@ -74,6 +86,10 @@ class BarProgress implements Progress {
       hideCursor: true,
     }, Presets.shades_classic);
     this.#bar.start(Math.max(total, 1), 0, { rate: 0 });
+  }
+
+  resume(bytes: number) {
+    this.#bar?.increment(bytes);
   }
 
   add(bytes: number, documents: number) {

@@ -256,6 +256,8 @@ export async function planRepair(pool: Pool, source: Source, options: PlanOption
   const { progress, signal } = options;
   const { fingerprint, differences, mismatches } = await verify(pool, source, {
     progress,
+    // What was compared before an interruption may be long past: a plan is of now.
+    again: true,
     ...(signal ? { signal } : {}),
   });
   const sql = await pool.reserve();

@@ -137,6 +137,7 @@ async function readNotes(sql: Sql) {
     select ${stamp(sql, "started_at")} as at, fingerprint, verdict, documents::float8 as documents,
       differences::float8 as differences
     from migration.verifications
+    where ended_at is not null
     order by id`;
   const [counts] = await sql`
     select (select count(*) from migration.originals)::float8 as originals,

@@ -114,6 +114,7 @@ export async function readStatus(sql: Sql): Promise<Status> {
     select verdict, documents::float8 as documents, differences::float8 as differences,
       to_char(started_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at
     from migration.verifications
+    where ended_at is not null
     order by id desc
     limit 1`;
   const verdict = faults.length > 0

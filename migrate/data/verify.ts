@@ -1,58 +1,146 @@
 /** Compares every document of a source with its row, in full, through the lens. */
 import type postgres from "postgres";
 import type { Pool } from "../../db/connect.ts";
+import { whenLost } from "../../db/reserve.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { failpoint } from "./failpoint.ts";
-import { findSource, listRanges, storable } from "./ledger.ts";
+import { findSource, listRanges } from "./ledger.ts";
 import { rangeBytesDefault } from "./load.ts";
-import type { Mismatch } from "./mismatch.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { readParents } from "./replay_rows.ts";
-import type { Source } from "./source.ts";
+import type { Collection, Range, Source } from "./source.ts";
+import {
+  finishVerification,
+  isInterrupted,
+  openVerification,
+  saveRange,
+  type Verification,
+} from "./verify_checkpoint.ts";
 import { findWrongCounters, findWrongOwners, findWrongSums } from "./verify_derived.ts";
 import { findExtraRows } from "./verify_extra.ts";
-import { type Verdict, Verifier } from "./verify_range.ts";
+import { Verifier } from "./verify_range.ts";
+import { Findings, mismatchesMax, type Verdict } from "./verify_result.ts";
 
-export type { Verdict } from "./verify_range.ts";
+export type { Verdict } from "./verify_result.ts";
 
-async function record(sql: postgres.ReservedSql, verdict: Verdict, startedAt: Date): Promise<void> {
-  const { fingerprint, documents, rows, differences, mismatches } = verdict;
-  await sql`begin`;
-  const [made] = await sql`
-    insert into migration.verifications (fingerprint, started_at, ended_at, documents, rows, differences, verdict)
-    values (${fingerprint}, ${startedAt}, now(), ${documents}, ${rows}, ${differences}, ${verdict.verdict})
-    returning id`;
-  failpoint("verify.inserted");
-  await sql`
-    insert into migration.differences (verification_id, collection, document_id, kind, path, source_value, row_value)
-    select ${made!.id}, d.collection, d.document_id, d.kind, d.path, d.source_value, d.row_value
-    from unnest(
-      ${mismatches.map((m) => m.collection)}::text[], ${
-    mismatches.map((m) => storable(m.document_id))
-  }::text[],
-      ${mismatches.map((m) => m.kind)}::text[], ${mismatches.map((m) => storable(m.path))}::text[],
-      ${mismatches.map((m) => m.source_value && storable(m.source_value))}::text[],
-      ${mismatches.map((m) => m.row_value && storable(m.row_value))}::text[]
-    ) as d (collection, document_id, kind, path, source_value, row_value)`;
-  failpoint("verify.before_commit");
-  await sql`commit`;
-  failpoint("verify.committed");
+export interface VerifyOptions {
+  progress: Progress;
+  signal?: AbortSignal;
+  /** Begins anew where an earlier verification was interrupted. */
+  again?: boolean;
+}
+
+/** What one run has in hand. */
+interface Run {
+  sql: postgres.ReservedSql;
+  source: Source;
+  plan: Plan;
+  options: VerifyOptions;
+  /** Undefined for a source that was not loaded: all is compared, nothing is kept. */
+  verification: Verification | undefined;
+}
+
+const sum = (ranges: readonly Range[], of: "bytes" | "documents") =>
+  ranges.reduce((total, range) => total + range[of], 0);
+
+async function begin(sql: postgres.ReservedSql, source: Source, plan: Plan, again: boolean) {
+  const known = await findSource(sql, plan.fingerprint);
+  if (known && !known.settled) {
+    throw new AppError(
+      "not_found",
+      "verifying: the load of this source is not finished; run 'data load' again",
+    );
+  }
+  if (!known && !again && await isInterrupted(sql, source.location)) {
+    throw new AppError(
+      "source_changed",
+      `verifying '${source.location}': it is not what it was when this verify was interrupted; put back what was ` +
+        "loaded, or compare what is there now from the beginning with --again",
+    );
+  }
+  return known && await openVerification(sql, plan.fingerprint, again);
+}
+
+/** Everything that is no range's own: rows too many, sums, owners, counters. */
+async function findRest(
+  { sql, source, plan: { fingerprint }, verification }: Run,
+  { ranges, rowsOf, findParent, found }: {
+    ranges: Range[];
+    rowsOf: ReadonlyMap<Collection, number>;
+    findParent: (name: string) => string | undefined;
+    found: Findings;
+  },
+): Promise<Findings> {
+  const rest = new Findings();
+  const note = rest.note.bind(rest);
+  failpoint("verify.extra_begun");
+  await findExtraRows(sql, source, { fingerprint, ranges, rowsOf, findParent, note });
+  if (!verification) return rest;
+  await findWrongSums(sql, fingerprint, note);
+  await findWrongOwners(sql, note);
+  // A subtask that differs may well be counted otherwise: that is told already.
+  const differ = [...found.mismatches, ...rest.mismatches].some(({ collection }) =>
+    collection === "dramatiq_tasks"
+  );
+  if (!differ) await findWrongCounters(sql, note);
+  return rest;
+}
+
+async function compare(run: Run): Promise<Verdict> {
+  const { sql, source, plan, verification, options: { progress, signal } } = run;
+  const { fingerprint } = plan;
+  const isLoaded = verification !== undefined;
+  // Subtasks may hang on tasks that another source brought.
+  const others = isLoaded ? await readParents(sql) : new Map<string, string>();
+  const findParent = (name: string) => plan.parents.get(name) ?? others.get(name);
+  const ranges = isLoaded ? await listRanges(sql, fingerprint, { planned: false }) : plan.ranges;
+  const found = verification?.found ?? new Findings();
+  const rowsOf = verification?.rowsOf ?? new Map<Collection, number>();
+  const isDone = ({ collection, number }: Range) =>
+    verification?.done.has(`${collection}/${number}`) ?? false;
+  const [before, left] = [ranges.filter(isDone), ranges.filter((range) => !isDone(range))];
+  progress.begin("verifying", sum(ranges, "bytes"));
+  if (before.length > 0) progress.resume(sum(before, "bytes"), sum(before, "documents"));
+  await new Verifier(sql, plan, { isLoaded, findParent }).run(source, left, {
+    signal,
+    onRange: async (range, part) => {
+      if (verification) await saveRange(sql, verification, range, part);
+      failpoint("verify.range_saved");
+      found.add(part);
+      rowsOf.set(range.collection, (rowsOf.get(range.collection) ?? 0) + part.rows);
+      progress.add(range.bytes, range.documents);
+    },
+  });
+  progress.end();
+  const rest = await findRest(run, { ranges, rowsOf, findParent, found });
+  const kept = found.mismatches.length;
+  found.add(rest);
+  if (verification) {
+    await sql`reset synchronous_commit`;
+    await finishVerification(sql, verification, found, rest.mismatches.slice(0, mismatchesMax - kept));
+  }
+  const { documents, rows, quarantined, differences, mismatches } = found;
+  return {
+    fingerprint,
+    verdict: differences === 0 ? "equal" : "different",
+    ...{ documents, rows, quarantined, differences, mismatches },
+    resumed: verification && before.length > 0
+      ? { ranges: before.length, of: ranges.length, since: verification.since }
+      : null,
+  };
 }
 
 /**
- * Verifies a source against the database; nothing but the result is written.
+ * Verifies a source against the database; nothing but the result is written. What an interrupted verification of the
+ * same source has compared is not compared again.
  *
- * @throws AppError not_found where nothing was loaded yet; schema_mismatch, interrupted
+ * @throws AppError not_found where the load is not finished; schema_mismatch, interrupted, source_changed
  */
-export async function verify(
-  pool: Pool,
-  source: Source,
-  { progress, signal }: { progress: Progress; signal?: AbortSignal },
-): Promise<Verdict> {
+export async function verify(pool: Pool, source: Source, options: VerifyOptions): Promise<Verdict> {
   await requireSchema(pool);
-  const startedAt = new Date();
+  const { progress, again = false } = options;
   progress.begin("checking the source", source.bytes);
   const plan = await makePlan(source, {
     rangeBytes: rangeBytesDefault,
@@ -61,39 +149,13 @@ export async function verify(
   failpoint("verify.planned");
   const sql = await pool.reserve();
   try {
-    const known = await findSource(sql, plan.fingerprint);
-    if (known && !known.settled) {
-      throw new AppError(
-        "not_found",
-        "verifying: the load of this source is not finished; run 'data load' again",
-      );
-    }
-    // Subtasks may hang on tasks that another source brought.
-    const others = known ? await readParents(sql) : new Map<string, string>();
-    const findParent = (name: string) => plan.parents.get(name) ?? others.get(name);
-    const verifier = new Verifier(sql, plan, { isLoaded: known !== undefined, findParent });
-    const ranges = known ? await listRanges(sql, plan.fingerprint, { planned: false }) : plan.ranges;
-    const note = (mismatch: Mismatch) => verifier.note(mismatch);
-    progress.begin("verifying", source.bytes);
-    await verifier.run(source, ranges, { progress, signal });
-    progress.end();
-    failpoint("verify.extra_begun");
-    await findExtraRows(sql, source, {
-      fingerprint: plan.fingerprint,
-      ranges,
-      rowsOf: verifier.rowsOf,
-      findParent,
-      note,
-    });
-    if (known) {
-      await findWrongSums(sql, plan.fingerprint, note);
-      await findWrongOwners(sql, note);
-      // A subtask that differs may well be counted otherwise: that is told already.
-      const differ = verifier.verdict.mismatches.some(({ collection }) => collection === "dramatiq_tasks");
-      if (!differ) await findWrongCounters(sql, note);
-    }
-    if (known) await record(sql, verifier.verdict, startedAt);
-    return verifier.verdict;
+    const work = async () => {
+      // A crash of the server may lose the last checkpoints: those ranges are compared again.
+      await sql`set synchronous_commit = off`;
+      const verification = await begin(sql, source, plan, again);
+      return await compare({ sql, source, plan, options, verification });
+    };
+    return await Promise.race([work(), whenLost(sql)]);
   } finally {
     progress.end();
     sql.release();

@@ -14,24 +14,10 @@ import { listRowless, listRowlessRanges } from "./ledger.ts";
 import type { FindParent } from "./lens/subtasks.ts";
 import type { Mismatch } from "./mismatch.ts";
 import { loserKey, type Plan } from "./plan.ts";
-import type { Progress } from "./progress.ts";
 import type { Collection, Range, RawDocument, Source } from "./source.ts";
 import { tables, take } from "./tables.ts";
 import { listNoted, WantedNotes } from "./verify_notes.ts";
-
-export interface Verdict {
-  fingerprint: string;
-  verdict: "equal" | "different";
-  documents: number;
-  /** Rows compared. */
-  rows: number;
-  quarantined: number;
-  differences: number;
-  /** The first thousand. */
-  mismatches: Mismatch[];
-}
-
-const mismatchesMax = 1000;
+import { Findings } from "./verify_result.ts";
 
 type Kept = ReadonlyMap<number, Uint8Array | null>;
 type OnRow = (key: string, raw: RawDocument, line: string) => void;
@@ -71,17 +57,29 @@ interface Wanted {
   keys: string[];
   digest: string;
   notes: WantedNotes;
+  found: Findings;
 }
 
-/** Compares ranges one after the other; what it finds is in `verdict`. */
+/** What a pass over the documents of a range goes by, and whom it tells. */
+interface Pass {
+  kept: Kept;
+  notes: WantedNotes;
+  found: Findings;
+  onRow: OnRow;
+}
+
+export interface RunOptions {
+  signal: AbortSignal | undefined;
+  /** Hears what was found of each range, in order. */
+  onRange: (range: Range, found: Findings) => Promise<void>;
+}
+
+/** Compares ranges one after the other. */
 export class Verifier {
   /** Ranges that have documents without a row. */
   #rowless = new Set<string>();
   /** Ranges with notes beside their rows. */
   #noted = new Set<string>();
-
-  readonly verdict: Verdict;
-  readonly rowsOf = new Map<Collection, number>();
 
   readonly isLoaded: boolean;
   readonly findParent: FindParent;
@@ -93,21 +91,6 @@ export class Verifier {
   ) {
     this.isLoaded = options.isLoaded;
     this.findParent = options.findParent;
-    this.verdict = {
-      fingerprint: plan.fingerprint,
-      verdict: "equal",
-      documents: 0,
-      rows: 0,
-      quarantined: 0,
-      differences: 0,
-      mismatches: [],
-    };
-  }
-
-  note(mismatch: Mismatch): void {
-    this.verdict.differences++;
-    this.verdict.verdict = "different";
-    if (this.verdict.mismatches.length < mismatchesMax) this.verdict.mismatches.push(mismatch);
   }
 
   /** Originals of the documents of a range that have no row, by position. */
@@ -118,32 +101,30 @@ export class Verifier {
   }
 
   /** Goes through the documents of a range in their order; those without a row are compared with the quarantine. */
-  #pass(
-    { collection }: Range,
-    raws: Iterable<RawDocument>,
-    { kept, notes, onRow }: { kept: Kept; notes: WantedNotes; onRow: OnRow },
-  ): void {
+  #pass({ collection }: Range, raws: Iterable<RawDocument>, pass: Pass): void {
+    const { kept, found, onRow } = pass;
     for (const raw of raws) {
-      this.verdict.documents++;
+      found.documents++;
       const original = kept.get(raw.position);
       if (original !== undefined) {
-        this.#compareQuarantine(collection, raw, original);
+        found.quarantined++;
+        compareQuarantine(collection, raw, original, found);
         continue;
       }
       const usual = raw.line === undefined || collection !== "dramatiq_tasks"
         ? undefined
         : toUsualLine(raw.line, this.findParent);
       if (usual) onRow(`${usual.parent}\t${usual.id}`, raw, usual.copy);
-      else this.#passGeneral(collection, raw, notes, onRow);
+      else this.#passGeneral(collection, raw, pass);
     }
   }
 
-  #passGeneral(collection: Collection, raw: RawDocument, notes: WantedNotes, onRow: OnRow): void {
+  #passGeneral(collection: Collection, raw: RawDocument, { notes, found, onRow }: Pass): void {
     const taken = take(collection, raw, this.findParent);
     if ("rejected" in taken || (!this.isLoaded && this.plan.losers.has(loserKey(collection, raw.position)))) {
-      if (!this.isLoaded) return void this.verdict.quarantined++;
+      if (!this.isLoaded) return void found.quarantined++;
       const reason = "rejected" in taken ? taken.rejected.reason : "duplicate";
-      return this.note({
+      return found.note({
         collection,
         document_id: taken.id,
         kind: "quarantine_changed",
@@ -159,35 +140,12 @@ export class Verifier {
     onRow(key, raw, encodeLine(tables[collection].columns.map((column) => row[column]!)));
   }
 
-  #compareQuarantine(collection: Collection, raw: RawDocument, original: Uint8Array | null): void {
-    this.verdict.quarantined++;
-    const bytes = raw.original();
-    if (
-      original !== null && bytes.length === original.length && bytes.every((byte, i) => byte === original[i])
-    ) {
-      return;
-    }
-    this.note({
-      collection,
-      document_id: `position ${raw.position}`,
-      kind: "quarantine_changed",
-      path: "",
-      source_value: shorten(new TextDecoder().decode(bytes)),
-      row_value: original === null ? null : shorten(new TextDecoder().decode(original)),
-      cause: "ledger",
-    });
-  }
-
   /**
    * Compares ranges, in order.
    *
-   * @throws AppError interrupted, source_changed
+   * @throws AppError interrupted, source_changed; what was found before is told by then
    */
-  async run(
-    source: Source,
-    ranges: readonly Range[],
-    { progress, signal }: { progress: Progress; signal: AbortSignal | undefined },
-  ): Promise<void> {
+  async run(source: Source, ranges: readonly Range[], { signal, onRange }: RunOptions): Promise<void> {
     if (this.isLoaded) {
       this.#rowless = await listRowlessRanges(this.sql, this.plan.fingerprint);
       this.#noted = await listNoted(this.sql, this.plan.fingerprint);
@@ -198,41 +156,51 @@ export class Verifier {
     };
     let next = ranges[0] && await prepare(ranges[0]);
     let wanted = next?.();
+    // Told of the one before; meanwhile the server is at this one.
+    let told = Promise.resolve();
     for (const [i, range] of ranges.entries()) {
-      if (signal?.aborted) throw new AppError("interrupted", "verifying: stopped as asked; start it again");
-      const { keys, digest, notes } = wanted!;
+      if (signal?.aborted) break;
+      const { keys, digest, notes, found } = wanted!;
       next = ranges[i + 1] && await prepare(ranges[i + 1]!);
       // The server is at it meanwhile; a failure is heard of below.
-      const found = keys.length === 0 ? digest : copyDigest(this.sql, selectRows(range.collection, keys));
-      if (typeof found !== "string") found.catch(() => {});
+      const has = keys.length === 0 ? digest : copyDigest(this.sql, selectRows(range.collection, keys));
+      if (typeof has !== "string") has.catch(() => {});
       wanted = next?.();
-      if (await found === digest) this.#count(range.collection, keys.length);
-      else await this.#compare(source, range);
+      if (await has === digest) found.rows += keys.length;
+      else await this.#compare(source, range, found);
       if (this.isLoaded && (!notes.isEmpty || this.#noted.has(`${range.collection}/${range.number}`))) {
-        await notes.compare(this.sql, this.plan.fingerprint, range, (mismatch) => this.note(mismatch));
+        await notes.compare(this.sql, this.plan.fingerprint, range, (mismatch) => found.note(mismatch));
       }
       failpoint("verify.compared");
-      progress.add(range.bytes, range.documents);
+      await told;
+      told = onRange(range, found);
+      told.catch(() => {});
     }
+    await told;
+    if (!signal?.aborted) return;
+    throw new AppError(
+      "interrupted",
+      "verifying: stopped as asked; run the same command again, it goes on where it was",
+    );
   }
 
   #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
     const digest = new Digest();
-    const notes = new WantedNotes();
-    this.#pass(range, raws, { kept, notes, onRow: (key, _raw, line) => digest.add(key, line) });
+    const [notes, found] = [new WantedNotes(), new Findings()];
+    this.#pass(range, raws, { kept, notes, found, onRow: (key, _raw, line) => digest.add(key, line) });
     failpoint("verify.digested");
-    return { keys: digest.keys, digest: digest.take(), notes };
+    return { keys: digest.keys, digest: digest.take(), notes, found };
   }
 
   /** Row by row; the documents are read once more. */
-  async #compare(source: Source, range: Range): Promise<void> {
+  async #compare(source: Source, range: Range, found: Findings): Promise<void> {
     const { collection } = range;
     const expected = new Map<string, Expected>();
-    // Of what has no row the first pass has told.
-    const silent = new Verifier(this.sql, this.plan, this.options);
     const onRow: OnRow = (key, raw, line) => void expected.set(key, { raw, line });
     const kept = await this.#findKept(range);
-    silent.#pass(range, await source.read(range), { kept, notes: new WantedNotes(), onRow });
+    // Of what has no row the first pass has told.
+    const silent = { notes: new WantedNotes(), found: new Findings() };
+    this.#pass(range, await source.read(range), { kept, ...silent, onRow });
     const cause = causeOf(this.plan.fingerprint, range);
     for await (const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], cause))) {
       const at = text.indexOf("\t");
@@ -241,14 +209,14 @@ export class Verifier {
       const want = expected.get(key);
       if (!want) continue;
       expected.delete(key);
-      this.#count(collection, 1);
+      found.rows++;
       if (want.line === line) continue;
-      const found = { found: line, cause: text.slice(0, at) as Mismatch["cause"] };
-      explain(collection, want, found, (mismatch) => this.note(mismatch));
+      const row = { found: line, cause: text.slice(0, at) as Mismatch["cause"] };
+      explain(collection, want, row, (mismatch) => found.note(mismatch));
       failpoint("verify.explained");
     }
     for (const { raw } of expected.values()) {
-      this.note({
+      found.note({
         collection,
         document_id: idOf(raw.read()),
         kind: "missing_row",
@@ -259,11 +227,29 @@ export class Verifier {
       });
     }
   }
+}
 
-  #count(collection: Collection, rows: number): void {
-    this.verdict.rows += rows;
-    this.rowsOf.set(collection, (this.rowsOf.get(collection) ?? 0) + rows);
+function compareQuarantine(
+  collection: Collection,
+  raw: RawDocument,
+  original: Uint8Array | null,
+  found: Findings,
+): void {
+  const bytes = raw.original();
+  if (
+    original !== null && bytes.length === original.length && bytes.every((byte, i) => byte === original[i])
+  ) {
+    return;
   }
+  found.note({
+    collection,
+    document_id: `position ${raw.position}`,
+    kind: "quarantine_changed",
+    path: "",
+    source_value: shorten(new TextDecoder().decode(bytes)),
+    row_value: original === null ? null : shorten(new TextDecoder().decode(original)),
+    cause: "ledger",
+  });
 }
 
 function keyOf(collection: Collection, line: string): string {

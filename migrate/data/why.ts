@@ -89,7 +89,8 @@ async function readHistory(
       select v.started_at as at, 0 as place,
         coalesce(
           'verified: ' || d.kind || coalesce(' at ''' || nullif(d.path, '') || '''', '') || ', source '
-            || coalesce(d.source_value, 'nothing') || ', row ' || coalesce(d.row_value, 'nothing'),
+            || coalesce(d.source_value, 'nothing') || ', row ' || coalesce(d.row_value, 'nothing')
+            || coalesce(', cause ' || d.cause, ''),
           case when v.differences > 1000
             then 'verified: not among the first 1,000 of ' || v.differences || ' differences'
             else 'verified: equal' end
@@ -97,6 +98,7 @@ async function readHistory(
       from migration.verifications v
       left join migration.differences d
         on d.verification_id = v.id and d.collection = ${collection} and d.document_id = any (${names}::text[])
+      where v.ended_at is not null
       union all
       select r.at, 1, 'repaired: ' || r.action || ' by plan ' || r.plan
       from migration.repairs r
