@@ -12,6 +12,9 @@ export class Sweeper {
   #from: number | undefined;
   #to = 0;
 
+  /** @param stepBytesMin bytes that came in since the last step that did anything */
+  constructor(readonly stepBytesMin = stepBytes) {}
+
   /** Reads what was written before the last step: a commit that waits for no disk counts only once its log is there. */
   async step(sql: postgres.ISql): Promise<void> {
     const [row] = await sql`
@@ -19,7 +22,7 @@ export class Sweeper {
     const { bytes, block } = row as { bytes: number; block: number };
     const pages = Math.floor(bytes / block);
     if (this.#from === undefined) [this.#from, this.#to] = [pages, pages];
-    if ((pages - this.#to) * block < stepBytes) return;
+    if ((pages - this.#to) * block < this.stepBytesMin) return;
     const [from, to] = [this.#from, this.#to];
     [this.#from, this.#to] = [to, pages];
     if (to === from) return;
