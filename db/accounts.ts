@@ -68,16 +68,19 @@ const isActiveAdmin = ({ roles, is_active }: Pick<AccountRow, "roles" | "is_acti
   is_active && roles.includes("admin");
 
 /**
- * The user, locked. Where it may be an admin no more, all admins are locked first, in one order: of two that go at once
- * the second sees that it is the last.
+ * The user, locked. Where it may be an admin no more, all admins are locked with it: of two that go at once the second
+ * sees that it is the last. One statement, in one order: a row that was an admin's when it was looked for stays locked
+ * when it is one no more, so that a second statement would lock against the order.
  */
 async function lockAccount(sql: Sql, id: string, mayEndAdmin: boolean) {
-  const admins = mayEndAdmin
-    ? await sql`
-      select id from users where is_active and 'admin' = any(roles) order by id for no key update`
-    : [];
-  const [row] = await sql<AccountRow[]>`
-    select ${columns(sql)} from users where id = ${id} for no key update`;
+  const rows = await sql<AccountRow[]>`
+    select ${columns(sql)}
+    from users
+    where id = ${id} or ${mayEndAdmin}::boolean and is_active and 'admin' = any(roles)
+    order by id
+    for no key update`;
+  const row = rows.find((found) => found.id === id);
+  const admins = rows.filter(isActiveAdmin);
   return { row, isLastAdmin: row !== undefined && isActiveAdmin(row) && admins.length <= 1 };
 }
 
