@@ -12,6 +12,8 @@ export interface StatsTask {
   axis_roles: unknown;
   seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
   subtasks_total: number;
+  /** Cells that were added later stand behind the others, not in their row-major place. */
+  has_grown: boolean;
   /** Of its first cell, `{"v0":"prompt"}`; null where it says none. */
   types: unknown;
 }
@@ -20,7 +22,7 @@ export interface StatsTask {
 export async function findStatsTask(sql: Sql, id: string): Promise<StatsTask | undefined> {
   const [row] = await sql<StatsTask[]>`
     select t.task_name as name, t.revision::text, t.variables, t.tags, t.settings, t.axis_roles, t.seed_policy,
-      t.subtasks_total,
+      t.subtasks_total, t.grown is not null as has_grown,
       (select variable_types_map from subtasks where parent_task_id = t.id and cell is not null order by cell limit 1)
         as types
     from tasks t

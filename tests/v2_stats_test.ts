@@ -1,6 +1,9 @@
 /** Levels of an axis by their ratings, their votes and what could not be drawn. */
 import assert from "node:assert/strict";
 import { statsOut } from "../routes/v2/stats_shapes.ts";
+import { extendAxis } from "../jobs/control.ts";
+import { parseJson } from "../json.ts";
+import { silentLog } from "../log.ts";
 import { startApi } from "./support/api.ts";
 import { failCells, rateAll, vote } from "./support/stats.ts";
 import { addMatrix, addPeople, call } from "./support/v2.ts";
@@ -278,4 +281,25 @@ Deno.test("faulty questions are refused by name", async () => {
   for (const id of ["x", crypto.randomUUID()]) {
     assert.equal((await call(api, user, "GET", `/tasks/${id}/stats?axis=v0`)).status, 404);
   }
+});
+
+Deno.test("cells that were added later are counted at their own values", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const { sql } = api.database;
+  const task = await addMatrix(api, user, { prompts: 6, ratios: 2 });
+  const wish = { taskId: task, userId: user.id, slot: 1, values: [parseJson('"3:1"')] };
+  const extended = await extendAxis({ sql, log: silentLog }, wish);
+  assert.equal((extended as { cells: number }).cells, 6);
+  await sql`
+    update subtasks set status = 'completed', completed_at = now(), attempt = 1, image_url = 'https://images.example/x'
+    where parent_task_id = ${task} and status = 'pending'`;
+  // The first twelve lie row by row; the six that follow are all of the new ratio.
+  await rateAll(api, task, user.id, (cell) => cell < 12 ? 1 + 2 * (cell % 2) : 5);
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1`);
+  assert.deepEqual(
+    body.levels.map(({ mean }: { mean: { value: number } }) => mean.value),
+    [1, 3, 5],
+    JSON.stringify(body),
+  );
 });

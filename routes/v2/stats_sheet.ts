@@ -1,8 +1,10 @@
 /** A task's matrix with what raters said of it, as the calls of statistics need it. */
 import type { Context } from "hono";
 import { findStatsTask, readIndices, readSheet, type StatsTask } from "../../db/stats.ts";
+import { readShape } from "../../db/tasks_v2_detail.ts";
 import { AppError } from "../../errors.ts";
 import type { V2Env } from "./context.ts";
+import { type Matrix, readMatrix } from "./matrix.ts";
 import { type Axis, placeByIndices, type Places, placeWhole, readAxes } from "./statistics/axes.ts";
 import { type Sheet, unpackSheet } from "./statistics/sheet.ts";
 import { getTaskOf, noTask } from "./tasks_of.ts";
@@ -12,6 +14,19 @@ export interface TaskSheet {
   axes: Axis[];
   places: Places;
   sheet: Sheet;
+}
+
+/** Places where cells were added later: those stand behind the others. */
+function placeGrown(axes: readonly Axis[], matrix: Matrix | undefined): Places | undefined {
+  if (!matrix) return undefined;
+  const { total: cells } = matrix;
+  const at = axes.map(({ key }) => matrix.axes.indexOf(key));
+  const levels = axes.map(() => new Int32Array(cells));
+  for (let cell = 0; cell < cells; cell++) {
+    const places = matrix.placesOf(cell);
+    axes.forEach(({ levelOf }, a) => levels[a]![cell] = levelOf[places[at[a]!]!] ?? -1);
+  }
+  return { cells, levels };
 }
 
 /**
@@ -37,7 +52,10 @@ export async function loadSheet(
   const [task, packed] = await Promise.all([findStatsTask(sql, id), readSheet(sql, id, { ratings })]);
   if (!task) throw noTask(id);
   const axes = readAxes(task);
-  const places = placeWhole(axes, task.subtasks_total) ??
+  const whole = task.has_grown
+    ? placeGrown(axes, readMatrix(await readShape(sql, id)))
+    : placeWhole(axes, task.subtasks_total);
+  const places = whole ??
     placeByIndices(axes, task.subtasks_total, await readIndices(sql, id));
   return { task, axes, places, sheet: unpackSheet(packed, places.cells) };
 }
