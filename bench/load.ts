@@ -10,7 +10,7 @@ import { print, printError, runMain } from "../process.ts";
 import { writeDump } from "./load_dump.ts";
 import { fillMongo, writeBsonDump, writeCanonicalDump, writePoisoned } from "./load_forms.ts";
 import {
-  etaError,
+  etaErrors,
   hasPsql,
   measureCopy,
   type Measured,
@@ -136,19 +136,23 @@ async function measureBig(
   print(
     `\n${formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory, few → many", "goal"], rows)}`,
   );
-  for (const [measured, stage] of [[load, "loading"], [verify, "verifying"]] as const) {
-    const { worst, told } = etaError(measured, stage);
-    if (told === 0) print(`time left while ${stage}: not told often enough to judge`);
+  for (const [verb, measured] of [["load", load], ["verify", verify]] as const) {
+    const { shares, worst, told } = etaErrors(measured);
+    if (told === 0) print(`time left of a ${verb}: not told often enough to judge`);
     else {
+      const each = shares.map(({ at, error }) =>
+        `${percent(at)} ${error === undefined ? "–" : percent(error)}`
+      );
       print(
-        `time left while ${stage}, told ${told} times after 5 %: off by ${
-          (worst * 100).toFixed(1)
-        } % of the whole at ` +
-          `most (goal ≤ 10 %: ${say(worst <= 0.1)})`,
+        `time left of a ${verb}, off by so much of the whole: after ${each.join(", after ")}; at most ${
+          percent(worst)
+        } of ${told} told after 5 % (goal ≤ 10 %: ${say(worst <= 0.1)})`,
       );
     }
   }
 }
+
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 
 function flag(name: string, standard: number): number {
   const at = Deno.args.indexOf(`--${name}`);

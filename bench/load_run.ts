@@ -14,6 +14,8 @@ export interface Measured {
   seconds: number;
   /** Highest resident memory of the process, in MiB. */
   peakMib: number;
+  /** When the process ended, in seconds from its start. */
+  endedAt: number;
   /** The progress lines, each with when it came, in seconds from the start. */
   progress: { at: number; line: Progress }[];
   out: string;
@@ -57,7 +59,8 @@ async function run(command: string, args: string[], env: Record<string, string> 
   await listen;
   clearInterval(timer);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said}`);
-  return { seconds: since(), peakMib, progress, out };
+  const endedAt = since();
+  return { seconds: endedAt, endedAt, peakMib, progress, out };
 }
 
 /** What `deno task migrate` says to V8: the memory measured is a user's. */
@@ -144,13 +147,26 @@ export async function measureInsert(sql: Pool, file: string, rows: number, all: 
 
 const quote = (field: string | null) => field === null ? "null" : `'${field.replaceAll("'", "''")}'`;
 
-/** The greatest error of the time left that a stage told after its first 5 %, as a share of the stage's time. */
-export function etaError({ progress }: Measured, stage: string): { worst: number; told: number } {
-  const lines = progress.filter(({ line }) => line.stage === stage);
-  const [first, last] = [lines[0]?.at ?? 0, lines.at(-1)?.at ?? 0];
-  const told = lines.slice(0, -1).filter(({ line: { bytes, bytes_total, eta_seconds } }) =>
-    eta_seconds !== null && bytes >= bytes_total * 0.05
-  );
-  const errors = told.map(({ at, line }) => Math.abs(at + line.eta_seconds! - last) / (last - first));
-  return { worst: Math.max(0, ...errors), told: told.length };
+export interface EtaError {
+  /** Share of the verb's time at which it was told. */
+  at: number;
+  /** The error as a share of the whole time; undefined where nothing was told by then. */
+  error: number | undefined;
+}
+
+const etaShares = [0.05, 0.1, 0.25, 0.5, 0.75];
+
+/** How far the time left was off that the verb had told last when so much of its time was over; and at most from then on. */
+export function etaErrors(
+  { progress, endedAt }: Measured,
+): { shares: EtaError[]; worst: number; told: number } {
+  const begun = progress[0]?.at ?? 0;
+  const whole = endedAt - begun;
+  const told = progress.filter(({ line }) => line.eta_seconds !== null).map(({ at, line }) => ({
+    share: (at - begun) / whole,
+    error: Math.abs(at + line.eta_seconds! - endedAt) / whole,
+  }));
+  const shares = etaShares.map((at) => ({ at, error: told.findLast(({ share }) => share <= at)?.error }));
+  const late = told.filter(({ share }) => share >= etaShares[0]!);
+  return { shares, worst: Math.max(0, ...late.map(({ error }) => error)), told: late.length };
 }

@@ -10,7 +10,8 @@ import { makePlan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { type Lanes, loadRanges } from "./range_load.ts";
 import { settle } from "./settle.ts";
-import type { Source } from "./source.ts";
+import { type Source, sumOf } from "./source.ts";
+import { type Form, loadStages, stageNames } from "./stages.ts";
 
 export interface LoadOptions {
   /** Bytes of source in one transaction, about. */
@@ -38,8 +39,14 @@ async function loadUnderFence(
 ): Promise<LoadResult> {
   const [sql] = lanes;
   const { progress, rangeBytes = rangeBytesDefault } = options;
-  progress.begin("checking the source", source.bytes);
-  const plan = await makePlan(source, { rangeBytes, onBytes: (bytes) => progress.add(bytes, 0) });
+  let form: Form = source.kind === "mongoexport" ? "usual lines" : "bson";
+  progress.plan(loadStages(form, { all: source.bytes }));
+  progress.begin(stageNames.survey, source.bytes);
+  const plan = await makePlan(source, {
+    rangeBytes,
+    onBytes: (bytes) => progress.add(bytes, 0),
+    onForm: (found) => progress.plan(loadStages(form = found, { all: source.bytes })),
+  });
   const { fingerprint } = plan;
   failpoint("plan.made");
   const known = await findSource(sql, fingerprint);
@@ -61,7 +68,9 @@ async function loadUnderFence(
   for (const lane of lanes) await lane`set synchronous_commit = off`;
   const runId = await insertRun(sql, fingerprint);
   failpoint("run.inserted");
-  progress.begin("loading", ranges.reduce((sum, { bytes }) => sum + bytes, 0));
+  const left = sumOf(ranges, "bytes");
+  progress.plan(loadStages(form, { all: sumOf(plan.ranges, "bytes"), left }));
+  progress.begin(stageNames.load, left);
   try {
     const documents = await loadRanges(lanes, source, {
       plan,
@@ -71,7 +80,7 @@ async function loadUnderFence(
       signal: options.signal,
     });
     failpoint("ranges.done");
-    progress.begin("settling", 0);
+    progress.begin(stageNames.settle, 0);
     await sql`set synchronous_commit = on`;
     await settle(sql, fingerprint, runId);
     failpoint("settle.committed");

@@ -2,6 +2,7 @@
 import { failpoint } from "./failpoint.ts";
 import { type Collection, collections, type Range, type RawDocument, type Source } from "./source.ts";
 import type { FindParent } from "./lens/subtasks.ts";
+import { type Form, formOf } from "./stages.ts";
 import { take } from "./tables.ts";
 import { readTime } from "./times.ts";
 
@@ -105,17 +106,27 @@ function namesOf(raw: RawDocument): string[] {
  */
 export async function makePlan(
   source: Source,
-  { rangeBytes, onBytes }: { rangeBytes: number; onBytes?: (bytes: number) => void },
+  { rangeBytes, onBytes, onForm }: {
+    rangeBytes: number;
+    onBytes?: (bytes: number) => void;
+    /** Hears of the form of the subtasks at the first of them. */
+    onForm?: (form: Form) => void;
+  },
 ): Promise<Plan> {
   const [users, tasks] = [new Contest(), new Contest()];
   const named: { position: number; names: string[]; legacyId: string; id: string }[] = [];
   const ranges: Range[] = [];
   const documents: Record<Collection, number> = { users: 0, tasks: 0, dramatiq_tasks: 0 };
+  let isFirst = true;
   failpoint("survey.begun");
   for (const collection of collections) {
     const onDocument = (raw: RawDocument) => {
       failpoint("survey.document");
-      if (collection === "dramatiq_tasks") return;
+      if (collection === "dramatiq_tasks") {
+        if (isFirst) onForm?.(formOf(raw));
+        isFirst = false;
+        return;
+      }
       const claim = claimOf(collection, raw);
       if (claim === undefined) return;
       if (collection === "users") users.enter(claim);

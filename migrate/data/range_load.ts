@@ -154,6 +154,7 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
     signal?.throwIfAborted();
     if (range.collection !== under) {
       await last;
+      progress.turn();
       await prepare(sql, context, range);
       failpoint("range.prepared");
     }

@@ -17,6 +17,9 @@ export interface Range {
   bytes: number;
 }
 
+export const sumOf = (ranges: readonly Range[], what: "bytes" | "documents"): number =>
+  ranges.reduce((sum, range) => sum + range[what], 0);
+
 /** One document as it came. */
 export interface RawDocument {
   /** Unique in its collection and the same in each reading: a line number, or a running number. */

@@ -10,7 +10,8 @@ import { rangeBytesDefault } from "./load.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import type { Progress } from "./progress.ts";
 import { readParents } from "./replay_rows.ts";
-import type { Collection, Range, Source } from "./source.ts";
+import { type Collection, type Range, type Source, sumOf } from "./source.ts";
+import { type Form, stageNames, verifyStages } from "./stages.ts";
 import {
   finishVerification,
   isInterrupted,
@@ -37,13 +38,11 @@ interface Run {
   sql: postgres.ReservedSql;
   source: Source;
   plan: Plan;
+  form: Form;
   options: VerifyOptions;
   /** Undefined for a source that was not loaded: all is compared, nothing is kept. */
   verification: Verification | undefined;
 }
-
-const sum = (ranges: readonly Range[], of: "bytes" | "documents") =>
-  ranges.reduce((total, range) => total + range[of], 0);
 
 async function begin(sql: postgres.ReservedSql, source: Source, plan: Plan, again: boolean) {
   const known = await findSource(sql, plan.fingerprint);
@@ -101,19 +100,23 @@ async function compare(run: Run): Promise<Verdict> {
   const isDone = ({ collection, number }: Range) =>
     verification?.done.has(`${collection}/${number}`) ?? false;
   const [before, left] = [ranges.filter(isDone), ranges.filter((range) => !isDone(range))];
-  progress.begin("verifying", sum(ranges, "bytes"));
-  if (before.length > 0) progress.resume(sum(before, "bytes"), sum(before, "documents"));
+  progress.plan(verifyStages(run.form, { all: sumOf(ranges, "bytes") }));
+  progress.begin(stageNames.verify, sumOf(ranges, "bytes"));
+  if (before.length > 0) progress.resume(sumOf(before, "bytes"), sumOf(before, "documents"));
+  let under = left[0]?.collection;
   await new Verifier(sql, plan, { isLoaded, findParent }).run(source, left, {
     signal,
     onRange: async (range, part) => {
       if (verification) await saveRange(sql, verification, range, part);
       failpoint("verify.range_saved");
       found.add(part);
+      if (range.collection !== under) progress.turn();
+      under = range.collection;
       rowsOf.set(range.collection, (rowsOf.get(range.collection) ?? 0) + part.rows);
       progress.add(range.bytes, range.documents);
     },
   });
-  progress.end();
+  progress.begin(stageNames.rest, 0);
   const rest = await findRest(run, { ranges, rowsOf, findParent, found });
   const kept = found.mismatches.length;
   found.add(rest);
@@ -141,10 +144,13 @@ async function compare(run: Run): Promise<Verdict> {
 export async function verify(pool: Pool, source: Source, options: VerifyOptions): Promise<Verdict> {
   await requireSchema(pool);
   const { progress, again = false } = options;
-  progress.begin("checking the source", source.bytes);
+  let form: Form = source.kind === "mongoexport" ? "usual lines" : "bson";
+  progress.plan(verifyStages(form, { all: source.bytes }));
+  progress.begin(stageNames.survey, source.bytes);
   const plan = await makePlan(source, {
     rangeBytes: rangeBytesDefault,
     onBytes: (bytes) => progress.add(bytes, 0),
+    onForm: (found) => progress.plan(verifyStages(form = found, { all: source.bytes })),
   });
   failpoint("verify.planned");
   const sql = await pool.reserve();
@@ -153,7 +159,7 @@ export async function verify(pool: Pool, source: Source, options: VerifyOptions)
       // A crash of the server may lose the last checkpoints: those ranges are compared again.
       await sql`set synchronous_commit = off`;
       const verification = await begin(sql, source, plan, again);
-      return await compare({ sql, source, plan, options, verification });
+      return await compare({ sql, source, plan, form, options, verification });
     };
     return await Promise.race([work(), whenLost(sql)]);
   } finally {
