@@ -1,14 +1,14 @@
 /** Opens what a process needs and closes it in reverse. */
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
-import { connect, connectError, type Pool } from "./db/connect.ts";
+import { connect, connectError, type Pool } from "./db/pg/connect.ts";
 import { AppError } from "./errors.ts";
-import { createLimiter } from "./jobs/limiter.ts";
-import { openRedis, type RedisDoor } from "./jobs/redis.ts";
+import { createLimiter } from "./redis/limiter.ts";
+import { openRedis, type RedisDoor } from "./redis/connect.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { requireSchema } from "./migrate/schema/runner.ts";
-import { createSharedThrottle } from "./routes/shared_throttle.ts";
-import type { LoginThrottle } from "./routes/throttle.ts";
+import { createSharedThrottle } from "./routes/common/shared_throttle.ts";
+import type { LoginThrottle } from "./routes/common/throttle.ts";
 
 export interface Deps extends AsyncDisposable {
   config: Config;

@@ -1,10 +1,10 @@
 /** The API process: settings → dependencies → app → serve → drain on SIGTERM. */
-import { ping } from "./db/connect.ts";
+import { ping } from "./db/pg/connect.ts";
 import { openApiDeps } from "./deps.ts";
 import { AppError } from "./errors.ts";
 import { print, runMain, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
-import { createOps } from "./routes/ops.ts";
+import { createOps } from "./ops.ts";
 
 function listen(
   hostname: string,

@@ -5,9 +5,8 @@ import { print, runMain } from "../process.ts";
 const folder = new URL("./", import.meta.url);
 
 function listBenches(): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => name.replace(/\.ts$/, "")).filter((name) =>
-    /^[a-z0-9]+$/.test(name) && name !== "main"
-  ).sort();
+  return [...Deno.readDirSync(folder)].filter(({ isDirectory, name }) => isDirectory && name !== "peers")
+    .map(({ name }) => name).sort();
 }
 
 async function main(): Promise<number> {
@@ -20,7 +19,7 @@ async function main(): Promise<number> {
   if (!known.includes(name)) {
     throw new AppError("usage", `running bench '${name}': wanted one of ${known.join(", ")}`);
   }
-  const args = ["run", "-A", new URL(`${name}.ts`, folder).pathname, ...flags];
+  const args = ["run", "-A", new URL(`${name}/main.ts`, folder).pathname, ...flags];
   return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
 }
 

@@ -1,20 +1,20 @@
 /** `deno task openapi [--check]`: v2's OpenAPI document and the types of its client, written from the routes. */
 import openapiTypes, { astToString, type OpenAPI3 } from "openapi-typescript";
 import { parseConfig } from "../config.ts";
-import { connect } from "../db/connect.ts";
+import { connect } from "../db/pg/connect.ts";
 import { AppError } from "../errors.ts";
 import { silentLog } from "../log.ts";
 import { createMetrics } from "../metrics.ts";
 import { print, runMain } from "../process.ts";
-import { createPasswords } from "../routes/passwords.ts";
-import { createGate } from "../routes/gate.ts";
-import { createThrottle } from "../routes/throttle.ts";
-import { createAccessTokens } from "../routes/v2/access.ts";
+import { createPasswords } from "../routes/common/passwords.ts";
+import { createGate } from "../routes/common/gate.ts";
+import { createThrottle } from "../routes/common/throttle.ts";
+import { createAccessTokens } from "../routes/v2/kit/access.ts";
 import { createV2App } from "../routes/v2/app.ts";
 import { describeApi } from "../routes/v2/docs.ts";
 
-const documentUrl = new URL("../routes/v2/openapi.json", import.meta.url);
-const typesUrl = new URL("client/v2_schema.ts", import.meta.url);
+const documentUrl = new URL("../routes/v2/generated/openapi.json", import.meta.url);
+const typesUrl = new URL("../routes/v2/generated/schema.ts", import.meta.url);
 
 /** The document of an app that nothing is asked of: it opens no connection. */
 export function writeDocument(): string {

@@ -1,10 +1,10 @@
 /** `deno task schema`: writes db/schema.sql; with --check only says whether it is what the steps make. */
-import { connect } from "../db/connect.ts";
+import { connect } from "../db/pg/connect.ts";
 import { AppError } from "../errors.ts";
 import { dumpSchema } from "../migrate/schema/dump.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, runMain } from "../process.ts";
-import { startPostgres } from "./postgres.ts";
+import { startPostgres } from "./servers/postgres.ts";
 
 const path = new URL("../db/schema.sql", import.meta.url);
 

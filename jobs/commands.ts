@@ -1,8 +1,8 @@
 /** The command line of the worker: what it may be told to do, read and checked. */
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import type { DeadFilter } from "../db/attempts.ts";
-import type { CellName } from "../db/control.ts";
-import { type Queue, queues } from "../db/subtasks.ts";
+import type { DeadFilter } from "../db/queue/attempts.ts";
+import type { CellName } from "../db/queue/control.ts";
+import { type Queue, queues } from "../db/queue/subtasks.ts";
 import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
 

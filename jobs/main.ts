@@ -1,11 +1,11 @@
 /** The worker process: settings → dependencies → work → hand over on SIGTERM; or one order of its command line. */
-import { ping } from "../db/connect.ts";
+import { ping } from "../db/pg/connect.ts";
 import { openDeps } from "../deps.ts";
 import { print, runMain } from "../process.ts";
-import { createOps } from "../routes/ops.ts";
+import { createOps } from "../ops.ts";
 import { parseOrder } from "./commands.ts";
 import { runOrder } from "./orders.ts";
-import { openRedis } from "./redis.ts";
+import { openRedis } from "../redis/connect.ts";
 import { runWorker } from "./worker.ts";
 
 async function main(signal: AbortSignal): Promise<number> {

@@ -1,14 +1,14 @@
 /** Carries out what the worker's command line asks for besides working. */
-import type { DeadLetter } from "../db/attempts.ts";
+import type { DeadLetter } from "../db/queue/attempts.ts";
 import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
 import type { Order } from "./commands.ts";
-import { operator, pauseTask, rerunCell, resumeTask, retryFailed, type Wish } from "./control.ts";
-import { type DeadPage, inspectCell, listDead, replayDead } from "./dead_letters.ts";
-import { describeReport, runDoctor } from "./doctor.ts";
-import type { DoctorDeps } from "./doctor_check.ts";
-import { clearSlots, describeSlots, listSlots, setSlots } from "./slot_orders.ts";
-import { whyCell } from "./why.ts";
+import { operator, pauseTask, rerunCell, resumeTask, retryFailed, type Wish } from "./moves/control.ts";
+import { type DeadPage, inspectCell, listDead, replayDead } from "./moves/dead_letters.ts";
+import { describeReport, runDoctor } from "./doctor/doctor.ts";
+import type { DoctorDeps } from "./doctor/check.ts";
+import { clearSlots, describeSlots, listSlots, setSlots } from "./moves/slot_settings.ts";
+import { whyCell } from "./doctor/why.ts";
 
 type Ordered<Kind extends Order["kind"]> = Extract<Order, { kind: Kind }>;
 

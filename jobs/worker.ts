@@ -1,26 +1,26 @@
 /** A worker: pulls, draws, settles, and leads the fleet when nobody else does. */
 import type { Config } from "../config.ts";
-import type { Pool } from "../db/connect.ts";
-import { announceFed, countBacklog } from "../db/dispatch.ts";
-import { announceSettled, type Queue, queues as allQueues } from "../db/subtasks.ts";
-import { channels } from "../db/tasks.ts";
-import { insertQueueSlots } from "../db/slots.ts";
+import type { Pool } from "../db/pg/connect.ts";
+import { announceFed, countBacklog } from "../db/queue/dispatch.ts";
+import { announceSettled, type Queue, queues as allQueues } from "../db/queue/subtasks.ts";
+import { channels } from "../db/queue/tasks.ts";
+import { insertQueueSlots } from "../db/queue/slots.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { openBackends } from "./backends.ts";
-import { Bell, RedisHealth } from "./bell.ts";
-import { Crew } from "./crew.ts";
-import { Feed } from "./feed.ts";
-import { callHttp, type Http } from "./http.ts";
-import { Leader } from "./leader.ts";
-import { Member } from "./member.ts";
-import { sendNotices } from "./notify.ts";
-import { Puller } from "./pull.ts";
-import type { RedisDoor } from "./redis.ts";
-import { readScaleRules } from "./scaler.ts";
-import { createWrites } from "./settle.ts";
-import { Streams } from "./stream.ts";
-import { WebhookSender } from "./webhooks.ts";
+import { openBackends } from "./image/backends.ts";
+import { Bell, RedisHealth } from "../bell.ts";
+import { Crew } from "./work/crew.ts";
+import { Feed } from "./lead/feed.ts";
+import { callHttp, type Http } from "../http.ts";
+import { Leader } from "./lead/leader.ts";
+import { Member } from "./work/member.ts";
+import { sendNotices } from "./tell/notify.ts";
+import { Puller } from "./work/pull.ts";
+import type { RedisDoor } from "../redis/connect.ts";
+import { readScaleRules } from "./slots/scaler.ts";
+import { createWrites } from "./work/settle.ts";
+import { Streams } from "../redis/stream.ts";
+import { WebhookSender } from "./tell/webhooks.ts";
 
 export interface WorkerOptions {
   sql: Pool;

@@ -1,17 +1,17 @@
 /** The API's app: logs and counts every request, and hands it to the room it is for. */
 import { Hono } from "hono";
 import type { Config } from "../config.ts";
-import type { Pool } from "../db/connect.ts";
+import type { Pool } from "../db/pg/connect.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { clientAddress } from "./address.ts";
-import { createPasswords, type Passwords } from "./passwords.ts";
-import { createThrottle, type LoginThrottle } from "./throttle.ts";
-import { createTokens, type Tokens } from "./tokens.ts";
+import { clientAddress } from "./common/address.ts";
+import { createPasswords, type Passwords } from "./common/passwords.ts";
+import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
+import { createTokens, type Tokens } from "./common/tokens.ts";
 import { bodyMsStandard } from "./v1/body.ts";
-import { createGate, type Gate } from "./gate.ts";
+import { createGate, type Gate } from "./common/gate.ts";
 import { routeV1 } from "./v1/router.ts";
-import { createAccessTokens } from "./v2/access.ts";
+import { createAccessTokens } from "./v2/kit/access.ts";
 import { createV2 } from "./v2/app.ts";
 
 export interface AppDeps {

@@ -1,99 +1,78 @@
-/** The house's law (ARCHITECTURE.md «Rooms and law»), read out of the sources. */
+/** The house's law (ARCHITECTURE.md «Rooms»), checked against the sources. */
 import assert from "node:assert/strict";
+import ts from "typescript";
+import { assembly, ground, mains, rooms, workshop } from "./house/rooms.ts";
+import { countLines, folderOf, locate, product, type Source, sources, visitNodes } from "./house/sources.ts";
 
-const root = new URL("../", import.meta.url);
-const rooms = ["routes", "db", "jobs", "migrate", "dev", "tests", "bench"];
-const ground = ["config.ts", "errors.ts", "log.ts", "metrics.ts", "json.ts", "process.ts"];
-const mains = ["main.ts", "jobs/main.ts", "migrate/main.ts"];
+const paths = (found: Source[]): string[] => found.map(({ path }) => path);
 
-interface Source {
-  path: string;
-  text: string;
-  /** The text without comments and without what stands in quotes. */
-  code: string;
-  /** Paths of our own files that it imports. */
-  imports: string[];
-}
+Deno.test("every file stands in a room", () => {
+  const known = ({ path }: Source) =>
+    ground.includes(path) || assembly.includes(path) || folderOf(path) in rooms ||
+    workshop.some((folder) => path.startsWith(`${folder}/`));
+  assert.deepEqual(paths(sources.filter((source) => !known(source))), []);
+});
 
-function* walk(folder: string): Generator<string> {
-  for (const entry of Deno.readDirSync(new URL(folder === "" ? "./" : `${folder}/`, root))) {
-    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-    if (entry.isDirectory && (folder !== "" || rooms.includes(entry.name)) && path !== "tests/data") {
-      yield* walk(path);
-    } else if (entry.isFile && path.endsWith(".ts")) yield path;
-  }
-}
+Deno.test("a folder holds at most 25 source files", () => {
+  const counts = new Map<string, number>();
+  for (const { path } of sources) counts.set(folderOf(path), (counts.get(folderOf(path)) ?? 0) + 1);
+  assert.deepEqual([...counts].filter(([, count]) => count > 25), []);
+});
 
-function readSource(path: string): Source {
-  const text = Deno.readTextFileSync(new URL(path, root));
-  const bare = text.replace(/\/\*[\s\S]*?\*\//g, "");
-  const found = bare.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g);
-  const imports = [...found].map(([, to]) => new URL(to!, new URL(path, root)).href.slice(root.href.length));
-  const code = bare
-    .replace(/(^|\s)\/\/.*$/gm, "")
-    .replace(/"(?:[^"\\\n]|\\.)*"/g, '""');
-  return { path, text, code, imports };
-}
-
-const sources = [...walk("")].map(readSource);
-const product = sources.filter(({ path }) => !/^(dev|tests|bench)\//.test(path));
-
-function roomOf(path: string): string {
-  if (ground.includes(path)) return "ground";
-  if (path === "deps.ts" || mains.includes(path)) return "top";
-  return path.includes("/") ? path.slice(0, path.indexOf("/")) : "unknown";
-}
-
-const mayImport: Record<string, string[]> = {
-  ground: ["ground"],
-  db: ["ground", "db"],
-  jobs: ["ground", "db", "jobs"],
-  migrate: ["ground", "db", "migrate"],
-  routes: ["ground", "db", "routes", "jobs"],
-  top: ["ground", "db", "jobs", "migrate", "routes", "top"],
-};
-
-/** Of jobs, what plans, submits, cancels and watches; the limiter, as Redis commands are written in jobs alone; the batcher. */
-const jobsForRoutes = [
-  "jobs/submit.ts",
-  "jobs/cancel.ts",
-  "jobs/control.ts",
-  "jobs/events.ts",
-  "jobs/limiter.ts",
-  "jobs/batch.ts",
-  "jobs/plan.ts",
-];
-
-Deno.test("a room imports only what its level may", () => {
+Deno.test("a room imports only what the table lets it", () => {
   const wrong: string[] = [];
   for (const { path, imports } of product) {
-    const room = roomOf(path);
-    assert.notEqual(room, "unknown", `${path} stands in no room`);
+    if (assembly.includes(path)) continue;
+    const room = folderOf(path);
+    const allowed = ground.includes(path) ? [] : [room, ...rooms[room] ?? []];
     for (const to of imports) {
-      const target = roomOf(to);
-      const allowed = mayImport[room]!.includes(target) && (room === "top" || target !== "top");
-      const narrow = room === "routes" && target === "jobs" && !jobsForRoutes.includes(to);
-      if (!allowed || narrow) wrong.push(`${path} imports ${to}`);
+      const isAllowed = ground.includes(to) || !assembly.includes(to) && allowed.includes(folderOf(to));
+      if (!isAllowed) wrong.push(`${path} imports ${to}`);
     }
   }
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("v1 and v2 do not know each other", () => {
+Deno.test("the table has no cycle and no unused direction", () => {
+  const used = new Set(
+    product.flatMap(({ path, imports }) => imports.map((to) => `${folderOf(path)} ${folderOf(to)}`)),
+  );
+  const unused = Object.entries(rooms).flatMap(([room, allowed]) =>
+    allowed.filter((to) => !used.has(`${room} ${to}`)).map((to) => `${room} → ${to}`)
+  );
+  assert.deepEqual(unused, []);
+  const done = new Set<string>();
+  const visit = (room: string, above: string[]): void => {
+    assert.ok(!above.includes(room), `cycle: ${[...above, room].join(" → ")}`);
+    if (done.has(room)) return;
+    for (const to of rooms[room] ?? []) visit(to, [...above, room]);
+    done.add(room);
+  };
+  for (const room of Object.keys(rooms)) visit(room, []);
+});
+
+Deno.test("routes import from jobs only jobs/moves", () => {
+  const wrong = Object.entries(rooms).filter(([room, allowed]) =>
+    room.startsWith("routes") && allowed.some((to) => to.startsWith("jobs") && to !== "jobs/moves")
+  );
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("v1 and v2 do not import each other", () => {
   const wrong = product.filter(({ path, imports }) =>
     imports.some((to) =>
       path.startsWith("routes/v1/") && to.startsWith("routes/v2/") ||
       path.startsWith("routes/v2/") && to.startsWith("routes/v1/")
     )
   );
-  assert.deepEqual(wrong.map(({ path }) => path), []);
+  assert.deepEqual(paths(wrong), []);
 });
 
-Deno.test("nothing imports a main, and no imports go in a circle", () => {
+Deno.test("nothing imports a main, and no imports form a cycle", () => {
   const byPath = new Map(sources.map((source) => [source.path, source]));
   const done = new Set<string>();
   const visit = (path: string, above: string[]): void => {
-    assert.ok(!above.includes(path), `a circle: ${[...above, path].join(" → ")}`);
+    assert.ok(!above.includes(path), `cycle: ${[...above, path].join(" → ")}`);
     if (done.has(path)) return;
     for (const to of byPath.get(path)?.imports ?? []) {
       assert.ok(!mains.includes(to), `${path} imports ${to}`);
@@ -109,57 +88,87 @@ const onePlaceEach: [string, RegExp, RegExp][] = [
   ["the end of the process", /Deno\.exit\b/, /^process\.ts$/],
   ["console output", /\bconsole\.|Deno\.(stdout|stderr)\b/, /^(process|log)\.ts$/],
   ["SQL", /\bsql(<[^`]*>)?`/, /^(db|migrate)\//],
-  ["outgoing requests", /(?:await|return|=>?|,|\()\s*fetch\(/, /^jobs\/http\.ts$/],
+  ["outgoing requests", /(?:await|return|=>?|,|\()\s*fetch\(/, /^http\.ts$/],
 ];
 for (const [what, pattern, where] of onePlaceEach) {
-  Deno.test(`${what}: in ${where.source} only`, () => {
-    const wrong = product.filter(({ path, code }) => !where.test(path) && pattern.test(code));
-    assert.deepEqual(wrong.map(({ path }) => path), []);
+  Deno.test(`${what}: only in ${where.source}`, () => {
+    assert.deepEqual(paths(product.filter(({ path, code }) => !where.test(path) && pattern.test(code))), []);
   });
 }
 
-Deno.test("files are snake_case, without default exports and barrels", () => {
-  for (const { path, code } of sources) {
-    assert.match(path, /^([a-z0-9_]+\/)*[a-z0-9_]+(\.d)?\.ts$/);
-    assert.doesNotMatch(code, /^export default/m, path);
-    assert.doesNotMatch(code, /^export \* from/m, path);
-  }
+Deno.test("file names are snake_case", () => {
+  for (const { path } of sources) assert.match(path, /^([a-z0-9_]+\/)*[a-z0-9_]+(\.d)?\.tsx?$/);
 });
 
-Deno.test("files are small: median ≤ 120 lines, p90 ≤ 300, none over 400", () => {
-  const sizes = product.map(({ path, text }) => ({ path, lines: text.split("\n").length })).sort((a, b) =>
+Deno.test("no file has a default export or re-exports another", () => {
+  assert.deepEqual(paths(sources.filter(({ code }) => /^export (default|\* from)/m.test(code))), []);
+});
+
+/** Longer files, each with the reason. */
+const longFiles: Record<string, string> = {};
+
+Deno.test("files are small: median ≤ 120 lines, p90 ≤ 300, none over 300 but the named ones", () => {
+  const sizes = product.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 })).sort((a, b) =>
     a.lines - b.lines
   );
   const at = (share: number) => sizes[Math.floor(share * (sizes.length - 1))]!.lines;
   assert.ok(at(0.5) <= 120, `median ${at(0.5)}`);
   assert.ok(at(0.9) <= 300, `p90 ${at(0.9)}`);
-  assert.deepEqual(sizes.filter(({ lines }) => lines > 400).map(({ path }) => path), []);
+  assert.deepEqual(sizes.filter(({ path, lines }) => lines > 300 && !(path in longFiles)), []);
 });
 
-Deno.test("functions are small: none over 70 lines", () => {
+Deno.test("functions and methods have at most 70 lines", () => {
   const long: string[] = [];
-  for (const { path, text } of product) {
-    const lines = text.split("\n");
-    lines.forEach((line, start) => {
-      if (!/^\s*(export )?(async )?function\b|^export const \w+ = (async )?\(/.test(line)) return;
-      const indent = line.match(/^\s*/)![0];
-      const length = lines.slice(start).findIndex((later) =>
-        later === `${indent}}` || later === `${indent}};`
-      );
-      if (length > 70) long.push(`${path}:${start + 1} (${length} lines)`);
+  for (const source of product) {
+    visitNodes(source.tree, (node) => {
+      if (!ts.isFunctionLike(node) || !("body" in node) || node.body === undefined) return;
+      const lines = countLines(source, node);
+      if (lines > 70) long.push(`${locate(source, node)} (${lines} lines)`);
     });
   }
   assert.deepEqual(long, []);
 });
 
+const isAssignment = (node: ts.Node): boolean =>
+  ts.isBinaryExpression(node) &&
+  node.operatorToken.kind >= ts.SyntaxKind.FirstAssignment &&
+  node.operatorToken.kind <= ts.SyntaxKind.LastAssignment;
+
+/** Patterns that save lines at the reader's cost (layout.md «Language»). */
+const tricks: [string, (node: ts.Node) => boolean][] = [
+  ["a tuple of `let`", (node) =>
+    ts.isVariableDeclaration(node) && ts.isArrayBindingPattern(node.name) &&
+    node.initializer !== undefined && ts.isArrayLiteralExpression(node.initializer) &&
+    (node.parent.flags & ts.NodeFlags.Let) !== 0],
+  [
+    "an assignment inside an argument",
+    (node) => ts.isCallExpression(node) && node.arguments.some((argument) => isAssignment(argument)),
+  ],
+  [
+    "the spread of an object literal",
+    (node) => ts.isSpreadAssignment(node) && ts.isObjectLiteralExpression(node.expression),
+  ],
+];
+for (const [name, matches] of tricks) {
+  Deno.test(`no source has ${name}`, () => {
+    const found: string[] = [];
+    for (const source of sources) {
+      visitNodes(source.tree, (node) => {
+        if (matches(node)) found.push(locate(source, node));
+      });
+    }
+    assert.deepEqual(found, []);
+  });
+}
+
 Deno.test("legacy words stay in v1 and in the migration", () => {
   const wrong = product.filter(({ path, text }) =>
-    /dramatiq/.test(text) && !/^(routes\/v1\/|migrate\/|db\/tasks_v1)/.test(path)
+    /dramatiq/.test(text) && !/^(routes\/v1\/|migrate\/|db\/v1\/)/.test(path)
   );
-  assert.deepEqual(wrong.map(({ path }) => path), []);
+  assert.deepEqual(paths(wrong), []);
 });
 
 Deno.test("no file holds a path of some machine", () => {
   const wrong = sources.filter(({ text }) => /["'`\s(]\/(tmp|work|root|home)\/[a-z]/.test(text));
-  assert.deepEqual(wrong.map(({ path }) => path).filter((path) => path !== "tests/house_test.ts"), []);
+  assert.deepEqual(paths(wrong).filter((path) => path !== "tests/house_test.ts"), []);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createMetrics } from "../metrics.ts";
-import { createOps } from "../routes/ops.ts";
+import { createOps } from "../ops.ts";
 import { createDatabase } from "./support/database.ts";
 
 const readMetrics = async (app: ReturnType<typeof createOps>) => await (await app.request("/metrics")).text();

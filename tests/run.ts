@@ -1,7 +1,7 @@
 /** `deno task test [files] [deno test flags]`: one PostgreSQL with a migrated template for all test files. */
-import { connect } from "../db/connect.ts";
-import { startPostgres } from "../dev/postgres.ts";
-import { findRedisBinary } from "../dev/redis.ts";
+import { connect } from "../db/pg/connect.ts";
+import { startPostgres } from "../dev/servers/postgres.ts";
+import { findRedisBinary } from "../dev/servers/redis.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, printError, runMain } from "../process.ts";
 
@@ -11,10 +11,17 @@ const rooms = [
   "json.ts",
   "log.ts",
   "metrics.ts",
+  "batch.ts",
+  "bell.ts",
+  "http.ts",
+  "ops.ts",
+  "process.ts",
   "db",
+  "redis",
   "jobs",
   "migrate",
   "routes",
+  "statistics",
   "dev",
 ];
 

@@ -1,7 +1,7 @@
 /** Each program against what goes wrong at its start: one clear message, its exit code, nothing half done. */
 import assert from "node:assert/strict";
 import { codes } from "../errors.ts";
-import { findFreePort } from "../dev/ports.ts";
+import { findFreePort } from "../dev/servers/ports.ts";
 import { createDatabase } from "./support/database.ts";
 
 const config = new URL("../deno.json", import.meta.url).pathname;

@@ -1,12 +1,12 @@
 /** Our worker under the same harness: streams in Redis, claims, remote ids, fenced results, counters and events. */
 import { parseConfig } from "../../config.ts";
-import { connect } from "../../db/connect.ts";
-import { openRedis } from "../../jobs/redis.ts";
+import { connect } from "../../db/pg/connect.ts";
+import { openRedis } from "../../redis/connect.ts";
 import { runWorker } from "../../jobs/worker.ts";
 import { silentLog } from "../../log.ts";
 import { createMetrics } from "../../metrics.ts";
 import { runMain } from "../../process.ts";
-import { playNoOp } from "../queue_stand.ts";
+import { playNoOp } from "../queue/stand.ts";
 import { readOrder, waitForGo } from "./peer.ts";
 
 await runMain(async (signal) => {

@@ -1,7 +1,7 @@
 /** What the programs of the throughput run have in common: how they are told, their result row, their no-op image. */
 import process from "node:process";
-import { connect, type Pool, type Sql } from "../../db/connect.ts";
-import { createBatcher } from "../../jobs/batch.ts";
+import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
+import { createBatcher } from "../../batch.ts";
 import { print } from "../../process.ts";
 
 /** What a peer is told, as JSON in its only argument. */

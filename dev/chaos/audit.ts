@@ -1,5 +1,5 @@
 /** What every row went through, written down by the rig's own triggers in the rig's own database. */
-import type { Pool } from "../../db/connect.ts";
+import type { Pool } from "../../db/pg/connect.ts";
 
 /** One change of a subtask; times are seconds of the database's clock. */
 export interface Move {

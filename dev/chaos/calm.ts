@@ -1,6 +1,6 @@
 /** Waits until everything is at rest after the last fault, and says what is not. */
-import type { Pool } from "../../db/connect.ts";
-import { operator, resumeTask } from "../../jobs/control.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import { operator, resumeTask } from "../../jobs/moves/control.ts";
 import { silentLog } from "../../log.ts";
 import type { Calm } from "./facts.ts";
 import { askRedis } from "./faults_servers.ts";

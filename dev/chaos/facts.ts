@@ -1,6 +1,6 @@
 /** What is known after a run: rows, their history, the ledger, and what was done to whom. */
-import type { Pool } from "../../db/connect.ts";
-import type { ImagePost } from "../image_api.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import type { ImagePost } from "../servers/image_api.ts";
 import {
   listMoves,
   listSlotsMoves,

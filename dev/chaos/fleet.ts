@@ -1,5 +1,5 @@
 /** Worker processes as their users run them, each behind proxies of its own, and a supervisor that starts them again. */
-import { findFreePort } from "../ports.ts";
+import { findFreePort } from "../servers/ports.ts";
 import { type Clock, createClock } from "./clock.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 

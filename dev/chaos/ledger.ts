@@ -1,5 +1,5 @@
 /** What the played image API saw, by cell: which POSTs came, which jobs they made. */
-import type { ImagePost } from "../image_api.ts";
+import type { ImagePost } from "../servers/image_api.ts";
 
 /** Equal for all POSTs of one cell, and for its row: every cell of a run has prompts of its own. */
 export function cellKey(prompts: string): string {

@@ -1,7 +1,7 @@
 /** What users do during a run: submit, cancel, delete, and have failed cells drawn again. */
-import type { Pool } from "../../db/connect.ts";
-import { cancelTask, deleteTask } from "../../jobs/cancel.ts";
-import { submitTask } from "../../jobs/submit.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
+import { submitTask } from "../../jobs/moves/submit.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
 import { silentLog } from "../../log.ts";
 import type { Order } from "./schedule.ts";

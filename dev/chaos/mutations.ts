@@ -20,7 +20,7 @@ export const mutations: Record<string, Mutation> = {
   lease_predicate: {
     about: "writes of an attempt do not ask whether its lease is still held",
     patches: [{
-      file: "db/subtasks.ts",
+      file: "db/queue/subtasks.ts",
       from: "s.parent_task_id = i.task_id and s.id = i.id and s.lease_id = i.lease_id`",
       to: "s.parent_task_id = i.task_id and s.id = i.id and i.lease_id is not null`",
     }],
@@ -29,7 +29,7 @@ export const mutations: Record<string, Mutation> = {
   state_predicate: {
     about: "a claim does not ask whether the cell is pending",
     patches: [{
-      file: "db/subtasks.ts",
+      file: "db/queue/subtasks.ts",
       from: "where s.parent_task_id = w.task_id and s.id = w.id and coalesce(s.status, '') = 'pending'",
       to: "where s.parent_task_id = w.task_id and s.id = w.id",
     }],
@@ -38,7 +38,7 @@ export const mutations: Record<string, Mutation> = {
   saved_job: {
     about: "whoever takes a cell over does not look whether its job was saved",
     patches: [{
-      file: "jobs/attempt.ts",
+      file: "jobs/work/attempt.ts",
       from: "standing: { remoteId: subtask.remote_id,",
       to: "standing: { remoteId: null,",
     }],
@@ -48,7 +48,7 @@ export const mutations: Record<string, Mutation> = {
     about: "notices are not unique by task and kind",
     patches: [
       {
-        file: "db/subtasks.ts",
+        file: "db/queue/subtasks.ts",
         from: "on conflict on constraint outbox_task_id_kind_key do nothing",
         to: "",
       },
@@ -63,7 +63,7 @@ export const mutations: Record<string, Mutation> = {
   cursor_reset: {
     about: "a group that is made again begins behind what is in the stream",
     patches: [{
-      file: "jobs/stream.ts",
+      file: "redis/stream.ts",
       from: `{ type: "CREATE", group, id: "0", options }`,
       to: `{ type: "CREATE", group, id: "$", options }`,
     }],
@@ -71,7 +71,7 @@ export const mutations: Record<string, Mutation> = {
   },
   epoch: {
     about: "nobody notices that Redis was wiped",
-    patches: [{ file: "jobs/feed.ts", from: "if (!epoch) {", to: "if (!epoch && epoch) {" }],
+    patches: [{ file: "jobs/lead/feed.ts", from: "if (!epoch) {", to: "if (!epoch && epoch) {" }],
     faults: ["flush", "flush_stray", "redis_restart"],
   },
 };

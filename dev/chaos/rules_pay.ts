@@ -1,5 +1,5 @@
 /** Rules over the ledger: every POST costs money. */
-import type { ImagePost } from "../image_api.ts";
+import type { ImagePost } from "../servers/image_api.ts";
 import type { CellFact, Facts } from "./facts.ts";
 import type { Move } from "./audit.ts";
 

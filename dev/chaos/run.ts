@@ -1,6 +1,6 @@
 /** One run: servers, workers, load and faults as planned, then peace, then judgement. */
-import { connect } from "../../db/connect.ts";
-import { type PlayedImageApi, startImageApi } from "../image_api.ts";
+import { connect } from "../../db/pg/connect.ts";
+import { type PlayedImageApi, startImageApi } from "../servers/image_api.ts";
 import { waitForCalm } from "./calm.ts";
 import { type Facts, gatherFacts, type Struck } from "./facts.ts";
 import { faults } from "./faults.ts";

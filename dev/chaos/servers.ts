@@ -1,9 +1,9 @@
 /** The servers of a rig, each of which can be struck down and started again where it was. */
-import { connect } from "../../db/connect.ts";
+import { connect } from "../../db/pg/connect.ts";
 import { migrateUp, readSteps } from "../../migrate/schema/runner.ts";
-import { startPostgres } from "../postgres.ts";
-import { findFreePort } from "../ports.ts";
-import { startRedis } from "../redis.ts";
+import { startPostgres } from "../servers/postgres.ts";
+import { findFreePort } from "../servers/ports.ts";
+import { startRedis } from "../servers/redis.ts";
 import { installAudit } from "./audit.ts";
 
 const template = "chaos_template";

@@ -1,6 +1,6 @@
 /** Everything a fault can lay hands on. */
-import type { Pool } from "../../db/connect.ts";
-import type { ImageCall } from "../image_api.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import type { ImageCall } from "../servers/image_api.ts";
 import type { Place } from "./fleet.ts";
 import type { RigPostgres, RigRedis } from "./servers.ts";
 

@@ -3,12 +3,12 @@ import { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { type DataContext, progressOf, withPool } from "./context.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { load, rangeBytesDefault } from "./load.ts";
-import { openSource } from "./open.ts";
-import { formatStatus, formatTable, readStatus } from "./status.ts";
-import { decideUnfinished, type Decision, formatUnfinished } from "./unfinished.ts";
+import { load, rangeBytesDefault } from "./load/load.ts";
+import { openSource } from "./sources/open.ts";
+import { formatStatus, formatTable, readStatus } from "./ledger/status.ts";
+import { decideUnfinished, type Decision, formatUnfinished } from "./ledger/unfinished.ts";
 import { addVerbs, parseDecision } from "./verbs.ts";
-import { type Verdict, verify } from "./verify.ts";
+import { type Verdict, verify } from "./verify/verify.ts";
 
 const parseBytes = (text: string): number => {
   const bytes = Number(text);

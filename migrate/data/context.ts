@@ -1,7 +1,7 @@
 /** What the verbs of `data` share: the process they run in, a pool for their time, and how they tell of progress. */
-import { connect, connectError, describeUrl, type Pool } from "../../db/connect.ts";
+import { connect, connectError, describeUrl, type Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
-import { openProgress, type Progress, silentProgress } from "./progress.ts";
+import { openProgress, type Progress, silentProgress } from "./tools/progress.ts";
 
 /** What a command needs of the process it runs in. */
 export interface Context {

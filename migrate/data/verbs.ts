@@ -3,14 +3,14 @@ import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type DataContext, progressOf, tell, withPool } from "./context.ts";
-import { formatQuarantine, listQuarantine, type QuarantineFilter } from "./quarantine.ts";
+import { formatQuarantine, listQuarantine, type QuarantineFilter } from "./ledger/quarantine.ts";
 import { addAssess } from "./verbs_assess.ts";
 import { addBackup } from "./verbs_backup.ts";
 import { addRepair } from "./verbs_repair.ts";
 import { addReport } from "./verbs_report.ts";
-import { formatReplay, replayQuarantine } from "./replay.ts";
-import { decideUnfinished, type Decision, decisions, formatUnfinished } from "./unfinished.ts";
-import { explainDocument, formatFindings } from "./why.ts";
+import { formatReplay, replayQuarantine } from "./repair/replay.ts";
+import { decideUnfinished, type Decision, decisions, formatUnfinished } from "./ledger/unfinished.ts";
+import { explainDocument, formatFindings } from "./ledger/why.ts";
 
 /** A decision out of a flag or an argument. */
 export function parseDecision(text: string): Decision {

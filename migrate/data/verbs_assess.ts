@@ -1,12 +1,12 @@
 /** The verb `assess`. */
 import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
-import { assess } from "./assess.ts";
-import { askServer, judgeServer } from "./assess_live.ts";
-import { makePage } from "./assess_page.ts";
-import { formatAssessment, judge, verdictCodes } from "./assess_verdict.ts";
+import { assess } from "./assess/assess.ts";
+import { askServer, judgeServer } from "./assess/live.ts";
+import { makePage } from "./assess/page.ts";
+import { formatAssessment, judge, verdictCodes } from "./assess/verdict.ts";
 import { type DataContext, progressOf, tell, writeAsked } from "./context.ts";
-import { openSource } from "./open.ts";
+import { openSource } from "./sources/open.ts";
 
 interface AssessFlags {
   from: string;

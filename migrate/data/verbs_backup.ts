@@ -1,9 +1,9 @@
 /** The verbs `backup` and `restore`. */
 import type { Command } from "commander";
-import { backup, formatBackup } from "./backup.ts";
+import { backup, formatBackup } from "./backup/backup.ts";
 import { type DataContext, progressOf, tell, withPool } from "./context.ts";
-import { openSource } from "./open.ts";
-import { formatRestore, restore } from "./restore.ts";
+import { openSource } from "./sources/open.ts";
+import { formatRestore, restore } from "./backup/restore.ts";
 
 interface BackupFlags {
   to: string;

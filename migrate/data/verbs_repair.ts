@@ -1,13 +1,13 @@
 /** The verb `repair`: plan, apply, recheck, undo. */
 import type { Command } from "commander";
-import type { Pool } from "../../db/connect.ts";
+import type { Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type DataContext, progressOf, tell, withPool } from "./context.ts";
-import { openSource } from "./open.ts";
-import { applyRepair, formatPlan, formatRepair } from "./repair.ts";
-import { planRepair } from "./repair_plan.ts";
-import { formatUndo, undoRepair } from "./undo.ts";
+import { openSource } from "./sources/open.ts";
+import { applyRepair, formatPlan, formatRepair } from "./repair/repair.ts";
+import { planRepair } from "./repair/plan.ts";
+import { formatUndo, undoRepair } from "./repair/undo.ts";
 
 interface RepairFlags {
   from?: string;

@@ -4,8 +4,8 @@ import { parseConfig, readEnvironment } from "../../config.ts";
 import { AppError } from "../../errors.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type DataContext, progressOf, tell, withPool, writeAsked } from "./context.ts";
-import { compareReport, makeReport } from "./report.ts";
-import { formatStatus } from "./status.ts";
+import { compareReport, makeReport } from "./ledger/report.ts";
+import { formatStatus } from "./ledger/status.ts";
 
 interface ReportFlags {
   out?: string;

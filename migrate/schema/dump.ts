@@ -1,5 +1,5 @@
 /** The schema as one readable text, from the catalogues alone: the same on every machine. */
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/pg/connect.ts";
 
 const schemas = ["migration", "public"];
 

@@ -1,5 +1,5 @@
 /** Applies numbered .sql files once each, in order, under one advisory lock, and knows their hashes. */
-import type { Pool, Sql } from "../../db/connect.ts";
+import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 
 /** One step: `up` and `down` are SQL texts, `hash` is SHA-256 of `up` in hex. */

@@ -1,7 +1,7 @@
 /** Who asks: the bearer token, its user, and whether that user may. */
-import { findUserByEmail, type UserRow } from "../../db/users.ts";
+import { findUserByEmail, type UserRow } from "../../db/people/users.ts";
 import { Refusal } from "./refusal.ts";
-import type { Claims } from "../tokens.ts";
+import type { Claims } from "../common/tokens.ts";
 import type { V1Deps } from "./call.ts";
 import type { Who } from "./table.ts";
 

@@ -1,6 +1,6 @@
 /** How FastAPI reads a body: bytes with a limit and a deadline, then JSON where the content type says so. */
 import { type Json, JsonLimitError, type JsonObject, JsonSyntaxError, parseJson } from "../../json.ts";
-import { readBody } from "../read_body.ts";
+import { readBody } from "../common/read_body.ts";
 import { Refusal, Rejection } from "./refusal.ts";
 
 /** Bytes of a body whose sender is asked for a token before it is parsed: parsing holds up everybody else. */

@@ -1,14 +1,14 @@
 /** One call of v1 on its way: what came, who asks, and how it is answered. */
 import type { Config } from "../../config.ts";
-import type { Pool } from "../../db/connect.ts";
-import type { UserRow } from "../../db/users.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import type { UserRow } from "../../db/people/users.ts";
 import type { Json } from "../../json.ts";
 import type { Log } from "../../log.ts";
-import type { Passwords } from "../passwords.ts";
-import type { LoginThrottle } from "../throttle.ts";
-import type { Tokens } from "../tokens.ts";
+import type { Passwords } from "../common/passwords.ts";
+import type { LoginThrottle } from "../common/throttle.ts";
+import type { Tokens } from "../common/tokens.ts";
 import type { Form } from "./form.ts";
-import type { Gate } from "../gate.ts";
+import type { Gate } from "../common/gate.ts";
 
 export interface V1Deps {
   sql: Pool;

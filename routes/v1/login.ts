@@ -1,5 +1,5 @@
 /** `POST /auth/login` */
-import { findPassword } from "../../db/users.ts";
+import { findPassword } from "../../db/people/users.ts";
 import type { Json } from "../../json.ts";
 import { answer, type Call } from "./call.ts";
 import { describeField } from "./form.ts";

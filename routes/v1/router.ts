@@ -1,12 +1,12 @@
 /** v1 from a request to its answer: preflight, path, method, body, token, role, handler, in that order. */
-import { untilLeft } from "../../db/leaving.ts";
+import { untilLeft } from "../../db/pg/leaving.ts";
 import { AppError } from "../../errors.ts";
 import { authorize, findActiveUser, readClaims } from "./authenticate.ts";
 import { parseBody, readBytes, strangerBytesMax } from "./body.ts";
 import type { Call, V1Deps } from "./call.ts";
 import { addCors, answerPreflight } from "./cors.ts";
 import { readForm } from "./form.ts";
-import type { Claims } from "../tokens.ts";
+import type { Claims } from "../common/tokens.ts";
 import { parseQuery, splitTarget, unquote } from "./query.ts";
 import { faultToJson, Refusal, Rejection } from "./refusal.ts";
 import { type Route, table } from "./table.ts";

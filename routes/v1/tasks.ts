@@ -1,9 +1,9 @@
 /** The tasks' calls of v1. */
-import { findTaskVersion, getTaskJson, listTasks } from "../../db/tasks_v1.ts";
-import { openTaskDetail } from "../../db/tasks_v1_detail.ts";
-import { openTaskMatrix } from "../../db/tasks_v1_matrix.ts";
-import { cancelTask, deleteTask } from "../../jobs/cancel.ts";
-import { submitTask } from "../../jobs/submit.ts";
+import { findTaskVersion, getTaskJson, listTasks } from "../../db/v1/tasks.ts";
+import { openTaskDetail } from "../../db/v1/detail.ts";
+import { openTaskMatrix } from "../../db/v1/matrix.ts";
+import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
+import { submitTask } from "../../jobs/moves/submit.ts";
 import { answer, answerStream, type Call, type SignedCall } from "./call.ts";
 import { Faults, readInt } from "./pydantic.ts";
 import { Refusal, Rejection } from "./refusal.ts";

@@ -9,7 +9,7 @@ import {
   roles,
   updateUser,
   type UserRow,
-} from "../../db/users.ts";
+} from "../../db/people/users.ts";
 import { int, type JsonObject } from "../../json.ts";
 import { answer, type Call, type SignedCall } from "./call.ts";
 import { readEmail } from "./email.ts";

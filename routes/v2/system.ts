@@ -1,16 +1,16 @@
 /** The whole from above, for who looks after it: is all there, what waits, who works; slots by hand. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { listQueueLoads, readLeadership } from "../../db/doctor_fleet.ts";
-import { deleteSlotOverride, saveSlotOverride } from "../../db/slots.ts";
-import { type Queue, queues } from "../../db/subtasks.ts";
-import { findSchemaStep, listQueueStates, listWorkers } from "../../db/system.ts";
-import { listHealth } from "../../db/workers.ts";
+import { listQueueLoads, readLeadership } from "../../db/queue/doctor_fleet.ts";
+import { deleteSlotOverride, saveSlotOverride } from "../../db/queue/slots.ts";
+import { type Queue, queues } from "../../db/queue/subtasks.ts";
+import { findSchemaStep, listQueueStates, listWorkers } from "../../db/queue/system.ts";
+import { listHealth } from "../../db/queue/workers.ts";
 import { AppError } from "../../errors.ts";
-import type { V2App, V2Env } from "./context.ts";
-import { defineRoute, jsonAnswer, jsonBody, time } from "./route.ts";
-import { userOf } from "./sessions.ts";
-import { textOf } from "./texts.ts";
+import type { V2App, V2Env } from "./kit/context.ts";
+import { defineRoute, jsonAnswer, jsonBody, time } from "./kit/route.ts";
+import { userOf } from "./people/sessions.ts";
+import { textOf } from "./kit/texts.ts";
 
 /** As the leader judges: without a sign of life for so long a worker is dead. */
 const deadAfterMs = 6_000;

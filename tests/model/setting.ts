@@ -4,7 +4,7 @@ import { type Cell, copyState, type Place, type State, type Worker } from "./sta
 
 /** What keeps the queue right; the words in brackets say where. */
 export const guards = {
-  /** `lease_id = …` in settling [isHeld in db/subtasks.ts]. */
+  /** `lease_id = …` in settling [isHeld in db/queue/subtasks.ts]. */
   leaseInSettle: true,
   /** `lease_id = …` in writing a retry [isHeld]. */
   leaseInRetry: true,

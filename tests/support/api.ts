@@ -1,12 +1,12 @@
 /** The API on a real socket, over a database of its own. */
 import { type Config, parseConfig } from "../../config.ts";
-import { connect, type Pool } from "../../db/connect.ts";
+import { connect, type Pool } from "../../db/pg/connect.ts";
 import { createLog, type Level, type Log } from "../../log.ts";
 import { createMetrics, type Metrics } from "../../metrics.ts";
 import { createApp } from "../../routes/app.ts";
-import { createPasswords } from "../../routes/passwords.ts";
-import { createThrottle, type LoginThrottle, type ThrottleLimits } from "../../routes/throttle.ts";
-import { createTokens, type Tokens } from "../../routes/tokens.ts";
+import { createPasswords } from "../../routes/common/passwords.ts";
+import { createThrottle, type LoginThrottle, type ThrottleLimits } from "../../routes/common/throttle.ts";
+import { createTokens, type Tokens } from "../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 
 /** The key that the recordings' tokens were signed with. */

@@ -1,8 +1,8 @@
 /** Moves of cells without workers, for tests of what people do with a queue. */
-import type { Pool } from "../../db/connect.ts";
-import { listDispatchable } from "../../db/dispatch.ts";
-import { type Claimed, claimSubtasks, type Settlement } from "../../db/subtasks.ts";
-import { insertWorker } from "../../db/workers.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import { listDispatchable } from "../../db/queue/dispatch.ts";
+import { type Claimed, claimSubtasks, type Settlement } from "../../db/queue/subtasks.ts";
+import { insertWorker } from "../../db/queue/workers.ts";
 
 /** Signs a worker in that exists by its row alone. */
 export const join = (sql: Pool, id = "a"): Promise<void> =>

@@ -1,4 +1,4 @@
-import { connect, type Pool } from "../../db/connect.ts";
+import { connect, type Pool } from "../../db/pg/connect.ts";
 
 export interface TestDatabase extends AsyncDisposable {
   url: string;

@@ -1,11 +1,11 @@
 /** A queue with everything real but the image API: what the tests of the worker stand on. */
 import { parseConfig } from "../../config.ts";
-import type { Pool } from "../../db/connect.ts";
-import { connect } from "../../db/connect.ts";
-import { type PlayedImageApi, startImageApi } from "../../dev/image_api.ts";
-import { type LocalRedis, startRedis } from "../../dev/redis.ts";
-import { openRedis, type RedisPlace } from "../../jobs/redis.ts";
-import { submitTask } from "../../jobs/submit.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import { connect } from "../../db/pg/connect.ts";
+import { type PlayedImageApi, startImageApi } from "../../dev/servers/image_api.ts";
+import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
+import { openRedis, type RedisPlace } from "../../redis/connect.ts";
+import { submitTask } from "../../jobs/moves/submit.ts";
 import { runWorker, type WorkerOptions } from "../../jobs/worker.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
 import { createLog, silentLog } from "../../log.ts";

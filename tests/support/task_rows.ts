@@ -1,5 +1,5 @@
 /** Rows of tasks and subtasks put in directly, for tests of what is read. */
-import type { Sql } from "../../db/connect.ts";
+import type { Sql } from "../../db/pg/connect.ts";
 
 export interface TaskSeed {
   task_name?: string;

@@ -2,10 +2,18 @@
  * What the three lenses share: taking a document's fields into columns while noting whatever a column cannot
  * say. Columns are texts in PostgreSQL's own output form (null: SQL null), so a row read back compares as text.
  */
-import { readDocument, readValue } from "../ejson_read.ts";
-import { isStorable, show, toStorable, writeLossless } from "../ejson_write.ts";
-import { BsonDocument, type BsonValue, DateMs, Double, findFault, ObjectId, Special } from "../tree.ts";
-import { clamp, isInRange, readIsoText, readTime, writeTime } from "../times.ts";
+import { readDocument, readValue } from "../documents/ejson_read.ts";
+import { isStorable, show, toStorable, writeLossless } from "../documents/ejson_write.ts";
+import {
+  BsonDocument,
+  type BsonValue,
+  DateMs,
+  Double,
+  findFault,
+  ObjectId,
+  Special,
+} from "../documents/tree.ts";
+import { clamp, isInRange, readIsoText, readTime, writeTime } from "../documents/times.ts";
 
 /** A column's value where the document's was no match; `path` is the field. */
 export interface Adjustment {

@@ -1,5 +1,5 @@
 /** A subtask's place in the matrix, in each of the forms the old backend wrote. */
-import { BsonDocument, type BsonValue } from "../tree.ts";
+import { BsonDocument, type BsonValue } from "../documents/tree.ts";
 import type { Draft } from "./draft.ts";
 
 /** The six places of the old documents. */

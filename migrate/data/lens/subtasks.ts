@@ -1,6 +1,6 @@
 /** Subtasks, the old `dramatiq_tasks`: S1 to S4. */
-import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../ids.ts";
-import { BsonDocument, type BsonValue, ObjectId } from "../tree.ts";
+import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { describeValue, Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
 import { isTerminal, takeStatus } from "./status.ts";
 import { readIndices, slots, takeIndices } from "./indices.ts";

@@ -1,6 +1,6 @@
 /** Tasks: T1 and T2 know `task_uuid`, T3 has `id`. */
-import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../ids.ts";
-import { BsonDocument, type BsonValue, ObjectId } from "../tree.ts";
+import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
 import { isTerminal, takeStatus } from "./status.ts";
 

@@ -1,6 +1,6 @@
 /** Users: one generation. */
-import { legacyIdOf, uuidOfId } from "../ids.ts";
-import { BsonDocument, type BsonValue, ObjectId } from "../tree.ts";
+import { legacyIdOf, uuidOfId } from "../documents/ids.ts";
+import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { describeValue, Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
 
 /** Columns that a document becomes, in COPY order. */

@@ -1,0 +1,255 @@
+/**
+ * The API beside a bare Hono + porsager handler with the same statements, in turn, in one run: requests a second,
+ * latencies, memory. `--seconds 3 --rounds 3 --tasks 1000 --connections 4 --only list`
+ */
+import { connect } from "../../db/pg/connect.ts";
+import { findFreePort } from "../../dev/servers/ports.ts";
+import { startPostgres } from "../../dev/servers/postgres.ts";
+import { migrateUp } from "../../migrate/schema/runner.ts";
+import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { print, printError, runMain } from "../../process.ts";
+import { createTokens } from "../../routes/common/tokens.ts";
+import type { Loaded, LoadOrder } from "./load.ts";
+import { createBody, email, fillRows, largeTasks, openTask, password } from "./rows.ts";
+
+const secret = "a key of the bench that has 32 bytes";
+
+interface Scenario {
+  name: string;
+  /** Head lines beside Host and Authorization, a blank line, the body. */
+  method: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** One at a time where a single answer is what counts. */
+  connections?: number;
+  requestsMax?: number;
+  status?: number;
+  /** Wanted: share of the bare handler, or milliseconds at the median. */
+  goal?: { ratio?: number; p50?: number };
+}
+
+const detail = (subtasks: keyof typeof largeTasks) => `/api/v1/tasks/${largeTasks[subtasks]}`;
+const create = (name: string, lengths: number[], requestsMax: number, p50?: number): Scenario => ({
+  name: `create ${name}`,
+  method: "POST",
+  path: "/api/v1/tasks",
+  headers: { "content-type": "application/json" },
+  body: createBody(lengths),
+  connections: 1,
+  requestsMax,
+  ...(p50 === undefined ? {} : { goal: { p50 } }),
+});
+
+const scenarios: Scenario[] = [
+  { name: "users/me", method: "GET", path: "/api/v1/users/me", goal: { ratio: 0.9 } },
+  { name: "list", method: "GET", path: "/api/v1/tasks", goal: { ratio: 0.9 } },
+  { name: "list, name 夕阳", method: "GET", path: `/api/v1/tasks?task_name=${encodeURIComponent("夕阳")}` },
+  { name: "detail 3,024", method: "GET", path: detail(3024), connections: 1, goal: { p50: 30 } },
+  { name: "detail 3,024, 4 at once", method: "GET", path: detail(3024) },
+  { name: "detail 50,000", method: "GET", path: detail(50000), connections: 1, requestsMax: 5 },
+  { name: "detail, held", method: "GET", path: detail(3024), connections: 1, status: 304, goal: { p50: 3 } },
+  {
+    ...{ name: "detail, held, open task", method: "GET", path: `/api/v1/tasks/${openTask}` },
+    ...{ connections: 1, status: 304, goal: { p50: 3 } },
+  },
+  { name: "matrix 3,024", method: "GET", path: `${detail(3024)}/matrix`, connections: 1 },
+  { name: "matrix 3,024, 4 at once", method: "GET", path: `${detail(3024)}/matrix` },
+  create("12", [3, 4], 200),
+  create("3,024", [42, 24, 3], 10, 250),
+  create("50,000", [100, 100, 5], 3, 1500),
+  {
+    name: "login",
+    method: "POST",
+    path: "/api/v1/auth/login",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: `username=${encodeURIComponent(email)}&password=${encodeURIComponent(password)}`,
+    connections: 2,
+    requestsMax: 10,
+  },
+];
+
+function flag(name: string, standard: number): number {
+  const at = Deno.args.indexOf(`--${name}`);
+  const value = at < 0 ? standard : Number(Deno.args[at + 1]);
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name}: wanted a number over 0`);
+  return value;
+}
+
+const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only") + 1] ?? "" : "";
+
+function toRequest(scenario: Scenario, token: string, etag: string): string {
+  const { method, path, headers = {}, body = "", status } = scenario;
+  const lines = Object.entries({
+    ...{ Host: "127.0.0.1", Authorization: `Bearer ${token}`, Origin: "https://app.example.com" },
+    ...headers,
+    ...(status === 304 ? { "If-None-Match": etag } : {}),
+    ...(body === "" ? {} : { "Content-Length": String(new TextEncoder().encode(body).length) }),
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`;
+}
+
+async function generate(order: LoadOrder): Promise<Loaded> {
+  const args = ["run", "-A", new URL("./load.ts", import.meta.url).pathname, JSON.stringify(order)];
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+interface Server extends AsyncDisposable {
+  kind: "ours" | "bare";
+  port: number;
+  /** Resident memory in MiB now, and at most so far; 0 where the system does not say. */
+  memory(): [now: number, peak: number];
+  /** Milliseconds of processor time so far; 0 where the system does not say. */
+  cpuMs(): number;
+}
+
+async function startServer(kind: Server["kind"], url: string): Promise<Server> {
+  const port = findFreePort();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL("./server.ts", import.meta.url).pathname, kind, String(port)],
+    env: { DATABASE_URL: url, SECRET_KEY: secret },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      break;
+    } catch (error) {
+      if (tries > 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  return {
+    kind,
+    port,
+    memory() {
+      try {
+        const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+        const mib = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
+        return [mib("VmRSS"), mib("VmHWM")];
+      } catch {
+        return [0, 0];
+      }
+    },
+    cpuMs() {
+      try {
+        const [, rest = ""] = Deno.readTextFileSync(`/proc/${child.pid}/stat`).split(") ");
+        const fields = rest.split(" ");
+        return (Number(fields[11]) + Number(fields[12])) * 10;
+      } catch {
+        return 0;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await child.status;
+    },
+  };
+}
+
+const rate = ({ requests, seconds }: Loaded) => requests / seconds;
+const best = (loads: Loaded[]) => loads.toSorted((a, b) => rate(b) - rate(a))[0]!;
+const sumOf = (loads: Loaded[]) => loads.reduce((sum, { requests }) => sum + requests, 0);
+const ms = (value: number) => value < 10 ? value.toFixed(2) : value.toFixed(0);
+
+function judge({ goal }: Scenario, ours: Loaded, ratio: number | undefined): string {
+  if (goal?.ratio !== undefined && ratio !== undefined) {
+    return `${ratio >= goal.ratio ? "met" : "missed"}: ≥ ${goal.ratio} of bare`;
+  }
+  return goal?.p50 === undefined ? "" : `${ours.p50 <= goal.p50 ? "met" : "missed"}: p50 ≤ ${goal.p50} ms`;
+}
+
+/** The tag of what a client is to hold. */
+async function readTag({ port }: Server, { path, status }: Scenario, token: string): Promise<string> {
+  if (status !== 304) return "";
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
+  await response.body?.cancel();
+  return response.headers.get("etag") ?? "";
+}
+
+async function measure(servers: Server[], scenario: Scenario, token: string): Promise<string[]> {
+  const etag = await readTag(servers[0]!, scenario, token);
+  const results = new Map<Server["kind"], Loaded[]>(servers.map(({ kind }) => [kind, []]));
+  const spent = { ours: 0, bare: 0 };
+  const compared = scenario.status === 304 ? servers.slice(0, 1) : servers;
+  const order = (port: number, seconds: number): LoadOrder => ({
+    port,
+    request: toRequest(scenario, token, etag),
+    connections: scenario.connections ?? flag("connections", 4),
+    seconds,
+    requestsMax: scenario.requestsMax ?? 1e9,
+    status: scenario.status ?? 200,
+  });
+  for (const { port } of compared) {
+    await generate({ ...order(port, 1), requestsMax: scenario.requestsMax ? 1 : 1e9 });
+  }
+  for (let round = 0; round < flag("rounds", 3); round++) {
+    for (const { kind, port, cpuMs } of compared) {
+      const before = cpuMs();
+      results.get(kind)!.push(await generate(order(port, flag("seconds", 3))));
+      spent[kind] += cpuMs() - before;
+    }
+  }
+  const ours = best(results.get("ours")!);
+  const bareLoads = results.get("bare")!;
+  const bare = bareLoads.length > 0 ? best(bareLoads) : undefined;
+  const ratio = bare && rate(ours) / rate(bare);
+  const cpu = compared.map(({ kind }) => ms(spent[kind] / sumOf(results.get(kind)!)));
+  const mib = servers[0]!.memory().map((value) => Math.round(value));
+  return [
+    scenario.name,
+    rate(ours) < 100 ? rate(ours).toFixed(1) : String(Math.round(rate(ours))),
+    bare ? (rate(bare) < 100 ? rate(bare).toFixed(1) : String(Math.round(rate(bare)))) : "",
+    ratio?.toFixed(2) ?? "",
+    ...[ms(ours.p50), ms(ours.p95), ms(ours.p99), bare ? ms(bare.p50) : ""],
+    cpu.join(" / "),
+    `${mib[0]} / ${mib[1]}`,
+    judge(scenario, ours, ratio),
+  ];
+}
+
+async function main(): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
+  await using server = await startPostgres({ folder, keep: false });
+  const admin = connect(server.url("postgres"), { max: 1 });
+  await admin`create database bench`;
+  await admin.end();
+  const url = server.url("bench");
+  const sql = connect(url, { max: 1 });
+  await migrateUp(sql);
+  const tasks = flag("tasks", 1000);
+  printError(`filling ${tasks} tasks, one of 3,024 and one of 50,000 subtasks`);
+  await fillRows(sql, tasks);
+  await sql.end();
+
+  const token = await createTokens(secret, 60).sign({ sub: "bench", email });
+  await using ours = await startServer("ours", url);
+  await using bare = await startServer("bare", url);
+  const rows: string[][] = [];
+  for (const scenario of scenarios.filter(({ name }) => name.includes(only))) {
+    printError(scenario.name);
+    rows.push(await measure([ours, bare], scenario, token));
+  }
+  const head = [
+    "what",
+    "ours /s",
+    "bare /s",
+    "ratio",
+    "p50 ms",
+    "p95",
+    "p99",
+    "bare p50",
+    "CPU ms, ours / bare",
+    "MiB now / peak",
+    "goal",
+  ];
+  print(formatTable(head, rows));
+  print(`load of the machine ${Deno.loadavg().map((load) => load.toFixed(1)).join(", ")}`);
+  return rows.some((row) => row.at(-1)!.startsWith("missed")) ? 1 : 0;
+}
+
+if (import.meta.main) await runMain(main);

@@ -1,0 +1,227 @@
+/**
+ * How fast a dump comes in: `data load` of generated subtasks in each form beside psql COPY of the ready rows into the
+ * same table with its keys and beside multi-row INSERT, `data verify`, poison, memory and time left; in turns on one
+ * server. `--subtasks 200000 --rounds 3 --times 10`, or `--quick`
+ */
+import { findMongoBinary } from "../../dev/servers/mongo.ts";
+import { startPostgres } from "../../dev/servers/postgres.ts";
+import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { print, printError, runMain } from "../../process.ts";
+import { writeDump } from "./dump.ts";
+import { fillMongo, writeBsonDump, writeCanonicalDump, writePoisoned } from "./forms.ts";
+import {
+  etaErrors,
+  hasPsql,
+  measureCopy,
+  type Measured,
+  measureInsert,
+  onDatabase,
+  runMigrate,
+  saveRows,
+  type Server,
+} from "./run.ts";
+
+const insertRowsMax = 50_000;
+
+interface Sources {
+  lines: string;
+  canonical: string;
+  bson: string;
+  poisoned: string;
+  mongod: string | undefined;
+}
+
+/** Seconds of one round by what was measured. */
+type Round = Record<string, number>;
+
+interface Measures {
+  seconds: Round;
+  peaks: Round;
+}
+
+async function measureRound(
+  server: Server,
+  sources: Sources,
+  rows: string,
+  subtasks: number,
+): Promise<Measures> {
+  const seconds: Round = {}, peaks: Round = {};
+  const keep = (what: string, measured: Measured) => {
+    seconds[what] = measured.seconds;
+    peaks[what] = measured.peakMib;
+  };
+  await onDatabase(server, async (url, sql) => {
+    keep("load", await runMigrate(url, "load", sources.lines));
+    await sql`checkpoint`;
+    keep("verify", await runMigrate(url, "verify", sources.lines));
+    await saveRows(url, rows);
+    seconds.copy = await measureCopy(sql, url, rows);
+    seconds.insert = await measureInsert(sql, rows, Math.min(subtasks, insertRowsMax), subtasks);
+  });
+  for (const form of ["canonical", "bson", "mongod", "poisoned"] as const) {
+    const from = sources[form];
+    if (from) await onDatabase(server, async (url) => keep(form, await runMigrate(url, "load", from)));
+  }
+  return { seconds, peaks };
+}
+
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+interface Line {
+  what: string;
+  key: string;
+  /** What it is a multiple of, in speed. */
+  of: string;
+  goal?: number;
+}
+
+const lines: Line[] = [
+  { what: "psql COPY of the ready rows", key: "copy", of: "copy" },
+  { what: "multi-row INSERT of them", key: "insert", of: "copy" },
+  { what: "data load, JSON lines", key: "load", of: "copy", goal: 0.9 },
+  { what: "data load, BSON", key: "bson", of: "copy", goal: 0.9 },
+  { what: "data load, canonical lines", key: "canonical", of: "copy" },
+  { what: "data load, mongod", key: "mongod", of: "copy" },
+  { what: "data load, beside INSERT", key: "load", of: "insert", goal: 3.5 },
+  { what: "data verify, beside load", key: "verify", of: "load", goal: 0.8 },
+  { what: "5 % poison, beside clean", key: "poisoned", of: "load", goal: 0.8 },
+];
+
+const say = (met: boolean) => met ? "met" : "missed";
+
+function report(subtasks: number, rounds: Measures[]): void {
+  const rows = lines.filter(({ key }) => rounds[0]!.seconds[key] !== undefined).map(
+    ({ what, key, of, goal }) => {
+      const seconds = median(rounds.map((round) => round.seconds[key]!));
+      const ratios = rounds.map((round) => round.seconds[of]! / round.seconds[key]!);
+      const peak = Math.max(...rounds.map(({ peaks }) => peaks[key] ?? 0));
+      return [
+        ...[what, seconds.toFixed(2), Math.round(subtasks / seconds), median(ratios).toFixed(2)],
+        `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
+        goal === undefined ? "" : `≥ ${goal}: ${say(median(ratios) >= goal)}`,
+        peak === 0 ? "" : `${Math.round(peak)} MiB`,
+      ];
+    },
+  );
+  print(formatTable(["what", "seconds", "subtasks/s", "ratio", "of rounds", "goal", "peak memory"], rows));
+}
+
+/** One load and one verify of `times` as many, for memory and the time left. */
+async function measureBig(
+  server: Server,
+  folder: string,
+  subtasks: number,
+  small: Measures[],
+): Promise<void> {
+  writeDump(folder, subtasks);
+  const { load, verify, copy } = await onDatabase(server, async (url, sql) => {
+    const load = await runMigrate(url, "load", folder);
+    const verify = await runMigrate(url, "verify", folder);
+    await saveRows(url, `${folder}/rows.copy`);
+    return { load, verify, copy: await measureCopy(sql, url, `${folder}/rows.copy`) };
+  });
+  const peak = (key: string) => Math.round(median(small.map(({ peaks }) => peaks[key]!)));
+  const n = subtasks.toLocaleString("en");
+  const rows = (["load", "verify"] as const).map((verb) => {
+    const { peakMib, seconds } = verb === "load" ? load : verify;
+    return [
+      ...[`data ${verb} of ${n}`, seconds.toFixed(2), Math.round(subtasks / seconds)],
+      `${((verb === "load" ? copy : load.seconds) / seconds).toFixed(2)} of ${
+        verb === "load" ? "COPY" : "load"
+      }`,
+      `${peak(verb)} → ${Math.round(peakMib)} MiB`,
+      `≤ 256: ${say(peakMib <= 256)}`,
+    ];
+  });
+  print(
+    `\n${formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory, few → many", "goal"], rows)}`,
+  );
+  for (const [verb, measured] of [["load", load], ["verify", verify]] as const) {
+    const { shares, worst, told } = etaErrors(measured);
+    if (told === 0) print(`time left of a ${verb}: not told often enough to judge`);
+    else {
+      const each = shares.map(({ at, error }) =>
+        `${percent(at)} ${error === undefined ? "–" : percent(error)}`
+      );
+      print(
+        `time left of a ${verb}, off by so much of the whole: after ${each.join(", after ")}; at most ${
+          percent(worst)
+        } of ${told} told after 5 % (goal ≤ 10 %: ${say(worst <= 0.1)})`,
+      );
+    }
+  }
+}
+
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+
+function flag(name: string, standard: number): number {
+  const at = Deno.args.indexOf(`--${name}`);
+  const value = at < 0 ? standard : Number(Deno.args[at + 1]);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name}: wanted a whole number from 0`);
+  return value;
+}
+
+async function measureAll(server: Server, folder: string): Promise<void> {
+  const quick = Deno.args.includes("--quick");
+  const subtasks = flag("subtasks", quick ? 20_000 : 200_000);
+  const [rounds, times] = [flag("rounds", quick ? 1 : 3), flag("times", quick ? 2 : 10)];
+  const sources: Sources = {
+    lines: `${folder}/lines`,
+    canonical: `${folder}/canonical`,
+    bson: `${folder}/bson`,
+    poisoned: `${folder}/poisoned`,
+    mongod: undefined,
+  };
+  const bytes = writeDump(sources.lines, subtasks);
+  const size = `${(bytes / 2 ** 20).toFixed(0)} MiB as mongoexport writes them`;
+  print(
+    `${subtasks.toLocaleString("en")} subtasks, ${size}, ${rounds} round(s), medians of the rounds' ratios`,
+  );
+  await writeCanonicalDump(sources.lines, sources.canonical);
+  await writeBsonDump(sources.lines, sources.bson);
+  await writePoisoned(sources.lines, sources.poisoned);
+  const binary = await findMongoBinary(printError);
+  await using mongod = binary ? await fillMongo(binary, sources.lines) : undefined;
+  if (mongod) sources.mongod = mongod.url;
+  else print("no mongod can be had here: that form is left out");
+  const rows = `${folder}/rows.copy`;
+  // The first round makes the server's files grow, which none of the later ones pays for.
+  if (!quick) {
+    await measureRound(
+      server,
+      { ...sources, canonical: "", bson: "", mongod: "", poisoned: "" },
+      rows,
+      subtasks,
+    );
+  }
+  const measured: Measures[] = [];
+  for (let round = 0; round < rounds; round++) {
+    measured.push(await measureRound(server, sources, rows, subtasks));
+  }
+  report(subtasks, measured);
+  if (times > 1) await measureBig(server, `${folder}/big`, subtasks * times, measured);
+  print(
+    `\n${navigator.hardwareConcurrency} cores, load ${
+      Deno.loadavg().map((load) => load.toFixed(1)).join(" ")
+    }`,
+  );
+}
+
+async function main(): Promise<number> {
+  if (!await hasPsql()) {
+    printError("bench load needs psql on PATH to compare with: apt-get install postgresql-client");
+    return 69;
+  }
+  const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
+  // A folder of its own: the server's account must get in.
+  const cluster = await Deno.makeTempDir({ prefix: "contactsheet-bench-pg-" });
+  try {
+    await using server = await startPostgres({ folder: cluster, keep: false });
+    await measureAll(server, folder);
+    return 0;
+  } finally {
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+  }
+}
+
+if (import.meta.main) await runMain(main);

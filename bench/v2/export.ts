@@ -1,0 +1,72 @@
+/**
+ * Exports of 50,000 cells: first byte, whole time, memory.
+ * `deno run -A bench/v2/export.ts --cells 50000 --raters 3 --rounds 3`
+ */
+import type { Pool } from "../../db/pg/connect.ts";
+import { print, runMain } from "../../process.ts";
+import { addBenchTask, type BenchApi, flag, startBenchApi } from "./events.ts";
+
+async function addRatings(sql: Pool, task: string, raters: number): Promise<void> {
+  for (let rater = 0; rater < raters; rater++) {
+    await sql`
+      insert into ratings (task_id, subtask_id, version, rater_id, stars)
+      select parent_task_id, id, attempt, md5(${`rater ${rater}`})::uuid, 1 + (cell * 7 + ${rater}::int) % 5
+      from subtasks where parent_task_id = ${task}`;
+  }
+  await sql`
+    update subtasks s set rating_n = r.n, rating_sum = r.sum, rating = round(r.sum::numeric / r.n)
+    from (select subtask_id, count(*) as n, sum(stars) as sum from ratings where task_id = ${task} group by 1) r
+    where s.parent_task_id = ${task} and s.id = r.subtask_id`;
+  await sql`vacuum analyze subtasks`;
+  await sql`vacuum analyze ratings`;
+}
+
+/** Reads one export, and samples the API's memory meanwhile. */
+async function readExport(api: BenchApi, url: string, token: string) {
+  const before = api.memory();
+  let most = before;
+  const sampling = setInterval(() => most = Math.max(most, api.memory()), 10);
+  const started = performance.now();
+  const response = await fetch(url, {
+    headers: { authorization: `Bearer ${token}`, "accept-encoding": "identity" },
+  });
+  if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
+  let first = 0;
+  let bytes = 0;
+  for await (const piece of response.body!) {
+    first ||= performance.now() - started;
+    bytes += piece.length;
+  }
+  const all = performance.now() - started;
+  clearInterval(sampling);
+  return {
+    ...{ first_ms: Math.round(first), all_ms: Math.round(all), mb: Math.round(bytes / 1e5) / 10 },
+    rss_mib: [Math.round(before), Math.round(most)],
+  };
+}
+
+/** Measures each format `rounds` times over one task of rated cells. */
+export async function benchExport(
+  api: BenchApi,
+  { cells, raters, rounds }: { cells: number; raters: number; rounds: number },
+) {
+  const user = await api.addUser();
+  const task = await addBenchTask(api.sql, user, cells);
+  await addRatings(api.sql, task, raters);
+  const results: unknown[] = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const format of ["csv", "ndjson", "html"]) {
+      const url = `${api.origin}/api/v2/tasks/${task}/export?format=${format}`;
+      results.push({ format, cells, raters, ...await readExport(api, url, user.token) });
+    }
+  }
+  return results;
+}
+
+async function main(): Promise<void> {
+  await using api = await startBenchApi();
+  const options = { cells: flag("cells", 50_000), raters: flag("raters", 3), rounds: flag("rounds", 3) };
+  for (const result of await benchExport(api, options)) print(JSON.stringify(result));
+}
+
+if (import.meta.main) await runMain(main);

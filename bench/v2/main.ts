@@ -1,0 +1,147 @@
+/** v2's goals (api-v2.md): ratings, statistics, export, live events, plan. `--only events,export` `--quick` */
+import { print, printError, runMain } from "../../process.ts";
+import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { type BenchApi, benchEvents, startBenchApi } from "./events.ts";
+import { benchExport } from "./export.ts";
+import { benchRatings } from "./ratings.ts";
+import { fillStats, measureStats } from "./stats.ts";
+
+interface Figure {
+  what: string;
+  value: number;
+  unit: string;
+  goal?: number;
+}
+
+const quick = Deno.args.includes("--quick");
+const cells = quick ? 10_000 : 50_000;
+
+async function measureEvents(api: BenchApi): Promise<Figure[]> {
+  const { lost, p50_ms, p95_ms, rss_mib } = await benchEvents(api, {
+    ...{ clients: 200, seconds: quick ? 5 : 15, cells },
+  });
+  return [
+    { what: "commit → seen by 200 clients, p50", value: p50_ms, unit: "ms" },
+    { what: "commit → seen by 200 clients, p95", value: p95_ms, unit: "ms", goal: 500 },
+    { what: "changes that a client did not see", value: lost, unit: "", goal: 0 },
+    {
+      what: "memory with 200 clients, first to last",
+      value: (rss_mib.last ?? 0) - (rss_mib.first ?? 0),
+      unit: "MiB",
+    },
+  ];
+}
+
+async function measureExport(api: BenchApi): Promise<Figure[]> {
+  type Row = { format: string; first_ms: number; all_ms: number; rss_mib: number[] };
+  const rounds = quick ? 1 : 3;
+  const rows = await benchExport(api, { cells, raters: 3, rounds }) as Row[];
+  return ["csv", "ndjson", "html"].flatMap((format) => {
+    const own = rows.filter((row) => row.format === format);
+    const middle = (read: (row: Row) => number) => own.map(read).sort((a, b) => a - b)[own.length >> 1]!;
+    return [
+      {
+        what: `export as ${format}, first byte`,
+        value: middle(({ first_ms }) => first_ms),
+        unit: "ms",
+        goal: 150,
+      },
+      { what: `export as ${format}, whole`, value: middle(({ all_ms }) => all_ms), unit: "ms", goal: 2000 },
+      {
+        what: `export as ${format}, memory more`,
+        value: middle(({ rss_mib: [before, most] }) => most! - before!),
+        unit: "MiB",
+        goal: 30,
+      },
+    ];
+  });
+}
+
+async function measureStatistics(api: BenchApi): Promise<Figure[]> {
+  await fillStats(api.sql);
+  const rows = await measureStats(api.url, quick ? 5 : 20);
+  return rows.map(({ what, p95, goal }) => ({
+    ...{ what: `${what}, p95`, value: p95, unit: "ms" },
+    ...(goal === undefined ? {} : { goal }),
+  }));
+}
+
+function matrixOf(count: number, seeds: Record<string, unknown>): string {
+  const values = (n: number, name: string) => Array.from({ length: n }, (_, i) => `${name} ${i}`);
+  const tag = (type: string) => ({ type, isVariable: true, name: type });
+  return JSON.stringify({
+    ...{ name: "a plan", tags: [tag("prompt"), tag("element")], settings: {}, ...seeds },
+    variables: {
+      v0: { name: "prompt", values: values(count / 100, "prompt") },
+      v1: { name: "element", values: values(100, "element") },
+    },
+  });
+}
+
+async function measurePlan(api: BenchApi): Promise<Figure[]> {
+  const { token } = await api.addUser();
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const figures: Figure[] = [];
+  for (const [name, seeds] of Object.entries({ shared: {}, pinned: { seed_policy: "pinned", seed: 7 } })) {
+    const times: number[] = [];
+    for (let round = 0; round < (quick ? 3 : 10); round++) {
+      const started = performance.now();
+      const response = await fetch(`${api.origin}/api/v2/tasks/plan`, {
+        ...{ method: "POST", headers, body: matrixOf(cells, seeds) },
+      });
+      const text = await response.text();
+      if (response.status !== 200) throw new Error(`planning: ${response.status} ${text}`);
+      times.push(performance.now() - started);
+    }
+    times.sort((a, b) => a - b);
+    figures.push({
+      what: `plan, ${name} seeds, p50`,
+      value: times[times.length >> 1]!,
+      unit: "ms",
+      goal: 100,
+    });
+  }
+  return figures;
+}
+
+async function measureRatings(api: BenchApi): Promise<Figure[]> {
+  const { ours, bare } = await benchRatings(api, quick ? { seconds: 4, rounds: 1 } : {});
+  return [
+    { what: "rating at 500/s, p50", value: ours.p50, unit: "ms" },
+    { what: "rating at 500/s, p95", value: ours.p95, unit: "ms", goal: 15 },
+    { what: "the same by a bare handler, p95", value: bare.p95, unit: "ms" },
+    { what: "ratings that failed", value: ours.failed, unit: "", goal: 0 },
+  ];
+}
+
+const parts: Record<string, (api: BenchApi) => Promise<Figure[]>> = {
+  ratings: measureRatings,
+  plan: measurePlan,
+  statistics: measureStatistics,
+  export: measureExport,
+  events: measureEvents,
+};
+
+async function main(): Promise<void> {
+  const at = Deno.args.indexOf("--only");
+  const chosen = at < 0 ? Object.keys(parts) : Deno.args[at + 1]!.split(",");
+  const rows: (string | number)[][] = [];
+  for (const name of chosen) {
+    printError(`▸ ${name}`);
+    await using api = await startBenchApi();
+    for (const { what, value, unit, goal } of await parts[name]!(api)) {
+      const verdict = goal === undefined ? "" : value <= goal ? "met" : "MISSED";
+      rows.push([
+        what,
+        `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`,
+        goal === undefined ? "" : `≤ ${goal} ${unit}`,
+        verdict,
+      ]);
+    }
+  }
+  print(formatTable([`of ${cells} cells`, "", "goal", ""], rows));
+  const [load] = Deno.loadavg();
+  print(`load average ${load!.toFixed(1)} on ${navigator.hardwareConcurrency} cores`);
+}
+
+if (import.meta.main) await runMain(main);

@@ -1,0 +1,231 @@
+/**
+ * Rating at a steady rate: 500 ratings a second from many raters on one task, come what may, beside the least that Hono
+ * and porsager can do, in turn in one run; fsync is on. Latencies count from when a rating was due, not from when it was
+ * sent. `deno run -A bench/v2/ratings.ts --rate 500 --raters 24 --cells 3024 --seconds 10 --rounds 2`
+ */
+import { Hono } from "hono";
+import { connect } from "../../db/pg/connect.ts";
+import { findFreePort } from "../../dev/servers/ports.ts";
+import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { print, printError, runMain, whenAborted } from "../../process.ts";
+import { addBenchTask, type BenchApi, flag, startBenchApi } from "./events.ts";
+
+export interface RatingLoad {
+  port: number;
+  task: string;
+  cells: number;
+  tokens: string[];
+  /** Ratings a second. */
+  rate: number;
+  seconds: number;
+}
+
+export interface RatingFigures {
+  what: string;
+  /** Answered with 200, a second. */
+  rate: number;
+  failed: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  max: number;
+  /** Processor time of the server's process a rating, in milliseconds; NaN where the system does not say. */
+  cpu: number;
+}
+
+/** One keep-alive connection; requests on it follow each other. */
+async function openLane(port: number): Promise<(request: string) => Promise<number>> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  conn.setNoDelay(true);
+  const [buffer, encoder, decoder] = [new Uint8Array(65_536), new TextEncoder(), new TextDecoder()];
+  return async (request) => {
+    await conn.write(encoder.encode(request));
+    let text = "";
+    for (;;) {
+      const count = await conn.read(buffer);
+      if (count === null) throw new Error("the server closed the connection");
+      text += decoder.decode(buffer.subarray(0, count));
+      const end = text.indexOf("\r\n\r\n");
+      if (end < 0) continue;
+      const length = Number(/\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end))?.[1] ?? 0);
+      if (text.length >= end + 4 + length) return Number(text.slice(9, 12));
+    }
+  };
+}
+
+function toRequest({ task, cells, tokens }: RatingLoad, i: number): string {
+  const cell = Math.floor(Math.random() * cells);
+  const body = `{"stars":${1 + Math.floor(Math.random() * 5)},"took_ms":1200}`;
+  return `PUT /api/v2/tasks/${task}/cells/${cell}/rating HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
+    `Authorization: Bearer ${
+      tokens[i % tokens.length]
+    }\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** Sends each rating when it is due, over an idle connection or a new one. */
+async function generate(load: RatingLoad): Promise<Omit<RatingFigures, "what" | "cpu">> {
+  const idle: ((request: string) => Promise<number>)[] = [];
+  for (let i = 0; i < load.tokens.length; i++) idle.push(await openLane(load.port));
+  const times: number[] = [];
+  let failed = 0;
+  const send = async (i: number, due: number) => {
+    const lane = idle.pop() ?? await openLane(load.port);
+    const status = await lane(toRequest(load, i));
+    times.push(performance.now() - due);
+    if (status !== 200) failed++;
+    idle.push(lane);
+  };
+  const total = load.rate * load.seconds;
+  const started = performance.now();
+  const all: Promise<void>[] = [];
+  while (all.length < total) {
+    for (
+      let due;
+      all.length < total && (due = started + all.length * 1000 / load.rate) <= performance.now();
+    ) {
+      all.push(send(all.length, due));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(all);
+  const seconds = (performance.now() - started) / 1000;
+  times.sort((a, b) => a - b);
+  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!;
+  return {
+    rate: (times.length - failed) / seconds,
+    failed,
+    ...{ p50: at(0.5), p95: at(0.95), p99: at(0.99), max: times.at(-1)! },
+  };
+}
+
+/** A handler without token, check, history, mean, revision, log and limits: one statement a rating. */
+async function serveBare(port: number, url: string, signal: AbortSignal): Promise<void> {
+  const sql = connect(url, { max: 4, name: "bench bare" });
+  const app = new Hono();
+  app.put("/api/v2/tasks/:id/cells/:cell/rating", async (c) => {
+    const { stars } = await c.req.json();
+    const rater = c.req.header("authorization")!.slice("Bearer ".length);
+    const [row] = await sql`
+      insert into ratings (task_id, subtask_id, version, rater_id, stars)
+      select parent_task_id, id, attempt, ${rater}, ${stars}
+      from subtasks
+      where parent_task_id = ${c.req.param("id")} and cell = ${c.req.param("cell")}
+      on conflict on constraint ratings_pkey do update set stars = excluded.stars, updated_at = now()
+      returning version, stars`;
+    return c.json(row);
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, app.fetch);
+  await whenAborted(signal);
+  await server.shutdown();
+  await sql.end({ timeout: 1 });
+}
+
+/** Processor time so far, in milliseconds. */
+function readCpu(pid: number): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return NaN;
+  }
+}
+
+const self = new URL(import.meta.url).pathname;
+
+async function runLoad(what: string, pid: number, load: RatingLoad): Promise<RatingFigures> {
+  const before = readCpu(pid);
+  const args = ["run", "-A", "--quiet", self, "--generate", JSON.stringify(load)];
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+  const figures = JSON.parse(new TextDecoder().decode(stdout));
+  return { what, ...figures, cpu: (readCpu(pid) - before) / (load.rate * load.seconds) };
+}
+
+async function startBare(url: string): Promise<{ port: number; pid: number } & AsyncDisposable> {
+  const port = findFreePort();
+  const args = ["run", "-A", "--quiet", self, "--bare", String(port)];
+  const env = { DATABASE_URL: url };
+  const child = new Deno.Command(Deno.execPath(), { args, env, stdout: "null", stderr: "inherit" }).spawn();
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      break;
+    } catch (error) {
+      if (tries > 400) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  return {
+    ...{ port, pid: child.pid },
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGTERM");
+      await child.status;
+    },
+  };
+}
+
+export interface RatingBench {
+  rate?: number;
+  raters?: number;
+  cells?: number;
+  seconds?: number;
+  rounds?: number;
+}
+
+/** Measures ours and the bare handler in turn; the best round of each by its p95. */
+export async function benchRatings(
+  api: BenchApi,
+  { rate = 500, raters = 24, cells = 3024, seconds = 10, rounds = 2 }: RatingBench = {},
+): Promise<{ ours: RatingFigures; bare: RatingFigures }> {
+  const users = [];
+  for (let i = 0; i < raters; i++) users.push(await api.addUser());
+  // One each: the bare handler leaves what cells show of their ratings as it was.
+  const [task, other] = [
+    await addBenchTask(api.sql, users[0]!, cells),
+    await addBenchTask(api.sql, users[0]!, cells),
+  ];
+  await using bare = await startBare(api.url);
+  const port = Number(new URL(api.origin).port);
+  const of = { cells, rate };
+  const ours = { ...of, task, port, tokens: users.map(({ token }) => token) };
+  const least = { ...of, task: other, port: bare.port, tokens: users.map(({ id }) => id) };
+  for (const load of [ours, least]) await runLoad("warming up", api.pid, { ...load, seconds: 3 });
+  const all = { ours: [] as RatingFigures[], bare: [] as RatingFigures[] };
+  for (let round = 0; round < rounds; round++) {
+    all.ours.push(await runLoad("ours", api.pid, { ...ours, seconds }));
+    all.bare.push(await runLoad("bare", bare.pid, { ...least, seconds }));
+  }
+  const best = (figures: RatingFigures[]) => figures.toSorted((a, b) => a.p95 - b.p95)[0]!;
+  return { ours: best(all.ours), bare: best(all.bare) };
+}
+
+/** Milliseconds at the 95th percentile (api-v2.md «Goals»). */
+const p95Goal = 15;
+
+async function main(signal: AbortSignal): Promise<number> {
+  const given = (name: string) => Deno.args[Deno.args.indexOf(name) + 1]!;
+  if (Deno.args.includes("--generate")) {
+    print(JSON.stringify(await generate(JSON.parse(given("--generate")))));
+    return 0;
+  }
+  if (Deno.args.includes("--bare")) {
+    await serveBare(Number(given("--bare")), Deno.env.get("DATABASE_URL")!, signal);
+    return 0;
+  }
+  await using api = await startBenchApi();
+  const { ours, bare } = await benchRatings(api, {
+    ...{ rate: flag("rate", 500), raters: flag("raters", 24), cells: flag("cells", 3024) },
+    ...{ seconds: flag("seconds", 10), rounds: flag("rounds", 2) },
+  });
+  const rows = [ours, bare].map(({ what, rate, failed, ...figures }) => [
+    what,
+    rate.toFixed(0),
+    String(failed),
+    ...[figures.p50, figures.p95, figures.p99, figures.max, figures.cpu].map((value) => value.toFixed(2)),
+  ]);
+  print(formatTable(["what", "/s", "failed", "p50 ms", "p95", "p99", "max", "cpu ms"], rows));
+  printError(`load of the machine: ${Deno.loadavg().map((load) => load.toFixed(1)).join(" ")}`);
+  return ours.p95 <= p95Goal && ours.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) await runMain(main);

@@ -1,0 +1,173 @@
+/** Users as v2 changes them: the last admin stays one, and a change made up from an older state is refused. */
+import type { Pool, Sql } from "../pg/connect.ts";
+import { endSessions } from "./sign_outs.ts";
+import { transact } from "../pg/transaction.ts";
+import { isTaken, type NewUser, type Role } from "./users.ts";
+
+export interface AccountRow {
+  id: string;
+  email: string;
+  fullname: string | null;
+  roles: Role[];
+  is_active: boolean;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const columns = (sql: Sql) => sql`id, email, fullname, roles, is_active, created_at, updated_at`;
+
+export async function findAccount(sql: Sql, id: string): Promise<AccountRow | undefined> {
+  const [row] = await sql<AccountRow[]>`select ${columns(sql)} from users where id = ${id}`;
+  return row;
+}
+
+export interface AccountFilter {
+  /** A part of the e-mail or the name, in any case. */
+  q: string | undefined;
+  role: Role | undefined;
+  active: boolean | undefined;
+}
+
+/** Users in the order they came. */
+export async function listAccounts(
+  sql: Sql,
+  { q, role, active, after, limit }: AccountFilter & {
+    after: [at: string, id: string] | undefined;
+    limit: number;
+  },
+): Promise<AccountRow[]> {
+  const [at, id] = after ?? [null, null];
+  return await sql<AccountRow[]>`
+    select ${columns(sql)}
+    from users
+    where (${at}::timestamptz is null or (created_at, id) > (${at}::timestamptz, ${id}::uuid))
+      and (${q ?? null}::text is null
+        or position(lower(${q ?? ""}) in lower(email)) > 0 or position(lower(${
+    q ?? ""
+  }) in lower(fullname)) > 0)
+      and (${role ?? null}::text is null or ${role ?? ""} = any(roles))
+      and (${active ?? null}::boolean is null or is_active = ${active ?? null}::boolean)
+    order by created_at, id
+    limit ${limit}::int`;
+}
+
+/** Adds a user; undefined when the e-mail is taken. */
+export async function insertAccount(
+  sql: Sql,
+  { email, hashed_password, fullname, roles, is_active }: NewUser,
+): Promise<AccountRow | undefined> {
+  const [row] = await sql<AccountRow[]>`
+    insert into users (email, hashed_password, fullname, roles, is_active)
+    values (${email}, ${hashed_password}, ${fullname}, ${roles}::text[], ${is_active})
+    on conflict (email) do nothing
+    returning ${columns(sql)}`;
+  return row;
+}
+
+const isActiveAdmin = ({ roles, is_active }: Pick<AccountRow, "roles" | "is_active">): boolean =>
+  is_active && roles.includes("admin");
+
+/**
+ * The user, locked. Where it may be an admin no more, all admins are locked with it: of two that go at once the second
+ * sees that it is the last. One statement, in one order: a row that was an admin's when it was looked for stays locked
+ * when it is one no more, so that a second statement would lock against the order.
+ */
+async function lockAccount(sql: Sql, id: string, mayEndAdmin: boolean) {
+  const rows = await sql<AccountRow[]>`
+    select ${columns(sql)}
+    from users
+    where id = ${id} or ${mayEndAdmin}::boolean and is_active and 'admin' = any(roles)
+    order by id
+    for no key update`;
+  const row = rows.find((found) => found.id === id);
+  const admins = rows.filter(isActiveAdmin);
+  return { row, isLastAdmin: row !== undefined && isActiveAdmin(row) && admins.length <= 1 };
+}
+
+/**
+ * Changes the given fields. A new password and the end of access end the user's sessions.
+ *
+ * @param check looks at the user as it is, and throws where the change must not be
+ * @returns `last_admin` where nobody would be left to administer; `taken` when another user has the e-mail
+ */
+export async function updateAccount(
+  pool: Pool,
+  id: string,
+  change: Partial<NewUser>,
+  check: (row: AccountRow) => Promise<void> | void,
+): Promise<AccountRow | "last_admin" | "taken" | undefined> {
+  const { email, hashed_password, fullname, roles, is_active } = change;
+  try {
+    return await transact(pool, async (sql) => {
+      const mayEndAdmin = is_active === false || roles !== undefined && !roles.includes("admin");
+      const { row: before, isLastAdmin } = await lockAccount(sql, id, mayEndAdmin);
+      if (!before) return undefined;
+      await check(before);
+      if (isLastAdmin && mayEndAdmin) return "last_admin";
+      const ends = hashed_password !== undefined || is_active === false;
+      const [row] = await sql<AccountRow[]>`
+        update users
+        set email = coalesce(${email ?? null}, email),
+          hashed_password = coalesce(${hashed_password ?? null}, hashed_password),
+          fullname = case when ${fullname !== undefined} then ${fullname ?? null}::text else fullname end,
+          roles = coalesce(${roles ?? null}::text[], roles),
+          is_active = coalesce(${is_active ?? null}::boolean, is_active),
+          token_version = token_version + ${ends ? 1 : 0}::int,
+          updated_at = greatest(now(), updated_at + interval '1 millisecond')
+        where id = ${id}
+        returning ${columns(sql)}`;
+      if (ends) await endSessions(sql, id, hashed_password !== undefined ? "password" : "disabled");
+      return row;
+    });
+  } catch (error) {
+    if (isTaken(error)) return "taken";
+    throw error;
+  }
+}
+
+/** Removes a user for good; tasks and ratings stay. @param check as of {@link updateAccount} */
+export async function deleteAccount(
+  pool: Pool,
+  id: string,
+  check: (row: AccountRow) => Promise<void> | void,
+): Promise<"deleted" | "last_admin" | undefined> {
+  return await transact(pool, async (sql) => {
+    const { row, isLastAdmin } = await lockAccount(sql, id, true);
+    if (!row) return undefined;
+    await check(row);
+    if (isLastAdmin) return "last_admin";
+    await sql`delete from users where id = ${id}`;
+    return "deleted";
+  });
+}
+
+/** The hash of one's own password. */
+export async function findOwnPassword(sql: Sql, id: string): Promise<string | undefined> {
+  const [row] = await sql<{ hashed_password: string }[]>`
+    select hashed_password from users where id = ${id} and is_active`;
+  return row?.hashed_password;
+}
+
+/** Changes one's own password and ends all sessions. @returns false where it is another than `before` by now */
+export async function changeOwnPassword(
+  pool: Pool,
+  { id, before, after }: { id: string; before: string; after: string },
+): Promise<boolean> {
+  return await transact(pool, async (sql) => {
+    const { count } = await sql`
+      update users
+      set hashed_password = ${after}, token_version = token_version + 1,
+        updated_at = greatest(now(), updated_at + interval '1 millisecond')
+      where id = ${id} and is_active and hashed_password = ${before}`;
+    if (count > 0) await endSessions(sql, id, "password");
+    return count > 0;
+  });
+}
+
+/** Ends all sessions of a user, whatever tokens there are. */
+export async function signOutEverywhere(pool: Pool, id: string): Promise<void> {
+  await transact(pool, async (sql) => {
+    await sql`update users set token_version = token_version + 1 where id = ${id}`;
+    await endSessions(sql, id, "signed_out");
+  });
+}

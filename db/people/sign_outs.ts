@@ -1,0 +1,12 @@
+/** The end of everything that a user had signed in to. */
+import type { Sql } from "../pg/connect.ts";
+
+/** Ends all sessions of a user, whose row must be locked. */
+export async function endSessions(
+  sql: Sql,
+  userId: string,
+  reason: "signed_out" | "password" | "disabled",
+): Promise<void> {
+  await sql`
+    update sessions set ended_at = now(), end_reason = ${reason} where user_id = ${userId} and ended_at is null`;
+}

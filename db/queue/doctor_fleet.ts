@@ -1,0 +1,104 @@
+/** The fleet as its rows tell of it: who is silent, who leads, what nobody serves. */
+import type { Sql } from "../pg/connect.ts";
+import type { Queue } from "./subtasks.ts";
+
+export interface SilentWorker {
+  id: string;
+  host: string;
+  pid: number;
+  silent_s: number;
+}
+
+/** Workers without a sign of life for `deadAfterMs`, unless the server itself has only just come up. */
+export async function findSilentWorkers(sql: Sql, deadAfterMs: number): Promise<SilentWorker[]> {
+  return await sql<SilentWorker[]>`
+    select id, host, pid, extract(epoch from now() - heartbeat_at)::int as silent_s
+    from workers
+    where heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'
+      and pg_postmaster_start_time() < now() - 2 * ${deadAfterMs}::int * interval '1 ms'`;
+}
+
+/** Signs one silent worker out. */
+export async function deleteSilentWorker(sql: Sql, id: string, deadAfterMs: number): Promise<void> {
+  await sql`
+    delete from workers where id = ${id} and heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'`;
+}
+
+export interface Leadership {
+  holder: string | null;
+  /** The lease has not run out. */
+  leads: boolean;
+  workers: number;
+}
+
+export async function readLeadership(sql: Sql): Promise<Leadership> {
+  const [row] = await sql<Leadership[]>`
+    select (select holder from leaders where role = 'queue') as holder,
+      exists (select from leaders where role = 'queue' and lease_until >= now()) as leads,
+      (select count(*)::int from workers) as workers`;
+  return row!;
+}
+
+export interface QueueLoad {
+  queue: Queue;
+  /** Allowed over all workers; null where there is no row. */
+  slots: number | null;
+  /** Room that the workers say they have. */
+  room: number;
+  running: number;
+  /** Workers signed in for it. */
+  workers: number;
+  /** Cells that could start, counted up to 1,000. */
+  backlog: number;
+}
+
+/** Each queue's room and load. */
+export async function listQueueLoads(
+  sql: Sql,
+  queues: readonly Queue[],
+  deadAfterMs: number,
+): Promise<QueueLoad[]> {
+  return await sql<QueueLoad[]>`
+    select q.queue, l.slots, coalesce(w.room, 0)::int as room, coalesce(w.workers, 0)::int as workers,
+      (select count(*)::int from subtasks s where s.status = 'processing' and s.lease_id is not null and s.queue = q.queue)
+        as running,
+      (
+        select count(*)::int
+        from (
+          select 1
+          from tasks t
+          join subtasks s on s.parent_task_id = t.id and s.queue = q.queue and s.status = 'pending'
+          where t.status in ('pending', 'processing') and t.hold is null and not t.is_deleted
+          limit 1000
+        ) as found
+      ) as backlog
+    from unnest(${[...queues]}::text[]) as q (queue)
+    left join queue_slots l on l.queue = q.queue
+    left join lateral (
+      select count(*) as workers, sum(coalesce((slots ->> q.queue)::int, 0)) as room
+      from workers
+      where q.queue = any(queues) and heartbeat_at >= now() - ${deadAfterMs}::int * interval '1 ms'
+    ) w on true
+    order by q.queue`;
+}
+
+/** Ids of all workers that are signed in. */
+export async function listWorkerIds(sql: Sql): Promise<Set<string>> {
+  const rows = await sql<{ id: string }[]>`select id from workers`;
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Open tasks that are held, by what holds them. */
+export async function countHeld(sql: Sql): Promise<{ hold: string; tasks: number }[]> {
+  return await sql<{ hold: string; tasks: number }[]>`
+    select hold, count(*)::int as tasks
+    from tasks
+    where hold is not null and status in ('pending', 'processing') and not is_deleted
+    group by 1
+    order by 1`;
+}
+
+/** Makes notices due that should have gone out. */
+export async function makeNoticeDue(sql: Sql, id: string): Promise<void> {
+  await sql`update outbox set due_at = now() where id = ${id}::bigint and closed_at is null`;
+}

@@ -1,0 +1,66 @@
+/** How fast cells were drawn of late, what waits, and which requests have an image already. */
+import type { Sql } from "../pg/connect.ts";
+import type { Queue } from "./subtasks.ts";
+
+/** Of one queue, from a sample of the cells of the newest tasks. */
+export interface Pace {
+  queue: Queue;
+  /** Completed cells in the sample. */
+  observed: number;
+  /** Seconds of the attempt that made the image. */
+  mean: number | null;
+  p50: number | null;
+  p90: number | null;
+  /** Attempts for an image. */
+  attempts: number | null;
+  /** Null where nobody ever decided. */
+  slots: number | null;
+  /** The most within the last changes: a queue at rest has few. */
+  slots_reached: number | null;
+}
+
+const tasksSampled = 20;
+const cellsSampled = 200;
+
+/** Reads a bounded number of rows, however many there are. */
+export async function readPaces(sql: Sql, queues: Queue[]): Promise<Pace[]> {
+  return await sql<Pace[]>`
+    with newest as materialized (
+      select id from tasks where not is_deleted and subtasks_completed > 0
+      order by created_at desc, id desc
+      limit ${tasksSampled}::int
+    ), sample as materialized (
+      select s.queue, extract(epoch from s.completed_at - s.intent_at)::float8 as seconds, s.retry_count
+      from newest n
+      cross join lateral (
+        select queue, status, completed_at, intent_at, retry_count from subtasks where parent_task_id = n.id
+        limit ${cellsSampled}::int
+      ) s
+      where s.status = 'completed' and s.intent_at < s.completed_at
+    )
+    select q.queue, count(s.seconds)::int as observed, avg(s.seconds) as mean,
+      percentile_cont(0.5) within group (order by s.seconds) as p50,
+      percentile_cont(0.9) within group (order by s.seconds) as p90,
+      (1 + avg(s.retry_count))::float8 as attempts,
+      (select slots from queue_slots where queue = q.queue) as slots,
+      (
+        select max(slots_after) from (
+          select slots_after from slot_changes where queue = q.queue order by id desc limit 20
+        ) as c
+      ) as slots_reached
+    from unnest(${queues}::text[]) as q (queue)
+    left join sample s on s.queue = q.queue
+    group by q.queue`;
+}
+
+/** Those of the fingerprints for which a task that is not deleted has an image. */
+export async function findDrawn(sql: Sql, fingerprints: string[]): Promise<Set<string>> {
+  if (fingerprints.length === 0) return new Set();
+  const rows = await sql<{ fingerprint: string }[]>`
+    select distinct s.fingerprint
+    from subtasks s
+    join tasks t on t.id = s.parent_task_id
+    where s.fingerprint = any(${fingerprints}::uuid[]) and s.status = 'completed' and s.image_url is not null
+      and not t.is_deleted`;
+  return new Set(rows.map(({ fingerprint }) => fingerprint));
+}

@@ -1,0 +1,210 @@
+/** Who is told of a task's events, and what was sent to them. */
+import type { Sql } from "../pg/connect.ts";
+import type { Actor } from "../people/shares.ts";
+
+export interface WebhookRow {
+  id: string;
+  url: string;
+  events: string[];
+  created_by: string | null;
+  created_at: Date;
+}
+
+const webhookColumns = (sql: Sql) => sql`w.id, w.url, w.events, u.email as created_by, w.created_at`;
+
+/** The task must be locked. @returns undefined where it has `webhooksMax` already */
+export async function insertWebhook(
+  sql: Sql,
+  { taskId, url, secret, events, createdBy }: {
+    taskId: string;
+    url: string;
+    secret: string;
+    events: string[];
+    createdBy: string;
+  },
+  webhooksMax: number,
+): Promise<WebhookRow | undefined> {
+  const [row] = await sql<WebhookRow[]>`
+    with w as (
+      insert into webhooks (task_id, url, secret, events, created_by)
+      select ${taskId}, ${url}, ${secret}, ${events}, ${createdBy}
+      where (select count(*) from webhooks where task_id = ${taskId}) < ${webhooksMax}::int
+      returning *
+    )
+    select ${webhookColumns(sql)} from w left join users u on u.id = w.created_by`;
+  return row;
+}
+
+export async function findWebhookSecret(sql: Sql, id: string): Promise<string | undefined> {
+  const [row] = await sql<{ secret: string }[]>`select secret from webhooks where id = ${id}`;
+  return row?.secret;
+}
+
+export async function listWebhooks(sql: Sql, taskId: string): Promise<WebhookRow[]> {
+  return await sql<WebhookRow[]>`
+    select ${webhookColumns(sql)}
+    from webhooks w
+    left join users u on u.id = w.created_by
+    where w.task_id = ${taskId}
+    order by w.created_at, w.id`;
+}
+
+const isTheirs = (sql: Sql, { email, isAdmin }: Actor) =>
+  sql`not t.is_deleted and (${isAdmin} or t.username = ${email})`;
+
+/** @returns false where the task has no such webhook, or it is not theirs */
+export async function deleteWebhook(
+  sql: Sql,
+  { taskId, webhookId, actor }: { taskId: string; webhookId: string; actor: Actor },
+): Promise<boolean> {
+  const rows = await sql`
+    delete from webhooks w using tasks t
+    where w.id = ${webhookId} and w.task_id = ${taskId} and t.id = w.task_id and ${isTheirs(sql, actor)}
+    returning 1`;
+  return rows.length > 0;
+}
+
+export interface DeliveryRow {
+  id: string;
+  event: string;
+  created_at: Date;
+  due_at: Date;
+  tries: number;
+  closed_at: Date | null;
+  status: number | null;
+  error: string | null;
+}
+
+const deliveryColumns = (sql: Sql) =>
+  sql`d.id::text, d.event, d.created_at, d.due_at, d.tries, d.closed_at, d.status, d.error`;
+
+/** Has a test sent. @returns undefined where there is no such webhook, or `waitingMax` tests wait already */
+export async function insertTestDelivery(
+  sql: Sql,
+  { taskId, webhookId, actor, waitingMax }: {
+    taskId: string;
+    webhookId: string;
+    actor: Actor;
+    waitingMax: number;
+  },
+): Promise<DeliveryRow | undefined> {
+  const [row] = await sql<DeliveryRow[]>`
+    insert into deliveries as d (webhook_id, event)
+    select w.id, 'test'
+    from webhooks w
+    join tasks t on t.id = w.task_id
+    where w.id = ${webhookId} and w.task_id = ${taskId} and ${isTheirs(sql, actor)} and (
+      select count(*) from deliveries where webhook_id = w.id and event = 'test' and closed_at is null
+    ) < ${waitingMax}::int
+    returning ${deliveryColumns(sql)}`;
+  return row;
+}
+
+/** Whether a task has a webhook. */
+export async function hasWebhook(sql: Sql, taskId: string, webhookId: string): Promise<boolean> {
+  const rows = await sql`select 1 from webhooks where id = ${webhookId} and task_id = ${taskId}`;
+  return rows.length > 0;
+}
+
+/** What was sent and is to be, newest first. */
+export async function listDeliveries(
+  sql: Sql,
+  { webhookId, before, limit }: { webhookId: string; before: string | undefined; limit: number },
+): Promise<DeliveryRow[]> {
+  return await sql<DeliveryRow[]>`
+    select ${deliveryColumns(sql)}
+    from deliveries d
+    where d.webhook_id = ${webhookId} and ${before === undefined ? sql`true` : sql`d.id < ${before}::bigint`}
+    order by d.id desc
+    limit ${limit}`;
+}
+
+/** A delivery that is due, with what it tells of its task. */
+export interface DueDelivery {
+  id: string;
+  event: string;
+  tries: number;
+  created_at: Date;
+  webhook_id: string;
+  url: string;
+  secret: string;
+  task_id: string;
+  task_name: string;
+  status: string;
+  hold_reason: string | null;
+  total: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  task_created_at: Date;
+  completed_at: Date | null;
+}
+
+/**
+ * Takes due deliveries for `holdMs`, of each webhook its oldest open one alone: what follows waits for it. A sender that
+ * dies leaves them due again.
+ *
+ * @param fullHosts hosts (with their ports) that enough is under way to
+ * @param hostMax of one host at most
+ */
+export async function takeDueDeliveries(
+  sql: Sql,
+  { limit, holdMs, fullHosts, hostMax }: {
+    limit: number;
+    holdMs: number;
+    fullHosts: string[];
+    hostMax: number;
+  },
+): Promise<DueDelivery[]> {
+  return await sql<DueDelivery[]>`
+    with open as (
+      select d.id, row_number() over (partition by split_part(w.url, '/', 3) order by d.due_at, d.id) as place
+      from deliveries d
+      join webhooks w on w.id = d.webhook_id
+      where d.closed_at is null and d.due_at <= now() and split_part(w.url, '/', 3) <> all(${fullHosts}::text[])
+        and not exists (
+          select from deliveries e where e.webhook_id = d.webhook_id and e.id < d.id and e.closed_at is null
+        )
+    ), due as (
+      select d.id
+      from deliveries d
+      join open on open.id = d.id
+      where open.place <= ${hostMax}::int
+      order by d.due_at, d.id
+      limit ${limit}
+      for update of d skip locked
+    ), taken as (
+      update deliveries d
+      set due_at = now() + ${holdMs}::int * interval '1 ms', tries = d.tries + 1
+      from due
+      -- Asked again of the row as it is now that it is locked.
+      where d.id = due.id and d.closed_at is null and d.due_at <= now()
+      returning d.*
+    )
+    select d.id::text, d.event, d.tries, d.created_at, d.webhook_id, w.url, w.secret, w.task_id, t.task_name, t.status,
+      t.hold_reason, t.subtasks_total as total, t.subtasks_completed as completed, t.subtasks_failed as failed,
+      t.subtasks_cancelled as cancelled, t.created_at as task_created_at, t.completed_at
+    from taken d
+    join webhooks w on w.id = d.webhook_id
+    join tasks t on t.id = w.task_id
+    order by d.id`;
+}
+
+/** Notes how a try ended; closed, or due again after `againMs`. Of a later try nothing is changed. */
+export async function saveDelivery(
+  sql: Sql,
+  { id, tries, closed, againMs, status, error }: {
+    id: string;
+    tries: number;
+    closed: boolean;
+    againMs: number;
+    status: number | null;
+    error: string | null;
+  },
+): Promise<void> {
+  await sql`
+    update deliveries
+    set status = ${status}, error = ${error}, closed_at = case when ${closed} then now() end,
+      due_at = now() + ${againMs}::int * interval '1 ms'
+    where id = ${id}::bigint and tries = ${tries} and closed_at is null`;
+}

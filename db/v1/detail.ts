@@ -1,0 +1,180 @@
+/** v1's task detail: one statement for an ordinary task, further batches of the same texts for a large one. */
+import type { Sql } from "../pg/connect.ts";
+import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
+import { isTaskId, timeText } from "./fields.ts";
+import { Cells } from "./cells.ts";
+import { type Cell, cellColumns } from "./subtask.ts";
+
+/** Subtasks of a statement at most: a common task of 3,024 is one, and its text stays in memory. */
+const batchRowsMax = 4000;
+/** And of each further one: half a megabyte or so that waits for its reader. */
+const furtherRowsMax = 1000;
+/** Bytes of prompts in a statement, about: with long prompts a batch has fewer rows. */
+const batchBytesMax = 16_000_000;
+
+/** Between parts of one column: a character that JSON text never holds unescaped. */
+const separator = 0x1e;
+
+/** A task's own part, and the first of its subtasks. */
+interface Opening {
+  /** The texts before and between what is counted: see {@link readOpening}. */
+  parts: Uint8Array[];
+  cells: Cells;
+  /** Rows of a batch. */
+  limit: number;
+  /** Whether there may be subtasks after the first batch. */
+  more: boolean;
+}
+
+/** One statement: the task's row first, then its first subtasks. Parts 1 to 4 of the task are what is counted. */
+async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Opening | undefined> {
+  let task: Cell | undefined;
+  const cells = new Cells(id);
+  await sql`
+    with sample as materialized (
+      select least(${rowsMax}::bigint, greatest(1, ${batchBytesMax} / max(octet_length(prompts::text)))) as rows
+      from (select prompts from subtasks where parent_task_id = ${id} order by legacy_id limit 3) as s
+    )
+    select
+      'task',
+      (select rows::text from sample),
+      null, null, null, null,
+      concat_ws(
+        e'\x1e',
+        concat('{"id":"', t.id, '","task_name":', to_json(t.task_name), ',"username":', to_json(t.username)),
+        t.status, t.subtasks_total, t.subtasks_completed, t.subtasks_failed,
+        concat(
+          '"created_at":"', ${sql.unsafe(timeText("t.created_at"))}, '","updated_at":"',
+          ${sql.unsafe(timeText("t.updated_at"))}, '","total_images":', t.total_images
+        ),
+        concat('"priority":', t.priority, ',"tags":', t.tags),
+        t.variables,
+        concat('"settings":', t.settings),
+        coalesce(to_json(t.error)::text, 'null')
+      ),
+      null, null
+    from tasks as t
+    where t.id = ${id}
+    union all (
+      select ${cellColumns(sql, "items")}
+      from subtasks as s
+      where s.parent_task_id = ${id}
+      order by s.legacy_id
+      limit (select rows from sample)
+    )`.raw().forEach((row) => {
+    const cell = row as unknown as Cell;
+    if (task) cells.add(cell);
+    else task = cell;
+  });
+  if (!task) return undefined;
+  const [, rowsText, , , , , text] = task;
+  const limit = Number(toText(rowsText));
+  return { parts: splitParts(text!), cells, limit, more: cells.total > 0 && cells.total >= limit };
+}
+
+function splitParts(text: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, from)) {
+    parts.push(text.subarray(from, at));
+    from = at + 1;
+  }
+  return [...parts, text.subarray(from)];
+}
+
+/**
+ * How a detail counts, unlike the list: by what its subtasks are. A task whose subtasks have all completed or
+ * failed is completed whatever was stored, and failed when not one completed.
+ */
+function settle(
+  { parts, cells, more }: Opening,
+): { status: string; processed: number; progress: number; shows: boolean } {
+  const stored = toText(parts[1]);
+  const counters = [2, 3, 4].map((place) => Number(toText(parts[place]))) as [number, number, number];
+  const [total, completed, failed] = more ? counters : [cells.total, cells.completed, cells.failed];
+  const processed = completed + failed;
+  const ended = total > 0 && processed >= total;
+  const status = !ended ? stored : completed > 0 ? "completed" : "failed";
+  return {
+    status,
+    processed,
+    progress: total === 0 ? 0 : Math.floor((100 * processed) / total),
+    shows: completed > 0 && (status === "completed" || status === "processing"),
+  };
+}
+
+/** The packed pieces of the first batch, then of the others, each by a statement of its own. */
+async function* eachBatch(sql: Sql, id: string, { cells, limit, more }: Opening, part: "items" | "raw") {
+  const rows = Math.min(limit, furtherRowsMax);
+  let goesOn = more;
+  while (goesOn) {
+    yield* cells[part].takeFull();
+    let read = 0;
+    await sql`
+      select ${cellColumns(sql, part)}
+      from subtasks as s
+      where s.parent_task_id = ${id} and s.legacy_id > ${cells.last}
+      order by s.legacy_id
+      limit ${rows}`.raw().forEach((row) => {
+      read++;
+      if (part === "items") cells.addItem(row as unknown as Cell);
+      else cells.addResult(row as unknown as Cell);
+    });
+    goesOn = read === rows;
+  }
+  yield* cells[part].take();
+}
+
+/** `"v0":{},…` for the variables with values, which is all that the old backend's `results.matrix` ever held. */
+function matrixText(variables: Uint8Array): string {
+  const parsed: unknown = JSON.parse(toText(variables));
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return "";
+  return Object.entries(parsed)
+    .filter(([, variable]) => Array.isArray(variable?.values) && variable.values.length > 0)
+    .map(([name]) => `${JSON.stringify(name)}:{}`).join();
+}
+
+async function* detailPieces(sql: Sql, id: string, opening: Opening) {
+  const [identity, , , , , times, before, variables, settings, error] = opening.parts as [
+    ...[Uint8Array, unknown, unknown, unknown, unknown],
+    ...[Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array],
+  ];
+  const { status, processed, progress, shows } = settle(opening);
+  const { last } = opening.cells;
+  const packer = new Packer();
+  const add = (...pieces: (Uint8Array | string)[]) =>
+    pieces.forEach((piece) => packer.add(typeof piece === "string" ? toBytes(piece) : piece));
+  add(identity, `,"status":"${status}",`, times, `,"processed_images":${processed},"progress":${progress},`);
+  add(before, ',"variables":', variables, ",", settings, ',"results":');
+  if (shows) {
+    add(`{"matrix":{${matrixText(variables)}},"raw":{`);
+    yield* packer.take();
+    yield* eachBatch(sql, id, opening, "raw");
+    add("}}");
+  } else add("null");
+  add(',"error":', error, ',"dramatiq_tasks":[');
+  yield* packer.take();
+  opening.cells.last = last;
+  yield* eachBatch(sql, id, opening, "items");
+  yield toBytes("]}");
+}
+
+export interface DetailOptions {
+  /** Subtasks of a statement at most. */
+  rowsMax?: number;
+}
+
+/**
+ * The `data` of `GET /tasks/{id}` as a stream of JSON text; undefined for an id that no task has. Deleted tasks
+ * are answered too, as the old backend did. Memory holds one batch, whatever the size of the task; between two
+ * batches no connection is held, so a slow reader costs none.
+ */
+export async function openTaskDetail(
+  sql: Sql,
+  id: string,
+  { rowsMax = batchRowsMax }: DetailOptions = {},
+): Promise<ReadableStream<Uint8Array> | undefined> {
+  if (!isTaskId(id)) return undefined;
+  const opening = await readOpening(sql, id, rowsMax);
+  return opening && streamPieces(detailPieces(sql, id, opening));
+}

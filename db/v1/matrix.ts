@@ -1,0 +1,72 @@
+/** v1's matrix of a task: where in the grid each image is. */
+import type { Sql } from "../pg/connect.ts";
+import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
+import { isTaskId, timeText } from "./fields.ts";
+
+type Bytes = Uint8Array | null;
+
+/** The `data` up to its coordinates, and the images by their places. */
+interface Matrix {
+  head: Uint8Array;
+  /** JSON of each image's address by its key; one that comes again keeps its place, as in a Python dict. */
+  images: Map<string, Uint8Array>;
+}
+
+const commas = ",,,,,";
+
+/** A subtask's six indices joined by commas, nulls empty; older documents have fewer, or more. */
+function toKey(indices: Bytes): string {
+  const given = toText(indices).slice(1, -1).replaceAll("NULL", "");
+  const count = given.split(",").length;
+  if (count === 6) return given;
+  return count < 6 ? given + commas.slice(count - 1) : given.split(",").slice(0, 6).join();
+}
+
+async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
+  let head: Uint8Array | undefined;
+  const images = new Map<string, Uint8Array>();
+  await sql`
+    select
+      null,
+      concat(
+        '{"task_id":"', t.id, '","task_name":', to_json(t.task_name), ',"created_at":"',
+        ${sql.unsafe(timeText("t.created_at"))}, '","variables":', t.variables, ',"coordinates_by_indices":{'
+      )
+    from tasks as t
+    where t.id = ${id}
+    union all (
+      select s.variable_indices::text, to_json(s.image_url)::text
+      from subtasks as s
+      where s.parent_task_id = ${id} and s.status = 'completed' and s.image_url is not null
+      order by s.legacy_id
+    )`.raw().forEach((row) => {
+    const [indices, text] = row as unknown as Bytes[];
+    if (head) images.set(toKey(indices ?? null), text!);
+    else head = text!;
+  });
+  return head && { head, images };
+}
+
+async function* matrixPieces({ head, images }: Matrix) {
+  const packer = new Packer();
+  packer.add(head);
+  let before = '"';
+  for (const [key, address] of images) {
+    packer.add(toBytes(`${before}${key}":`));
+    packer.add(address);
+    before = ',"';
+    if (packer.isFull) yield* packer.takeFull();
+  }
+  packer.add(toBytes("}}"));
+  yield* await Promise.resolve(packer.take());
+}
+
+/**
+ * The `data` of `GET /tasks/{id}/matrix` as a stream of JSON text; undefined for an id that no task has. Two
+ * subtasks with the same indices are one entry: the place of the first, the image of the last.
+ */
+export async function openTaskMatrix(sql: Sql, id: string): Promise<ReadableStream<Uint8Array> | undefined> {
+  if (!isTaskId(id)) return undefined;
+  const matrix = await readMatrix(sql, id);
+  return matrix && streamPieces(matrixPieces(matrix));
+}

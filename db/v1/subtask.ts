@@ -1,0 +1,175 @@
+/**
+ * A subtask of a v1 detail. PostgreSQL builds the texts, here they are put together as bytes: one `concat` of
+ * all fields costs it twice as much, and it is what a detail waits for.
+ */
+import type { PendingQuery, Row } from "postgres";
+import type { Sql } from "../pg/connect.ts";
+import { type Packer, toBytes, toText } from "../pg/json_stream.ts";
+import { timeText } from "./fields.ts";
+
+type Bytes = Uint8Array | null;
+
+/** What {@link cellColumns} selects, as the texts' bytes. */
+export type Cell = [
+  status: Bytes,
+  legacy_id: Bytes,
+  /** Null where `document` is the whole subtask. */
+  id: Bytes,
+  /** JSON. */
+  variable_indices: Bytes,
+  /** `,"variable_types_map":…,"type_to_variable":…`; else the generation. */
+  types: Bytes,
+  /** JSON. */
+  result: Bytes,
+  /** `,"error":…` up to `"created_at":"`; else the whole subtask. */
+  document: Bytes,
+  /** `2025-05-13 07:40:46.622` */
+  created_at: Bytes,
+  updated_at: Bytes,
+];
+
+const indices = "array_to_json(s.variable_indices)";
+const typesMap = "coalesce(s.variable_types_map::text, 'null')";
+const typeTo = "coalesce(s.type_to_variable::text, 'null')";
+const error = "coalesce(to_json(s.error)::text, 'null')";
+const prompts = "coalesce(s.prompts::text, 'null')";
+const ratio = "coalesce(to_json(s.ratio)::text, 'null')";
+
+/** Only the seed was written as a float: by far the most usual of all notes, and quick to tell. */
+const seedNote = `'^[{]"seed":(-?[0-9][0-9.eE+-]*)[}]$'`;
+const isPlain =
+  `(s.extra is null and (s.generation is null or s.generation = 'S4') or s.generation = 'S4' and s.extra::text ~ ${seedNote})`;
+const seed =
+  `case when s.extra is null then coalesce(s.seed::text, 'null') else substring(s.extra::text from ${seedNote}) end`;
+
+/** The rest of a subtask of the newest generation; small parts first, so that the long one is copied once. */
+const tail = `(',"error":' || ${error} || ',"retry_count":' || s.retry_count || ',"prompts":') || ${prompts}
+  || (',"ratio":' || ${ratio} || ',"seed":' || ${seed}
+  || case when s.use_polish then ',"use_polish":true,"created_at":"' else ',"use_polish":false,"created_at":"' end)`;
+
+/** Names of fields with the JSON texts of their columns, for a document of an older generation. */
+const fields: [name: string, text: string][] = [
+  ["_id", `'"' || s.legacy_id || '"'`],
+  ["id", `'"' || s.id || '"'`],
+  ["parent_task_id", `'"' || s.parent_task_id || '"'`],
+  ["variable_indices", `coalesce(${indices}::text, 'null')`],
+  ["variable_types_map", typesMap],
+  ["type_to_variable", typeTo],
+  ["status", `'"' || s.status || '"'`],
+  ["result", "coalesce(s.result::text, 'null')"],
+  ["error", error],
+  ["retry_count", "s.retry_count::text"],
+  ["prompts", prompts],
+  ["ratio", ratio],
+  ["seed", "coalesce(s.seed::text, 'null')"],
+  ["use_polish", "case when s.use_polish then 'true' else 'false' end"],
+  ["created_at", `'"' || ${timeText("s.created_at")} || '"'`],
+  ["updated_at", `'"' || ${timeText("s.updated_at")} || '"'`],
+  ...[1, 2, 3, 4, 5, 6].map((place): [string, string] => [
+    `v${place - 1}`,
+    `coalesce(s.variable_indices[${place}]::text, 'null')`,
+  ]),
+];
+const document = `legacy_document(s.generation, s.extra, '{${fields.map(([name]) => name).join()}}', array[${
+  fields.map(([, text]) => text).join(", ")
+}])`;
+
+const whole = `
+  s.status, s.legacy_id, case when ${isPlain} then s.id end, ${indices},
+  case when ${isPlain} then ',"variable_types_map":' || ${typesMap} || ',"type_to_variable":' || ${typeTo}
+    else s.generation end,
+  s.result, case when ${isPlain} then ${tail} else ${document} end,
+  s.created_at at time zone 'UTC', s.updated_at at time zone 'UTC'`;
+const resultOnly =
+  `s.status, s.legacy_id, null::uuid, ${indices}, s.generation, s.result, null, null::timestamp, null::timestamp`;
+
+/** Columns of the subtask `s`: a {@link Cell}, or only what its result needs. */
+export const cellColumns = (sql: Sql, part: "items" | "raw"): PendingQuery<Row[]> =>
+  sql.unsafe(part === "items" ? whole : resultOnly);
+
+const texts = {
+  null: toBytes("null"),
+  id: toBytes('{"_id":"'),
+  uuid: toBytes('","id":"'),
+  indices: toBytes(',"variable_indices":'),
+  status: toBytes(',"status":"'),
+  result: toBytes('","result":'),
+  updated: toBytes('","updated_at":"'),
+  end: toBytes('"}'),
+  t: toBytes("T"),
+  zeros: toBytes("000000"),
+};
+
+/** `2025-05-13 07:40:46.62` as `2025-05-13T07:40:46.620000`. */
+function packTime(packer: Packer, time: Uint8Array): void {
+  const space = time.length > 10 && time[10] === 0x20 ? 10 : time.indexOf(0x20);
+  packer.addPart(time, 0, space);
+  packer.add(texts.t);
+  packer.addPart(time, space + 1, time.length);
+  // `HH:MM:SS` has eight bytes, what follows is the fraction with its dot.
+  const fraction = time.length - space - 9;
+  if (fraction > 0) packer.addPart(texts.zeros, 0, 7 - fraction);
+}
+
+/**
+ * The JSON text of a subtask. The old backend answered its documents as they were, field by field in their order.
+ *
+ * @param parent `","parent_task_id":"…"` of all subtasks of the task
+ */
+export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): void {
+  const [status, legacyId, id, indices, types, result, document, created, updated] = cell;
+  if (!id) {
+    packer.add(document!);
+    return;
+  }
+  packer.add(texts.id);
+  packer.add(legacyId!);
+  packer.add(texts.uuid);
+  packer.add(id);
+  packer.add(parent);
+  packer.add(texts.indices);
+  packer.add(indices ?? texts.null);
+  packer.add(types!);
+  packer.add(texts.status);
+  packer.add(status!);
+  packer.add(texts.result);
+  packer.add(result ?? texts.null);
+  packer.add(document!);
+  packTime(packer, created!);
+  packer.add(texts.updated);
+  packTime(packer, updated!);
+  packer.add(texts.end);
+}
+
+const brace = 0x7b;
+const slots = [0, 1, 2, 3, 4, 5];
+const noSlots = toBytes(`,${slots.map((slot) => `"v${slot}":null`).join()}}`);
+
+/** Whether a subtask has an entry in `results.raw`: completed, with a result that is not empty. */
+const hasResult = ([status, , , , , result]: Cell) =>
+  status?.[0] === 0x63 && status[1] === 0x6f && result?.[0] === brace && result[1] === 0x22;
+
+/**
+ * The entry of `results.raw` of a subtask, if it has one. The old backend wrote every result under one key,
+ * `v0_None:v1_None`. Here each has its own: `v0_A:v1_B` as there, `:vN_C` for each further slot that is set, and
+ * `:LEGACY_ID` for one whose key is taken. The six indices within the entry are null as they were there, but for
+ * S1 and S2 documents, which had them as fields.
+ *
+ * @param taken keys of the task so far
+ */
+export function packResult(packer: Packer, cell: Cell, taken: Set<string>): void {
+  if (!hasResult(cell)) return;
+  const [, legacyId, , indices, types, result] = cell;
+  const text = indices === null ? "" : toText(indices.subarray(1, -1));
+  const given = text === "" ? [] : text.split(",").map((index) => index === "null" ? undefined : index);
+  const further = slots.slice(2).map((slot) => given[slot] === undefined ? "" : `:v${slot}_${given[slot]}`);
+  let key = `v0_${given[0] ?? "None"}:v1_${given[1] ?? "None"}${further.join("")}`;
+  if (taken.has(key)) key += `:${toText(legacyId)}`;
+  packer.add(toBytes(`${taken.size === 0 ? "" : ","}"${key}":`));
+  taken.add(key);
+  packer.addPart(result!, 0, result!.lastIndexOf(0x7d));
+  const isOldest = types?.length === 2 && (types[1] === 0x31 || types[1] === 0x32);
+  packer.add(
+    isOldest ? toBytes(`,${slots.map((slot) => `"v${slot}":${given[slot] ?? "null"}`).join()}}`) : noSlots,
+  );
+}

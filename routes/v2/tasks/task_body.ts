@@ -1,0 +1,199 @@
+/** What a task is made from, as a body says it: client JSON is kept as it came. */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { axisRoles, seedMax, seedPolicies } from "../../../db/views/tasks.ts";
+import { AppError, type FieldFault } from "../../../errors.ts";
+import { type Json, JsonLimitError, JsonNumber, type JsonObject, parseJson } from "../../../json.ts";
+import type { TaskOrder } from "../../../jobs/moves/submit.ts";
+import { isAdmin } from "./tasks_of.ts";
+import type { V2Env } from "../kit/context.ts";
+
+/** Values of a variable at most. */
+const valuesMax = 1000;
+/** Values of any kind in tags, variables and settings at most. */
+const jsonValuesMax = 100_000;
+const priorityMax = 10;
+
+export const nameIn = z.string().min(1).max(500).regex(/^[^\0]*$/, "no character of code 0");
+const clientObject = z.record(z.string(), z.unknown());
+const axisKeys = ["v0", "v1", "v2", "v3", "v4", "v5"] as const;
+const roleIn = z.enum(axisRoles).optional();
+export const rolesIn = z.strictObject(
+  Object.fromEntries(axisKeys.map((key) => [key, roleIn])) as Record<typeof axisKeys[number], typeof roleIn>,
+).openapi({ description: "What each axis is for; one without a role counts as a treatment" });
+
+export const priorityIn = z.int().min(1).max(priorityMax)
+  .openapi({ description: "Over 1 is for admins and managers: the queue `high`" });
+
+export const orderFields = {
+  tags: z.array(clientObject).min(1).max(1000)
+    .openapi({
+      description: "As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable",
+    }),
+  variables: clientObject.openapi({
+    description: "`v0` to `v5`, each with `name` and `values`; kept as given",
+  }),
+  settings: clientObject,
+  seed_policy: z.enum(seedPolicies).openapi({
+    description:
+      "For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each " +
+      "combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. " +
+      "`per_cell`: each its own",
+  }),
+  seed: z.int().min(0).max(seedMax).openapi({ description: "Of `pinned`" }),
+  axis_roles: rolesIn,
+  blind: z.boolean().openapi({
+    description: "Others' ratings of an image are shown to who has rated it",
+  }),
+  priority: priorityIn,
+};
+
+const seedFits = (
+  { seed_policy, seed }: { seed_policy?: string | undefined; seed?: number | undefined },
+) => (seed_policy === "pinned") === (seed !== undefined);
+const seedWanted = { message: "wanted with seed_policy pinned, and with no other", path: ["seed"] };
+
+const { tags, variables, settings, seed_policy, seed, axis_roles, blind, priority } = orderFields;
+const withDefaults = {
+  tags,
+  variables: variables.default({}),
+  settings: settings.default({}),
+  seed_policy: seed_policy.default("shared"),
+  seed: seed.optional(),
+  axis_roles: axis_roles.default({}),
+  blind: blind.default(false),
+  priority: priority.default(1),
+};
+export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).refine(seedFits, seedWanted)
+  .openapi("TaskIn");
+export const planIn = z.strictObject({ name: nameIn.optional(), ...withDefaults })
+  .refine(seedFits, seedWanted).openapi("TaskPlanIn");
+
+const optional = <S extends z.ZodType>(schema: S) => schema.optional();
+export const cloneIn = z.strictObject({
+  name: nameIn.optional(),
+  tags: optional(tags),
+  variables: optional(variables),
+  settings: optional(settings),
+  seed_policy: optional(seed_policy),
+  seed: optional(seed),
+  axis_roles: optional(axis_roles),
+  blind: optional(blind),
+  priority: optional(priority),
+}).openapi("TaskCloneIn");
+
+const refuse = (faults: FieldFault[]): AppError =>
+  new AppError(
+    "invalid_request",
+    `reading the request: faulty ${faults.map(({ field }) => field).join(", ")}`,
+    {
+      fields: faults,
+    },
+  );
+
+/** The faults of an expansion name what it was given; a client knows it as parts of the body. */
+export async function asBody<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "invalid_request") throw error;
+    const fields = error.fields.map(({ field, ...fault }) => ({
+      field: /^(body|query|path)\b/.test(field) ? field : `body.${field}`,
+      ...fault,
+    }));
+    throw new AppError(error.code, error.message, { fields, cause: error });
+  }
+}
+
+function findNonFinite(value: Json, path: string): FieldFault | undefined {
+  if (value instanceof JsonNumber) {
+    return value.isFinite ? undefined : { field: path, value: value.text, wanted: "a finite number" };
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const [key, item] of value.entries()) {
+    const fault = findNonFinite(item, `${path}.${key}`);
+    if (fault) return fault;
+  }
+}
+
+/** The body's own JSON, which the schema has seen already: key order, `1.0` and long integers as they came. */
+export async function readClientJson(c: Context<V2Env>): Promise<JsonObject> {
+  try {
+    return parseJson(await c.req.text(), 100, jsonValuesMax) as JsonObject;
+  } catch (error) {
+    if (error instanceof JsonLimitError) {
+      throw new AppError("invalid_request", `reading the body: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+/**
+ * Checks what the schema cannot say of a task's variables, its roles, and its numbers.
+ *
+ * @throws AppError invalid_request
+ */
+export function checkOrder(
+  { tags, variables, settings }: Pick<TaskOrder, "tags" | "variables" | "settings">,
+  roles: Record<string, unknown>,
+): void {
+  const faults: FieldFault[] = [];
+  for (const [key, variable] of variables) {
+    const field = `body.variables.${key.slice(0, 50)}`;
+    if (!/^v[0-5]$/.test(key)) {
+      faults.push({ field, wanted: "no other keys than v0 to v5" });
+      continue;
+    }
+    const values = variable instanceof Map ? variable.get("values") ?? [] : undefined;
+    if (!Array.isArray(values)) faults.push({ field, wanted: "an object with a list of values" });
+    else if (values.length > valuesMax) {
+      faults.push({ field: `${field}.values`, value: String(values.length), wanted: `at most ${valuesMax}` });
+    }
+  }
+  for (const [key, role] of Object.entries(roles)) {
+    const variable = variables.get(key);
+    const values = variable instanceof Map ? variable.get("values") : undefined;
+    if (!Array.isArray(values) || values.length === 0) {
+      faults.push({ field: `body.axis_roles.${key}`, value: String(role), wanted: "a variable with values" });
+    }
+  }
+  for (const [name, value] of Object.entries({ tags, variables, settings })) {
+    const fault = findNonFinite(value, `body.${name}`);
+    if (fault) faults.push(fault);
+  }
+  if (faults.length > 0) throw refuse(faults.slice(0, 50));
+}
+
+/** @throws AppError forbidden for a priority over 1 that neither admin nor manager asks for */
+export function checkPriority(c: Context<V2Env>, priority: number, before = 1): void {
+  const { principal } = c.var;
+  const isStaff = isAdmin(principal) || principal.kind === "user" && principal.roles.includes("manager");
+  if (priority > 1 && priority !== before && !isStaff) {
+    throw new AppError("forbidden", `giving a task priority ${priority}: over 1 is for admins and managers`);
+  }
+}
+
+const object = (value: Json | undefined): JsonObject => value instanceof Map ? value : new Map();
+
+/** The order that a body of `taskIn` or `planIn` makes. */
+export async function readOrder(
+  c: Context<V2Env>,
+  given: z.infer<typeof planIn>,
+): Promise<Omit<TaskOrder, "user">> {
+  const body = await readClientJson(c);
+  const roles = dropUndefined(given.axis_roles);
+  const order = {
+    taskName: given.name ?? "",
+    tags: body.get("tags") as Json[],
+    variables: object(body.get("variables")),
+    settings: object(body.get("settings")),
+  };
+  checkOrder(order, roles);
+  checkPriority(c, given.priority);
+  const { seed_policy: policy, seed, blind, priority } = given;
+  return { ...order, blind, priority, seedRule: { policy, roles, ...(seed === undefined ? {} : { seed }) } };
+}
+
+/** Roles as they are stored. */
+export const dropUndefined = <T>(roles: Record<string, T | undefined>): Record<string, T> =>
+  Object.fromEntries(Object.entries(roles).filter(([, role]) => role !== undefined)) as Record<string, T>;

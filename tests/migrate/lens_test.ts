@@ -1,0 +1,385 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { encodeLine } from "../../migrate/data/tools/copy.ts";
+import { readDocument, readValue } from "../../migrate/data/documents/ejson_read.ts";
+import {
+  isStorable,
+  writeCanonical,
+  writeFloat,
+  writeLossless,
+} from "../../migrate/data/documents/ejson_write.ts";
+import { toUsualLine } from "../../migrate/data/lens/fast_subtask.ts";
+import type { Mapped, Row } from "../../migrate/data/lens/draft.ts";
+import { subtaskColumns, toSubtaskDocument, toSubtaskRow } from "../../migrate/data/lens/subtasks.ts";
+import { taskColumns, toTaskDocument, toTaskRow } from "../../migrate/data/lens/tasks.ts";
+import { toUserDocument, toUserRow, userColumns } from "../../migrate/data/lens/users.ts";
+import { readTime, writeTime } from "../../migrate/data/documents/times.ts";
+import {
+  BsonDocument,
+  type BsonValue,
+  DateMs,
+  Double,
+  ObjectId,
+  Special,
+} from "../../migrate/data/documents/tree.ts";
+import { generations, readPacked } from "./support/program.ts";
+
+const parent = "5c9eca9a-6247-42fe-80f6-51ccd3eb17b1";
+const findParent = (name: string) => name === "nowhere" ? undefined : parent;
+const toSubtask = (document: BsonDocument) => toSubtaskRow(document, findParent);
+
+interface Lens {
+  columns: readonly string[];
+  toRow(document: BsonDocument): Mapped<string>;
+  // deno-lint-ignore no-explicit-any -- each lens names its own columns
+  toDocument(row: any): BsonDocument;
+}
+
+const lenses: Record<string, Lens> = {
+  users: { columns: userColumns, toRow: toUserRow, toDocument: toUserDocument },
+  tasks: { columns: taskColumns, toRow: toTaskRow, toDocument: toTaskDocument },
+  dramatiq_tasks: { columns: subtaskColumns, toRow: toSubtask, toDocument: toSubtaskDocument },
+};
+
+/** The law; a row must also be something PostgreSQL can hold. */
+function holdsLaw({ columns, toRow, toDocument }: Lens, document: BsonDocument): Row | undefined {
+  const mapped = toRow(document);
+  if ("rejected" in mapped) {
+    assert.match(mapped.rejected.reason, /^[a-z_]+$/);
+    return undefined;
+  }
+  for (const column of columns) {
+    const text = mapped.row[column];
+    assert.ok(text === null || (typeof text === "string" && isStorable(text)), `column ${column}: ${text}`);
+  }
+  assert.equal(writeCanonical(toDocument(mapped.row)), writeCanonical(document));
+  return mapped.row;
+}
+
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("a\0b", "half \ud83d", "\t\r\n\\N\\.", "樱花", "\ufffd", "", "__proto__", "12345"),
+);
+const hex = fc.stringMatching(/^[0-9a-f]{24}$/);
+const leaf: fc.Arbitrary<BsonValue> = fc.oneof(
+  text,
+  fc.constant(null),
+  fc.boolean(),
+  fc.integer(),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc.constantFrom(0n, 5n, 2n ** 31n),
+  fc.double().map((value) => new Double(value)),
+  fc.constantFrom(1, -0, 1e16, 1e300, 1e-5, NaN, Infinity).map((value) => new Double(value)),
+  fc.oneof(fc.integer(), fc.constantFrom(0, -1, 8.64e15, 253402300800000, -62167219200000))
+    .map((ms) => new DateMs(ms)),
+  fc.constant(new DateMs(2n ** 63n - 1n)),
+  hex.map((id) => new ObjectId(id)),
+  fc.constantFrom('{"$minKey":1}', '{"$numberDecimal":"1.10"}', '{"$timestamp":{"t":1,"i":2}}')
+    .map((special) => new Special(special)),
+);
+const key = fc.oneof(
+  fc.constantFrom("v0", "10", "2", "url", "$set", "$date", "", "a.b", "__proto__", "constructor", "va\0lue"),
+  fc.string({ maxLength: 8 }),
+);
+
+function documentOf(entries: [string, BsonValue][]): BsonDocument {
+  const map = new Map(entries);
+  return new BsonDocument([...map.keys()], [...map.values()]);
+}
+
+const value: fc.Arbitrary<BsonValue> = fc.letrec<{ value: BsonValue }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    leaf,
+    fc.array(tie("value"), { maxLength: 4 }),
+    fc.array(fc.tuple(key, tie("value")), { maxLength: 4 }).map(documentOf),
+  ),
+})).value;
+
+const status = fc.constantFrom(
+  "pending",
+  "processing",
+  "completed",
+  "failed",
+  "cancelled",
+  "Completed",
+  "done",
+);
+const uuid = fc.uuid();
+const time = fc.date({ noInvalidDate: true }).map((date): BsonValue => new DateMs(date.getTime()));
+const index = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 99 }));
+
+/** What a field usually holds; anything may stand in its place. */
+const usual: Record<string, fc.Arbitrary<BsonValue>> = {
+  _id: hex.map((id) => new ObjectId(id)),
+  id: uuid,
+  task_uuid: uuid,
+  parent_task_id: fc.constantFrom<BsonValue>(parent, "67ed8630a1b2c3d4e544ccd2", "nowhere"),
+  email: text.filter((name) => name.length < 500),
+  hashed_password: fc.constant("$2b$04$x"),
+  status,
+  created_at: time,
+  updated_at: time,
+  is_active: fc.boolean(),
+  roles: fc.array(fc.constantFrom("admin", "user", "king"), { maxLength: 3 }),
+  variable_indices: fc.array(index, { maxLength: 8 }),
+  seed: fc.oneof(fc.integer(), fc.constant(null), fc.integer().map((n): BsonValue => new Double(n))),
+  ...Object.fromEntries(["v0", "v1", "v2", "v3", "v4", "v5"].map((name) => [name, index])),
+};
+
+const orders: Record<string, string[]> = {
+  "users U": [
+    "_id",
+    "email",
+    "hashed_password",
+    "fullname",
+    "roles",
+    "is_active",
+    "created_at",
+    "updated_at",
+  ],
+  "tasks T1": [
+    ...["_id", "task_uuid", "task_name", "username", "tags", "variables", "settings", "status", "created_at"],
+    ...["updated_at", "total_images", "processed_images", "progress", "is_deleted", "priority"],
+  ],
+  "tasks T2": [
+    ...["_id", "task_uuid", "task_name", "username", "tags", "variables", "settings", "status", "created_at"],
+    ...["updated_at", "total_images", "all_subtasks_completed", "is_deleted", "priority", "error"],
+  ],
+  "tasks T3": [
+    ...["_id", "id", "task_name", "username", "tags", "variables", "settings", "status", "created_at"],
+    ...["updated_at", "total_images", "all_subtasks_completed", "processed_images", "progress", "is_deleted"],
+  ],
+  "dramatiq_tasks S1": [
+    ...[
+      "_id",
+      "dramatiq_message_id",
+      "parent_task_id",
+      "v0",
+      "v1",
+      "v2",
+      "v3",
+      "v4",
+      "v5",
+      "status",
+      "result",
+    ],
+    ...[
+      "error",
+      "retry_count",
+      "prompt",
+      "characters",
+      "elements",
+      "ratio",
+      "seed",
+      "use_polish",
+      "created_at",
+    ],
+  ],
+  "dramatiq_tasks S2": [
+    ...["_id", "id", "parent_task_id", "v0", "v1", "v2", "v3", "v4", "v5", "status", "result", "error"],
+    ...[
+      "retry_count",
+      "prompt",
+      "characters",
+      "elements",
+      "ratio",
+      "seed",
+      "use_polish",
+      "created_at",
+      "updated_at",
+    ],
+  ],
+  "dramatiq_tasks S3": [
+    ...[
+      "_id",
+      "id",
+      "parent_task_id",
+      "variable_indices",
+      "status",
+      "result",
+      "error",
+      "retry_count",
+      "prompt",
+    ],
+    ...["characters", "elements", "ratio", "seed", "use_polish", "created_at", "updated_at"],
+  ],
+  "dramatiq_tasks S4": [
+    ...[
+      "_id",
+      "id",
+      "parent_task_id",
+      "variable_indices",
+      "variable_types_map",
+      "type_to_variable",
+      "status",
+    ],
+    ...[
+      "result",
+      "error",
+      "retry_count",
+      "prompts",
+      "ratio",
+      "seed",
+      "use_polish",
+      "created_at",
+      "updated_at",
+    ],
+  ],
+};
+
+/** Documents of a generation: fields usual or odd, some missing, some more, now and then in another order. */
+function documents(order: string[]): fc.Arbitrary<BsonDocument> {
+  const field = (name: string) =>
+    fc.oneof({ weight: 6, arbitrary: usual[name] ?? value }, { weight: 1, arbitrary: value })
+      .map((item): [string, BsonValue] => [name, item]);
+  const fields = fc.tuple(
+    ...order.map((name, i) => i === 0 ? field(name) : fc.option(field(name), { freq: 12, nil: undefined })),
+  ).map((list) => list.filter((entry) => entry !== undefined) as [string, BsonValue][]);
+  const more = fc.array(fc.tuple(key, value), { maxLength: 2 });
+  return fc.tuple(fields, more, fc.integer({ min: 0, max: 9 })).map(([list, rest, dice]) =>
+    documentOf(dice === 0 ? [...rest, ...list.toReversed()] : [...list, ...rest])
+  );
+}
+
+for (const [name, order] of Object.entries(orders)) {
+  Deno.test(`a document of ${name} comes back to the last bit, whatever its fields hold`, () => {
+    const lens = lenses[name.split(" ")[0]!]!;
+    let rows = 0;
+    fc.assert(
+      fc.property(documents(order), (document) => {
+        if (holdsLaw(lens, document)) rows++;
+      }),
+      { numRuns: 400 },
+    );
+    assert.ok(rows >= 80, `only ${rows} of 400 documents became rows`);
+  });
+}
+
+Deno.test("the lossless form and the canonical form read back to the same tree", () => {
+  fc.assert(
+    fc.property(value, (tree) => {
+      assert.equal(writeCanonical(readValue(writeLossless(tree), "lossless")), writeCanonical(tree));
+      assert.ok(isStorable(writeLossless(tree)));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("floats are written as Python writes them", () => {
+  const cases: [number, string][] = [
+    [1, "1.0"],
+    [-0, "-0.0"],
+    [0.1, "0.1"],
+    [1e15, "1000000000000000.0"],
+    [1e16, "1e+16"],
+    [1.5e300, "1.5e+300"],
+    [1e-4, "0.0001"],
+    [1e-5, "1e-05"],
+    [5e-324, "5e-324"],
+  ];
+  for (const [number, wanted] of cases) assert.equal(writeFloat(number), wanted);
+});
+
+Deno.test("times outside four-digit years are written and read by arithmetic", () => {
+  const cases: [number, string][] = [
+    [0, "1970-01-01 00:00:00+00"],
+    [-1, "1969-12-31 23:59:59.999+00"],
+    [1743628611270, "2025-04-02 21:16:51.27+00"],
+    [253402300800000, "10000-01-01 00:00:00+00"],
+    [-62167219200000, "0001-01-01 00:00:00+00 BC"],
+  ];
+  for (const [ms, wanted] of cases) {
+    assert.equal(writeTime(ms), wanted);
+    assert.equal(readTime(wanted), ms);
+  }
+});
+
+async function readLines(form: string, collection: string): Promise<string[]> {
+  const bytes = form === "generations"
+    ? await Deno.readFile(`${generations}/${collection}.json`)
+    : form === "current"
+    ? await Deno.readFile(new URL(`../data/current/${collection}.json`, import.meta.url))
+    : await readPacked(`${form}/${collection}.json.gz`);
+  return new TextDecoder().decode(bytes).split("\n").filter((line) => line !== "");
+}
+
+for (const form of ["generations", "current", "odd", "odd-canonical"]) {
+  Deno.test(`every document of the dump '${form}' comes back or says why not`, async () => {
+    for (const [collection, lens] of Object.entries(lenses)) {
+      for (const line of await readLines(form, collection)) holdsLaw(lens, readDocument(line));
+    }
+  });
+}
+
+Deno.test("a relaxed and a canonical dump give the same rows, but for what extra says of int64", async () => {
+  for (const [collection, lens] of Object.entries(lenses)) {
+    const [relaxed, canonical] = await Promise.all([
+      readLines("odd", collection),
+      readLines("odd-canonical", collection),
+    ]);
+    assert.equal(relaxed.length, canonical.length);
+    relaxed.forEach((line, i) => {
+      const [a, b] = [lens.toRow(readDocument(line)), lens.toRow(readDocument(canonical[i]!))];
+      const shape = (mapped: Mapped<string>) => "row" in mapped ? { ...mapped.row, extra: "" } : mapped;
+      assert.deepEqual(shape(a), shape(b));
+    });
+  }
+});
+
+Deno.test("the fast way makes the same text as the lens, of every usual line", async () => {
+  let usualLines = 0;
+  for (const form of ["generations", "current", "odd"]) {
+    for (const line of await readLines(form, "dramatiq_tasks")) {
+      const document = readDocument(line);
+      const own = document.get("parent_task_id");
+      const fast = toUsualLine(line, (name) => name === own ? name : undefined);
+      if (!fast) continue;
+      usualLines++;
+      const mapped = toSubtaskRow(document, (name) => name);
+      assert.ok("row" in mapped);
+      assert.equal(fast.copy, encodeLine(subtaskColumns.map((column) => mapped.row[column])));
+    }
+  }
+  assert.ok(usualLines > 1200, `only ${usualLines} lines went the fast way`);
+});
+
+Deno.test("the fast way leaves every other line to the lens", async () => {
+  const [line] = (await readLines("current", "dramatiq_tasks")).filter((text) => text.includes('"prompts"'));
+  assert.ok(toUsualLine(line!, (name) => name));
+  const changes: [string, (line: string) => string][] = [
+    ["a doubled key", (text) => text.replace('"ratio":', '"ratio":"1:1","ratio":')],
+    ["white space", (text) => text.replace('"status":', '"status": ')],
+    ["an escape that is not the shortest", (text) => text.replace('"value":"', '"value":"\\u0041')],
+    ["a NUL", (text) => text.replace('"value":"', '"value":"\\u0000')],
+    ["a tagged number", (text) => text.replace('"retry_count":0', '"retry_count":{"$numberLong":"0"}')],
+    ["a float for a count", (text) => text.replace('"retry_count":0', '"retry_count":0.0')],
+    ["a long float", (text) => text.replace('"weight":1', '"weight":0.30000000000000004')],
+    ["an unknown status", (text) => text.replace(/"status":"[a-z]+","result"/, '"status":"done","result"')],
+    [
+      "31 February",
+      (text) => text.replace(/"created_at":\{"\$date":"\d{4}-\d\d-\d\d/, '"created_at":{"$date":"2025-02-31'),
+    ],
+    ["a field more", (text) => text.replace(/\}$/, ',"note":1}')],
+    ["a field less", (text) => text.replace(/"use_polish":(true|false),/, "")],
+  ];
+  for (const [what, change] of changes) {
+    const changed = change(line!);
+    assert.notEqual(changed, line, what);
+    assert.equal(toUsualLine(changed, (name) => name), undefined, what);
+  }
+});
+
+Deno.test("ids part by type, and meet by value as in MongoDB's index", () => {
+  const idOf = (id: BsonValue) => {
+    const mapped = toUserRow(documentOf([["_id", id], ["email", "a@b"]]));
+    assert.ok("row" in mapped);
+    return mapped.row.id;
+  };
+  assert.notEqual(idOf(1), idOf("1"));
+  assert.notEqual(idOf(new ObjectId("66aa00000000000000000001")), idOf("66aa00000000000000000001"));
+  assert.equal(idOf(1), idOf(1n));
+  assert.equal(idOf(1), idOf(new Double(1)));
+  assert.equal(idOf(new Double(NaN)), idOf(new Double(NaN)));
+});

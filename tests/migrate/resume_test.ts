@@ -1,0 +1,230 @@
+/** A verification that was interrupted goes on where it was, and ends as if it had not been. */
+import assert from "node:assert/strict";
+import { writeDump } from "../../bench/load/dump.ts";
+import type { Pool } from "../../db/pg/connect.ts";
+import { load } from "../../migrate/data/load/load.ts";
+import { openSource } from "../../migrate/data/sources/open.ts";
+import { type Progress, silentProgress } from "../../migrate/data/tools/progress.ts";
+import { applyRepair } from "../../migrate/data/repair/repair.ts";
+import { planRepair } from "../../migrate/data/repair/plan.ts";
+import type { Source } from "../../migrate/data/documents/source.ts";
+import { type Verdict, verify } from "../../migrate/data/verify/verify.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { type Folder, runMigrate, spawnMigrateTo } from "./support/program.ts";
+
+const rangeBytes = 65_536;
+const subtasks = 2000;
+
+/** A dump of its own, loaded in many ranges. */
+async function makeLoaded(): Promise<Folder & { template: string; ranges: number }> {
+  const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
+  writeDump(path, subtasks);
+  const { sql, url } = await createDatabase({ noDelay: true });
+  const { ranges } = await load(sql, await openSource(path), { progress: silentProgress, rangeBytes });
+  await sql.end();
+  return {
+    path,
+    ranges,
+    template: new URL(url).pathname.slice(1),
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+/** Differences in the first, a middle and the last range, and one that is no range's. */
+async function harm(sql: Pool): Promise<void> {
+  await sql`update users set fullname = 'harmed'`;
+  await sql`update tasks set subtasks_total = subtasks_total + 1 where id = (select min(id::text)::uuid from tasks)`;
+  await sql`
+    update subtasks set retry_count = 77
+    where legacy_id in (select legacy_id from subtasks order by legacy_id limit 3)`;
+  await sql`
+    delete from subtasks
+    where legacy_id in (select legacy_id from subtasks order by legacy_id desc limit 2)`;
+}
+
+/** Counts what is read of a source, once it was surveyed. */
+function countReads(source: Source): { source: Source; reads: string[] } {
+  const reads: string[] = [];
+  const counted = Object.create(source, {
+    read: {
+      value: (range: Parameters<Source["read"]>[0]) => {
+        reads.push(`${range.collection}/${range.number}`);
+        return source.read(range);
+      },
+    },
+    survey: { value: source.survey.bind(source) },
+    fingerprint: { value: source.fingerprint.bind(source) },
+    bytes: { value: source.bytes },
+    location: { value: source.location },
+  });
+  return { source: counted, reads };
+}
+
+const judged = ({ resumed: _, ...verdict }: Verdict) => verdict;
+
+async function listKept(sql: Pool) {
+  const rows = await sql`
+    select v.verdict, v.documents, v.rows, v.differences, d.collection, d.document_id, d.kind, d.path,
+      d.source_value, d.row_value, d.cause
+    from migration.verifications v
+    left join migration.differences d on d.verification_id = v.id
+    where v.id = (select max(id) from migration.verifications where ended_at is not null)
+    order by d.number`;
+  return rows.map((row) => ({ ...row }));
+}
+
+/** Says so after `ranges` ranges. */
+function stopAfter(ranges: number): { progress: Progress; signal: AbortSignal } {
+  const stop = new AbortController();
+  let [stage, left] = ["", ranges];
+  return {
+    progress: {
+      ...silentProgress,
+      begin: (name) => stage = name,
+      add: () => {
+        if (stage === "verifying" && --left === 0) stop.abort();
+      },
+    },
+    signal: stop.signal,
+  };
+}
+
+async function interrupt(sql: Pool, path: string, ranges = 5): Promise<void> {
+  await assert.rejects(verify(sql, await openSource(path), stopAfter(ranges)), { code: "interrupted" });
+}
+
+const countDone = async (sql: Pool) =>
+  (await sql`select count(*)::int as done from migration.verified_ranges`)[0]!.done as number;
+
+/** Ends what `database` has begun, and holds it against a verification that nobody interrupted. */
+async function judge(
+  { sql }: TestDatabase,
+  loaded: { path: string; ranges: number },
+  whole: Verdict,
+  kept: unknown,
+) {
+  const [{ done, bytes }] = await sql<[{ done: number; bytes: number }]>`
+    select count(*)::int as done, coalesce(sum(r.bytes), 0)::float8 as bytes
+    from migration.verified_ranges
+    join migration.ranges r using (collection, number)`;
+  const { source, reads } = countReads(await openSource(loaded.path));
+  const told: number[] = [];
+  const progress: Progress = { ...silentProgress, resume: (bytes) => told.push(bytes) };
+  const verdict = await verify(sql, source, { progress });
+  assert.deepEqual(judged(verdict), judged(whole));
+  assert.deepEqual(await listKept(sql), kept);
+  // A range that differs is read twice; those after the one that was under way are all that is read.
+  assert.equal(new Set(reads).size, loaded.ranges - done);
+  assert.equal(verdict.resumed?.ranges ?? 0, done);
+  assert.equal(told.length, done === 0 ? 0 : 1);
+  assert.equal(told[0] ?? 0, bytes);
+}
+
+Deno.test("a verification that is killed, stopped or loses the database goes on where it was", async (t) => {
+  await using loaded = await makeLoaded();
+  const { path } = loaded;
+  assert.ok(loaded.ranges > 10);
+  const { sql, url } = await createDatabase({ template: loaded.template, noDelay: true });
+  await harm(sql);
+  await sql.end();
+  const template = new URL(url).pathname.slice(1);
+  await using reference = await createDatabase({ template, noDelay: true });
+  const whole = await verify(reference.sql, await openSource(path), { progress: silentProgress });
+  assert.ok(whole.differences >= 6, JSON.stringify(whole.mismatches));
+  assert.equal(whole.resumed, null);
+  const kept = await listKept(reference.sql);
+  assert.deepEqual(kept.filter(({ cause }) => cause === null), []);
+  for (
+    const point of [
+      "verify.begun",
+      "verify.compared:1",
+      "verify.explained:3",
+      "verify.range_saved:7",
+      "verify.extra_begun",
+    ]
+  ) {
+    await t.step(`killed at ${point}`, async () => {
+      await using database = await createDatabase({ template, noDelay: true });
+      const child = spawnMigrateTo(point, database.url, "data", "verify", "--quiet", "--from", path);
+      assert.equal((await child.output()).signal, "SIGKILL");
+      const held = () =>
+        database.sql`select from pg_locks where locktype = 'advisory'
+          and database = (select oid from pg_database where datname = current_database())`;
+      while ((await held()).length > 0) await new Promise((go) => setTimeout(go, 5));
+      if (point === "verify.extra_begun") assert.equal(await countDone(database.sql), loaded.ranges);
+      await judge(database, loaded, whole, kept);
+    });
+  }
+  await t.step("stopped, twice", async () => {
+    await using database = await createDatabase({ template, noDelay: true });
+    await interrupt(database.sql, path, 3);
+    const done = await countDone(database.sql);
+    assert.ok(done >= 3 && done <= 5, String(done));
+    await interrupt(database.sql, path, 3);
+    await judge(database, loaded, whole, kept);
+    const again = await verify(database.sql, await openSource(path), { progress: silentProgress });
+    assert.equal(again.resumed, null);
+    assert.deepEqual(judged(again), judged(whole));
+  });
+  await t.step("its session ended", async () => {
+    await using database = await createDatabase({ template, noDelay: true });
+    let [stage, ranges] = ["", 0];
+    const progress: Progress = {
+      ...silentProgress,
+      begin: (name) => stage = name,
+      add: () => {
+        if (stage !== "verifying" || ++ranges !== 4) return;
+        void reference.sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = ${new URL(database.url).pathname.slice(1)} and state <> 'idle'`.execute();
+      },
+    };
+    // Where the session ends late it may be through before.
+    const ended = await verify(database.sql, await openSource(path), { progress }).then(
+      () => true,
+      () => false,
+    );
+    if (!ended) await judge(database, loaded, whole, kept);
+  });
+});
+
+Deno.test("what was interrupted is begun anew with again, after a repair, and where another session is at it", async () => {
+  await using loaded = await makeLoaded();
+  const { path } = loaded;
+  await using database = await createDatabase({ template: loaded.template, noDelay: true });
+  const { sql } = database;
+  const run = async (again = false) =>
+    (await verify(sql, await openSource(path), { progress: silentProgress, again })).resumed;
+  await interrupt(sql, path);
+  assert.equal(await run(true), null);
+  assert.equal(await run(), null, "an older one is over");
+  await sql`update users set fullname = 'harmed'`;
+  await interrupt(sql, path);
+  await applyRepair(sql, await planRepair(sql, await openSource(path), { progress: silentProgress }));
+  assert.equal(await run(), null);
+  await interrupt(sql, path);
+  const other = await sql.reserve();
+  await other`select pg_advisory_lock(${0x636f6e78}, (select max(id) from migration.verifications)::int)`;
+  assert.equal(await run(), null);
+  other.release();
+});
+
+Deno.test("a source that changed while its verification was interrupted is refused", async () => {
+  await using loaded = await makeLoaded();
+  const { path } = loaded;
+  await using database = await createDatabase({ template: loaded.template, noDelay: true });
+  const { sql, url } = database;
+  await interrupt(sql, path);
+  const file = `${path}/users.json`;
+  const users = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, users.replace("Bench", "Other"));
+  const refused = await runMigrate(url, "data", "verify", "--quiet", "--from", path);
+  assert.equal(refused.code, 71, refused.err);
+  assert.match(refused.err, /not what it was when this verify was interrupted.*--again/);
+  const anew = await runMigrate(url, "data", "verify", "--quiet", "--again", "--from", path);
+  assert.equal(anew.code, 4, anew.err);
+  await Deno.writeTextFile(file, users);
+  const went = await runMigrate(url, "data", "verify", "--quiet", "--from", path);
+  assert.equal(went.code, 0, went.err);
+  assert.match(went.out, /^went on where it was: \d+ of \d+ ranges were compared from \d{4}-/);
+});

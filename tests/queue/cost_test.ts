@@ -1,0 +1,72 @@
+/** What Redis is asked and holds: where commands cost money, and however long the backlog is. */
+import assert from "node:assert/strict";
+import type { Ref } from "../../db/queue/subtasks.ts";
+import { RedisHealth } from "../../bell.ts";
+import { Feed } from "../../jobs/lead/feed.ts";
+import { openRedis } from "../../redis/connect.ts";
+import { Streams } from "../../redis/stream.ts";
+import { startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
+
+Deno.test("a busy subtask costs less than a command over REST", async () => {
+  await using rig = await startRig({ transport: "rest", delayMs: 20 });
+  await rig.startWorker({ slots: 20 });
+  const warm = await rig.submit(names(20));
+  await waitForEnd(rig.sql, warm);
+  const before = rig.gateway!.commands;
+  const task = await rig.submit(names(40), Array.from({ length: 10 }, (_, i) => i + 1));
+  await waitForEnd(rig.sql, task);
+  const each = (rig.gateway!.commands - before) / 400;
+  // A slow machine hands work over in smaller helpings; `deno task bench queue --only cost` has the figure of a free one.
+  assert.ok(each < 1, `${each.toFixed(3)} commands a subtask`);
+  assert.equal(rig.api.posts.length, 420);
+});
+
+Deno.test("workers over REST are told of what was fed, however long they have been idle", async () => {
+  await using rig = await startRig({ transport: "rest" });
+  const [one, two] = [await rig.startWorker({ slots: 3 }), await rig.startWorker({ slots: 3 })];
+  // Long enough for polls to be seconds apart.
+  const idleSince = performance.now();
+  await waitFor("idleness", () => performance.now() - idleSince > 3_500);
+  const before = rig.gateway!.commands;
+  const task = await rig.submit(["p"]);
+  await waitForEnd(rig.sql, task);
+  assert.ok(rig.gateway!.commands - before < 30);
+  await one.stop();
+  await two.stop();
+});
+
+for (const transport of ["tcp", "rest"] as const) {
+  Deno.test(`what nobody reads does not grow: Redis holds two windows at most (${transport})`, async () => {
+    await using rig = await startRig({ transport });
+    await rig.submit(names(60), Array.from({ length: 50 }, (_, i) => i + 1));
+    await using door = openRedis(rig.place);
+    const streams = new Streams(door);
+    const health = new RedisHealth(() => {});
+    const mark = crypto.randomUUID();
+    for (let leaders = 0; leaders < 6; leaders++) {
+      const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark });
+      for (let rounds = 0; rounds < 3; rounds++) await feed.runOnce(new Map([["standard", 20]]));
+    }
+    const entries = (await streams.look(["standard"])).lengths.get("standard")!;
+    assert.ok(entries >= 1 && entries <= 80 + 40, `${entries} entries`);
+    const bytes = Number(await door.redis.exec<number>(["MEMORY", "USAGE", streams.key("standard")]));
+    assert.ok(bytes < 100_000, `${bytes} bytes`);
+  });
+}
+
+Deno.test("several leaders' worth of entries are still drawn once", async () => {
+  await using rig = await startRig({ delayMs: 5 });
+  const task = await rig.submit(names(60));
+  await using door = openRedis(rig.place);
+  const streams = new Streams(door);
+  await streams.markEpoch(["standard"], "m");
+  const refs = await rig.sql<
+    Ref[]
+  >`select parent_task_id as task_id, id from subtasks where parent_task_id = ${task}`;
+  for (let times = 0; times < 3; times++) await streams.add("standard", [...refs], 7);
+  await rig.startWorker({ slots: 5 });
+  await waitForEnd(rig.sql, task);
+  assert.equal(rig.api.posts.length, 60);
+});

@@ -1,0 +1,239 @@
+/** What is killed, wiped or told to stop in the middle: nothing is lost, doubled or paid for twice. */
+import assert from "node:assert/strict";
+import { startRedis } from "../../dev/servers/redis.ts";
+import { openRedis } from "../../redis/connect.ts";
+import { readSubtasks, readTask, type Rig, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+
+const project = new URL("../../", import.meta.url);
+const workerRun = ["run", "--quiet", "--no-prompt", "-P=worker", new URL("jobs/main.ts", project).pathname];
+
+interface WorkerProcess {
+  child: Deno.ChildProcess;
+  said: () => string;
+}
+
+/** A worker as its users run it, with the permissions they give it. */
+async function spawnWorker(rig: Rig, args: string[] = []): Promise<WorkerProcess> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...workerRun, ...args],
+    cwd: project,
+    env: { ...rig.env, LOG_LEVEL: "INFO" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  const heard = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({ write: (text) => void (said += text) }),
+  );
+  void heard.catch(() => {});
+  try {
+    await waitFor("the worker process to start", () => said.includes("worker started"));
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw new Error(`the worker process did not start: ${said}`, { cause: error });
+  }
+  return { child, said: () => said };
+}
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `prompt ${i}`);
+
+async function countStatus(rig: Rig, task: string, status: string): Promise<number> {
+  return (await readSubtasks(rig.sql, task)).filter((subtask) => subtask.status === status).length;
+}
+
+/** Draws four cells that wait for nothing. @returns their task, ended */
+async function waitForQuick(rig: Rig): Promise<string> {
+  const task = await rig.submit(names(4).map((name) => `quick ${name}`));
+  await waitForEnd(rig.sql, task);
+  return task;
+}
+
+/** One POST for each cell: bodies differ by prompt and seed. */
+function assertPaidOnce(rig: Rig, cells: number): void {
+  const bodies = rig.api.posts.map(({ body }) => body);
+  assert.equal(new Set(bodies).size, cells);
+  assert.equal(bodies.length, cells);
+}
+
+async function assertAllDone(rig: Rig, task: string, cells: number): Promise<void> {
+  const state = await readTask(rig.sql, task);
+  assert.deepEqual(
+    [state.status, state.subtasks_completed, state.subtasks_failed, state.subtasks_cancelled],
+    ["completed", cells, 0, 0],
+  );
+  assert.deepEqual(state.notices, ["submitted", "completed"]);
+  for (const { status, lease_id, worker_id } of await readSubtasks(rig.sql, task)) {
+    assert.deepEqual([status, lease_id, worker_id], ["completed", null, null]);
+  }
+}
+
+Deno.test("kill -9 of a worker: another polls on once it is declared dead, and pays for nothing twice", async () => {
+  await using rig = await startRig({ delayMs: 1_500 });
+  const victim = await spawnWorker(rig, ["--slots", "6"]);
+  const task = await rig.submit(names(12));
+  await waitFor("six remote jobs to be saved", async () => {
+    return (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null).length === 6;
+  });
+  victim.child.kill("SIGKILL");
+  await victim.child.status;
+  await rig.startWorker({ slots: 6 });
+  await waitFor("the victim's subtasks to be taken over", async () => {
+    const subtasks = await readSubtasks(rig.sql, task);
+    return subtasks.every(({ worker_id }) =>
+      worker_id === null || !worker_id.includes(`-${victim.child.pid}-`)
+    );
+  });
+  await waitForEnd(rig.sql, task);
+  await assertAllDone(rig, task, 12);
+  assertPaidOnce(rig, 12);
+});
+
+Deno.test("a worker that was frozen for too long finds its work taken over, and adds nothing of its own", async () => {
+  await using rig = await startRig({ delayMs: 800 });
+  const zombie = await spawnWorker(rig, ["--slots", "4"]);
+  const task = await rig.submit(names(8));
+  await waitFor("four remote jobs to be saved", async () => {
+    return (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null).length === 4;
+  });
+  zombie.child.kill("SIGSTOP");
+  await rig.startWorker({ slots: 4 });
+  await waitForEnd(rig.sql, task);
+  const ended = await readTask(rig.sql, task);
+  zombie.child.kill("SIGCONT");
+  await waitFor("the zombie to notice", () => zombie.said().includes("declared dead"));
+  zombie.child.kill("SIGTERM");
+  assert.equal((await zombie.child.status).code, 0);
+  assert.deepEqual(await readTask(rig.sql, task), ended);
+  await assertAllDone(rig, task, 8);
+  assertPaidOnce(rig, 8);
+});
+
+Deno.test("SIGTERM hands remote jobs over by their ids: out long before they end, no attempt burned", async () => {
+  await using rig = await startRig({ delayMs: 6_000 });
+  const first = await spawnWorker(rig, ["--slots", "5"]);
+  const task = await rig.submit(names(10));
+  await waitFor("five remote jobs to be saved", async () => {
+    return (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null).length === 5;
+  });
+  const toldAt = performance.now();
+  first.child.kill("SIGTERM");
+  const { code } = await first.child.status;
+  const tookMs = performance.now() - toldAt;
+  assert.equal(code, 0, first.said());
+  // Ten times what a graceful end may take.
+  assert.ok(tookMs < 30_000, `took ${tookMs} ms`);
+  const handed = await readSubtasks(rig.sql, task);
+  assert.ok(handed.every(({ status }) => status === "pending" || status === "completed"));
+  assert.ok(handed.filter(({ remote_id, status }) => status === "pending" && remote_id !== null).length > 0);
+  assert.ok(handed.every(({ retry_count }) => retry_count === 0));
+  const second = await spawnWorker(rig, ["--slots", "10", "--once"]);
+  assert.equal((await second.child.status).code, 0, second.said());
+  await assertAllDone(rig, task, 10);
+  assertPaidOnce(rig, 10);
+  assert.ok((await readSubtasks(rig.sql, task)).every(({ attempt }) => attempt === 1));
+  assert.equal((await rig.sql`select from workers`).length, 0);
+});
+
+Deno.test("a worker process draws over REST with the permissions it has", async () => {
+  await using rig = await startRig({ transport: "rest" });
+  const task = await rig.submit(names(5));
+  const worker = await spawnWorker(rig, ["--once"]);
+  assert.equal((await worker.child.status).code, 0, worker.said());
+  await assertAllDone(rig, task, 5);
+  assert.ok(rig.gateway!.commands > 0);
+});
+
+for (const transport of ["tcp", "rest"] as const) {
+  Deno.test(`FLUSHALL in the middle over ${transport}: everything is drawn, once`, async () => {
+    await using rig = await startRig({ transport, delayMs: 30 });
+    await rig.startWorker({ slots: 4 });
+    const task = await rig.submit(names(60));
+    const door = openRedis(rig.place);
+    for (const share of [10, 25, 40]) {
+      await waitFor(`${share} images`, async () => await countStatus(rig, task, "completed") >= share);
+      await door.redis.flushall();
+    }
+    await door.close();
+    await waitForEnd(rig.sql, task);
+    await assertAllDone(rig, task, 60);
+    assertPaidOnce(rig, 60);
+  });
+}
+
+Deno.test("Redis gone in the middle: work goes on from PostgreSQL, and through Redis once it is back", async () => {
+  await using rig = await startRig({ delayMs: 30 });
+  await rig.startWorker({ slots: 4 });
+  const first = await rig.submit(names(40));
+  await waitFor("some images", async () => await countStatus(rig, first, "completed") >= 8);
+  await rig.redis.stop();
+  const second = await rig.submit(names(12).map((name) => `while away, ${name}`));
+  await waitForEnd(rig.sql, first);
+  await waitForEnd(rig.sql, second);
+  await using back = await startRedis({ port: Number(new URL(rig.redis.url).port) });
+  const third = await rig.submit(names(12).map((name) => `back again, ${name}`));
+  await waitForEnd(rig.sql, third);
+  await using door = openRedis({ url: back.url });
+  await waitFor("the streams to be there again", async () => {
+    return (await door.redis.keys("*stream*")).length === 3;
+  });
+  await assertAllDone(rig, first, 40);
+  await assertAllDone(rig, second, 12);
+  await assertAllDone(rig, third, 12);
+  assertPaidOnce(rig, 64);
+});
+
+Deno.test("a worker that was declared dead drops what it holds and begins anew", async () => {
+  await using rig = await startRig({ delayMs: 4_000 });
+  await rig.startWorker({ slots: 3 });
+  const task = await rig.submit(names(3));
+  await waitFor("three remote jobs", async () => {
+    return (await readSubtasks(rig.sql, task)).every(({ remote_id }) => remote_id !== null);
+  });
+  const before = await rig.sql<{ id: string }[]>`delete from workers returning id`;
+  await waitFor("a new sign-in", async () => {
+    const now = await rig.sql<{ id: string }[]>`select id from workers`;
+    return now.length === 1 && now[0]!.id !== before[0]!.id;
+  });
+  await waitForEnd(rig.sql, task);
+  await assertAllDone(rig, task, 3);
+  assertPaidOnce(rig, 3);
+});
+
+Deno.test("connections cut off by PostgreSQL lose nothing", async () => {
+  await using rig = await startRig({ delayMs: 20 });
+  await rig.startWorker({ slots: 4 });
+  const task = await rig.submit(names(80));
+  for (const share of [10, 30, 50]) {
+    await waitFor(`${share} images`, async () => await countStatus(rig, task, "completed") >= share);
+    await rig.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`;
+  }
+  await waitForEnd(rig.sql, task);
+  const state = await readTask(rig.sql, task);
+  assert.deepEqual([state.status, state.subtasks_completed], ["completed", 80]);
+  assert.deepEqual(state.notices, ["submitted", "completed"]);
+  assert.equal(new Set(rig.api.posts.map(({ body }) => body)).size, 80);
+});
+
+Deno.test("cancel of a running task aborts what runs, and frees its slots long before its jobs end", async () => {
+  await using rig = await startRig({ delayMs: (body) => body.includes("quick") ? 0 : 300_000 });
+  const worker = await rig.startWorker({ slots: 4 });
+  const long = await rig.submit(names(20));
+  await waitFor("four under way", async () => await countStatus(rig, long, "processing") === 4);
+  const { cancelTask } = await import("../../jobs/moves/cancel.ts");
+  const { silentLog } = await import("../../log.ts");
+  await cancelTask({ sql: rig.sql, log: silentLog }, { taskId: long, userId: rig.user.id });
+  await waitFor("free slots", async () => {
+    const { values } = await worker.metrics.slotsBusy.get();
+    return values.every(({ value }) => value === 0);
+  });
+  assert.equal((await readTask(rig.sql, long)).subtasks_cancelled, 20);
+  const [posts, polls] = [rig.api.posts.length, rig.api.countPolls()];
+  await assertAllDone(rig, await waitForQuick(rig), 4);
+  assert.ok(posts <= 4);
+  assert.equal(rig.api.posts.length, posts + 4);
+  // A poll each, and those that were on their way when their jobs were dropped.
+  assert.ok(rig.api.countPolls() - polls <= 4 + 4);
+});

@@ -1,0 +1,48 @@
+/** How the feed keeps up: with readers that empty the stream at once, and with none. */
+import assert from "node:assert/strict";
+import { claimSubtasks } from "../../db/queue/subtasks.ts";
+import { insertWorker } from "../../db/queue/workers.ts";
+import { RedisHealth } from "../../bell.ts";
+import { Feed } from "../../jobs/lead/feed.ts";
+import { openRedis } from "../../redis/connect.ts";
+import { Streams } from "../../redis/stream.ts";
+import { startRig } from "../support/queue_rig.ts";
+
+const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
+const slots = new Map([["standard" as const, 5]]);
+
+for (const transport of ["tcp", "rest"] as const) {
+  Deno.test(`each feeding adds while readers keep the stream empty, without a pause (${transport})`, async () => {
+    await using rig = await startRig({ transport });
+    await insertWorker(rig.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
+    await rig.submit(names(120));
+    await using door = openRedis(rig.place);
+    const [streams, health] = [new Streams(door), new RedisHealth(() => {})];
+    const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark: "m" });
+    for (let round = 0; round < 12; round++) {
+      assert.deepEqual(await feed.runOnce(slots), ["standard"], `round ${round}`);
+      const messages = await streams.read("standard", { consumer: "a", count: 100 });
+      assert.ok(messages !== "no_group");
+      const refs = messages.flatMap((message) => message.refs);
+      assert.equal((await claimSubtasks(rig.sql, "a", refs)).length, 10);
+      await streams.drop("standard", messages.map(({ entry }) => entry));
+    }
+    assert.deepEqual(await feed.runOnce(slots), []);
+  });
+}
+
+Deno.test("a stream that stays full costs no command at each feeding", async () => {
+  await using rig = await startRig({ transport: "rest" });
+  await rig.submit(names(120));
+  await using door = openRedis(rig.place);
+  const [streams, health] = [new Streams(door), new RedisHealth(() => {})];
+  await streams.markEpoch(["standard"], "m");
+  const refs = await rig.sql<{ task_id: string; id: string }[]>`
+    select parent_task_id as task_id, id from subtasks limit 40`;
+  await streams.add("standard", [...refs]);
+  const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark: "m" });
+  await feed.runOnce(slots);
+  const before = rig.gateway!.commands;
+  for (let round = 0; round < 10; round++) assert.deepEqual(await feed.runOnce(slots), []);
+  assert.equal(rig.gateway!.commands, before);
+});

@@ -1,0 +1,129 @@
+/** The image API's health: what counts, when slots go down and up, and a circuit for each backend. */
+import assert from "node:assert/strict";
+import { adjustCap, type Cap, subtractCounts, uncapped } from "../../jobs/slots/aimd.ts";
+import { BackendHealth, type HealthCounts, judgeCall, noCounts } from "../../jobs/image/health.ts";
+import type { HttpResult } from "../../http.ts";
+import { readSubtasks, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+
+const answer = (status: number, text = "{}", headers = {}): HttpResult => ({
+  ...{ kind: "answer", status, text, headers: new Headers(headers) },
+});
+const calls: [string, HttpResult, ReturnType<typeof judgeCall>][] = [
+  ["an image", answer(200), { sign: "sound", failed: false, pauseMs: 0 }],
+  ["a refused prompt", answer(451), { sign: "sound", failed: false, pauseMs: 0 }],
+  ["a job unknown", answer(404), { sign: "sound", failed: false, pauseMs: 0 }],
+  ["a job timed out", answer(200, '{"task_status": "TIMEOUT"}'), { sign: "sound", failed: true, pauseMs: 0 }],
+  ["a server error", answer(502), { sign: "down", failed: true, pauseMs: 0 }],
+  ["nobody there", { kind: "unreachable", reason: "x" }, { sign: "down", failed: true, pauseMs: 0 }],
+  ["no answer", { kind: "slow" }, { sign: "down", failed: true, pauseMs: 0 }],
+  ["too many", answer(429), { sign: "throttled", failed: false, pauseMs: 0 }],
+  ["too many, for 7 s", answer(429, "", { "retry-after": "7" }), {
+    ...{ sign: "throttled", failed: false, pauseMs: 7_000 },
+  }],
+];
+for (const [what, result, wanted] of calls) {
+  Deno.test(`health: ${what} is ${wanted.sign}`, () => assert.deepEqual(judgeCall(result), wanted));
+}
+
+const seen = (part: Partial<HealthCounts>): HealthCounts => ({ ...noCounts, ...part });
+const limits = { slots: 40, slotsMin: 10, slotsMax: 50, step: 5 };
+const known: Cap = { ...uncapped, usualMs: 800 };
+const caps: [string, Cap, Partial<HealthCounts>, number][] = [
+  ["429 halves", uncapped, { calls: 9, throttled: 1 }, 20],
+  ["429 may go below the floor", { ...uncapped, slots: 3 }, { calls: 9, throttled: 1 }, 1],
+  ["failing calls halve", uncapped, { calls: 10, failures: 6 }, 20],
+  ["failing calls stop at the floor", { ...uncapped, slots: 12 }, { calls: 10, failures: 6 }, 10],
+  ["two failures are chance", uncapped, { calls: 2, failures: 2 }, Infinity],
+  ["a minority of failures is chance", uncapped, { calls: 10, failures: 5 }, Infinity],
+  ["slow jobs take a fifth", known, { calls: 9, creates: 2, createMs: 6_000 }, 32],
+  ["what is usually slow is not slow", { ...known, usualMs: 2_500 }, {
+    calls: 9,
+    creates: 2,
+    createMs: 6_000,
+  }, Infinity],
+  ["a well API gets a step more", { ...uncapped, slots: 20 }, { calls: 9 }, 25],
+  ["the last step lifts the cap", { ...uncapped, slots: 47 }, { calls: 9 }, Infinity],
+  ["silence changes nothing", { ...uncapped, slots: 20 }, {}, 20],
+];
+for (const [what, before, part, slots] of caps) {
+  Deno.test(`slots by health: ${what}`, () => {
+    assert.equal(adjustCap(before, seen(part), limits, 60_000).cap.slots, slots);
+  });
+}
+
+Deno.test("slots by health: less at most every ten seconds, more at most every five", () => {
+  let cap: Cap = uncapped;
+  const at = (second: number, part: Partial<HealthCounts>) => {
+    cap = adjustCap(cap, seen(part), limits, second * 1000).cap;
+    return cap.slots;
+  };
+  const bad = { calls: 9, throttled: 1 };
+  assert.deepEqual([at(0, bad), at(1, bad), at(9, bad), at(10, bad)], [20, 20, 20, 10]);
+  const well = { calls: 9 };
+  assert.deepEqual([at(12, well), at(14, well), at(15, well), at(16, well), at(20, well)], [
+    10,
+    10,
+    15,
+    15,
+    20,
+  ]);
+});
+
+Deno.test("counts of a worker that began anew count from its start", () => {
+  assert.deepEqual(subtractCounts(seen({ calls: 5 }), seen({ calls: 3 })).calls, 2);
+  assert.deepEqual(subtractCounts(seen({ calls: 5 })).calls, 5);
+});
+
+Deno.test("the circuit opens after calls that fail in a row, lets one through later, and closes with a sound answer", () => {
+  let now = 0;
+  const said: boolean[] = [];
+  const health = new BackendHealth((open) => said.push(open), () => now);
+  for (let i = 0; i < 7; i++) health.note("down");
+  health.note("sound");
+  for (let i = 0; i < 7; i++) health.note("down");
+  assert.equal(health.room, Infinity);
+  health.note("down");
+  assert.equal(health.room, 0);
+  now = 1_200;
+  assert.equal(health.room, 1);
+  health.note("down");
+  now += 1_700;
+  assert.equal(health.room, 0);
+  now += 1_000;
+  assert.equal(health.room, 1);
+  health.note("sound");
+  assert.equal(health.room, Infinity);
+  assert.deepEqual(said, [true, false]);
+});
+
+Deno.test("a Retry-After keeps new attempts away for so long, a minute at most", () => {
+  let now = 0;
+  const health = new BackendHealth(() => {}, () => now);
+  health.note("throttled", 7_000);
+  now = 6_999;
+  assert.equal(health.room, 0);
+  now = 7_001;
+  assert.equal(health.room, Infinity);
+  health.note("throttled", 3_600_000);
+  now += 60_001;
+  assert.equal(health.room, Infinity);
+});
+
+Deno.test("a lumina that is gone does not touch standard, and keeps its cells until it is back", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await using rig = await startRig({ env: { LUMINA_API_URL: `http://127.0.0.1:${port}` } });
+  const task = await rig.submit(Array.from({ length: 60 }, (_, i) => `p${i}`));
+  await rig.sql`update subtasks set queue = 'lumina' where parent_task_id = ${task}`;
+  await rig.startWorker({ slots: 8, random: () => 0 });
+  await waitFor("eight calls to fail", async () => {
+    const [row] = await rig
+      .sql`select sum((health -> 'lumina' ->> 'failures')::int)::int as calls from workers`;
+    return row!.calls >= 8;
+  });
+  const standard = await rig.submit(["a", "b", "c", "d"]);
+  await waitForEnd(rig.sql, standard);
+  const states = async () => (await readSubtasks(rig.sql, task)).filter(({ status }) => status === "pending");
+  assert.ok((await states()).length > 20, `${(await states()).length} are left`);
+});

@@ -1,0 +1,58 @@
+/** What happens to locks whose holder vanished without a word. */
+import assert from "node:assert/strict";
+import { connect } from "../../db/pg/connect.ts";
+import { transact } from "../../db/pg/transaction.ts";
+import { insertWorker, takeSlots } from "../../db/queue/workers.ts";
+import { insertQueueSlots } from "../../db/queue/slots.ts";
+import { startProxy } from "../../dev/chaos/proxy.ts";
+import { openRows, waitFor } from "../support/queue_rig.ts";
+
+const portOf = (url: string) => Number(new URL(url).port);
+
+Deno.test("a worker that vanishes while it takes slots keeps the others from theirs for seconds, not for good", async () => {
+  await using rows = await openRows();
+  await using proxy = startProxy(portOf(rows.url));
+  const url = rows.url.replace(`:${portOf(rows.url)}/`, `:${proxy.port}/`);
+  const gone = connect(url, { max: 1, name: "vanished", silentMsMax: 200 });
+  await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 4 }]);
+  for (const id of ["a", "b"]) {
+    await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
+  }
+  let looks = 0;
+  const lost = takeSlots(gone, "a", () => {
+    // The second look is the one under the lock.
+    if (++looks === 2) proxy.orphan();
+    return { standard: 2 };
+  });
+  await assert.rejects(lost, { code: "CONNECTION_CLOSED" });
+  const take = () => takeSlots(rows.sql, "b", () => ({ standard: 2 }));
+  await assert.rejects(take, { code: "55P03" });
+  await waitFor("the lock to be given up", () => take().catch(() => undefined));
+  const slots = await rows.sql`select id, slots from workers order by id`;
+  assert.deepEqual([...slots], [{ id: "a", slots: {} }, { id: "b", slots: { standard: 2 } }]);
+  await gone.end({ timeout: 1 });
+});
+
+Deno.test("what comes after the end of its transaction is refused, not carried out by itself", async () => {
+  await using rows = await openRows();
+  const sql = connect(rows.url, { max: 1, silentMsMax: 5_000 });
+  const ended = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<unknown>();
+  const moved = transact(sql, async (tx) => {
+    const [row] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    await rows.sql`select pg_terminate_backend(${row!.pid})`;
+    await ended.promise;
+    await sql`select 1`.catch(() => {});
+    try {
+      await tx`insert into workers (id, host, pid, queues) values ('late', 'h', 1, '{}')`;
+      late.resolve("carried out");
+    } catch (error) {
+      late.resolve(error);
+    }
+  });
+  await assert.rejects(moved);
+  ended.resolve();
+  assert.match(String(await late.promise), /the transaction has ended/);
+  assert.equal((await rows.sql`select from workers`).length, 0);
+  await sql.end({ timeout: 1 });
+});

@@ -1,0 +1,258 @@
+/** Redis as the queue uses it, over both transports. */
+import assert from "node:assert/strict";
+import type { Ref } from "../../db/queue/subtasks.ts";
+import { startRedis } from "../../dev/servers/redis.ts";
+import { AppError } from "../../errors.ts";
+import { openRedis, type RedisDoor } from "../../redis/connect.ts";
+import { Streams } from "../../redis/stream.ts";
+import { waitFor } from "../support/queue_rig.ts";
+import { startGateway } from "../support/upstash_gateway.ts";
+
+const makeRefs = (count: number): Ref[] =>
+  Array.from({ length: count }, () => ({ task_id: crypto.randomUUID(), id: crypto.randomUUID() }));
+
+async function withDoor(
+  transport: "tcp" | "rest",
+  work: (door: RedisDoor, streams: Streams) => Promise<void>,
+): Promise<void> {
+  await using redis = await startRedis();
+  await using gateway = await startGateway(redis.url);
+  const place = transport === "tcp" ? { url: redis.url } : { restUrl: gateway.url, restToken: gateway.token };
+  await using door = openRedis(place);
+  await work(door, new Streams(door, "test"));
+}
+
+const both = (name: string, work: (door: RedisDoor, streams: Streams) => Promise<void>) => {
+  for (const transport of ["tcp", "rest"] as const) {
+    Deno.test(`${name} (${transport})`, () => withDoor(transport, work));
+  }
+};
+
+both("values come back as they were written: texts stay texts", async (door) => {
+  for (const value of ["123", "01", "true", '{"a":1}', "猫\n\u0000", ""]) {
+    await door.redis.set("k", value);
+    assert.equal(await door.redis.get("k"), value);
+  }
+  assert.equal(await door.redis.get("nothing"), null);
+});
+
+both("an entry is read by one consumer, and gone once it is dropped", async (_door, streams) => {
+  await streams.markEpoch(["standard"], "m");
+  const refs = makeRefs(5);
+  await streams.add("standard", refs);
+  const a = await streams.read("standard", { consumer: "a", count: 3 });
+  const b = await streams.read("standard", { consumer: "b", count: 9 });
+  assert.ok(a !== "no_group" && b !== "no_group");
+  assert.deepEqual([...a, ...b].flatMap((message) => message.refs), refs);
+  assert.equal(a.length, 3);
+  await streams.drop("standard", a.map(({ entry }) => entry));
+  assert.equal((await streams.look(["standard"])).lengths.get("standard"), 2);
+  assert.deepEqual(await streams.read("standard", { consumer: "a", count: 9 }), []);
+});
+
+both("several subtasks travel in one entry where commands cost money", async (_door, streams) => {
+  await streams.markEpoch(["lumina"], "m");
+  const refs = makeRefs(7);
+  await streams.add("lumina", refs, 3);
+  assert.equal((await streams.look(["lumina"])).lengths.get("lumina"), 3);
+  const got = await streams.read("lumina", { consumer: "a", count: 10 });
+  assert.ok(got !== "no_group");
+  assert.deepEqual(got.flatMap((message) => message.refs), refs);
+});
+
+both("a wiped Redis is noticed, and a lost group comes back from its first entry", async (door, streams) => {
+  await streams.markEpoch(["standard", "high"], "m");
+  assert.equal((await streams.look(["standard"])).epoch, true);
+  await door.redis.flushall();
+  assert.equal((await streams.look(["standard"])).epoch, false);
+  assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
+  const [ref] = makeRefs(1);
+  await streams.add("standard", [ref!]);
+  await door.redis.xgroup(streams.key("standard"), { type: "DESTROY", group: "workers" });
+  assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
+  const got = await streams.read("standard", { consumer: "a", count: 1 });
+  assert.ok(got !== "no_group");
+  assert.deepEqual(got[0]!.refs, [ref]);
+});
+
+both("what a consumer read and never claimed is taken over, page by page", async (_door, streams) => {
+  await streams.markEpoch(["standard"], "m");
+  const refs = makeRefs(5);
+  await streams.add("standard", refs);
+  await streams.read("standard", { consumer: "dead", count: 5 });
+  const found: Ref[] = [];
+  let cursor = "0-0";
+  do {
+    const page = await streams.takeOver("standard", { consumer: "heir", cursor, idleMs: 0, count: 2 });
+    found.push(...page.messages.flatMap((message) => message.refs));
+    cursor = page.cursor;
+  } while (cursor !== "0-0");
+  assert.deepEqual(found, refs);
+});
+
+both("entries that were trimmed while pending are skipped by a takeover", async (door, streams) => {
+  await streams.markEpoch(["standard"], "m");
+  await streams.add("standard", makeRefs(3));
+  const got = await streams.read("standard", { consumer: "dead", count: 3 });
+  assert.ok(got !== "no_group");
+  await door.redis.xdel(streams.key("standard"), got[0]!.entry);
+  const { messages } = await streams.takeOver("standard", {
+    ...{ consumer: "heir", cursor: "0-0", idleMs: 0, count: 10 },
+  });
+  assert.equal(messages.length, 2);
+});
+
+both("idle consumers are swept, never while something is pending with them", async (_door, streams) => {
+  await streams.markEpoch(["standard"], "m");
+  await streams.add("standard", makeRefs(2));
+  await streams.read("standard", { consumer: "holds", count: 1 });
+  const got = await streams.read("standard", { consumer: "idle", count: 1 });
+  assert.ok(got !== "no_group");
+  await streams.drop("standard", got.map(({ entry }) => entry));
+  await waitFor(
+    "the idle consumer to be swept",
+    async () => await streams.sweepConsumers("standard", 1) === 1,
+  );
+  assert.equal(await streams.sweepConsumers("standard", 0), 0);
+  assert.equal(await streams.sweepConsumers("high", 0), 0);
+});
+
+Deno.test("keys of a prefix share one hash tag, so that a cluster keeps them together", async () => {
+  await using door = openRedis({ url: "redis://127.0.0.1:1" });
+  const streams = new Streams(door, "p");
+  assert.deepEqual(["high", "standard", "lumina"].map((queue) => streams.key(queue as "high")), [
+    ...["{p}:stream:high", "{p}:stream:standard", "{p}:stream:lumina"],
+  ]);
+});
+
+Deno.test("a blocking read waits on its own connection, is woken by an entry, and ends at once when closed", async () => {
+  await withDoor("tcp", async (door, streams) => {
+    await streams.markEpoch(["standard"], "m");
+    const blockMs = 120_000;
+    const own = streams.openBlocking(blockMs)!;
+    const wait = { door: own, blockMs };
+    const waiting = streams.read("standard", { consumer: "a", count: 1, wait });
+    assert.equal(await door.redis.ping(), "PONG");
+    const [ref] = makeRefs(1);
+    const addedAt = performance.now();
+    await streams.add("standard", [ref!]);
+    const got = await waiting;
+    assert.ok(got !== "no_group");
+    assert.deepEqual(got[0]!.refs, [ref]);
+    assert.ok(performance.now() - addedAt < 60_000);
+    const cut = streams.read("standard", { consumer: "a", count: 1, wait }).then(() => "read", () => "ended");
+    await door.redis.ping();
+    own.close();
+    assert.equal(await cut, "ended");
+  });
+});
+
+const silent: [
+  string,
+  () => Promise<{ place: Parameters<typeof openRedis>[0]; stop: () => Promise<void> }>,
+  RegExp,
+][] = [
+  [
+    "nothing listens on TCP",
+    () => Promise.resolve({ place: { url: "redis://u:secret@127.0.0.1:1" }, stop: () => Promise.resolve() }),
+    /'127\.0\.0\.1:1'.*set REDIS_URL/,
+  ],
+  [
+    "nothing listens for REST",
+    () =>
+      Promise.resolve({
+        place: { restUrl: "http://127.0.0.1:1", restToken: "secret" },
+        stop: () => Promise.resolve(),
+      }),
+    /'127\.0\.0\.1:1'.*set UPSTASH_REDIS_REST_URL/,
+  ],
+  ["the REST token is wrong", async () => {
+    const redis = await startRedis();
+    const gateway = await startGateway(redis.url);
+    const stop = async () => {
+      await gateway[Symbol.asyncDispose]();
+      await redis.stop();
+    };
+    return { place: { restUrl: gateway.url, restToken: "secret" }, stop };
+  }, /WRONGPASS/],
+];
+for (const [what, open, says] of silent) {
+  Deno.test(`check says what to do when ${what}, and never a secret`, async () => {
+    const { place, stop } = await open();
+    await using door = openRedis(place);
+    await assert.rejects(door.check(), (error: AppError) => {
+      assert.equal(error.code, "redis_unreachable");
+      assert.match(error.message, says);
+      assert.doesNotMatch(error.message, /secret/);
+      return true;
+    });
+    await door.close();
+    await stop();
+  });
+}
+
+/** Passes bytes on until it is told to keep them: a half-open connection. */
+function startProxy(port: number): { url: string; stalled: boolean } & AsyncDisposable {
+  const state = { stalled: false };
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = new Set<Deno.Conn>();
+  const pass = async (from: Deno.Conn, to: Deno.Conn) => {
+    const bytes = new Uint8Array(65_536);
+    for (;;) {
+      const read = await from.read(bytes).catch(() => null);
+      if (read === null) break;
+      if (!state.stalled) await to.write(bytes.subarray(0, read)).catch(() => {});
+    }
+    for (const end of [from, to]) {
+      if (open.delete(end)) end.close();
+    }
+  };
+  const serving = (async () => {
+    for await (const client of listener) {
+      const server = await Deno.connect({ hostname: "127.0.0.1", port });
+      open.add(client).add(server);
+      void pass(client, server);
+      void pass(server, client);
+    }
+  })().catch(() => {});
+  return Object.assign(state, {
+    url: `redis://127.0.0.1:${listener.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      for (const end of open) end.close();
+      open.clear();
+      await serving;
+    },
+  });
+}
+
+Deno.test("a connection that went silent is left behind, and the next call goes over a new one", async () => {
+  await using redis = await startRedis();
+  await using proxy = startProxy(Number(new URL(redis.url).port));
+  await using door = openRedis({ url: proxy.url, timeoutMs: 200 });
+  await door.redis.set("a", "1");
+  proxy.stalled = true;
+  const calledAt = performance.now();
+  await assert.rejects(async () => await door.redis.get("a"), /no answer within 200 ms/);
+  assert.ok(performance.now() - calledAt < 20_000);
+  proxy.stalled = false;
+  assert.equal(
+    await waitFor("an answer", () => door.redis.get<string>("a").catch(() => undefined) as Promise<string>),
+    "1",
+  );
+});
+
+Deno.test("a blocking read on a connection that went silent waits hardly longer than it would block", async () => {
+  await using redis = await startRedis();
+  await using proxy = startProxy(Number(new URL(redis.url).port));
+  await using door = openRedis({ url: proxy.url, timeoutMs: 200 });
+  const streams = new Streams(door, "test");
+  await streams.markEpoch(["standard"], "m");
+  const own = streams.openBlocking(100)!;
+  const read = () => streams.read("standard", { consumer: "a", count: 1, wait: { door: own, blockMs: 100 } });
+  assert.deepEqual(await read(), []);
+  proxy.stalled = true;
+  await assert.rejects(read, /no answer within 300 ms/);
+  proxy.stalled = false;
+  own.close();
+});

@@ -1,0 +1,233 @@
+/** Which differences the differential tool's rules explain, and which beside them they do not. */
+import assert from "node:assert/strict";
+import { compareAnswers } from "../../dev/shadow/compare.ts";
+import type { Step } from "../../dev/shadow/request.ts";
+import { type Facts, ruleFor, rules } from "../../dev/shadow/rules.ts";
+import type { Answer } from "../../dev/shadow/side.ts";
+import { answer, origins, step } from "./support/backends.ts";
+
+const signed: [string, string][] = [["Authorization", "Bearer ${token}"]];
+const bad: [string, string][] = [["Authorization", "Bearer nope"]];
+const broken = answer(500, "Internal Server Error");
+const refused = answer(422, '{"detail":[{"type":"x"}]}');
+const ok = answer(200, '{"data":{}}');
+const badToken = answer(401, '{"detail":"无效的认证凭据"}');
+const tasks = (...all: string[]) =>
+  answer(200, `{"data":{"tasks":[${all.join(",")}],"total":${all.length}}}`);
+const task = (id: string, status: string, name = "x") =>
+  `{"id":"${id}","status":"${status}","task_name":"${name}"}`;
+const subtasks = (status: string, ...of: string[]) =>
+  answer(
+    200,
+    `{"data":{"status":"${status}","dramatiq_tasks":[${of.map((one) => `{"status":"${one}"}`).join(",")}]}}`,
+  );
+const raw = (...keys: string[]) =>
+  answer(200, `{"data":{"results":{"raw":{${keys.map((key) => `"${key}":1`).join(",")}}}}}`);
+const facts: Facts = { hidden: new Set(["hidden"]), turned: new Set(["turned"]) };
+
+/** A request, both answers, and the rule that explains all of their differences, if one does. */
+const ruled: [string, Step, Answer, Answer, string | undefined][] = [
+  [
+    "pending after a cancel",
+    step("GET /api/v1/tasks/1"),
+    subtasks("cancelled", "pending"),
+    subtasks("cancelled", "cancelled"),
+    "cancel stops subtasks",
+  ],
+  [
+    "completed after a cancel",
+    step("GET /api/v1/tasks/1"),
+    subtasks("cancelled", "completed"),
+    subtasks("cancelled", "cancelled"),
+    undefined,
+  ],
+  [
+    "cancelled in a task that is not",
+    step("GET /api/v1/tasks/1"),
+    subtasks("pending", "pending"),
+    subtasks("pending", "cancelled"),
+    undefined,
+  ],
+  [
+    "all failed",
+    step("GET /api/v1/tasks/1"),
+    subtasks("completed", "failed"),
+    subtasks("failed", "failed"),
+    "failed stays failed",
+  ],
+  [
+    "one completed",
+    step("GET /api/v1/tasks/1"),
+    subtasks("completed", "failed", "completed"),
+    subtasks("failed", "failed", "completed"),
+    undefined,
+  ],
+  [
+    "in a list",
+    step("GET /api/v1/tasks"),
+    tasks(task("turned", "completed")),
+    tasks(task("turned", "failed")),
+    "failed stays failed",
+  ],
+  [
+    "in a list, of another task",
+    step("GET /api/v1/tasks"),
+    tasks(task("a", "completed")),
+    tasks(task("a", "failed")),
+    undefined,
+  ],
+  [
+    "filtered by status",
+    step("GET /api/v1/tasks?status=failed"),
+    tasks(),
+    tasks(task("turned", "failed")),
+    "failed stays failed",
+  ],
+  [
+    "variable tag",
+    step("POST /api/v1/tasks", '{"tags":[{"isVariable":true}]}', signed),
+    broken,
+    refused,
+    "variable tag without variable",
+  ],
+  [
+    "no variable tag",
+    step("POST /api/v1/tasks", '{"tags":[{"isVariable":false}]}', signed),
+    broken,
+    refused,
+    undefined,
+  ],
+  ["user id", step("GET /api/v1/users/nope"), broken, answer(404, "{}"), "malformed user id"],
+  [
+    "user id of the right form",
+    step("GET /api/v1/users/67ecb1f5a1b2c3d4e5f2faee"),
+    broken,
+    answer(404, "{}"),
+    undefined,
+  ],
+  [
+    "expression",
+    step("GET /api/v1/tasks?task_name=("),
+    broken,
+    tasks(task("a", "failed", "(")),
+    "task_name is plain text",
+  ],
+  [
+    "expression that finds another",
+    step("GET /api/v1/tasks?task_name=a.b"),
+    tasks(task("a", "x", "axb")),
+    tasks(),
+    "task_name is plain text",
+  ],
+  [
+    "plain text that finds another",
+    step("GET /api/v1/tasks?task_name=ab"),
+    tasks(task("a", "x", "ab")),
+    tasks(),
+    undefined,
+  ],
+  [
+    "expression that is still one",
+    step("GET /api/v1/tasks?task_name=a.b"),
+    tasks(),
+    tasks(task("a", "x", "axb")),
+    undefined,
+  ],
+  ["results", step("GET /api/v1/tasks/1"), raw("a"), raw("b", "c"), "results.raw has a key for each subtask"],
+  ["no token", step("GET /api/v1/tasks/1/matrix"), ok, answer(401, "{}"), "detail and matrix want a token"],
+  ["a good token", step("GET /api/v1/tasks/1/matrix", null, signed), ok, answer(401, "{}"), undefined],
+  ["list with a bad token", step("GET /api/v1/tasks", null, bad), tasks(), badToken, "bad token on the list"],
+  ["list with a good token", step("GET /api/v1/tasks", null, signed), tasks(), badToken, undefined],
+  [
+    "list with a bad token, in other words",
+    step("GET /api/v1/tasks", null, bad),
+    tasks(),
+    answer(401, "{}"),
+    undefined,
+  ],
+  [
+    "first generations",
+    step("GET /api/v1/tasks/hidden"),
+    answer(404, "{}"),
+    answer(200, '{"data":{"id":"hidden"}}'),
+    "first generations are listed and readable",
+  ],
+  [
+    "others that come back",
+    step("GET /api/v1/tasks/other"),
+    answer(404, "{}"),
+    answer(200, '{"data":{"id":"other"}}'),
+    undefined,
+  ],
+  [
+    "user gone",
+    step("DELETE /api/v1/users/67ecb1f5a1b2c3d4e5f2faee"),
+    broken,
+    answer(404, "{}"),
+    "users: gone or taken",
+  ],
+  [
+    "user taken",
+    step("POST /api/v1/users/", "{}", signed),
+    broken,
+    answer(400, "{}"),
+    "users: gone or taken",
+  ],
+  ["skip=-1", step("GET /api/v1/users/?skip=-1"), broken, refused, "numbers the old backend failed on"],
+  ["skip=1", step("GET /api/v1/users/?skip=1"), broken, refused, undefined],
+  [
+    "past 64 bits",
+    step("GET /api/v1/tasks?page=9223372036854775808"),
+    broken,
+    refused,
+    "numbers the old backend failed on",
+  ],
+  [
+    "NaN",
+    step("POST /api/v1/tasks", '{"tags":[NaN]}', signed),
+    broken,
+    refused,
+    "numbers the old backend failed on",
+  ],
+  [
+    "concurrency",
+    step("POST /api/v1/tasks", '{"settings":{"concurrency":"5"}}', signed),
+    broken,
+    refused,
+    "numbers the old backend failed on",
+  ],
+  [
+    "concurrency that is a number",
+    step("POST /api/v1/tasks", '{"settings":{"concurrency":5}}', signed),
+    broken,
+    refused,
+    undefined,
+  ],
+  [
+    "throttled",
+    step("POST /api/v1/auth/login", "username=a"),
+    badToken,
+    answer(429, "{}"),
+    "sign-in is throttled",
+  ],
+  ["anything else that fails", step("GET /api/v1/users/me", null, signed), ok, broken, undefined],
+];
+for (const [name, given, old, now, wanted] of ruled) {
+  Deno.test(`rule: ${name}: ${wanted ?? "none"}`, () => {
+    const { differences } = compareAnswers(old, now, () => undefined, origins);
+    const exchange = { step: given, old, new: now };
+    const found = new Set(differences.map((difference) => ruleFor(difference, exchange, facts)));
+    assert.ok(differences.length > 0);
+    assert.ok(found.has(wanted), `got ${[...found]}`);
+    assert.equal(found.size, 1);
+  });
+}
+
+Deno.test("every rule has a case here or is met by a whole run", () => {
+  const inRuns = ["both slash forms are answered directly"];
+  const named = new Set(ruled.map(([, , , , rule]) => rule));
+  assert.deepEqual(
+    rules.map(({ name }) => name).filter((name) => !named.has(name) && !inRuns.includes(name)),
+    [],
+  );
+});

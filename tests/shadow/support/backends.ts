@@ -1,0 +1,78 @@
+/** What the differential tool's tests share: an API over the recordings' data, a comparison, hand-written answers. */
+import assert from "node:assert/strict";
+import { groupPath } from "../../../dev/shadow/compare.ts";
+import { renderReport, reportToJson } from "../../../dev/shadow/report.ts";
+import type { Step } from "../../../dev/shadow/request.ts";
+import { type Finding, type Options, type Result, runShadow } from "../../../dev/shadow/run.ts";
+import { type Answer, Side } from "../../../dev/shadow/side.ts";
+import { parseJson } from "../../../json.ts";
+import { openFolder } from "../../../migrate/data/sources/folder.ts";
+import { load } from "../../../migrate/data/load/load.ts";
+import { silentProgress } from "../../../migrate/data/tools/progress.ts";
+import { startApi, type TestApi } from "../../support/api.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
+
+const folder = new URL("../../data/current", import.meta.url).pathname;
+export const recording = new URL("../../data/golden/calls.jsonl", import.meta.url).pathname;
+export const person = { email: "admin@example.com", password: "admin-secret-1" };
+export const writer = { email: "tester1@example.com", password: "tester1-secret" };
+
+async function createLoaded(): Promise<TestDatabase> {
+  const database = await createDatabase();
+  await load(database.sql, await openFolder(folder), { progress: silentProgress });
+  return database;
+}
+
+/** One API over the recordings' data; two sides may ask the same one as long as nothing is written. */
+export async function startLoaded(): Promise<TestApi> {
+  const database = await createLoaded();
+  const api = await startApi({ database });
+  return {
+    ...api,
+    async [Symbol.asyncDispose]() {
+      await api[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Signs in at both and compares them; the report must not hold a secret. */
+export async function compare(
+  oldUrl: string,
+  newUrl: string,
+  options: Partial<Options>,
+  { email, password } = person,
+): Promise<Result> {
+  using old = new Side("old", oldUrl);
+  using now = new Side("new", newUrl);
+  for (const side of [old, now]) await side.signIn(email, password);
+  old.variables.set("other", now.variables.get("token")!);
+  now.variables.set("other", old.variables.get("token")!);
+  const given: Options = { old, new: now, seed: 1, runs: 300, withWrites: false, recorded: [], ...options };
+  const result = await runShadow(given);
+  const shown = renderReport(result, newUrl).join("\n") + reportToJson(result, newUrl);
+  for (const name of ["token", "other", "password"]) {
+    assert.ok(!shown.includes(old.variables.get(name)!), `the report holds the ${name}`);
+  }
+  return result;
+}
+
+/** A finding in a line. */
+export const keyOf = ({ route, kind, path }: Finding): string =>
+  `${route}: ${kind} ${groupPath(path)}`.trimEnd();
+
+/** An answer with a JSON body, a text or none. */
+export const answer = (status: number, text: string, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers: new Map(Object.entries(headers)),
+  body: text === "" ? undefined : /^[[{]/.test(text) ? { json: parseJson(text) } : { text },
+});
+
+/** A request, `METHOD target`. */
+export function step(line: string, body: string | null = null, headers: [string, string][] = []): Step {
+  const [method = "", target = ""] = line.split(" ");
+  const [path = "", query = ""] = target.split("?");
+  return { method, path, query: query === "" ? [] : query.split("&"), headers, body };
+}
+
+export const origins: [string, string] = ["http://old", "http://new"];

@@ -1,0 +1,164 @@
+/** Every route of v1 for every kind of caller and every kind of target, generated from the route table. */
+import assert from "node:assert/strict";
+import { type Route, table, type Who } from "../../routes/v1/table.ts";
+import { startApi, type TestApi } from "../support/api.ts";
+import { addUsers, type Kind, kinds, type Person } from "../support/people.ts";
+import { addTask } from "./support/tasks.ts";
+
+type Caller = Kind | "nobody";
+type Target = "own" | "other's" | "deleted" | "unknown";
+type People = Record<Kind, Person>;
+
+const callers: Caller[] = ["nobody", ...kinds];
+const targets: Target[] = ["own", "other's", "deleted", "unknown"];
+const active: Caller[] = ["admin", "manager", "user", "guest", "other"];
+const mayCall: Record<Who, Caller[]> = {
+  anyone: callers,
+  reader: active,
+  signed_in: active,
+  signed_in_read: active,
+  owner: active,
+  staff: ["admin", "manager"],
+  admin: ["admin"],
+};
+
+const unsigned: Partial<Record<Caller, string>> = {
+  nobody: "Not authenticated",
+  disabled: "用户已禁用",
+  deleted: "用户不存在",
+};
+const forbidden: Partial<Record<Who, string>> = {
+  admin: "权限不足，需要管理员权限",
+  staff: "权限不足，需要管理员或经理权限",
+};
+
+interface Expected {
+  status?: number;
+  detail?: string;
+}
+
+/** What the table says of a caller; an empty answer where it lets the caller in. */
+function refusalOf({ who }: Route, caller: Caller): Expected {
+  if (mayCall[who].includes(caller)) return {};
+  const unsignedDetail = unsigned[caller];
+  if (unsignedDetail !== undefined) return { status: 401, detail: unsignedDetail };
+  return { status: 403, detail: forbidden[who]! };
+}
+
+/** What a caller whom the table lets in gets, by what the path points to. */
+function outcomeOf({ who, path, methods }: Route, target: Target): Expected {
+  if (who === "owner") {
+    const verb = methods[0] === "DELETE" ? "删除" : "取消";
+    if (target === "other's") return { status: 403, detail: `无权限${verb}此任务` };
+  }
+  if (path.includes("{id}") && target === "unknown") {
+    return { status: 404, detail: path.includes("/users/") ? "用户不存在" : "任务不存在" };
+  }
+  return {};
+}
+
+const unknownIds = { users: "f".repeat(24), tasks: "00000000-0000-4000-8000-000000000000" };
+
+async function findId(
+  api: TestApi,
+  people: People,
+  route: Route,
+  caller: Caller,
+  target: Target,
+): Promise<string> {
+  const isUser = route.path.includes("/users/");
+  if (target === "unknown") return unknownIds[isUser ? "users" : "tasks"];
+  const owner = target === "other's" || caller === "nobody" || caller === "deleted" ? "manager" : caller;
+  const other: Kind = owner === caller && target === "other's" ? "other" : owner;
+  if (isUser) return target === "deleted" ? unknownIds.users : people[other].legacyId;
+  return await addTask(api, people[other], { deleted: target === "deleted" });
+}
+
+async function renew(api: TestApi): Promise<People> {
+  await api.database.sql`truncate users, tasks cascade`;
+  return await addUsers(api);
+}
+
+async function snapshot({ database: { sql } }: TestApi): Promise<unknown> {
+  return [
+    ...await sql`select id, email, roles, is_active, hashed_password, updated_at from users order by id`,
+    ...await sql`select id, status, is_deleted, revision from tasks order by id`,
+  ];
+}
+
+async function check(
+  api: TestApi,
+  people: People,
+  route: Route,
+  caller: Caller,
+  target: Target,
+): Promise<void> {
+  const method = route.methods[0]!;
+  const id = route.path.includes("{id}") ? await findId(api, people, route, caller, target) : "";
+  const before = await snapshot(api);
+  const response = await fetch(api.origin + route.path.replace("{id}", id), {
+    method,
+    headers: caller === "nobody" ? {} : { authorization: `Bearer ${people[caller].token}` },
+    ...(method === "POST" || method === "PUT" ? { body: new TextEncoder().encode("{}") } : {}),
+  });
+  const text = await response.text();
+  const refusal = refusalOf(route, caller);
+  const expected = refusal.status === undefined ? outcomeOf(route, target) : refusal;
+  const what = `${method} ${route.path} as ${caller}, ${target}: ${response.status} ${text}`;
+  if (expected.status === undefined) {
+    assert.ok(![401, 403, 500].includes(response.status), what);
+    return;
+  }
+  assert.equal(response.status, expected.status, what);
+  assert.deepEqual(JSON.parse(text), { detail: expected.detail }, what);
+  assert.equal(response.headers.get("www-authenticate"), expected.status === 401 ? "Bearer" : null, what);
+  assert.deepEqual(await snapshot(api), before, `${what}: nothing changes`);
+}
+
+Deno.test("every route is for those whom the table names, whatever they point to", async (t) => {
+  await using api = await startApi({ level: "error" });
+  for (const route of table.filter(({ path }) => path.startsWith("/api/") && !path.includes("/auth/"))) {
+    await t.step(`${route.methods[0]} ${route.path}: ${route.who}`, async () => {
+      for (const caller of callers) {
+        const people = await renew(api);
+        for (const target of route.path.includes("{id}") ? targets : ["own" as const]) {
+          // An admin may be the one who is deleted.
+          const isGone = route.methods[0] === "DELETE" && route.path.includes("/users/") &&
+            caller === "admin";
+          await check(api, isGone ? await renew(api) : people, route, caller, target);
+        }
+      }
+    });
+  }
+  assert.deepEqual(api.lines, []);
+});
+
+Deno.test("PUBLIC_TASK_READS=true opens detail and matrix to anyone, and nothing else", async () => {
+  await using api = await startApi({ env: { PUBLIC_TASK_READS: "true" } });
+  const { user } = await addUsers(api);
+  const id = await addTask(api, user);
+  for (const route of table.filter(({ who }) => who !== "anyone")) {
+    const response = await fetch(api.origin + route.path.replace("{id}", id), { method: route.methods[0]! });
+    await response.body?.cancel();
+    assert.equal(response.status === 401, route.who !== "reader", `${route.methods[0]} ${route.path}`);
+  }
+});
+
+Deno.test("a caller who is disabled, renamed or loses a role is held to it by the next call", async () => {
+  await using api = await startApi();
+  const { sql } = api.database;
+  const { admin, manager } = await addUsers(api);
+  const call = async (path: string, token: string) => {
+    const response = await fetch(`${api.origin}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return [response.status, (await response.json()).detail];
+  };
+  assert.deepEqual(await call("/users/", manager.token), [200, undefined]);
+  await sql`update users set roles = '{user}' where id = ${manager.id}`;
+  assert.deepEqual(await call("/users/", manager.token), [403, "权限不足，需要管理员或经理权限"]);
+  await sql`update users set email = 'Manager@example.com' where id = ${manager.id}`;
+  assert.deepEqual(await call("/users/me", manager.token), [401, "用户不存在"]);
+  await sql`update users set is_active = false where id = ${admin.id}`;
+  assert.deepEqual(await call("/users/me", admin.token), [401, "用户已禁用"]);
+});

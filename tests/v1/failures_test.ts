@@ -1,0 +1,145 @@
+/** When something below fails: the answer says so without its words, and a page of any origin may read it. */
+import assert from "node:assert/strict";
+import { answerPreflight } from "../../routes/v1/cors.ts";
+import { startApi } from "../support/api.ts";
+import { createDatabase } from "../support/database.ts";
+import { addUsers } from "../support/people.ts";
+import { addTask } from "./support/tasks.ts";
+
+const origin = "http://localhost:3000";
+
+Deno.test("an unknown failure is 500 as plain text, with CORS, its cause in the log alone", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  await api.database.sql`alter table users rename column fullname to renamed`;
+  const response = await fetch(`${api.origin}/api/v1/users/me`, {
+    headers: { authorization: `Bearer ${user.token}`, origin },
+  });
+  assert.deepEqual([response.status, await response.text()], [500, "Internal Server Error"]);
+  assert.equal(response.headers.get("content-type"), "text/plain; charset=utf-8");
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  const error = api.lines.find(({ level }) => level === "error");
+  assert.match(String(error?.cause), /fullname/);
+});
+
+Deno.test("a database that is gone is 503 with Retry-After, and nothing is half done", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  await addTask(api, user);
+  await api.sql.end({ timeout: 0 });
+  const paths = ["/users/me", "/tasks", "/tasks/00000000-0000-4000-8000-000000000000"];
+  for (const path of paths) {
+    const response = await fetch(`${api.origin}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${user.token}`, origin },
+    });
+    assert.deepEqual([response.status, await response.json()], [503, { detail: "Service Unavailable" }]);
+    assert.equal(response.headers.get("retry-after"), "1");
+    assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  }
+});
+
+Deno.test("a connection that is ended under a request costs at most that request", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  const headers = { authorization: `Bearer ${user.token}` };
+  const asked = Array.from({ length: 40 }, async (_, i) => {
+    if (i === 20) {
+      await api.database.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`;
+    }
+    const response = await fetch(`${api.origin}/api/v1/users/me`, { headers });
+    await response.body?.cancel();
+    return response.status;
+  });
+  for (const status of await Promise.all(asked)) assert.ok(status === 200 || status === 503, String(status));
+  const after = await fetch(`${api.origin}/api/v1/users/me`, { headers });
+  assert.equal(after.status, 200);
+  await after.body?.cancel();
+});
+
+Deno.test("a body that never ends is given up with 408, and others are served meanwhile", async () => {
+  await using api = await startApi({ bodyMsMax: 300 });
+  for (const path of ["/api/v1/tasks", "/api/v1/auth/login"]) {
+    const half =
+      `POST ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{"task_name":`;
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: api.port });
+    await connection.write(new TextEncoder().encode(half));
+    const health = await fetch(`${api.origin}/health`);
+    assert.equal(health.status, 200);
+    await health.body?.cancel();
+    // The answer is one piece; the server keeps the connection for the rest of the body, which a proxy would end.
+    const answer = new Uint8Array(2000);
+    const text = new TextDecoder().decode(answer.subarray(0, await connection.read(answer) ?? 0));
+    assert.match(text, /^HTTP\/1.1 408 [\s\S]*\{"detail":"Request body came too slowly"\}$/);
+  }
+});
+
+Deno.test("200 readers who leave in the middle cost nothing that is not given back", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  const headers = { authorization: `Bearer ${user.token}` };
+  const id = await addTask(api, user);
+  await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), i % 20);
+    const path = i % 2 ? `/tasks/${id}` : "/tasks?page_size=100";
+    await fetch(`${api.origin}/api/v1${path}`, { headers, signal: stop.signal })
+      .then((response) => response.text()).catch(() => "");
+  }));
+  const asked = Array.from({ length: 20 }, () => fetch(`${api.origin}/api/v1/tasks/${id}`, { headers }));
+  for (const response of await Promise.all(asked)) assert.equal((await response.json()).code, 200);
+  assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
+});
+
+const cors: [
+  what: string,
+  headers: Record<string, string>,
+  origins: string,
+  allowed: string | null,
+  vary: string | null,
+][] = [
+  ["no origin", {}, "*", null, null],
+  ["any origin", { origin }, "*", "*", null],
+  ["any origin, with a cookie", { origin, cookie: "a=b" }, "*", origin, "Origin"],
+  ["an origin on the list", { origin }, `https://a.example,${origin}`, origin, "Origin"],
+  ["an origin that is not on it", { origin }, "https://a.example", null, null],
+  ["null", { origin: "null" }, "https://a.example", null, null],
+];
+Deno.test("every answer has the same CORS headers, by the origin and the list of origins", async (t) => {
+  await using database = await createDatabase();
+  for (const [what, headers, origins, allowed, vary] of cors) {
+    await t.step(`${what}, of '${origins}'`, async () => {
+      await using api = await startApi({ database, env: { CORS_ORIGINS: origins } });
+      const calls = [
+        "GET /health",
+        "GET /nothing",
+        "PATCH /health",
+        "GET /api/v1/users/me",
+        "POST /api/v1/tasks",
+        "GET /docs",
+      ];
+      for (const call of calls) {
+        const [method = "", path = ""] = call.split(" ");
+        const response = await fetch(api.origin + path, { method, headers });
+        await response.body?.cancel();
+        assert.equal(response.headers.get("access-control-allow-origin"), allowed, call);
+        assert.equal(
+          response.headers.get("access-control-allow-credentials"),
+          headers.origin ? "true" : null,
+          call,
+        );
+        assert.equal(response.headers.get("vary"), vary, call);
+      }
+    });
+  }
+});
+
+Deno.test("a preflight of an origin that is not on the list is refused", async () => {
+  const headers = { origin, "access-control-request-method": "POST" };
+  const refused = answerPreflight(new Request("http://x/", { method: "OPTIONS", headers }), [
+    "https://a.example",
+  ]);
+  assert.deepEqual([refused?.status, await refused?.text()], [400, "Disallowed CORS origin"]);
+  assert.equal(refused?.headers.get("access-control-allow-origin"), null);
+});

@@ -1,0 +1,170 @@
+/** Users of v1: what is stored of a body, what is not, and who is first when many ask at once. */
+import assert from "node:assert/strict";
+import { EmailError } from "../../routes/v1/email_text.ts";
+import { parseEmail } from "../../routes/v1/email.ts";
+import { startApi, type TestApi } from "../support/api.ts";
+import { addUsers, type Person } from "../support/people.ts";
+
+async function call(api: TestApi, { token }: Person, method: string, path: string, body?: unknown) {
+  const response = await fetch(`${api.origin}/api/v1/users/${path}`, {
+    method,
+    headers: { "authorization": `Bearer ${token}`, "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const { detail, data } = await response.json();
+  return { status: response.status, detail, data };
+}
+
+interface EmailCase {
+  given: string;
+  stored?: string;
+  reason?: string;
+}
+
+const emails: EmailCase[] = (await Deno.readTextFile(new URL("../data/compat/emails.jsonl", import.meta.url)))
+  .split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+Deno.test(`${emails.length} e-mails are taken, stored and refused as the old backend's rules have it`, () => {
+  for (const { given, stored, reason } of emails) {
+    let got: EmailCase;
+    try {
+      got = { given, stored: parseEmail(given) };
+    } catch (error) {
+      assert.ok(error instanceof EmailError, `${JSON.stringify(given)}: ${error}`);
+      got = { given, reason: error.message };
+    }
+    assert.deepEqual(got, { given, ...(reason === undefined ? { stored } : { reason }) });
+  }
+});
+
+Deno.test("2,000 letters of any e-mail are judged within a moment", () => {
+  const nasty = [
+    "(".repeat(2000),
+    "a ".repeat(1000) + "<",
+    `"${"a\\".repeat(999)}`,
+    `${"a.".repeat(1000)}@b.com`,
+    "<".repeat(2000),
+  ];
+  for (
+    const text of [
+      ...nasty,
+      `a@${"é".repeat(250)}.com`,
+      `a@${"-".repeat(250)}`,
+      "é".repeat(2000),
+      `${"x ".repeat(999)}<a@b.c>`,
+    ]
+  ) {
+    const started = performance.now();
+    assert.throws(() => parseEmail(text) === "" || assert.fail(), Error);
+    // One that tries every way takes minutes; a slow machine takes a moment longer.
+    assert.ok(performance.now() - started < 10_000, text.slice(0, 20));
+  }
+});
+
+Deno.test("a body sets its own fields and no other", async () => {
+  await using api = await startApi();
+  const { admin } = await addUsers(api);
+  const more = {
+    id: "x",
+    _id: "y",
+    hashed_password: "z",
+    created_at: "2000-01-01T00:00:00",
+    is_admin: true,
+    extra: {},
+  };
+  const made = await call(api, admin, "POST", "", {
+    email: "new@example.com",
+    password: "12345678",
+    ...more,
+  });
+  assert.equal(made.status, 200);
+  assert.match(made.data.id, /^[0-9a-f]{24}$/);
+  assert.deepEqual(Object.keys(made.data), [
+    "id",
+    "email",
+    "fullname",
+    "roles",
+    "is_active",
+    "created_at",
+    "updated_at",
+  ]);
+  assert.ok(made.data.created_at > "2025");
+  const changed = await call(api, admin, "PUT", made.data.id, more);
+  assert.deepEqual({ ...changed.data, updated_at: "" }, { ...made.data, updated_at: "" });
+  const [row] = await api.database.sql<{ hashed_password: string }[]>`
+    select hashed_password from users where email = 'new@example.com'`;
+  assert.match(row!.hashed_password, /^\$2b\$\d\d\$.{53}$/);
+});
+
+Deno.test("a user is found by the old id in any case and by the new one, and is shown by the old", async () => {
+  await using api = await startApi();
+  const { admin, user } = await addUsers(api);
+  for (const id of [user.legacyId, user.legacyId.toUpperCase(), user.id]) {
+    assert.equal((await call(api, admin, "GET", id)).data.id, user.legacyId, id);
+  }
+  for (const id of [user.id.toUpperCase(), user.id.replaceAll("-", ""), `{${user.id}}`]) {
+    assert.equal((await call(api, admin, "GET", id)).status, 404, id);
+  }
+});
+
+Deno.test("of 20 who create the same user at once one is first, the others are told", async () => {
+  await using api = await startApi();
+  const { admin } = await addUsers(api);
+  const all = await Promise.all(
+    Array.from(
+      { length: 20 },
+      () => call(api, admin, "POST", "", { email: "one@example.com", password: "12345678" }),
+    ),
+  );
+  assert.deepEqual(all.map(({ status }) => status).sort(), [200, ...Array(19).fill(400)]);
+  assert.equal(all.find(({ status }) => status === 400)?.detail, "邮箱已注册");
+});
+
+Deno.test("of 10 who take the same e-mail by a change at once one is first", async () => {
+  await using api = await startApi();
+  const { admin, manager, user, guest, other } = await addUsers(api);
+  const all = await Promise.all(
+    [manager, user, guest, other].map(({ legacyId }) =>
+      call(api, admin, "PUT", legacyId, { email: "taken@example.com" })
+    ),
+  );
+  assert.deepEqual(all.map(({ status }) => status).sort(), [200, 400, 400, 400]);
+});
+
+Deno.test("of two who delete the same user at once one is first, the other is told that it is gone", async () => {
+  await using api = await startApi();
+  const { admin, user } = await addUsers(api);
+  const all = await Promise.all([1, 2].map(() => call(api, admin, "DELETE", user.legacyId)));
+  assert.deepEqual(all.map(({ status }) => status).sort(), [200, 404]);
+});
+
+const bodies: [what: string, body: unknown, status: number, type?: string][] = [
+  ["roles that are none", { roles: ["root"] }, 422, "enum"],
+  ["roles as text", { roles: "admin" }, 422, "list_type"],
+  ["roles null", { roles: null }, 422, "list_type"],
+  ["e-mail null", { email: null }, 422, "string_type"],
+  ["is_active null", { is_active: null }, 422, "bool_type"],
+  ["is_active on", { is_active: "on" }, 200],
+  ["is_active 0.0", '{"is_active":0.0}', 200],
+  ["no roles", { roles: [] }, 200],
+  ["a role twice", { roles: ["user", "user"] }, 200],
+  ["a password of 72 bytes", { password: "a".repeat(72) }, 200],
+  ["a password of 73 bytes", { password: "a".repeat(73) }, 200],
+  ["a password of 25 letters and 75 bytes", { password: "密".repeat(25) }, 200],
+  ["a password of 8 letters", { password: "😀".repeat(8) }, 200],
+  ["a password of 7 letters", { password: "😀".repeat(7) }, 422, "value_error"],
+  ["a NUL in a name", { fullname: "a\0b" }, 422, "string_unicode"],
+  ["half a pair in a name", '{"fullname":"\\ud800"}', 422, "string_unicode"],
+  ["a name of SQL", { fullname: "'); drop table users; --" }, 200],
+];
+Deno.test("changes of a user", async (t) => {
+  await using api = await startApi();
+  const { admin, user } = await addUsers(api);
+  for (const [what, body, status, type] of bodies) {
+    await t.step(what, async () => {
+      const got = await call(api, admin, "PUT", user.legacyId, body);
+      assert.equal(got.status, status, JSON.stringify(got));
+      assert.equal(got.detail?.[0].type, type);
+    });
+  }
+  assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
+});

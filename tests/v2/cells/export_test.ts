@@ -1,0 +1,331 @@
+/** Exports: every cell with what may be told of it, in forms that nothing inside can break out of. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { connect, type Pool } from "../../../db/pg/connect.ts";
+import { findExportHead } from "../../../db/views/export.ts";
+import { writeExport } from "../../../routes/v2/cells/export.ts";
+import { csvField } from "../../../routes/v2/cells/export_rows.ts";
+import { startApi, type TestApi } from "../../support/api.ts";
+import { addMatrix, addPeople, call, type V2Person } from "../support/api.ts";
+
+async function stage() {
+  const api = await startApi();
+  const people = await addPeople(api);
+  const task = await addMatrix(api, people.user);
+  return { api, ...people, task, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
+}
+
+/** RFC 4180, as a spreadsheet reads it. */
+function readCsv(text: string): string[][] {
+  const rows: string[][] = [[]];
+  const field = /("(?:[^"]|"")*"|[^,"\r\n]*)(,|\r\n)/y;
+  for (let found; (found = field.exec(text));) {
+    const [, value = "", end] = found;
+    rows.at(-1)!.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
+    if (end === "\r\n") rows.push([]);
+    if (field.lastIndex === text.length) break;
+  }
+  assert.equal(field.lastIndex, text.length, "all of it is CSV");
+  assert.deepEqual(rows.pop(), []);
+  return rows;
+}
+
+async function download(api: TestApi, who: V2Person | string, task: string, query: string) {
+  const answer = await call(api, who, "GET", `/tasks/${task}/export?${query}`);
+  assert.equal(answer.status, 200, answer.text);
+  return answer;
+}
+
+// deno-lint-ignore no-explicit-any -- lines of JSON; the test says what it expects of them
+async function readLines(api: TestApi, who: V2Person | string, task: string): Promise<any[]> {
+  const { text } = await download(api, who, task, "format=ndjson");
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+async function rate(api: TestApi, who: V2Person, task: string, cell: number, stars: number) {
+  const { status, text } = await call(api, who, "PUT", `/tasks/${task}/cells/${cell}/rating`, { stars });
+  assert.equal(status, 200, text);
+}
+
+/** What people wrote to do harm, in each text that an export shows. */
+const hostile = [
+  `=HYPERLINK("http://evil","x")`,
+  "+1",
+  "-1+1",
+  "@SUM(A1)",
+  "\t=1",
+  "\r=1",
+  `a "quoted", text\r\nwith lines`,
+  "</script><script>alert(1)</script>",
+  "<!--<script>",
+  "\u2028\u2029",
+  `" onerror="alert(1)`,
+  "夕阳 🐱",
+];
+
+async function plantHostile({ api, user, task }: Awaited<ReturnType<typeof stage>>) {
+  const { sql } = api.database;
+  const variables = {
+    v0: { name: "=prompt<b>", values: hostile.slice(0, 3).map((value) => ({ value })) },
+    v1: { name: "ratio", values: [{ value: hostile[7] }, { value: "2:1" }] },
+  };
+  await sql`
+    update tasks set task_name = ${"</title><script>alert(1)</script>"}, variables = ${
+    JSON.stringify(variables)
+  }::text::json
+    where id = ${task}`;
+  for (let cell = 0; cell < 6; cell++) {
+    const said = hostile.slice(2 * cell, 2 * cell + 2);
+    const prompts = JSON.stringify([{ type: "freetext", value: said[0] }]);
+    await sql`
+      update subtasks
+      set evaluate = ${said}, error = ${said[1]!}, prompts = ${prompts}::text::json, ratio = ${said[0]!},
+        image_url = case when cell = 0 then 'javascript:alert(1)' else image_url end
+      where parent_task_id = ${task} and cell = ${cell}`;
+    await sql`
+      insert into cell_tags (task_id, subtask_id, tag, author_id)
+      select parent_task_id, id, ${said[
+      0
+    ]!}, ${user.id} from subtasks where parent_task_id = ${task} and cell = ${cell}`;
+  }
+}
+
+Deno.test("csv: a head, a row a cell in their order, axes by name, means and the five counts", async () => {
+  await using at = await stage();
+  const { api, user, other, task } = at;
+  await rate(api, user, task, 3, 5);
+  await rate(api, other, task, 3, 4);
+  await api.database
+    .sql`update subtasks set seed = -9007199254740993 where parent_task_id = ${task} and cell = 3`;
+  const { text, headers } = await download(api, user, task, "format=csv");
+  assert.match(headers.get("content-type")!, /^text\/csv/);
+  assert.match(headers.get("content-disposition")!, /^attachment; filename="a matrix\.csv"/);
+  const [head, ...rows] = readCsv(text);
+  assert.deepEqual(head, [
+    ...["cell", "v0 prompt", "v1 ratio", "status", "version", "image", "seed", "ratio", "prompts", "error"],
+    ...["mean", "n", "stars_1", "stars_2", "stars_3", "stars_4", "stars_5", "evaluations", "tags"],
+  ]);
+  assert.deepEqual(rows.map(([cell]) => cell), ["0", "1", "2", "3", "4", "5"]);
+  assert.deepEqual(rows[3], [
+    ...["3", "prompt 1", "2:1", "completed", "1", "https://images.example/3.png", "-9007199254740993", "2:1"],
+    ...[rows[3]![8]!, "", "4.5", "2", "0", "0", "0", "1", "1", "", ""],
+  ]);
+  const marked = await fetch(`${api.origin}/api/v2/tasks/${task}/export?bom=true`, {
+    headers: { authorization: `Bearer ${user.access}` },
+  });
+  assert.deepEqual([...new Uint8Array(await marked.arrayBuffer()).slice(0, 3)], [0xef, 0xbb, 0xbf]);
+});
+
+Deno.test("csv: nothing that a spreadsheet would compute, and every text comes back whole", async () => {
+  await using at = await stage();
+  await plantHostile(at);
+  const [head, ...rows] = readCsv((await download(at.api, at.user, at.task, "format=csv")).text);
+  for (const row of [head!, ...rows]) {
+    for (const field of row) assert.doesNotMatch(field, /^[=+\-@\t\r]/);
+  }
+  const plain = (field: string) => field.replace(/^'(?=[=+\-@\t\r])/, "");
+  assert.deepEqual(rows.map((row) => plain(row[9]!)), hostile.filter((_, i) => i % 2 === 1));
+  assert.deepEqual(rows.map((row) => plain(row[18]!)), hostile.filter((_, i) => i % 2 === 0));
+  assert.deepEqual(
+    rows.map((row) => plain(row[17]!)),
+    [0, 1, 2, 3, 4, 5].map((cell) => hostile.slice(2 * cell, 2 * cell + 2).join("\n")),
+  );
+  for (
+    const [given, wanted] of [["=1", "'=1"], ["a,b", '"a,b"'], [" a", '" a"'], ["\r", `"'\r"`], [
+      null,
+      "",
+    ]] as const
+  ) {
+    assert.equal(csvField(given), wanted);
+  }
+});
+
+Deno.test("ndjson: a line a cell, seeds exact, lists as lists", async () => {
+  await using at = await stage();
+  const { api, user, task } = at;
+  await plantHostile(at);
+  await rate(api, user, task, 1, 2);
+  await api.database
+    .sql`update subtasks set seed = 9007199254740993 where parent_task_id = ${task} and cell = 1`;
+  const { text, headers } = await download(api, user, task, "format=ndjson");
+  assert.equal(headers.get("content-type"), "application/x-ndjson");
+  const line = text.split("\n")[1]!;
+  assert.ok(line.includes('"seed":9007199254740993,'));
+  const row = JSON.parse(line);
+  assert.deepEqual(row.axes, [
+    { axis: "v0", name: "=prompt<b>", value: hostile[0] },
+    { axis: "v1", name: "ratio", value: "2:1" },
+  ]);
+  assert.deepEqual([row.mean, row.n, row.distribution], [2, 1, [0, 1, 0, 0, 0]]);
+  assert.deepEqual([row.evaluations, row.tags, row.prompts], [hostile.slice(2, 4), [hostile[2]], [
+    hostile[2],
+  ]]);
+});
+
+Deno.test("html: one page, its script and style by their hashes and nothing else, its data as data", async () => {
+  await using at = await stage();
+  await plantHostile(at);
+  const { text, headers } = await download(at.api, at.user, at.task, "format=html");
+  assert.match(
+    headers.get("content-disposition")!,
+    /^attachment; filename="title script alert\(1\) script|^attachment/,
+  );
+  const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(text)![1]!;
+  assert.match(policy, /^default-src 'none'; img-src https: http:; script-src 'sha256-/);
+  assert.doesNotMatch(policy, /unsafe/);
+  const scripts = [...text.matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g)];
+  assert.equal(text.match(/<script/gi)!.length, scripts.length, "no script begins within another");
+  const running = scripts.filter(([, attributes]) => attributes === "");
+  assert.equal(running.length, 1);
+  const hash = (part: string) => `'sha256-${createHash("sha256").update(part).digest("base64")}'`;
+  assert.ok(policy.includes(`script-src ${hash(running[0]![2]!)};`));
+  const [, style] = /<style>([\s\S]*?)<\/style>/.exec(text)!;
+  assert.ok(policy.includes(`style-src ${hash(style!)};`));
+  assert.ok(text.includes("<title>&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;</title>"));
+  const bare = text.replace(/<(script|style)([^>]*)>[\s\S]*?<\/\1>/g, "<$1$2>");
+  assert.doesNotMatch(bare, /alert\(1\)<|\son\w+=|<(?:link|iframe|object|embed|base)\b|src="http/i);
+  const data = scripts.filter(([, attributes]) => /type="application\/json"/.test(attributes!));
+  const [head, ...parts] = data.map(([, , json]) => JSON.parse(json!));
+  assert.deepEqual(head.axes.map(({ axis }: { axis: string }) => axis), ["v0", "v1"]);
+  const rows = parts.flat();
+  assert.deepEqual(rows.map(([cell, places]) => [cell, ...places]), [
+    [0, 0, 0],
+    [1, 0, 1],
+    [2, 1, 0],
+    [3, 1, 1],
+    [4, 2, 0],
+    [5, 2, 1],
+  ]);
+  assert.deepEqual(rows.flatMap((row) => row[11]), hostile);
+  for (const [, , json] of data) assert.doesNotMatch(json!, /[<>\u2028\u2029]/);
+});
+
+Deno.test("while others' ratings are hidden, an export holds one's own and what one has rated", async () => {
+  await using at = await stage();
+  const { api, user, other, manager, task } = at;
+  const { sql } = api.database;
+  await sql`update tasks set blind = true where id = ${task}`;
+  for (const cell of [0, 1]) await rate(api, manager, task, cell, 5);
+  await rate(api, other, task, 1, 2);
+  for (const cell of [0, 1, 2]) {
+    await sql`
+      insert into evaluations (task_id, subtask_id, version, author_id, text)
+      select parent_task_id, id, 1, ${cell === 2 ? other.id : manager.id}, 'said of ' || cell
+      from subtasks where parent_task_id = ${task} and cell = ${cell}`;
+    await sql`
+      insert into cell_tags (task_id, subtask_id, tag, author_id)
+      select parent_task_id, id, 'tag', ${manager.id} from subtasks where parent_task_id = ${task} and cell = ${cell}`;
+    await sql`update subtasks set evaluate = ${[
+      "said of " + cell,
+    ]} where parent_task_id = ${task} and cell = ${cell}`;
+  }
+  const told = async (who: V2Person | string) =>
+    (await readLines(api, who, task)).slice(0, 3).map(({ mean, n, distribution, evaluations, tags }) => [
+      ...[mean, n, distribution?.join("") ?? null, evaluations.join(), tags.join()],
+    ]);
+  const shown = [[5, 1, "00001", "said of 0", "tag"], [3.5, 2, "01001", "said of 1", "tag"], [
+    null,
+    0,
+    null,
+    "said of 2",
+    "tag",
+  ]];
+  assert.deepEqual(await told(user), shown);
+  assert.deepEqual(await told(other), [[null, null, null, "", ""], shown[1], [
+    null,
+    null,
+    null,
+    "said of 2",
+    "",
+  ]]);
+  const share = await call(api, user, "POST", `/tasks/${task}/shares`, { mode: "read" });
+  assert.deepEqual(await told(share.body.token), Array(3).fill([null, null, null, "", ""]));
+  for (const format of ["csv", "html"]) {
+    const { text } = await download(api, share.body.token, task, `format=${format}`);
+    assert.doesNotMatch(text, /said of/);
+  }
+});
+
+Deno.test("axes that repeat, have bare values, grew, or are not there are told as far as they can be", async () => {
+  await using at = await stage();
+  const { api, user, task } = at;
+  const { sql } = api.database;
+  const axesOf = async () =>
+    (await readLines(api, user, task)).map(({ axes }) =>
+      axes.map(({ value }: { value: string }) => value).join()
+    );
+  assert.deepEqual(await axesOf(), [
+    "prompt 0,1:1",
+    "prompt 0,2:1",
+    "prompt 1,1:1",
+    "prompt 1,2:1",
+    "prompt 2,1:1",
+    "prompt 2,2:1",
+  ]);
+  await sql`update tasks set variables = ${'{"v2":{"name":"p","values":[{"value":"a"},{"value":1.0},{"name":"n","value":"0dec587d-3127-4f22-957d-92308852f10f"}]}}'}::text::json where id = ${task}`;
+  assert.deepEqual(await axesOf(), ["a,1", "a,2", "1.0,1", "1.0,2", "n,1", "n,2"]);
+  await sql`update tasks set grown = '[]' where id = ${task}`;
+  assert.deepEqual(await axesOf(), Array(6).fill(""));
+  await sql`update tasks set variables = '[]', grown = null where id = ${task}`;
+  assert.deepEqual(await axesOf(), ["1", "2", "3", "4", "5", "6"]);
+  await sql`update subtasks set prompts = '{"odd":1}', result = null where parent_task_id = ${task}`;
+  assert.deepEqual((await readLines(api, user, task))[0].prompts, []);
+});
+
+Deno.test("a reader that leaves: nothing more is asked of the database, and its room is free again", async () => {
+  await using at = await stage();
+  const { api, user } = at;
+  const large = await addMatrix(api, user, { prompts: 50, ratios: 100 });
+  let asked = 0;
+  const pool = connect(api.database.url, { max: 1 });
+  const counted = new Proxy(pool, {
+    apply(target, self, args) {
+      if (String(args[0]?.raw ?? "").includes("order by s.cell")) asked++;
+      return Reflect.apply(target, self, args);
+    },
+  }) as Pool;
+  const head = await findExportHead(pool, large);
+  const looker = { id: user.id, hidesOthers: false };
+  for await (
+    const _ of writeExport(counted, { taskId: large, format: "ndjson", bom: false, looker, head: head! })
+  ) break;
+  assert.ok(asked <= 2, "the one that was read, and the one on its way");
+  await pool.end();
+  const open = () =>
+    fetch(`${api.origin}/api/v2/tasks/${large}/export`, {
+      headers: { authorization: `Bearer ${user.access}` },
+    });
+  for (let round = 0; round < 3; round++) {
+    const held = await Promise.all([open(), open(), open()]);
+    assert.deepEqual(held.map(({ status }) => status), [200, 200, 200]);
+    for (const answer of held) await answer.body!.cancel();
+    for (;;) {
+      const again = await open();
+      await again.body!.cancel();
+      if (again.status === 200) break;
+      assert.equal(again.status, 429);
+      assert.equal(again.headers.get("retry-after"), "2");
+    }
+    await call(api, user, "GET", `/tasks/${large}/export`);
+  }
+});
+
+Deno.test("formats that are none: 422; who may not look: 401; what is not there: 404; names of files are tame", async () => {
+  await using at = await stage();
+  const { api, user, task } = at;
+  for (const query of ["format=xlsx", "format=", "format=CSV", "bom=1"]) {
+    assert.equal((await call(api, user, "GET", `/tasks/${task}/export?${query}`)).status, 422, query);
+  }
+  assert.equal((await call(api, undefined, "GET", `/tasks/${task}/export`)).status, 401);
+  assert.equal((await call(api, user, "GET", `/tasks/${crypto.randomUUID()}/export`)).status, 404);
+  const names: [string, RegExp][] = [
+    ['a"b\r\nX-Evil: 1/../c', /^attachment; filename="a b X-Evil 1 \.\. c\.csv"; filename\*=UTF-8''a%20b/],
+    ["夕阳", /^attachment; filename="task\.csv"; filename\*=UTF-8''%E5%A4%95%E9%98%B3\.csv$/],
+    ["", /^attachment; filename="task\.csv"; filename\*=UTF-8''task\.csv$/],
+    ["🐱".repeat(200), /^attachment; filename="task\.csv"; filename\*=/],
+  ];
+  for (const [name, wanted] of names) {
+    await api.database.sql`update tasks set task_name = ${name} where id = ${task}`;
+    assert.match((await download(api, user, task, "")).headers.get("content-disposition")!, wanted);
+  }
+});

@@ -1,0 +1,116 @@
+/** Live views over the end of the API's process: killed, nothing is lost; told to go, it goes at once. */
+import assert from "node:assert/strict";
+import { saveRatings } from "../../../db/judging/ratings.ts";
+import { createTokens } from "../../../routes/common/tokens.ts";
+import { createDatabase, type TestDatabase } from "../../support/database.ts";
+import { listen } from "../support/events.ts";
+import { addMatrix, addPeople } from "../support/api.ts";
+import type { TestApi } from "../../support/api.ts";
+
+const secret = "0123456789abcdef0123456789abcdef";
+const root = new URL("../../../", import.meta.url);
+
+interface Program {
+  origin: string;
+  /** The exit code. */
+  end(signal: Deno.Signal): Promise<number>;
+}
+
+async function startProgram(database: TestDatabase): Promise<Program> {
+  const kept = Object.fromEntries(
+    ["PATH", "HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name) ?? ""]),
+  );
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "-P=api",
+      "--config",
+      new URL("deno.json", root).pathname,
+      "main.ts",
+    ],
+    cwd: root,
+    env: {
+      ...kept,
+      DATABASE_URL: database.url,
+      SECRET_KEY: secret,
+      REDIS_URL: "redis://127.0.0.1:9",
+      HOST: "127.0.0.1",
+      PORT: "0",
+    },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value = "" } = await reader.read();
+  return {
+    origin: JSON.parse(value).listening,
+    async end(signal) {
+      child.kill(signal);
+      const { code } = await child.status;
+      await reader.cancel();
+      return code;
+    },
+  };
+}
+
+async function stage() {
+  const database = await createDatabase();
+  const api = { database, config: { SECRET_KEY: secret }, tokens: createTokens(secret, 60) };
+  const { user } = await addPeople(api as TestApi);
+  const task = await addMatrix(api, user, { prompts: 40, ratios: 5 });
+  const rate = (cell: number, stars: number) =>
+    saveRatings(database.sql, [
+      { task_id: task, cell, rater_id: user.id, stars, skipped: null, blind: false, took_ms: null },
+    ]);
+  return {
+    database,
+    task,
+    token: user.access,
+    rate,
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
+}
+
+Deno.test("killed while cells change: who comes again with the last id has the final state of every cell", async () => {
+  await using at = await stage();
+  const { database, task, token, rate } = at;
+  const first = await startProgram(database);
+  const before = await listen(first, token, task);
+  await before.until(({ event }) => event === "progress");
+  for (let cell = 0; cell < 60; cell++) await rate(cell, 1 + cell % 5);
+  await before.until(({ event }) => event === "cells");
+  const killed = first.end("SIGKILL");
+  // Some of these are told by the process that dies, some by none.
+  for (let cell = 40; cell < 120; cell++) await rate(cell, 5 - cell % 5);
+  await killed;
+  await before.untilEnd();
+  const second = await startProgram(database);
+  const after = await listen(second, token, task, { "last-event-id": before.lastId! });
+  for (let cell = 110; cell < 130; cell++) await rate(cell, 3);
+  const rows = await database.sql`
+    select cell, revision::int, rating_sum as stars from subtasks where parent_task_id = ${task} and rating_n > 0`;
+  assert.equal(rows.length, 130);
+  const [{ revision }] = await database.sql`
+    select revision::int from tasks where id = ${task}` as unknown as [{ revision: number }];
+  await after.until(({ id }) => Number(id) >= revision);
+  const known = new Map([...before.cells(), ...after.cells()]);
+  for (const { cell, stars } of rows) assert.equal(known.get(cell)?.mean, stars, `cell ${cell}`);
+  await after[Symbol.asyncDispose]();
+  assert.equal(await second.end("SIGTERM"), 0);
+});
+
+Deno.test("told to go while streams are open, it ends them, says when to come again, and exits", async () => {
+  await using at = await stage();
+  const program = await startProgram(at.database);
+  const all = await Promise.all(Array.from({ length: 5 }, () => listen(program, at.token, at.task)));
+  for (const ears of all) await ears.until(({ event }) => event === "end");
+  assert.equal(await program.end("SIGTERM"), 0);
+  for (const ears of all) {
+    await ears.untilEnd();
+    assert.match(ears.text, /retry: \d+\n\nevent: bye\ndata: \{"reason":"draining"\}\n\n$/);
+  }
+});

@@ -1,0 +1,305 @@
+/** Levels of an axis by their ratings, their votes and what could not be drawn. */
+import assert from "node:assert/strict";
+import { statsOut } from "../../../routes/v2/stats/shapes.ts";
+import { extendAxis } from "../../../jobs/moves/control.ts";
+import { parseJson } from "../../../json.ts";
+import { silentLog } from "../../../log.ts";
+import { startApi } from "../../support/api.ts";
+import { failCells, rateAll, vote } from "../support/stats.ts";
+import { addMatrix, addPeople, call } from "../support/api.ts";
+
+const codesOf = ({ warnings }: { warnings: { code: string }[] }) => warnings.map(({ code }) => code);
+
+Deno.test("means of raters, then images, then units: numbers as worked out by hand", async () => {
+  await using api = await startApi();
+  const { user, other } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 8, ratios: 2 });
+  // Level 0 has 1 or 3 by turns; level 1 one more, and in the first unit a second rater who gives 4.
+  await rateAll(api, task, user.id, (cell) => 1 + 2 * (Math.floor(cell / 2) % 2) + cell % 2);
+  await rateAll(api, task, other.id, (cell) => cell === 1 ? 4 : null);
+  const path = `/tasks/${task}/stats?axis=v1&measure=mean,top2`;
+  const { status, body, text, headers } = await call(api, user, "GET", path);
+  assert.equal(status, 200, text);
+  const [base, level] = body.levels;
+  assert.deepEqual(base.n, { raters: 1, ratings: 8, images: 8, units: 8 });
+  assert.deepEqual(level.n, { raters: 2, ratings: 9, images: 8, units: 8 });
+  assert.equal(base.mean.value, 2);
+  // 3 in the first unit, 2 in three of them, 4 in four.
+  assert.equal(level.mean.value, (3 + 2 * 3 + 4 * 4) / 8);
+  assert.deepEqual(level.distribution, [0, 3.5 / 8, 0, 4.5 / 8, 0]);
+  assert.equal(level.top2.value, 4.5 / 8);
+  assert.equal(base.top2.value, 0);
+  assert.equal(level.against.difference.value, 9 / 8);
+  assert.equal(level.against.p_sign_flip, 2 / 2 ** 8);
+  const { p, p_holm, q, better } = level.against;
+  assert.ok(p < 1e-4 && p_holm === p && q === p && better === 1);
+  assert.equal(base.against, null);
+  assert.equal(base.best + level.best, 1);
+  assert.ok(level.best > 0.99);
+  assert.ok(Math.abs(level.adjusted - base.adjusted - 1) < 1e-9, "the second rater's star is taken off");
+  assert.deepEqual(body.unit, { basis: "content", axes: ["v0"], units: 8 });
+  assert.deepEqual(codesOf(body), ["seeds_confounded", "unbalanced"]);
+  assert.match(body.method, /Raters are averaged in an image/);
+  assert.deepEqual([base.level, base.label, level.label, body.baseline], [0, "1:1", "2:1", 0]);
+  assert.equal("fail" in base || "bt" in base, false);
+  const held = await call(api, user, "GET", path, undefined, { "if-none-match": headers.get("etag")! });
+  assert.equal(held.status, 304);
+  const turned = await call(api, user, "GET", `${path}&baseline=1`);
+  assert.equal(turned.body.levels[0].against.difference.value, -9 / 8);
+});
+
+Deno.test("a re-run's image has no ratings of the one before", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
+  await rateAll(api, task, user.id, () => 4);
+  await api.database.sql`update subtasks set attempt = 2 where parent_task_id = ${task} and cell = 0`;
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1`);
+  assert.deepEqual(body.levels.map(({ n }: { n: { ratings: number } }) => n.ratings), [1, 2]);
+  assert.ok(codesOf(body).includes("unbalanced"));
+});
+
+Deno.test("refusals and timeouts are rates of ended cells, by what the queue or the old backend noted", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 30, ratios: 2, drawn: 58 });
+  const odd = (from: number, count: number) => Array.from({ length: count }, (_, i) => from + 2 * i);
+  await failCells(api, task, odd(1, 6), { error: "内容不合规 (HTTP 451)" });
+  await failCells(api, task, odd(13, 6), { error: "?", outcome: "illegal" });
+  await failCells(api, task, [25], { error: "超时" });
+  await failCells(api, task, [0], { error: "boom" });
+  const { body, text } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=fail`);
+  const [first, second] = body.levels.map(({ fail }: { fail: unknown }) => fail);
+  assert.deepEqual([first.ended, first.refused.n, first.timed_out.n, first.failed.n], [29, 0, 0, 1], text);
+  assert.deepEqual([second.ended, second.refused.n, second.timed_out.n, second.failed.n], [29, 12, 1, 0]);
+  assert.deepEqual(second.attempts, { refused: 6, timed_out: 0, failed: 0 });
+  assert.equal(second.refused.rate, 12 / 29);
+  assert.ok(second.refused.low > 0.25 && second.refused.high < 0.6);
+  assert.deepEqual(codesOf(body), ["seeds_confounded", "unequal_refused"]);
+  assert.equal("mean" in body.levels[0], false);
+});
+
+Deno.test("votes rank levels by sets: who is surely better, and who may be either", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 8, ratios: 4 });
+  const votes: [number, number, string][] = [];
+  for (let unit = 0; unit < 8; unit++) {
+    // Levels 0 and 1 mostly beat 2; between themselves they tie or skip. Level 3 has no vote.
+    for (const level of [0, 1]) {
+      for (let i = 0; i < 4; i++) {
+        votes.push([4 * unit + level, 4 * unit + 2, i === 3 && unit % 4 === level ? "right" : "left"]);
+      }
+    }
+    votes.push([4 * unit, 4 * unit + 1, "tie"], [4 * unit + 1, 4 * unit, "skip"]);
+  }
+  await vote(api, task, user.id, [...votes, [0, 4 + 2, "left"], [0, 4, "left"]]);
+  const { body, text } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=bt`);
+  const [a, b, c, none] = body.levels.map(({ bt }: { bt: unknown }) => bt);
+  assert.equal(none, null);
+  assert.deepEqual(a.ranks, { best: 1, worst: 2 }, text);
+  assert.deepEqual(b.ranks, { best: 1, worst: 2 });
+  assert.deepEqual(c.ranks, { best: 3, worst: 3 });
+  assert.equal(c.votes, 65);
+  assert.ok(Math.abs(a.strength + b.strength + c.strength) < 1e-9);
+  assert.ok(a.low < a.strength && a.strength < a.high && c.high < 0);
+  assert.ok(codesOf(body).includes("votes_across_units"));
+  assert.match(body.method, /8 units/);
+});
+
+Deno.test("by another axis: the same within each of its levels, with what interacts", async () => {
+  await using api = await startApi();
+  const { user, other } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 8, ratios: 3 });
+  await rateAll(api, task, user.id, (cell) => 2 + cell % 3 % 2);
+  await rateAll(api, task, other.id, (cell) => 1 + cell % 3);
+  const { body, text } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&by=v0`);
+  assert.deepEqual(statsOut.parse(body), body);
+  assert.equal(body.by.groups.length, 8, text);
+  assert.equal(body.by.axis.role, "content");
+  const [group] = body.by.groups;
+  assert.deepEqual([group.level, group.label, group.levels.length], [0, "prompt 0", 3]);
+  assert.equal(group.levels[2].mean.value, 2.5);
+  assert.deepEqual(group.levels[2].mean, { value: 2.5, low: null, high: null });
+  assert.equal(group.levels[2].best, null);
+  assert.ok(codesOf(group).includes("few_units"));
+  assert.deepEqual(body.by.interactions, []);
+  // Nothing but the prompts beside: ratios are the units of prompts.
+  const turned = await call(api, user, "GET", `/tasks/${task}/stats?axis=v0&by=v1`);
+  assert.deepEqual(turned.body.unit, { basis: "axes", axes: ["v1"], units: 3 });
+  assert.ok(codesOf(turned.body).includes("units_not_content"));
+});
+
+Deno.test("roles that a task gives its axes decide what the units are", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 4, ratios: 6 });
+  await rateAll(api, task, user.id, (cell) => 1 + cell % 5);
+  await api.database.sql`
+    update tasks set axis_roles = '{"v0":"treatment","v1":"content"}', seed_policy = 'shared' where id = ${task}`;
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v0&measure=mean`);
+  assert.deepEqual(body.unit, { basis: "content", axes: ["v1"], units: 6 });
+  assert.deepEqual(codesOf(body), []);
+});
+
+Deno.test("equal values are one level; repeats of a combination are averaged in the unit", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 2, ratios: 6 });
+  const { sql } = api.database;
+  await sql`
+    update tasks set variables = '{"v0":{"name":"prompt","values":[{"value":"a","id":"1"},{"value":"b"},{"value":"a"}]}}'
+    where id = ${task}`;
+  await sql`update subtasks set variable_types_map = '{"v0":"element"}' where parent_task_id = ${task}`;
+  await rateAll(api, task, user.id, (cell) => 1 + cell % 4);
+  const { body, text } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v0&measure=mean&baseline=2`);
+  assert.deepEqual(
+    body.levels.map(({ level, n }: { level: number; n: { images: number } }) => [level, n.images]),
+    [
+      [0, 8],
+      [1, 4],
+    ],
+    text,
+  );
+  assert.deepEqual([body.baseline, body.unit.basis, body.unit.units], [0, "repeats", 4]);
+});
+
+Deno.test("a task that came over with holes is laid out by its cells' indices", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 3, ratios: 2 });
+  const { sql } = api.database;
+  await sql`
+    update subtasks set variable_indices = array[cell / 2, cell % 2, null, null, null, null] where parent_task_id = ${task}`;
+  await sql`delete from subtasks where parent_task_id = ${task} and cell = 0`;
+  await sql`update subtasks set cell = cell - 1 where parent_task_id = ${task} and cell = 1`;
+  await sql`update subtasks set cell = cell - 1 where parent_task_id = ${task} and cell = 2`;
+  await sql`update tasks set subtasks_total = 5, subtasks_completed = 5 where id = ${task}`;
+  await rateAll(api, task, user.id, () => 3);
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
+  assert.deepEqual(body.levels.map(({ n }: { n: { images: number } }) => n.images), [2, 3]);
+});
+
+Deno.test("what there is too little of has no numbers, and no failure: no ratings, one rater, one level, all equal", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const empty = await addMatrix(api, user, { prompts: 7, ratios: 2 });
+  const none = await call(api, user, "GET", `/tasks/${empty}/stats?axis=v1&by=v0`);
+  assert.equal(none.status, 200);
+  assert.deepEqual(statsOut.parse(none.body), none.body);
+  const [level] = none.body.levels;
+  assert.deepEqual(level.n, { raters: 0, ratings: 0, images: 0, units: 0 });
+  assert.deepEqual([level.mean, level.adjusted, level.best, level.distribution, level.top2, level.bt], [
+    ...[null, null, null, null, null, null],
+  ]);
+  await rateAll(api, empty, user.id, () => 3);
+  const equal = await call(api, user, "GET", `/tasks/${empty}/stats?axis=v1`);
+  assert.deepEqual(equal.body.levels[1].mean, { value: 3, low: null, high: null });
+  assert.deepEqual([equal.body.levels[1].against.p, equal.body.levels[1].best], [null, 0.5]);
+  assert.ok(codesOf(equal.body).includes("no_spread"));
+  const single = await addMatrix(api, user, { prompts: 7, ratios: 1 });
+  await rateAll(api, single, user.id, (cell) => 1 + cell % 5);
+  const one = await call(api, user, "GET", `/tasks/${single}/stats?axis=v1`);
+  assert.equal(one.body.levels.length, 1);
+  assert.equal(one.body.levels[0].best, 1);
+  assert.equal(one.body.levels[0].against, null);
+  const drawnNone = await addMatrix(api, user, { prompts: 2, ratios: 2, drawn: 0 });
+  const open = await call(api, user, "GET", `/tasks/${drawnNone}/stats?axis=v1&measure=fail`);
+  assert.equal(open.body.levels[0].fail.refused.rate, null);
+});
+
+Deno.test("few units are said, a level that other factors hide has no adjusted mean", async () => {
+  await using api = await startApi();
+  const { user, other } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 4, ratios: 2 });
+  // Each level has a rater of its own: which of the two it is cannot be told.
+  await rateAll(api, task, user.id, (cell) => cell % 2 === 0 ? 2 : null);
+  await rateAll(api, task, other.id, (cell) => cell % 2 === 1 ? 5 : null);
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
+  assert.deepEqual(body.levels.map(({ adjusted }: { adjusted: unknown }) => adjusted), [null, null]);
+  assert.deepEqual(codesOf(body), ["seeds_confounded", "few_units", "not_separable"]);
+  assert.deepEqual(body.warnings[1].levels, [0, 1]);
+  await rateAll(api, await addMatrix(api, user, { prompts: 2, ratios: 2 }), user.id, () => null);
+});
+
+Deno.test("a mean that disagrees with the order of single ratings is pointed at", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 5, ratios: 2 });
+  // Better by one star in three units, worse by four in one.
+  await rateAll(api, task, user.id, (cell) => [4, 5, 4, 5, 4, 5, 5, 1, 3, 3][cell]!);
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
+  assert.ok(body.levels[1].against.difference.value < 0 && body.levels[1].against.better > 0.5);
+  assert.ok(codesOf(body).includes("order_disagrees"));
+});
+
+Deno.test("a blind task's ratings and votes are its owner's and admins' to sum up; failures are anyone's", async () => {
+  await using api = await startApi();
+  const { user, other, admin, guest } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
+  await api.database.sql`update tasks set blind = true where id = ${task}`;
+  await rateAll(api, task, other.id, () => 3);
+  const path = `/tasks/${task}/stats?axis=v1`;
+  for (const who of [user, admin]) assert.equal((await call(api, who, "GET", path)).status, 200);
+  for (const who of [other, guest]) {
+    for (const measure of ["mean", "top2", "bt", "fail,bt"]) {
+      const refused = await call(api, who, "GET", `${path}&measure=${measure}`);
+      assert.equal(refused.status, 403, measure);
+      assert.match(refused.body.detail, /blind/);
+    }
+    const failures = await call(api, who, "GET", `${path}&measure=fail`);
+    assert.equal(failures.status, 200);
+    assert.doesNotMatch(JSON.stringify(failures.body.levels), /"n":\{|ratings|mean/);
+  }
+});
+
+Deno.test("faulty questions are refused by name", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
+  const cases: [query: string, field: string][] = [
+    ["", "query.axis"],
+    ["axis=v6", "query.axis"],
+    ["axis=v2", "query.axis"],
+    ["axis=V0", "query.axis"],
+    ["axis=v0&by=v0", "query.by"],
+    ["axis=v0&by=v3", "query.by"],
+    ["axis=v0&by=ratio", "query.by"],
+    ["axis=v0&measure=", "query.measure"],
+    ["axis=v0&measure=elo", "query.measure"],
+    ["axis=v0&measure=mean,,bt", "query.measure"],
+    ["axis=v0&baseline=2", "query.baseline"],
+    ["axis=v0&baseline=-1", "query.baseline"],
+    ["axis=v0&baseline=1.5", "query.baseline"],
+    ["axis=v0&baseline=50000", "query.baseline"],
+  ];
+  for (const [query, field] of cases) {
+    const { status, body } = await call(api, user, "GET", `/tasks/${task}/stats?${query}`);
+    assert.equal(status, 422, query);
+    assert.deepEqual(body.errors.map((error: { field: string }) => error.field), [field], query);
+  }
+  for (const id of ["x", crypto.randomUUID()]) {
+    assert.equal((await call(api, user, "GET", `/tasks/${id}/stats?axis=v0`)).status, 404);
+  }
+});
+
+Deno.test("cells that were added later are counted at their own values", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const { sql } = api.database;
+  const task = await addMatrix(api, user, { prompts: 6, ratios: 2 });
+  const wish = { taskId: task, userId: user.id, slot: 1, values: [parseJson('"3:1"')] };
+  const extended = await extendAxis({ sql, log: silentLog }, wish);
+  assert.equal((extended as { cells: number }).cells, 6);
+  await sql`
+    update subtasks set status = 'completed', completed_at = now(), attempt = 1, image_url = 'https://images.example/x'
+    where parent_task_id = ${task} and status = 'pending'`;
+  // The first twelve lie row by row; the six that follow are all of the new ratio.
+  await rateAll(api, task, user.id, (cell) => cell < 12 ? 1 + 2 * (cell % 2) : 5);
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1`);
+  assert.deepEqual(
+    body.levels.map(({ mean }: { mean: { value: number } }) => mean.value),
+    [1, 3, 5],
+    JSON.stringify(body),
+  );
+});

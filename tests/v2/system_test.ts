@@ -1,0 +1,118 @@
+/** The system from above: what is there, what waits, who works, and slots by hand. */
+import assert from "node:assert/strict";
+import { startApi, type TestApi } from "../support/api.ts";
+import { addMatrix, addPeople, call } from "./support/api.ts";
+
+async function addFleet({ database: { sql } }: TestApi) {
+  await sql`
+    insert into queue_slots (queue, slots, wanted, reason)
+    values ('high', 5, 5, 'at first'), ('standard', 10, 12, 'backlog 30 with 10 slots'), ('lumina', 24, 24, 'at first')`;
+  const health = JSON.stringify({
+    standard: { creates: 4, createMs: 1000, calls: 9, failures: 2, throttled: 1 },
+  });
+  await sql`
+    insert into workers (id, host, pid, queues, slots, health, heartbeat_at)
+    values
+      ('a', 'one', 1, '{high,standard,lumina}', '{"standard":6,"high":5}', ${health}::text::jsonb, now()),
+      ('b', 'two', 2, '{standard}', '{"standard":4}', ${health}::text::jsonb, now()),
+      ('gone', 'three', 3, '{standard}', '{"standard":1}', '{}', now() - interval '1 hour')`;
+  await sql`insert into leaders (role, holder, lease_until) values ('queue', 'a', now() + interval '1 minute')`;
+}
+
+Deno.test("status tells what is there and what is away", async () => {
+  await using api = await startApi();
+  const { manager, user } = await addPeople(api);
+  const empty = await call(api, manager, "GET", "/system/status");
+  assert.equal(empty.status, 200, empty.text);
+  const { schema, ...rest } = empty.body;
+  assert.deepEqual(rest, {
+    ...{ status: "degraded", database: "ok", redis: "unknown", version: "2" },
+    ...{ workers: 0, leader: false, backlog: 0, running: 0 },
+  });
+  const [step] = await api.database.sql`select max(number) as number from migration.schema_steps`;
+  assert.equal(schema.step, step!.number);
+  await addFleet(api);
+  await addMatrix(api, user, { drawn: 2 });
+  const { body } = await call(api, manager, "GET", "/system/status");
+  assert.deepEqual([body.status, body.workers, body.leader, body.backlog], ["ok", 2, true, 4]);
+});
+
+Deno.test("queues tell their slots, load and health, workers what they hold", async () => {
+  await using api = await startApi();
+  const { manager, user } = await addPeople(api);
+  await addFleet(api);
+  const task = await addMatrix(api, user, { drawn: 2 });
+  await api.database.sql`
+    update subtasks set status = 'processing', lease_id = 1, worker_id = 'a', started_at = now()
+    where parent_task_id = ${task} and cell = 3`;
+  const { body: { items } } = await call(api, manager, "GET", "/system/queues");
+  assert.deepEqual(items.map(({ queue }: { queue: string }) => queue), ["high", "standard", "lumina"]);
+  const { changed_at, ...standard } = items[1];
+  assert.ok(Date.parse(changed_at) > 0);
+  assert.deepEqual(standard, {
+    ...{ queue: "standard", slots: 10, wanted: 12, reason: "backlog 30 with 10 slots" },
+    ...{ room: 10, running: 1, backlog: 3, workers: 2, rate_per_minute: null, override: null },
+    health: { calls: 18, failures: 4, throttled: 2, creates: 8, create_ms: 250 },
+  });
+  const { body: workers } = await call(api, manager, "GET", "/system/workers");
+  const seen = workers.items.map(({ id, running, alive }: Record<string, unknown>) => [id, running, alive]);
+  assert.deepEqual(seen.sort(), [["a", 1, true], ["b", 0, true], ["gone", 0, false]]);
+});
+
+Deno.test("slots are set by hand for a while, and taken back", async () => {
+  await using api = await startApi();
+  const { admin, manager } = await addPeople(api);
+  await addFleet(api);
+  const path = "/system/queues/standard";
+  const override = { slots: 3, reason: "the API is being mended", expires_in: 600 };
+  assert.equal((await call(api, manager, "PATCH", path, { override })).status, 403);
+  const set = await call(api, admin, "PATCH", path, { override });
+  assert.equal(set.status, 200, set.text);
+  const { made_at, expires_at, ...shown } = set.body.override;
+  assert.deepEqual(shown, { slots: 3, reason: override.reason, made_by: admin.email });
+  assert.equal(Math.round((Date.parse(expires_at) - Date.parse(made_at)) / 1000), 600);
+  await call(api, admin, "PATCH", path, { override: { ...override, slots: 0 } });
+  const [row] = await api.database.sql`select slots from slot_overrides where queue = 'standard'`;
+  assert.equal(row!.slots, 0);
+  const gone = await call(api, admin, "PATCH", path, { override: null });
+  assert.equal(gone.body.override, null);
+  await call(api, admin, "PATCH", path, { override });
+  assert.equal((await call(api, admin, "DELETE", `${path}/override`)).status, 204);
+  assert.equal((await call(api, admin, "DELETE", `${path}/override`)).status, 204);
+  await call(api, admin, "PATCH", path, { override });
+  await api.database.sql`update slot_overrides set expires_at = now() - interval '1 s'`;
+  const { body: { items } } = await call(api, admin, "GET", "/system/queues");
+  assert.equal(items[1].override, null);
+});
+
+Deno.test("an override that makes no sense is named", async () => {
+  await using api = await startApi();
+  const { admin } = await addPeople(api);
+  await addFleet(api);
+  const good = { slots: 3, reason: "x", expires_in: 60 };
+  const cases: [unknown, string][] = [
+    [{}, "body.override"],
+    [{ override: 5 }, "body.override"],
+    [{ override: good, slots: 3 }, "body.slots"],
+    [{ override: { ...good, slots: -1 } }, "body.override.slots"],
+    [{ override: { ...good, slots: 10_001 } }, "body.override.slots"],
+    [{ override: { ...good, slots: 1.5 } }, "body.override.slots"],
+    [{ override: { ...good, reason: "" } }, "body.override.reason"],
+    [{ override: { ...good, reason: "x".repeat(201) } }, "body.override.reason"],
+    [{ override: { ...good, expires_in: 0 } }, "body.override.expires_in"],
+    [{ override: { ...good, expires_in: 7 * 86_400 + 1 } }, "body.override.expires_in"],
+    [{ override: { slots: 3, reason: "x" } }, "body.override.expires_in"],
+    [{ override: { ...good, made_by: "me" } }, "body.override.made_by"],
+  ];
+  for (const [body, field] of cases) {
+    const answer = await call(api, admin, "PATCH", "/system/queues/standard", body);
+    assert.deepEqual([answer.status, answer.body.errors?.[0].field], [422, field], answer.text);
+  }
+  for (const name of ["bogus", "STANDARD", "%00", "..", "constructor"]) {
+    assert.equal(
+      (await call(api, admin, "PATCH", `/system/queues/${name}`, { override: null })).status,
+      404,
+      name,
+    );
+  }
+});
