@@ -1,4 +1,5 @@
 /** The command line of the worker: what it may be told to do, read and checked. */
+import { isUuidOfAnyCase } from "../uuid.ts";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DeadFilter } from "../db/queue/attempts.ts";
 import type { CellName } from "../db/queue/control.ts";
@@ -28,8 +29,6 @@ export type Order =
   | { kind: "slots_set"; queue: Queue; slots: number; forMs: number; reason: string; by: string }
   | { kind: "slots_clear"; queue: Queue };
 
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 function parseQueues(text: string): Queue[] {
   const names = text.split(",").map((name) => name.trim());
   const strange = names.find((name) => !queues.includes(name as Queue));
@@ -46,12 +45,12 @@ const parseWhole = (least: number, most: number) => (text: string): number => {
 };
 
 function parseTask(text: string): string {
-  if (!uuidForm.test(text)) throw new InvalidArgumentError("wanted a task's id, a UUID");
+  if (!isUuidOfAnyCase(text)) throw new InvalidArgumentError("wanted a task's id, a UUID");
   return text;
 }
 
 function parseCell(text: string): CellName {
-  if (uuidForm.test(text)) return text;
+  if (isUuidOfAnyCase(text)) return text;
   if (!/^\d{1,9}$/.test(text)) {
     throw new InvalidArgumentError("wanted a place in the matrix from 0, or a subtask's id");
   }
@@ -213,9 +212,12 @@ function quiet(command: Command): void {
   command.exitOverride()
     // Colours and widths would be asked of an environment that this process may not read.
     .configureOutput({
-      ...{ writeOut: (text) => print(text.trimEnd()), writeErr: () => {} },
-      ...{ getOutHasColors: () => false, getErrHasColors: () => false },
-      ...{ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 },
+      writeOut: (text) => print(text.trimEnd()),
+      writeErr: () => {},
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      getOutHelpWidth: () => 100,
+      getErrHelpWidth: () => 100,
     });
   for (const sub of command.commands) quiet(sub);
 }

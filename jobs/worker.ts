@@ -69,9 +69,14 @@ function assemble(options: WorkerOptions, closing: AbortSignal) {
   );
   const backends = openBackends({ config, http, log });
   const crew: Crew = new Crew({
-    ...{ queues, log, metrics },
+    queues,
+    log,
+    metrics,
     attempt: {
-      ...{ log, metrics, backendOf: backends.of, attemptMs: options.attemptMs ?? attemptMs },
+      log,
+      metrics,
+      backendOf: backends.of,
+      attemptMs: options.attemptMs ?? attemptMs,
       writes: createWrites({ sql, log, signal: closing }),
       random: options.random ?? Math.random,
     },
@@ -81,7 +86,12 @@ function assemble(options: WorkerOptions, closing: AbortSignal) {
     },
   });
   const member: Member = new Member({
-    ...{ sql, log, metrics, crew, queues, describeHealth: backends.describeHealth },
+    sql,
+    log,
+    metrics,
+    crew,
+    queues,
+    describeHealth: backends.describeHealth,
     ...(options.slots === undefined ? {} : { slotsMax: options.slots }),
   });
   const feed = new Feed({ sql, streams, health, queues: allQueues, mark: crypto.randomUUID() });
@@ -91,7 +101,14 @@ function assemble(options: WorkerOptions, closing: AbortSignal) {
   };
   const pullers = queues.map((queue) =>
     new Puller(queue, {
-      ...{ sql, log, streams, health, crew, hungry, room: backends.room, pullers: queues.length },
+      sql,
+      log,
+      streams,
+      health,
+      crew,
+      hungry,
+      room: backends.room,
+      pullers: queues.length,
       workerId: () => member.id,
       mayStart: () => member.mayStart,
       onDoubt: () => member.doubt(),
@@ -101,7 +118,12 @@ function assemble(options: WorkerOptions, closing: AbortSignal) {
     pullers.filter(({ queue }) => queues.includes(queue)).forEach(({ bell }) => bell.ring());
   const webhooks = new WebhookSender({ sql, log, hosts: config.WEBHOOK_HOSTS });
   const leader = new Leader({
-    ...{ sql, log, metrics, feed, rules: readScaleRules(config), bell: feedBell },
+    sql,
+    log,
+    metrics,
+    feed,
+    rules: readScaleRules(config),
+    bell: feedBell,
     workerId: () => member.id,
     steadyMs: () => member.steadyMs,
     // Over TCP they wait in Redis itself.

@@ -216,10 +216,8 @@ export function openRedis(place: RedisPlace): RedisDoor {
       try {
         await door.redis.ping();
       } catch (cause) {
-        const [name, where] = [
-          place.restUrl ? "UPSTASH_REDIS_REST_URL" : "REDIS_URL",
-          describePlace(place),
-        ];
+        const name = place.restUrl ? "UPSTASH_REDIS_REST_URL" : "REDIS_URL";
+        const where = describePlace(place);
         throw new AppError(
           "redis_unreachable",
           `connecting to Redis at '${where}': it does not answer (${describe(cause)}); ` +

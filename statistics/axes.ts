@@ -151,7 +151,8 @@ export function placeWhole(axes: readonly Axis[], total: number): Places | undef
   let stride = total;
   const levels = axes.map(({ levelOf }) => {
     stride /= levelOf.length;
-    const [length, turn] = [levelOf.length, stride];
+    const length = levelOf.length;
+    const turn = stride;
     const of = new Int32Array(total);
     for (let cell = 0; cell < total; cell++) of[cell] = levelOf[Math.floor(cell / turn) % length]!;
     return of;

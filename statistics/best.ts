@@ -60,16 +60,20 @@ export function chanceOfBest(scores: UnitMeans, units: number, resamples = 2_000
   const drawn = new Float64Array(levels);
   for (let draw = 0; draw < draws; draw++) {
     drawWeights(weights, random);
-    let [best, ties] = [-Infinity, 0];
+    let best = -Infinity;
+    let ties = 0;
     for (let a = 0; a < levels; a++) {
-      let [sum, count] = [0, 0];
+      let sum = 0;
+      let count = 0;
       for (let block = 0, at = a * blocks; block < blocks; block++, at++) {
         sum += weights[block]! * sums[at]!;
         count += weights[block]! * counts[at]!;
       }
       const mean = drawn[a] = count > 0 ? sum / count : -Infinity;
-      if (mean > best + 1e-9) [best, ties] = [mean, 1];
-      else if (mean > best - 1e-9) ties++;
+      if (mean > best + 1e-9) {
+        best = mean;
+        ties = 1;
+      } else if (mean > best - 1e-9) ties++;
     }
     for (let a = 0; a < levels; a++) if (drawn[a]! > best - 1e-9) won[a]! += 1 / ties;
   }

@@ -81,8 +81,8 @@ function spreadOver(votes: readonly Vote[], strengths: Float64Array, inverse: Fl
   const levels = strengths.length;
   const scores = new Map<number, Float64Array>();
   for (const { a, b, score, cluster } of votes) {
-    let sum = scores.get(cluster);
-    if (!sum) scores.set(cluster, sum = new Float64Array(levels));
+    const sum = scores.get(cluster) ?? new Float64Array(levels);
+    scores.set(cluster, sum);
     const miss = score - logistic(strengths[a]! - strengths[b]!);
     sum[a]! += miss;
     sum[b]! -= miss;

@@ -21,7 +21,8 @@ function entriesOf({ unit, starts }: Scores, level: number, units: number): Int3
 
 /** That a rating of one is above one of the other, a tie counted half. */
 function betterOf(shares: Float64Array, a: number, b: number): number {
-  let [better, below] = [0, 0];
+  let better = 0;
+  let below = 0;
   for (let i = 0; i < starsMax; i++) {
     const other = shares[b * starsMax + i]!;
     better += shares[a * starsMax + i]! * (below + other / 2);

@@ -24,12 +24,14 @@ type Found = Omit<Interaction, "q">;
 
 /** Units that have every combination: what remains of each when both axes' effects in it are taken off. */
 function withinUnits(byUnit: Meeting[][], levels: number[], others: number[]): Found[] {
-  const [height, width] = [levels.length, others.length];
+  const height = levels.length;
+  const width = others.length;
   const rowOf = new Map(levels.map((level, i) => [level, i]));
   const columnOf = new Map(others.map((by, i) => [by, i]));
   const whole = byUnit.filter((list) => list.length === height * width);
   const rests = new Float64Array(height * width * whole.length);
-  const [rows, columns] = [new Float64Array(height), new Float64Array(width)];
+  const rows = new Float64Array(height);
+  const columns = new Float64Array(width);
   whole.forEach((list, unit) => {
     rows.fill(0);
     columns.fill(0);
@@ -39,7 +41,8 @@ function withinUnits(byUnit: Meeting[][], levels: number[], others: number[]): F
     }
     const total = meanOf(rows);
     for (const { level, by, mean } of list) {
-      const [row, column] = [rowOf.get(level)!, columnOf.get(by)!];
+      const row = rowOf.get(level)!;
+      const column = columnOf.get(by)!;
       rests[(row * width + column) * whole.length + unit] = mean - rows[row]! - columns[column]! + total;
     }
   });

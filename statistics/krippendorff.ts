@@ -47,7 +47,8 @@ export function alphaOf(coincidences: Float64Array): number | undefined {
     totals[Math.floor(i / starsMax)]! += coincidences[i]!;
     n += coincidences[i]!;
   }
-  let [observed, expected] = [0, 0];
+  let observed = 0;
+  let expected = 0;
   for (let i = 0; i < starsMax; i++) {
     let between = totals[i]! / 2;
     for (let j = i + 1; j < starsMax; j++) {

@@ -133,7 +133,8 @@ export async function fitAdditive(
 
   const meansOf = (x: Float64Array) => {
     const others = factors.slice(1).reduce((sum, { levels }, f) => {
-      let [total, observed] = [0, 0];
+      let total = 0;
+      let observed = 0;
       for (let i = starts[f + 1]!; i < starts[f + 1]! + levels; i++) {
         if (counts[i] === 0) continue;
         total += x[i]!;

@@ -132,7 +132,8 @@ export async function scoreLevels(
   const best = chanceOfBest({ ...scores, means }, layout.units, Math.max(200, Math.floor(2_000 * share)));
   await pause();
   const levels = numbers.map((number, level): LevelScore => {
-    const [from, to] = [scores.starts[level]!, scores.starts[level + 1]!];
+    const from = scores.starts[level]!;
+    const to = scores.starts[level + 1]!;
     const distribution = Array.from({ length: starsMax }, (_, i) => {
       let sum = 0;
       for (let entry = from; entry < to; entry++) sum += scores.shares[entry * starsMax + i]!;

@@ -67,7 +67,8 @@ export function testMean(values: ArrayLike<number>): TTest | undefined {
 export const flipsExactMax = 12;
 
 function countExact(values: ArrayLike<number>, bar: number): number {
-  let [sum, count] = [0, 0];
+  let sum = 0;
+  let count = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
   const signs = new Int8Array(values.length).fill(1);
   // Gray's code: each step turns one sign, so that no sum is made anew.

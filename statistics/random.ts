@@ -14,7 +14,10 @@ export type Random = () => number;
  * ```
  */
 export function createRandom(seed: number): Random {
-  let [a, b, c, counter] = [0x9e3779b9, 0x243f6a88, seed | 0, 1];
+  let a = 0x9e3779b9;
+  let b = 0x243f6a88;
+  let c = seed | 0;
+  let counter = 1;
   const next = () => {
     const sum = (a + b + counter++) | 0;
     a = b ^ (b >>> 9);

@@ -58,11 +58,17 @@ export function differAxes(a: readonly Axis[], b: readonly Axis[], pairs: readon
   };
   const alone = (axes: readonly Axis[], side: "a" | "b", paired: number[]): AxisDifference[] =>
     axes.filter((_, i) => !paired.includes(i)).map(({ name, type, levels }) => ({
-      ...{ name, type, in: side, only_a: [], only_b: [] },
+      name,
+      type,
+      in: side,
+      only_a: [],
+      only_b: [],
       [`only_${side}`]: levels.map(({ label }) => label),
     }));
   const both = pairs.map(([i, j]): AxisDifference => ({
-    ...{ name: a[i]!.name, type: a[i]!.type, in: "both" },
+    name: a[i]!.name,
+    type: a[i]!.type,
+    in: "both",
     only_a: lacking(a[i]!, b[j]!),
     only_b: lacking(b[j]!, a[i]!),
   })).filter(({ only_a, only_b }) => only_a.length + only_b.length > 0);
@@ -140,7 +146,8 @@ export function shareUnits(a: Side, b: Side, pairs: readonly Pair[]): Shared {
   const rated = [new Set<number>(), new Set<number>()] as const;
   const units = new Map<number, { a: number[]; b: number[] }>();
   for (let entry = 0; entry < means.length; entry++) {
-    const [number, isA] = [scores.unit[entry]!, scores.level[entry] === 0];
+    const number = scores.unit[entry]!;
+    const isA = scores.level[entry] === 0;
     const unit = unitOf[number]!;
     rated[isA ? 0 : 1].add(unit);
     if (isA) ofA[number] = means[entry]!;

@@ -113,7 +113,8 @@ export function splitRatings(
   for (let i = 0; i < cell.length; i++) {
     const at = group[cell[i]!]!;
     if (at < 0) continue;
-    const [part, place] = [parts[at]!, counts[at]!++];
+    const part = parts[at]!;
+    const place = counts[at]!++;
     part.cell[place] = cell[i]!;
     part.rater[place] = rater[i]!;
     part.stars[place] = stars[i]!;

@@ -64,7 +64,9 @@ export function rankLevels(
   });
   return {
     ...none,
-    ...{ votes: votes.length, across, clusters: ranking.clusters },
+    votes: votes.length,
+    across,
+    clusters: ranking.clusters,
     groups: connectedGroups(votes, voted.length),
   };
 }

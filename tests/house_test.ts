@@ -105,7 +105,10 @@ Deno.test("no file has a default export or re-exports another", () => {
 });
 
 /** Longer files, each with the reason. */
-const longFiles: Record<string, string> = {};
+const longFiles: Record<string, string> = {
+  "json.ts": "one grammar, read by one class",
+  "migrate/data/documents/bson_read.ts": "one grammar, read by one class",
+};
 
 Deno.test("files are small: median ≤ 120 lines, p90 ≤ 300, none over 300 but the named ones", () => {
   const sizes = product.map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 })).sort((a, b) =>

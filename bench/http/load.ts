@@ -91,7 +91,8 @@ async function run(order: LoadOrder): Promise<Loaded> {
     Array.from({ length: order.connections }, () => Connection.open(order.port)),
   );
   const times: number[] = [];
-  let [started, bytes] = [0, 0];
+  let started = 0;
+  let bytes = 0;
   const started0 = performance.now();
   const until = started0 + order.seconds * 1000;
   await Promise.all(connections.map(async (connection) => {

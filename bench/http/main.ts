@@ -50,8 +50,12 @@ const scenarios: Scenario[] = [
   { name: "detail 50,000", method: "GET", path: detail(50000), connections: 1, requestsMax: 5 },
   { name: "detail, held", method: "GET", path: detail(3024), connections: 1, status: 304, goal: { p50: 3 } },
   {
-    ...{ name: "detail, held, open task", method: "GET", path: `/api/v1/tasks/${openTask}` },
-    ...{ connections: 1, status: 304, goal: { p50: 3 } },
+    name: "detail, held, open task",
+    method: "GET",
+    path: `/api/v1/tasks/${openTask}`,
+    connections: 1,
+    status: 304,
+    goal: { p50: 3 },
   },
   { name: "matrix 3,024", method: "GET", path: `${detail(3024)}/matrix`, connections: 1 },
   { name: "matrix 3,024, 4 at once", method: "GET", path: `${detail(3024)}/matrix` },
@@ -81,7 +85,9 @@ const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only"
 function toRequest(scenario: Scenario, token: string, etag: string): string {
   const { method, path, headers = {}, body = "", status } = scenario;
   const lines = Object.entries({
-    ...{ Host: "127.0.0.1", Authorization: `Bearer ${token}`, Origin: "https://app.example.com" },
+    Host: "127.0.0.1",
+    Authorization: `Bearer ${token}`,
+    Origin: "https://app.example.com",
     ...headers,
     ...(status === 304 ? { "If-None-Match": etag } : {}),
     ...(body === "" ? {} : { "Content-Length": String(new TextEncoder().encode(body).length) }),

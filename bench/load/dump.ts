@@ -51,7 +51,9 @@ function element(dice: Dice): string {
 
 /** One subtask's line in the newest generation; one in ten keeps its place as an object. */
 export function subtaskLine(dice: Dice, number: number, parent: string): string {
-  const [a, b, c] = [dice.below(12), dice.below(8), dice.below(3)];
+  const a = dice.below(12);
+  const b = dice.below(8);
+  const c = dice.below(3);
   const place = dice.below(10) === 0 ? `{"v0":${a},"v1":${b},"v2":${c}}` : `[${a},${b},${c},null,null,null]`;
   const seed = [
     `${dice.below(2 ** 31)}`,
@@ -113,7 +115,9 @@ export function writeDump(folder: string, subtasks: number): number {
   const encoder = new TextEncoder();
   using tasks = Deno.openSync(`${folder}/tasks.json`, { create: true, write: true, truncate: true });
   using file = Deno.openSync(`${folder}/dramatiq_tasks.json`, { create: true, write: true, truncate: true });
-  let [bytes, parent, lines] = [0, "", [] as string[]];
+  let bytes = 0;
+  let parent = "";
+  let lines = [] as string[];
   const flush = () => {
     const chunk = encoder.encode(lines.join(""));
     for (let at = 0; at < chunk.length;) at += file.writeSync(chunk.subarray(at));

@@ -164,7 +164,8 @@ function flag(name: string, standard: number): number {
 async function measureAll(server: Server, folder: string): Promise<void> {
   const quick = Deno.args.includes("--quick");
   const subtasks = flag("subtasks", quick ? 20_000 : 200_000);
-  const [rounds, times] = [flag("rounds", quick ? 1 : 3), flag("times", quick ? 2 : 10)];
+  const rounds = flag("rounds", quick ? 1 : 3);
+  const times = flag("times", quick ? 2 : 10);
   const sources: Sources = {
     lines: `${folder}/lines`,
     canonical: `${folder}/canonical`,

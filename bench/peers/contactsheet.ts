@@ -20,7 +20,7 @@ await runMain(async (signal) => {
   await waitForGo();
   const config = parseConfig(env, "worker");
   await runWorker(
-    { ...{ sql, redis, log: silentLog, metrics: createMetrics(), config }, ...{ http: playNoOp(), slots } },
+    { sql, redis, log: silentLog, metrics: createMetrics(), config, http: playNoOp(), slots },
     signal,
   );
 });

@@ -22,8 +22,13 @@ await runMain(async () => {
   await run({
     preset: {
       worker: {
-        ...{ connectionString: order.url, concurrentJobs: order.slots, maxPoolSize: 6, logger },
-        ...{ localQueue: { size: 4 * order.slots }, completeJobBatchDelay: 2, failJobBatchDelay: 2 },
+        connectionString: order.url,
+        concurrentJobs: order.slots,
+        maxPoolSize: 6,
+        logger,
+        localQueue: { size: 4 * order.slots },
+        completeJobBatchDelay: 2,
+        failJobBatchDelay: 2,
       },
     },
     taskList: { [name]: (payload) => work(payload as PeerJob) },

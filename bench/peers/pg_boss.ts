@@ -22,8 +22,10 @@ await runMain(async () => {
   }
   await waitForGo();
   const options = {
-    ...{ localConcurrency: fetchers, batchSize: Math.max(2, Math.floor(order.slots / fetchers)) },
-    ...{ pollingIntervalSeconds: 0.5, burstWhenBatchFull: true },
+    localConcurrency: fetchers,
+    batchSize: Math.max(2, Math.floor(order.slots / fetchers)),
+    pollingIntervalSeconds: 0.5,
+    burstWhenBatchFull: true,
   };
   await boss.work<PeerJob>(name, options, async (batch) => {
     await Promise.all(batch.map(({ data }) => work(data)));

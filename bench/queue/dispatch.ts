@@ -31,7 +31,8 @@ export async function measureDispatch(
 ): Promise<void> {
   await stand.flushRedis();
   const tcp = await timeDispatch(stand, { url: stand.redis.url }, rounds);
-  const [half, most] = [rank(tcp, 0.5), rank(tcp, 0.99)];
+  const half = rank(tcp, 0.5);
+  const most = rank(tcp, 0.99);
   report({ what: "idle → POST over TCP, p50", value: half, unit: "ms", goal: atMost(half, 5, "ms") });
   report({ what: "idle → POST over TCP, p99", value: most, unit: "ms", goal: atMost(most, 25, "ms") });
   await stand.flushRedis();
@@ -40,7 +41,9 @@ export async function measureDispatch(
   const late = rank(rest, 0.99);
   report({ what: "idle → POST over REST with LISTEN, p50", value: rank(rest, 0.5), unit: "ms" });
   report({
-    ...{ what: "idle → POST over REST with LISTEN, p99", value: late, unit: "ms" },
+    what: "idle → POST over REST with LISTEN, p99",
+    value: late,
+    unit: "ms",
     goal: atMost(late, 300, "ms"),
   });
 }
@@ -51,7 +54,8 @@ export async function measureSubmit(
   report: Report,
   { cells, rounds }: { cells: number; rounds: number },
 ): Promise<void> {
-  const [submits, firsts]: [number[], number[]] = [[], []];
+  const submits: number[] = [];
+  const firsts: number[] = [];
   for (let round = 0; round < rounds; round++) {
     await stand.flushRedis();
     await using base = await stand.openBase();
@@ -67,14 +71,21 @@ export async function measureSubmit(
       firsts.push(Math.max(0, postedAt - committed));
     });
   }
-  const [took, first] = [median(submits), median(firsts)];
+  const took = median(submits);
+  const first = median(firsts);
   const size = cells.toLocaleString("en");
   report({
-    ...{ what: `submit of ${size} cells, answered with all rows durable`, value: took, unit: "ms" },
-    ...{ spread: spreadOf(submits), goal: atMost(took, 1_500, "ms") },
+    what: `submit of ${size} cells, answered with all rows durable`,
+    value: took,
+    unit: "ms",
+    spread: spreadOf(submits),
+    goal: atMost(took, 1_500, "ms"),
   });
   report({
-    ...{ what: `first POST after that commit`, value: first, unit: "ms" },
-    ...{ spread: spreadOf(firsts), goal: atMost(first, 100, "ms") },
+    what: `first POST after that commit`,
+    value: first,
+    unit: "ms",
+    spread: spreadOf(firsts),
+    goal: atMost(first, 100, "ms"),
   });
 }

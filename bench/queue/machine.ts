@@ -32,6 +32,8 @@ export async function measureMachine(
   }
   report({
     what: `${cells.toLocaleString("en")} ready cells inserted from a table by PostgreSQL itself`,
-    ...{ value: median(inserts), unit: "ms", spread: spreadOf(inserts) },
+    value: median(inserts),
+    unit: "ms",
+    spread: spreadOf(inserts),
   });
 }

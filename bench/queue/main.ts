@@ -31,7 +31,8 @@ const parts = {
     head: "Throughput, no-op image API",
     run: (stand, report, { quick, cells, slots }) =>
       measureThroughput(stand, report, {
-        ...{ cells, slots },
+        cells,
+        slots,
         ...(quick
           ? { rounds: 1, secondsMax: 1, secondsInAll: 10 }
           : { rounds: 3, secondsMax: 3, secondsInAll: 80 }),

@@ -14,7 +14,10 @@ type Child = { process: Deno.ChildProcess; worker: string };
 async function spawnWorker(env: Record<string, string>): Promise<Child> {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", main, "--slots", String(slotsEach), "--queues", "standard"],
-    ...{ env, stdin: "null", stdout: "piped", stderr: "null" },
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
   }).spawn();
   const decoder = new TextDecoder();
   const named = Promise.withResolvers<string>();
@@ -70,10 +73,15 @@ export async function measureKills(
   await using base = await stand.openBase();
   await using api = await startImageApi({ delayMs: 120_000 });
   const env = {
-    ...{ DATABASE_URL: base.url, REDIS_URL: stand.redis.url, IMAGE_API_URL: api.url, NIETA_XTOKEN: "t" },
-    ...{ IMAGE_POLLING_INTERVAL: "0.5", IMAGE_MAX_POLLING_ATTEMPTS: "10000", LOG_LEVEL: "ERROR" },
-    ...{ TASK_EXECUTOR_MIN_CONCURRENT: String(2 * kills * slotsEach) },
-    ...{ TASK_EXECUTOR_MAX_CONCURRENT: String(2 * kills * slotsEach) },
+    DATABASE_URL: base.url,
+    REDIS_URL: stand.redis.url,
+    IMAGE_API_URL: api.url,
+    NIETA_XTOKEN: "t",
+    IMAGE_POLLING_INTERVAL: "0.5",
+    IMAGE_MAX_POLLING_ATTEMPTS: "10000",
+    LOG_LEVEL: "ERROR",
+    TASK_EXECUTOR_MIN_CONCURRENT: String(2 * kills * slotsEach),
+    TASK_EXECUTOR_MAX_CONCURRENT: String(2 * kills * slotsEach),
   };
   const children = await Promise.all(Array.from({ length: 2 * kills }, () => spawnWorker(env)));
   try {
@@ -95,13 +103,19 @@ export async function measureKills(
     const times = all.flatMap((end) => end.times).map((ms) => ms / 1000);
     const late = rank(times, 0.99);
     report({
-      ...{ what: `kill -9 of ${victims.length} workers: cell worked on again, p99`, value: late, unit: "s" },
-      ...{ spread: spreadOf(times), goal: atMost(late, 10, "s") },
+      what: `kill -9 of ${victims.length} workers: cell worked on again, p99`,
+      value: late,
+      unit: "s",
+      spread: spreadOf(times),
+      goal: atMost(late, 10, "s"),
     });
     const again = all.reduce((sum, end) => sum + end.again, 0);
     report({
-      ...{ what: "POSTs for cells whose remote id was saved", value: again, unit: "" },
-      ...{ goal: atMost(again, 0, ""), note: `${api.posts.length} POSTs for ${wanted} cells` },
+      what: "POSTs for cells whose remote id was saved",
+      value: again,
+      unit: "",
+      goal: atMost(again, 0, ""),
+      note: `${api.posts.length} POSTs for ${wanted} cells`,
     });
   } finally {
     for (const { process } of children) {
@@ -155,7 +169,9 @@ async function timeRecovery(stand: Stand, redis: LocalRedis, strike: () => Promi
     { slots: steady.slots, http: playQuarter() },
     async () => {
       const samples: Sample[] = [];
-      let [failed, submitted, over] = [0, 0, false];
+      let failed = 0;
+      let submitted = 0;
+      let over = false;
       const submitting = (async () => {
         for (; !over; submitted++) {
           await submit(base, [1]).catch(() => failed++);
@@ -201,13 +217,19 @@ export async function measureRedisFaults(stand: Stand, report: Report): Promise<
   const paceMax = steady.slots * 1000 / steady.jobMs;
   for (const [what, { seconds, pace }] of [["FLUSHALL", wiped], ["Redis away for 2 s", gone]] as const) {
     report({
-      ...{ what: `${what}: until a second at 95 % of the pace begins`, value: seconds, unit: "s" },
-      ...{ goal: atMost(seconds, 5, "s"), note: `the old pace: ${pace.toFixed(0)} of ${paceMax} cells/s` },
+      what: `${what}: until a second at 95 % of the pace begins`,
+      value: seconds,
+      unit: "s",
+      goal: atMost(seconds, 5, "s"),
+      note: `the old pace: ${pace.toFixed(0)} of ${paceMax} cells/s`,
     });
   }
   const failed = wiped.failed + gone.failed;
   report({
-    ...{ what: "submissions that failed meanwhile", value: failed, unit: "" },
-    ...{ goal: atMost(failed, 0, ""), note: `of ${wiped.submitted + gone.submitted}` },
+    what: "submissions that failed meanwhile",
+    value: failed,
+    unit: "",
+    goal: atMost(failed, 0, ""),
+    note: `of ${wiped.submitted + gone.submitted}`,
   });
 }

@@ -36,7 +36,9 @@ export function watchIdle(stand: Stand): IdleWatch {
     async finish(report) {
       const commands = await counted;
       report({
-        ...{ what: "Redis commands a minute of an idle worker over REST", value: commands, unit: "/min" },
+        what: "Redis commands a minute of an idle worker over REST",
+        value: commands,
+        unit: "/min",
         goal: atMost(commands, 2, "/min"),
       });
     },
@@ -89,7 +91,9 @@ export async function measureMemory(
       await sleep(1_500);
       const ours = await held();
       report({
-        ...{ what: `Redis memory, backlog of ${size}, 150 slots`, value: ours, unit: "MB" },
+        what: `Redis memory, backlog of ${size}, 150 slots`,
+        value: ours,
+        unit: "MB",
         goal: atMost(ours, 2, "MB"),
       });
     });

@@ -23,7 +23,8 @@ export type Report = (figure: Figure) => void;
 
 const sorted = (values: number[]): number[] => values.toSorted((a, b) => a - b);
 export function median(values: number[]): number {
-  const [all, half] = [sorted(values), values.length / 2];
+  const all = sorted(values);
+  const half = values.length / 2;
   return (all[Math.ceil(half) - 1]! + all[Math.floor(half)]!) / 2;
 }
 /** The value below which a share of them lie. */

@@ -36,14 +36,18 @@ export async function measureSlots(
   await submit(base, axesOf(slots * (seconds / 2 + 8)));
   const { http, countOpen } = playSlow();
   const env = { IMAGE_POLLING_INTERVAL: "0.05", IMAGE_MAX_POLLING_ATTEMPTS: "10000" };
-  let [taken, open, ms, most] = [0, 0, 0, 0];
+  let taken = 0;
+  let open = 0;
+  let ms = 0;
+  let most = 0;
   await withWorker(base, { url: stand.redis.url }, { slots, http, env }, async (metrics) => {
     const readBusy = async () =>
       (await metrics.slotsBusy.get()).values.find(({ labels }) => labels.queue === "standard")?.value ?? 0;
     await until("all slots taken", async () => await readBusy() >= slots, { everyMs: 5 });
     const endAt = performance.now() + seconds * 1000;
     for (let before = performance.now(); before < endAt;) {
-      const [busy, jobs] = [await readBusy(), countOpen()];
+      const busy = await readBusy();
+      const jobs = countOpen();
       await sleep(3);
       const now = performance.now();
       taken += busy * (now - before);
@@ -55,7 +59,9 @@ export async function measureSlots(
   });
   const share = taken / ms / slots * 100;
   report({
-    ...{ what: "slots taken while there is backlog, 150 slots, jobs of 2 s", value: share, unit: "%" },
+    what: "slots taken while there is backlog, 150 slots, jobs of 2 s",
+    value: share,
+    unit: "%",
     goal: atLeast(share, 99.5, "%"),
   });
   report({
@@ -64,7 +70,9 @@ export async function measureSlots(
     unit: "%",
   });
   report({
-    ...{ what: "most slots taken at once", value: most, unit: "slots" },
+    what: "most slots taken at once",
+    value: most,
+    unit: "slots",
     goal: { text: `≤ ${slots}`, met: most <= slots },
   });
 }

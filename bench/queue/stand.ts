@@ -82,7 +82,9 @@ export async function openStand(): Promise<Stand> {
       const [row] = await sql<{ id: string }[]>`
         insert into users (email, hashed_password) values (${email}, 'x') returning id`;
       return {
-        ...{ url, sql, user: { id: row!.id, email } },
+        url,
+        sql,
+        user: { id: row!.id, email },
         async [Symbol.asyncDispose]() {
           await sql.end({ timeout: 1 });
           await admin`drop database ${admin(name)} with (force)`;
@@ -99,7 +101,8 @@ const words =
 /** A task of realistic size a cell: as many prompts as axes, an element beside them. */
 function makeOrder(user: User, lengths: number[]) {
   const axis = (slot: number, length: number) => ({
-    ...{ tag_id: String(slot), name: `axis${slot}` },
+    tag_id: String(slot),
+    name: `axis${slot}`,
     values: Array.from({ length }, (_, i) => ({ id: `${slot}-${i}`, value: `${words} ${slot}-${i}` })),
   });
   const variable = (slot: number) => ({ type: "prompt", isVariable: true, name: `axis${slot}` });
@@ -113,8 +116,11 @@ function makeOrder(user: User, lengths: number[]) {
   };
   const parsed = parseJson(JSON.stringify(body)) as JsonObject;
   return {
-    ...{ user, taskName: "bench", settings: new Map([["concurrency", int(10)]]) as JsonObject },
-    ...{ tags: parsed.get("tags") as Json[], variables: parsed.get("variables") as JsonObject },
+    user,
+    taskName: "bench",
+    settings: new Map([["concurrency", int(10)]]) as JsonObject,
+    tags: parsed.get("tags") as Json[],
+    variables: parsed.get("variables") as JsonObject,
   };
 }
 
@@ -155,12 +161,17 @@ export async function withWorker<T>(
   await using redis = openRedis(place);
   const config = parseConfig(
     {
-      ...{ DATABASE_URL: base.url, IMAGE_API_URL: "http://h", NIETA_XTOKEN: "t" },
-      ...{ TASK_EXECUTOR_MIN_CONCURRENT: String(slots), ...env },
+      DATABASE_URL: base.url,
+      IMAGE_API_URL: "http://h",
+      NIETA_XTOKEN: "t",
+      TASK_EXECUTOR_MIN_CONCURRENT: String(slots),
+      ...env,
     },
     "worker",
   );
-  const [stop, ready, metrics] = [new AbortController(), Promise.withResolvers<string>(), createMetrics()];
+  const stop = new AbortController();
+  const ready = Promise.withResolvers<string>();
+  const metrics = createMetrics();
   const deps = { sql, redis, log: silentLog, metrics, config };
   const running = runWorker({ ...deps, http, slots, onReady: ready.resolve }, stop.signal);
   running.catch(ready.reject);

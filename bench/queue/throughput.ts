@@ -53,9 +53,12 @@ export async function peerProcess(
   const path = new URL(`../peers/${file}.ts`, import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", path, JSON.stringify(order)],
-    ...{ stdin: "piped", stdout: "piped", stderr: "inherit" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
   }).spawn();
-  const [reader, writer] = [child.stdout.getReader(), child.stdin.getWriter()];
+  const reader = child.stdout.getReader();
+  const writer = child.stdin.getWriter();
   const { value, done } = await reader.read();
   if (done || !new TextDecoder().decode(value).startsWith("ready")) throw new Error(`${file} did not start`);
   return {
@@ -127,7 +130,9 @@ export async function measureThroughput(stand: Stand, report: Report, wish: Thro
     const value = median(ratios);
     report({
       what: `contactsheet ÷ ${peer.name}`,
-      ...{ value, unit: "×", spread: spreadOf(ratios) },
+      value,
+      unit: "×",
+      spread: spreadOf(ratios),
       ...(peer.goal === undefined ? {} : { goal: atLeast(value, peer.goal, "×") }),
     });
   }

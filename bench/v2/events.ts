@@ -68,8 +68,13 @@ export async function startBenchApi(): Promise<BenchApi> {
     ],
     cwd: root,
     env: {
-      ...{ DATABASE_URL: server.url("bench"), SECRET_KEY: secret, HOST: "127.0.0.1", PORT: String(port) },
-      ...{ REDIS_URL: "redis://127.0.0.1:9", RATE_LIMIT: "1000000", LOG_LEVEL: "error" },
+      DATABASE_URL: server.url("bench"),
+      SECRET_KEY: secret,
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      REDIS_URL: "redis://127.0.0.1:9",
+      RATE_LIMIT: "1000000",
+      LOG_LEVEL: "error",
     },
     stdout: "null",
     stderr: "inherit",
@@ -89,10 +94,15 @@ export async function startBenchApi(): Promise<BenchApi> {
         insert into users (email, hashed_password) values (${email}, '') returning id`;
       const hash = crypto.getRandomValues(new Uint8Array(32));
       const session = await insertSession(sql, {
-        ...{ userId: user!.id, tokenHash: hash, lifeSeconds: 3600, client: "bench" },
+        userId: user!.id,
+        tokenHash: hash,
+        lifeSeconds: 3600,
+        client: "bench",
       });
       const token = await access.sign({
-        ...{ userId: user!.id, sessionId: session.id, version: session.version },
+        userId: user!.id,
+        sessionId: session.id,
+        version: session.version,
       });
       return { id: user!.id, email, token };
     },
@@ -196,8 +206,14 @@ export async function benchEvents(
   stop.abort();
   const sorted = waits.toSorted((a, b) => a - b);
   return {
-    ...{ clients, cells, changes: made, seen: waits.length, lost: made * clients - waits.length },
-    ...{ p50_ms: at(sorted, 0.5), p95_ms: at(sorted, 0.95), max_ms: at(sorted, 1) },
+    clients,
+    cells,
+    changes: made,
+    seen: waits.length,
+    lost: made * clients - waits.length,
+    p50_ms: at(sorted, 0.5),
+    p95_ms: at(sorted, 0.95),
+    max_ms: at(sorted, 1),
     rss_mib: { before: Math.round(before), first: memory[0], last: memory.at(-1), most: Math.max(...memory) },
   };
 }

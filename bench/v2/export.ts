@@ -40,7 +40,9 @@ async function readExport(api: BenchApi, url: string, token: string) {
   const all = performance.now() - started;
   clearInterval(sampling);
   return {
-    ...{ first_ms: Math.round(first), all_ms: Math.round(all), mb: Math.round(bytes / 1e5) / 10 },
+    first_ms: Math.round(first),
+    all_ms: Math.round(all),
+    mb: Math.round(bytes / 1e5) / 10,
     rss_mib: [Math.round(before), Math.round(most)],
   };
 }

@@ -18,7 +18,9 @@ const cells = quick ? 10_000 : 50_000;
 
 async function measureEvents(api: BenchApi): Promise<Figure[]> {
   const { lost, p50_ms, p95_ms, rss_mib } = await benchEvents(api, {
-    ...{ clients: 200, seconds: quick ? 5 : 15, cells },
+    clients: 200,
+    seconds: quick ? 5 : 15,
+    cells,
   });
   return [
     { what: "commit → seen by 200 clients, p50", value: p50_ms, unit: "ms" },
@@ -61,7 +63,9 @@ async function measureStatistics(api: BenchApi): Promise<Figure[]> {
   await fillStats(api.sql);
   const rows = await measureStats(api.url, quick ? 5 : 20);
   return rows.map(({ what, p95, goal }) => ({
-    ...{ what: `${what}, p95`, value: p95, unit: "ms" },
+    what: `${what}, p95`,
+    value: p95,
+    unit: "ms",
     ...(goal === undefined ? {} : { goal }),
   }));
 }
@@ -70,7 +74,10 @@ function matrixOf(count: number, seeds: Record<string, unknown>): string {
   const values = (n: number, name: string) => Array.from({ length: n }, (_, i) => `${name} ${i}`);
   const tag = (type: string) => ({ type, isVariable: true, name: type });
   return JSON.stringify({
-    ...{ name: "a plan", tags: [tag("prompt"), tag("element")], settings: {}, ...seeds },
+    name: "a plan",
+    tags: [tag("prompt"), tag("element")],
+    settings: {},
+    ...seeds,
     variables: {
       v0: { name: "prompt", values: values(count / 100, "prompt") },
       v1: { name: "element", values: values(100, "element") },
@@ -87,7 +94,9 @@ async function measurePlan(api: BenchApi): Promise<Figure[]> {
     for (let round = 0; round < (quick ? 3 : 10); round++) {
       const started = performance.now();
       const response = await fetch(`${api.origin}/api/v2/tasks/plan`, {
-        ...{ method: "POST", headers, body: matrixOf(cells, seeds) },
+        method: "POST",
+        headers,
+        body: matrixOf(cells, seeds),
       });
       const text = await response.text();
       if (response.status !== 200) throw new Error(`planning: ${response.status} ${text}`);

@@ -37,7 +37,9 @@ export interface RatingFigures {
 async function openLane(port: number): Promise<(request: string) => Promise<number>> {
   const conn = await Deno.connect({ hostname: "127.0.0.1", port });
   conn.setNoDelay(true);
-  const [buffer, encoder, decoder] = [new Uint8Array(65_536), new TextEncoder(), new TextDecoder()];
+  const buffer = new Uint8Array(65_536);
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
   return async (request) => {
     await conn.write(encoder.encode(request));
     let text = "";
@@ -94,7 +96,10 @@ async function generate(load: RatingLoad): Promise<Omit<RatingFigures, "what" | 
   return {
     rate: (times.length - failed) / seconds,
     failed,
-    ...{ p50: at(0.5), p95: at(0.95), p99: at(0.99), max: times.at(-1)! },
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    max: times.at(-1)!,
   };
 }
 
@@ -156,7 +161,8 @@ async function startBare(url: string): Promise<{ port: number; pid: number } & A
     }
   }
   return {
-    ...{ port, pid: child.pid },
+    port,
+    pid: child.pid,
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.status;
@@ -180,10 +186,8 @@ export async function benchRatings(
   const users = [];
   for (let i = 0; i < raters; i++) users.push(await api.addUser());
   // One each: the bare handler leaves what cells show of their ratings as it was.
-  const [task, other] = [
-    await addBenchTask(api.sql, users[0]!, cells),
-    await addBenchTask(api.sql, users[0]!, cells),
-  ];
+  const task = await addBenchTask(api.sql, users[0]!, cells);
+  const other = await addBenchTask(api.sql, users[0]!, cells);
   await using bare = await startBare(api.url);
   const port = Number(new URL(api.origin).port);
   const of = { cells, rate };
@@ -214,8 +218,11 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   await using api = await startBenchApi();
   const { ours, bare } = await benchRatings(api, {
-    ...{ rate: flag("rate", 500), raters: flag("raters", 24), cells: flag("cells", 3024) },
-    ...{ seconds: flag("seconds", 10), rounds: flag("rounds", 2) },
+    rate: flag("rate", 500),
+    raters: flag("raters", 24),
+    cells: flag("cells", 3024),
+    seconds: flag("seconds", 10),
+    rounds: flag("rounds", 2),
   });
   const rows = [ours, bare].map(({ what, rate, failed, ...figures }) => [
     what,

@@ -27,7 +27,8 @@ export interface StatsRow {
 export async function fillStats(sql: Pool): Promise<void> {
   await sql`insert into users (email, hashed_password) values (${email}, 'none') on conflict do nothing`;
   const values = (count: number, text: string) => ({
-    ...{ name: text, values: Array.from({ length: count }, (_, i) => ({ value: `${text} ${i}` })) },
+    name: text,
+    values: Array.from({ length: count }, (_, i) => ({ value: `${text} ${i}` })),
   });
   const variables = { v0: values(100, "prompt"), v1: values(50, "element"), v2: values(10, "ratio") };
   for (const id of [task, other]) {
@@ -74,7 +75,9 @@ async function signIn(sql: Pool): Promise<string> {
     client: "bench",
   });
   return await createAccessTokens(secret, 3600).sign({
-    ...{ userId: user!.id, sessionId: session.id, version: session.version },
+    userId: user!.id,
+    sessionId: session.id,
+    version: session.version,
   });
 }
 

@@ -1,3 +1,4 @@
+import { isUuid } from "../../uuid.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
 import { transact } from "../pg/transaction.ts";
@@ -146,11 +147,10 @@ export async function deleteUser(sql: Sql, id: string): Promise<boolean> {
 }
 
 const legacyIdForm = /^[0-9a-fA-F]{24}$/;
-const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function byId(sql: Sql, id: string) {
   if (legacyIdForm.test(id)) return sql`legacy_id = ${id.toLowerCase()}`;
-  return uuidForm.test(id) ? sql`id = ${id}` : sql`false`;
+  return isUuid(id) ? sql`id = ${id}` : sql`false`;
 }
 
 /** Whether a user has exactly this e-mail. */

@@ -82,7 +82,8 @@ const arrayTypes: [name: string, oid: number, read: (text: string) => unknown][]
 /** For the driver's `types`. */
 export const arrayHandlers = Object.fromEntries(
   arrayTypes.map(([name, oid, read]) => [name, {
-    ...{ to: oid, from: [oid] },
+    to: oid,
+    from: [oid],
     serialize: (value: unknown) => Array.isArray(value) ? writeArray(value as Element[]) : String(value),
     parse: (literal: string) => readArray(literal, read),
   }]),

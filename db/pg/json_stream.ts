@@ -54,7 +54,8 @@ export class Packer {
   addPart(piece: Uint8Array, from: number, to: number): void {
     const count = to - from;
     if (this.#length + count > this.#buffer.length) this.#start(count);
-    const [buffer, at] = [this.#buffer, this.#length];
+    const buffer = this.#buffer;
+    const at = this.#length;
     this.#length = at + count;
     if (count > shortMax) buffer.set(count === piece.length ? piece : piece.subarray(from, to), at);
     else for (let i = 0; i < count; i++) buffer[at + i] = piece[from + i]!;

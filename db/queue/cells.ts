@@ -1,4 +1,5 @@
 /** One cell, and what its start depends on. */
+import type { TaskStatus } from "./task_fields.ts";
 import type { Sql } from "../pg/connect.ts";
 import { cellFits, type CellName, type Hold } from "./control.ts";
 import type { Queue } from "./subtasks.ts";
@@ -9,8 +10,8 @@ export interface CellState {
   task_id: string;
   cell: number | null;
   queue: Queue;
-  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
-  task_status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+  status: TaskStatus;
+  task_status: TaskStatus;
   is_deleted: boolean;
   hold: Hold | null;
   hold_reason: string | null;

@@ -1,4 +1,5 @@
 /** What people do to a task that is there: pause, resume, draw again what failed, or one cell. */
+import type { TaskStatus } from "./task_fields.ts";
 import { causeFits } from "./attempts.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { channels } from "./tasks.ts";
@@ -14,7 +15,7 @@ export type Refusal = "not_found" | "forbidden";
 
 interface Locked {
   id: string;
-  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+  status: TaskStatus;
   hold: Hold | null;
   subtasks_total: number;
   revision: string;

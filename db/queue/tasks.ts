@@ -1,4 +1,5 @@
 /** Tasks: born with all their subtasks, cancelled, deleted. */
+import type { SeedPolicy, TaskStatus } from "./task_fields.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { insertCells, type NewCells } from "./new_cells.ts";
 import { transact } from "../pg/transaction.ts";
@@ -10,7 +11,7 @@ export interface TaskRow {
   task_name: string;
   username: string;
   owner_id: string | null;
-  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+  status: TaskStatus;
   error: string | null;
   total_images: number;
   priority: number;
@@ -44,7 +45,7 @@ export interface NewTask extends NewCells {
   settings: string;
   priority: number;
   blind: boolean;
-  seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
+  seed_policy: SeedPolicy;
   /** JSON text. */
   axis_roles: string | null;
   images_expected: number;

@@ -3,7 +3,9 @@ import { Packer, toBytes, toText } from "../pg/json_stream.ts";
 import { type Cell, packResult, packSubtask } from "./subtask.ts";
 
 const comma = toBytes(",");
-const [letterC, letterF, letterO] = [0x63, 0x66, 0x6f];
+const letterC = 0x63;
+const letterF = 0x66;
+const letterO = 0x6f;
 
 /** Packs each subtask as it comes: the database goes on with the next ones meanwhile. */
 export class Cells {

@@ -1,11 +1,9 @@
 /** The parts of v1's answers that list, detail and create share, as SQL that builds their JSON text. */
+import { isUuid } from "../../uuid.ts";
 import type { Sql } from "../pg/connect.ts";
 
-/** How ids of tasks look on v1: compared exactly, so capitals are another id. */
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Whether a path segment can be the id of a task at all. */
-export const isTaskId = (text: string): boolean => uuid.test(text);
+/** Whether a path segment can be a task id; v1 compares ids exactly, so capitals are another id. */
+export const isTaskId = (text: string): boolean => isUuid(text);
 
 /**
  * A time as v1 writes it, as SQL text: naive UTC, six fraction digits, none when the fraction is zero.

@@ -1,6 +1,6 @@
 /** Cells as v2 shows them: what they hold now, and one with all that led to it. */
 import type { Sql } from "../pg/connect.ts";
-import type { TaskStatus } from "./tasks.ts";
+import type { TaskStatus } from "../queue/task_fields.ts";
 
 /** A cell for a grid, with the rating of who looks. */
 export interface CellRow {

@@ -1,11 +1,12 @@
 /** What live views read: where watched tasks stand, and which of their cells changed. */
+import type { TaskStatus } from "../queue/task_fields.ts";
 import type { Sql } from "../pg/connect.ts";
 
 export interface TaskState {
   id: string;
   /** Below 2^53 for as long as anything is. */
   revision: number;
-  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+  status: TaskStatus;
   hold: string | null;
   blind: boolean;
   /** Nothing of it is to come. */
@@ -39,7 +40,7 @@ export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState
 /** A cell as live views show it. */
 export interface ChangedCell {
   cell: number;
-  status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+  status: TaskStatus;
   /** The attempt that made its image. */
   version: number;
   image: string | null;

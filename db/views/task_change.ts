@@ -1,7 +1,7 @@
 /** What of a task can be changed. */
 import type { Pool } from "../pg/connect.ts";
 import { type Place, type Refusal, withTask } from "../queue/control.ts";
-import type { AxisRole } from "./tasks.ts";
+import type { AxisRole } from "../queue/task_fields.ts";
 
 /** The part of a task that people change. */
 export interface Editable {

@@ -1,6 +1,6 @@
 /** One task as v2 shows it: its order as it was given, how far it is, and why cells failed. */
 import type { Sql } from "../pg/connect.ts";
-import type { AxisRole } from "./tasks.ts";
+import type { AxisRole } from "../queue/task_fields.ts";
 import { itemColumns, type TaskItem } from "./task_list.ts";
 
 /** An axis got further values: those from `known` on, up to `length`. */

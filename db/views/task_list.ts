@@ -2,7 +2,7 @@
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { matchingTasks } from "../v1/search.ts";
-import type { SeedPolicy, TaskStatus } from "./tasks.ts";
+import type { SeedPolicy, TaskStatus } from "../queue/task_fields.ts";
 
 type Fragment = PendingQuery<Row[]>;
 

@@ -1,25 +1,9 @@
 /** Tasks as v2 shows them. */
+import { isUuid } from "../../uuid.ts";
 import { numberCells } from "./cell_places.ts";
 import type { Pool } from "../pg/connect.ts";
 
-/**
- * How cells without a seed of their own get one. `shared`: one for the task; `per_combination`: one for each combination
- * of the content axes, which treatments share; `pinned`: one that is given; to each of these the number of the replicate
- * is added. `per_cell`: each its own, as v1 always did.
- */
-export const seedPolicies = ["shared", "per_combination", "per_cell", "pinned"] as const;
-export type SeedPolicy = (typeof seedPolicies)[number];
-
-/** What an axis is for; one without a role counts as a treatment. */
-export const axisRoles = ["treatment", "content", "replicate"] as const;
-export type AxisRole = (typeof axisRoles)[number];
-
-/** What the image API takes at most. */
-export const seedMax = 2_147_483_647;
-
-export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
-export type TaskStatus = (typeof taskStatuses)[number];
-
+import type { TaskStatus } from "../queue/task_fields.ts";
 /** What a call about a task's cells needs of the task. */
 export interface OpenTask {
   id: string;
@@ -28,8 +12,6 @@ export interface OpenTask {
   revision: string;
   status: TaskStatus;
 }
-
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * A task that is there and not deleted, its cells with their places.
@@ -42,7 +24,7 @@ export async function findOpenTask(
   id: string,
   email: string | null,
 ): Promise<OpenTask | undefined> {
-  if (!uuidForm.test(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const [row] = await pool<(OpenTask & { unnumbered: boolean })[]>`
     select id, username is not distinct from ${email} as owned, blind, revision::text, status,
       generation is not null and not cells_numbered as unnumbered

@@ -131,14 +131,12 @@ async function runSeeds(options: Options, signal: AbortSignal, mutation?: Mutati
   const reporter = createReporter(json, runsMax);
   const kinds = options.faults ?? mutation?.faults;
   const { runs, red, broken } = await runCampaign({
-    ...{
-      root: copy.root,
-      seed,
-      runsMax,
-      lanes: parallel,
-      onRun: reporter.onRun,
-      onBroken: reporter.onBroken,
-    },
+    root: copy.root,
+    seed,
+    runsMax,
+    lanes: parallel,
+    onRun: reporter.onRun,
+    onBroken: reporter.onBroken,
     ms: (minutes ?? Infinity) * 60_000,
     ...(kinds ? { faults: kinds } : {}),
   }, signal);
@@ -158,7 +156,12 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
     await using copy = await copyProject(project, mutation);
     let seen: string[] = [];
     const { runs, red } = await runCampaign({
-      ...{ root: copy.root, seed, runsMax, lanes: parallel, ms: Infinity, stopAtRed: true },
+      root: copy.root,
+      seed,
+      runsMax,
+      lanes: parallel,
+      ms: Infinity,
+      stopAtRed: true,
       faults: mutation.faults,
       onRun: ({ violations }) => {
         if (violations.length > 0) seen = [...new Set(violations.map(({ rule }) => rule))];

@@ -46,7 +46,9 @@ export async function openLane(root: URL): Promise<Lane> {
   const postgres = await RigPostgres.start(new URL("migrate/schema/", root));
   const redis = new RigRedis();
   return {
-    ...{ postgres, redis, root },
+    postgres,
+    redis,
+    root,
     async [Symbol.asyncDispose]() {
       await redis[Symbol.asyncDispose]();
       await postgres[Symbol.asyncDispose]();
@@ -112,7 +114,9 @@ async function openStage(lane: Lane, plan: Plan, stack: AsyncDisposableStack): P
   );
   const log: LogLine[] = [];
   const options: FleetOptions = {
-    ...{ root, log, env: workerEnv(plan) },
+    root,
+    log,
+    env: workerEnv(plan),
     clocks: plan.strikes.some(({ kind }) => kind === "clock_step"),
     databaseUrl: (port) => postgres.url(database).replace(`:${postgres.port}/`, `:${port}/`),
     ports: { postgres: postgres.port, redis: redis.port, api: Number(new URL(api.url).port) },
@@ -131,7 +135,8 @@ export async function runPlan(lane: Lane, plan: Plan): Promise<RunResult> {
   const { stage, api, log } = await openStage(lane, plan, stack);
   const { sql, places } = stage;
   const user = await insertUser(sql);
-  const [submitted, struck]: [Submitted[], Struck[]] = [[], []];
+  const submitted: Submitted[] = [];
+  const struck: Struck[] = [];
   const watching = new AbortController();
   const giveUp = new AbortController();
   const started = performance.now();

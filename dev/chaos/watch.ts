@@ -50,7 +50,8 @@ export async function watchProgress(
   signal: AbortSignal,
 ): Promise<Stall[]> {
   const stalls: Stall[] = [];
-  let [since, idleUntil] = [seconds(), seconds()];
+  let since = seconds();
+  let idleUntil = seconds();
   let looks = 0;
   let starts = -1;
   const note = () => {

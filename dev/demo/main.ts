@@ -118,7 +118,8 @@ async function writeSheet(
 ): Promise<{ page: string; cells: SheetCell[] }> {
   await Deno.mkdir(`${folder}/images`, { recursive: true });
   const cells = await Promise.all(task.dramatiq_tasks.map(async (subtask): Promise<SheetCell> => {
-    const [row, column] = [subtask.variable_indices[0] ?? 0, subtask.variable_indices[1] ?? 0];
+    const row = subtask.variable_indices[0] ?? 0;
+    const column = subtask.variable_indices[1] ?? 0;
     const { result, status, error } = subtask;
     if (!result) return { row, column, status: error ?? status, note: "" };
     const response = await fetch(result.url);

@@ -165,13 +165,16 @@ export function compareAnswers(
     return comparer;
   }
   for (const name of headersCompared) {
-    const [was, is] = [headerValue(old, name, origins[0]), headerValue(now, name, origins[1])];
+    const was = headerValue(old, name, origins[0]);
+    const is = headerValue(now, name, origins[1]);
     if (was !== is) comparer.add("header", name, was ?? "(absent)", is ?? "(absent)");
   }
-  const [was, is] = [old.body, now.body];
+  const was = old.body;
+  const is = now.body;
   if (was && is && "json" in was && "json" in is) comparer.compare("", was.json, is.json);
   else {
-    const [oldText, newText] = [textOf(was), textOf(is)];
+    const oldText = textOf(was);
+    const newText = textOf(is);
     const masked = oldText === newText ? undefined : noise("", oldText, newText);
     if (masked !== undefined) comparer.masked.push(masked);
     else if (oldText !== newText) comparer.add("body form", "", show(oldText), show(newText));

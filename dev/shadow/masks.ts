@@ -1,16 +1,17 @@
 /** Declared noise: what each backend makes up by itself, and nothing that came out of the data. */
+import { isUuid } from "../../uuid.ts";
 import { type Json, JsonNumber } from "../../json.ts";
 import type { Noise } from "./compare.ts";
 import { routeOf, type Step } from "./request.ts";
 import { type Answer, pointer } from "./side.ts";
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const oid = /^[0-9a-f]{24}$/;
 const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?$/;
 const jwt = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
 const seedMax = 2147483647;
 
 const text = (pattern: RegExp) => (value: Json): boolean => typeof value === "string" && pattern.test(value);
+const uuid = (value: Json): boolean => typeof value === "string" && isUuid(value);
 const isSeed = (value: Json): boolean =>
   value instanceof JsonNumber && value.isInteger && value.value >= 1 && value.value <= seedMax;
 
@@ -18,9 +19,9 @@ const isSeed = (value: Json): boolean =>
 const forms: Record<string, (value: Json) => boolean> = {
   "<time>": text(time),
   "<jwt>": text(jwt),
-  "<uuid>": text(uuid),
+  "<uuid>": uuid,
   "<oid>": text(oid),
-  "<oid|uuid>": (value) => text(uuid)(value) || text(oid)(value),
+  "<oid|uuid>": (value) => uuid(value) || text(oid)(value),
   "<seed>": isSeed,
   "<any>": () => true,
 };
@@ -52,7 +53,8 @@ function claimsOf(token: string): Record<string, unknown> | undefined {
 
 /** Two tokens that say the same of the same person for the same time. */
 function sameToken(old: string, now: string, pairs: Map<string, string>): boolean {
-  const [was, is] = [claimsOf(old), claimsOf(now)];
+  const was = claimsOf(old);
+  const is = claimsOf(now);
   if (!was || !is || old.split(".")[0] === undefined) return false;
   const names = (claims: Record<string, unknown>) => Object.keys(claims).sort().join();
   const sameSub = was.sub === is.sub || pairs.get(String(was.sub)) === is.sub;

@@ -45,7 +45,10 @@ const leader: Check = {
 
 function judgeLoad({ queue, slots, room, running, workers, backlog }: QueueLoad): Finding[] {
   const found = (fault: boolean, what: string, text: string, advice: string): Finding => ({
-    ...{ about: `${queue} ${what}`, fault, text, advice },
+    about: `${queue} ${what}`,
+    fault,
+    text,
+    advice,
   });
   const waiting = backlog >= 1_000 ? "a thousand cells or more" : `${backlog} cells`;
   return [

@@ -2,7 +2,7 @@
 import type { Config } from "../../config.ts";
 import type { Claimed, Queue } from "../../db/queue/subtasks.ts";
 import type { Log } from "../../log.ts";
-import type { Backend } from "../work/attempt.ts";
+import type { ImageApi } from "./api.ts";
 import { BackendHealth, watchHttp } from "./health.ts";
 import type { Http } from "../../http.ts";
 
@@ -13,6 +13,12 @@ function isLumina({ queue, prompts }: Claimed): boolean {
   return entries.some((entry) =>
     String((entry as { name?: unknown } | null)?.name ?? "").toLowerCase().includes("lumina")
   );
+}
+
+/** The image API of one backend, and how its jobs are polled. */
+export interface Backend extends Omit<ImageApi, "signal"> {
+  pollMs: number;
+  pollsMax: number;
 }
 
 export interface Backends {
@@ -37,12 +43,16 @@ export function openBackends({ config, http, log }: { config: Config; http: Http
   const health = { standard: watch("standard"), lumina: watch("lumina") };
   const token = config.NIETA_XTOKEN;
   const standard: Backend = {
-    ...{ http: watchHttp(http, health.standard), token, baseUrl: config.IMAGE_API_URL },
+    http: watchHttp(http, health.standard),
+    token,
+    baseUrl: config.IMAGE_API_URL,
     pollMs: config.IMAGE_POLLING_INTERVAL * 1000,
     pollsMax: config.IMAGE_MAX_POLLING_ATTEMPTS,
   };
   const lumina: Backend = {
-    ...{ http: watchHttp(http, health.lumina), token, baseUrl: config.LUMINA_API_URL },
+    http: watchHttp(http, health.lumina),
+    token,
+    baseUrl: config.LUMINA_API_URL,
     pollMs: config.LUMINA_POLLING_INTERVAL * 1000,
     pollsMax: config.LUMINA_MAX_POLLING_ATTEMPTS,
   };

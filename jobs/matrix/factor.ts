@@ -70,7 +70,9 @@ export function factorCells(
     type_to_variable: cells[0]?.type_to_variable ?? "{}",
     legacy_prefix: drawLegacyPrefix(secondsMin),
     legacy_counter: drawBelow(counterMax - cells.length),
-    ...{ promptParts, promptsWithoutAny, fingerprinted },
+    promptParts,
+    promptsWithoutAny,
+    fingerprinted,
     columns: joinColumns(cells, order, high),
   };
 }

@@ -1,5 +1,5 @@
 /** Which seed a cell gets whose tags give none. */
-import { type AxisRole, seedMax, type SeedPolicy } from "../../db/views/tasks.ts";
+import { type AxisRole, seedMax, type SeedPolicy } from "../../db/queue/task_fields.ts";
 import { AppError } from "../../errors.ts";
 import type { Axis } from "./axes.ts";
 

@@ -1,11 +1,10 @@
 /** Ending a task before its time, and hiding it: the row decides, workers hear of it. */
+import { isUuidOfAnyCase } from "../../uuid.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import { cancelTaskRow, deleteTaskRow, findTask, type TaskRow } from "../../db/queue/tasks.ts";
 import { hasEmail } from "../../db/people/users.ts";
 import type { Log } from "../../log.ts";
 import { operator } from "./control.ts";
-
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `taskId` any text: what is no UUID is not found. */
 type Asker = { taskId: string; userId: string | typeof operator };
@@ -14,7 +13,7 @@ async function findOwned(
   sql: Pool,
   { taskId, userId }: Asker,
 ): Promise<TaskRow | "not_found" | "forbidden"> {
-  const task = uuidForm.test(taskId) ? await findTask(sql, taskId) : undefined;
+  const task = isUuidOfAnyCase(taskId) ? await findTask(sql, taskId) : undefined;
   if (!task) return "not_found";
   // A task is its submitter's by e-mail, as it always was: also one that came over before its user did.
   return userId === operator || await hasEmail(sql, userId, task.username) ? task : "forbidden";

@@ -1,4 +1,5 @@
 /** What the owner of a task, or an operator, may do to it beside cancelling: each move is safe to ask for twice. */
+import { isUuidOfAnyCase } from "../../uuid.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import {
   type CellName,
@@ -30,12 +31,10 @@ export interface ControlDeps {
   log: Log;
 }
 
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 function placeOf({ taskId, userId }: Wish): { id: string; owner: Owner } | Refusal {
-  if (!uuidForm.test(taskId)) return "not_found";
+  if (!isUuidOfAnyCase(taskId)) return "not_found";
   if (userId === operator) return { id: taskId, owner: null };
-  return uuidForm.test(userId) ? { id: taskId, owner: userId } : "forbidden";
+  return isUuidOfAnyCase(userId) ? { id: taskId, owner: userId } : "forbidden";
 }
 
 const byWhom = ({ userId }: Wish): string => userId === operator ? "an operator" : "its owner";
@@ -126,7 +125,7 @@ export async function rerunCell(
   const { cell } = wish;
   const cellMax = 2_147_483_647;
   const isName = typeof cell === "string"
-    ? uuidForm.test(cell)
+    ? isUuidOfAnyCase(cell)
     : Number.isInteger(cell) && cell >= 0 && cell <= cellMax;
   if (!isName) return "no_such_cell";
   const answer = await rerunCellRow(sql, place, cell);
@@ -162,7 +161,10 @@ export async function extendAxis(
     if (answer === "changed") continue;
     if (typeof answer !== "string") {
       log.info("an axis has more values", {
-        ...{ task_id: place.id, axis: `v${wish.slot}`, cells: answer.cells, hold: answer.hold },
+        task_id: place.id,
+        axis: `v${wish.slot}`,
+        cells: answer.cells,
+        hold: answer.hold,
         by: byWhom(wish),
       });
     }

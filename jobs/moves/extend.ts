@@ -68,7 +68,9 @@ export function planExtension(
     variablesBefore: task.variables,
     matrix: { slot, stride, known: known.length, length },
     cells: factorCells(added, {
-      ...{ order: spreadCells(lengths), high: task.priority > 1, promptParts },
+      order: spreadCells(lengths),
+      high: task.priority > 1,
+      promptParts,
       secondsMin: task.last_seconds + 1,
       fingerprinted: task.seed_policy !== "per_cell",
     }),

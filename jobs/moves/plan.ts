@@ -54,8 +54,8 @@ const isKnown = ({ seed }: Cell): boolean => typeof seed === "bigint" || seed > 
 function createNumbering<T>(): (thing: T) => number {
   const known = new Map<T, number>();
   return (thing) => {
-    let number = known.get(thing);
-    if (number === undefined) known.set(thing, number = known.size + 1);
+    const number = known.get(thing) ?? known.size + 1;
+    known.set(thing, number);
     return number;
   };
 }
@@ -154,7 +154,8 @@ async function planQueues(
   let seconds: TaskPlan["seconds"] = { p50: 0, p90: 0 };
   for (const pace of paces) {
     const { queue, slots, observed } = pace;
-    const [cells, backlog] = [counts.get(queue)!, backlogOf.get(queue)!];
+    const cells = counts.get(queue)!;
+    const backlog = backlogOf.get(queue)!;
     queues.push({ queue, cells, backlog, slots, observed });
     const times = estimate(pace, cells, backlog);
     // Queues go side by side: the slowest decides.

@@ -1,5 +1,5 @@
 /** What is doubtful about a task before it is made: pure. */
-import type { AxisRole } from "../../db/views/tasks.ts";
+import type { AxisRole } from "../../db/queue/task_fields.ts";
 import type { Json, JsonObject } from "../../json.ts";
 import { cellsMax } from "../matrix/expand.ts";
 import type { SeedRule } from "../matrix/seeds.ts";

@@ -41,7 +41,12 @@ export async function listSlots(
   for (const queue of only === undefined ? queues : [only]) {
     const { slots = null, wanted = null, reason = null, changed_at = null } = rows.get(queue) ?? {};
     reports.push({
-      ...{ queue, slots, wanted, reason, changed_at, running: running.get(queue) ?? 0 },
+      queue,
+      slots,
+      wanted,
+      reason,
+      changed_at,
+      running: running.get(queue) ?? 0,
       override: overrides.get(queue) ?? null,
       changes: await listSlotChanges(sql, queue, changes),
     });

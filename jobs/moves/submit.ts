@@ -56,7 +56,8 @@ export async function submitTask(
     ...factorCells(all, {
       order: spreadCells(readLengths(variables, total)),
       high: priority > 1,
-      ...{ promptParts, fingerprinted: seedPolicy !== "per_cell" },
+      promptParts,
+      fingerprinted: seedPolicy !== "per_cell",
     }),
   });
   log.info("task submitted", {

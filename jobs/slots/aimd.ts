@@ -22,8 +22,11 @@ export const uncapped: Cap = {
 export function subtractCounts(now: HealthCounts, before: HealthCounts = noCounts): HealthCounts {
   const less = (key: keyof HealthCounts) => Math.max(0, now[key] - before[key]);
   return {
-    ...{ creates: less("creates"), createMs: less("createMs"), calls: less("calls") },
-    ...{ failures: less("failures"), throttled: less("throttled") },
+    creates: less("creates"),
+    createMs: less("createMs"),
+    calls: less("calls"),
+    failures: less("failures"),
+    throttled: less("throttled"),
   };
 }
 

@@ -89,8 +89,11 @@ export class Scaler {
       const all = seen.get(backend as Backend) ?? noCounts;
       const add = (part: keyof HealthCounts) => all[part] + more[part];
       seen.set(backend as Backend, {
-        ...{ creates: add("creates"), createMs: add("createMs"), calls: add("calls") },
-        ...{ failures: add("failures"), throttled: add("throttled") },
+        creates: add("creates"),
+        createMs: add("createMs"),
+        calls: add("calls"),
+        failures: add("failures"),
+        throttled: add("throttled"),
       });
     }
     this.#counts = latest;
@@ -126,7 +129,8 @@ export class Scaler {
     set: Map<Queue, SlotOverride>,
     nowMs: number,
   ): Promise<void> {
-    const [high, standard] = [decisions.get("high"), decisions.get("standard")];
+    const high = decisions.get("high");
+    const standard = decisions.get("standard");
     // Whoever sets one of them by hand means that number.
     if (!high || !standard || set.has("high") || set.has("standard")) {
       this.#lent.slots = 0;

@@ -30,7 +30,8 @@ function readV6(text: string): bigint {
   });
   const [before = "", after] = whole.split("::");
   const parts = (side: string) => side === "" ? [] : side.split(":");
-  const [left, right] = [parts(before), parts(after ?? "")];
+  const left = parts(before);
+  const right = parts(after ?? "");
   const zeros = after === undefined ? 0 : 8 - left.length - right.length;
   return [...left, ...Array(Math.max(0, zeros)).fill("0"), ...right]
     .reduce((all, part) => (all << 16n) + BigInt(`0x${part}`), 0n);

@@ -32,7 +32,9 @@ const bareHost = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, "")
 function writeRequest({ url, headers, body }: Post): Uint8Array {
   const bytes = new TextEncoder().encode(body);
   const all = {
-    ...{ host: url.host, connection: "close", "content-length": String(bytes.length) },
+    host: url.host,
+    connection: "close",
+    "content-length": String(bytes.length),
     ...headers,
   };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");

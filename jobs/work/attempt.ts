@@ -4,16 +4,11 @@ import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { followJob } from "../image/follow.ts";
 import { createJob, type ImageApi, pollJob } from "../image/api.ts";
+import type { Backend } from "../image/backends.ts";
 import { buildImageRequest, sizeOfRatio } from "../image/request.ts";
 import { nextStep, type Outcome } from "../image/retry.ts";
 import type { Writes } from "./settle.ts";
 import { joinSignals } from "./signals.ts";
-
-/** The generator of a queue, and how its jobs are polled. */
-export interface Backend extends Omit<ImageApi, "signal"> {
-  pollMs: number;
-  pollsMax: number;
-}
 
 export interface AttemptDeps {
   backendOf: (subtask: Claimed) => Backend;
@@ -85,7 +80,8 @@ async function runOnce(
   // One signal for the calls: the POST is not cut by a hand-over, for its answer is the job's id.
   using joinedCall = joinSignals([stops.drop, late.signal]);
   using joinedQuiet = joinSignals([stops.drop, late.signal, stops.handOver]);
-  const [call, quiet] = [joinedCall.signal, joinedQuiet.signal];
+  const call = joinedCall.signal;
+  const quiet = joinedQuiet.signal;
   try {
     if (standing.remoteId === null) {
       stops.handOver.throwIfAborted();

@@ -106,7 +106,8 @@ export class Puller {
   /** What was kept goes to others at once. */
   async #putBack(): Promise<void> {
     const { streams } = this.#deps;
-    const [stock, unclaimed] = [this.#stock.splice(0), this.#unclaimed.splice(0)];
+    const stock = this.#stock.splice(0);
+    const unclaimed = this.#unclaimed.splice(0);
     const refs = [...stock, ...unclaimed.flatMap((message) => message.refs)];
     await streams.add(this.queue, refs, refs.length)
       .then(() => streams.drop(this.queue, unclaimed.map(({ entry }) => entry)))

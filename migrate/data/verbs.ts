@@ -66,7 +66,9 @@ async function runQuarantine(context: DataContext, flags: QuarantineFlags): Prom
       const { signal } = context;
       const result = await replayQuarantine(pool, {
         ...filter,
-        ...{ apply: apply ?? false, progress: progressOf(flags), signal },
+        apply: apply ?? false,
+        progress: progressOf(flags),
+        signal,
       });
       return tell(context, json, result, () => formatReplay(result));
     }

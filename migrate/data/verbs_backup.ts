@@ -27,7 +27,8 @@ async function runBackup(context: DataContext, flags: BackupFlags): Promise<void
   await using source = flags.from === undefined ? undefined : await openSource(flags.from);
   const manifest = await withPool(context, (pool) =>
     backup(pool, flags.to, {
-      ...{ progress: progressOf(flags), signal: context.signal },
+      progress: progressOf(flags),
+      signal: context.signal,
       ...(source ? { source } : {}),
     }));
   tell(context, flags.json, manifest, () => formatBackup(flags.to, manifest));

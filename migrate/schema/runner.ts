@@ -187,7 +187,8 @@ export async function migrateDown(pool: Pool, to: number, steps?: Step[]): Promi
 
 /** @throws AppError schema_mismatch when the database lacks a step of this version */
 export async function requireSchema(sql: Sql): Promise<void> {
-  const [steps, applied] = [await readSteps(), await listApplied(sql)];
+  const steps = await readSteps();
+  const applied = await listApplied(sql);
   checkApplied(steps, applied);
   if (applied.length < steps.length) {
     throw new AppError(

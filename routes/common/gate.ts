@@ -33,7 +33,9 @@ export function createGate(
 ): Gate {
   /** Each lets one in that waits. */
   const line = new Set<() => void>();
-  let [inside, width, movedAt] = [0, least, 0];
+  let inside = 0;
+  let width = least;
+  let movedAt = 0;
 
   function hasRoom(): boolean {
     if (inside < least) return true;

@@ -1,5 +1,5 @@
 /** The document of v1 and a page that shows it, both from our own origin. */
-import { docsHeaders, type OpenApi, renderDocs } from "../docs_page.ts";
+import { docsHeaders, type OpenApi, renderDocs } from "../common/docs_page.ts";
 import openapi from "./openapi.json" with { type: "json" };
 
 const document = JSON.stringify(openapi);

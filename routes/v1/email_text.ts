@@ -72,7 +72,8 @@ export function showCharacter(letter: string): string {
 
 /** By code points, as Python sorts. */
 export function compareText(a: string, b: string): number {
-  const [left, right] = [[...a], [...b]];
+  const left = [...a];
+  const right = [...b];
   for (let i = 0; i < Math.min(left.length, right.length); i++) {
     const difference = codeOf(left[i]!) - codeOf(right[i]!);
     if (difference !== 0) return difference;

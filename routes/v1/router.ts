@@ -154,7 +154,10 @@ async function answerRequest(deps: V1Deps, request: Request, address: string): P
   }
   const { route, id } = found;
   const call: Call = {
-    ...{ deps, request, address, id },
+    deps,
+    request,
+    address,
+    id,
     query: parseQuery(query),
     body: null,
     form: new Map(),

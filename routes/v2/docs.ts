@@ -1,6 +1,6 @@
 /** The OpenAPI document, generated from the schemas that validate, and a page that shows it. */
 import { z } from "@hono/zod-openapi";
-import { docsHeaders, type OpenApi, renderDocs } from "../docs_page.ts";
+import { docsHeaders, type OpenApi, renderDocs } from "../common/docs_page.ts";
 import type { V2App } from "./kit/context.ts";
 import { defineRoute } from "./kit/route.ts";
 

@@ -77,21 +77,27 @@ const workerOut = z.object({
 }).openapi("Worker");
 
 const readStatus = defineRoute({
-  ...{ method: "get", path: "/system/status", who: "staff", tags, summary: "Whether all is there" },
+  method: "get",
+  path: "/system/status",
+  who: "staff",
+  tags,
+  summary: "Whether all is there",
   responses: { 200: jsonAnswer(statusOut, "As of now") },
 });
 const readQueues = defineRoute({
-  ...{
-    method: "get",
-    path: "/system/queues",
-    who: "staff",
-    tags,
-    summary: "Slots, load and health of the queues",
-  },
+  method: "get",
+  path: "/system/queues",
+  who: "staff",
+  tags,
+  summary: "Slots, load and health of the queues",
   responses: { 200: jsonAnswer(z.object({ items: z.array(queueOut) }).openapi("Queues"), "All queues") },
 });
 const readWorkers = defineRoute({
-  ...{ method: "get", path: "/system/workers", who: "staff", tags, summary: "Workers that are signed in" },
+  method: "get",
+  path: "/system/workers",
+  who: "staff",
+  tags,
+  summary: "Workers that are signed in",
   responses: { 200: jsonAnswer(z.object({ items: z.array(workerOut) }).openapi("Workers"), "Oldest first") },
 });
 
@@ -108,7 +114,10 @@ const overrideIn = z.strictObject({
   expires_in: z.int().min(1).max(overrideSecondsMax).openapi({ description: "Seconds", example: 3600 }),
 });
 const patchQueue = defineRoute({
-  ...{ method: "patch", path: "/system/queues/{q}", who: "admin", tags },
+  method: "patch",
+  path: "/system/queues/{q}",
+  who: "admin",
+  tags,
   summary: "Set a queue's slots by hand for a while, or take that back",
   description: "The leader obeys within a second, whatever backlog and health say, until it expires.",
   request: {
@@ -121,7 +130,10 @@ const patchQueue = defineRoute({
   responses: { 200: jsonAnswer(queueOut, "As it is now; the slots follow") },
 });
 const deleteOverride = defineRoute({
-  ...{ method: "delete", path: "/system/queues/{q}/override", who: "admin", tags },
+  method: "delete",
+  path: "/system/queues/{q}/override",
+  who: "admin",
+  tags,
   summary: "Take back what was set by hand",
   request: { params: queueParams },
   responses: { 204: { description: "Nothing is set by hand now" } },
@@ -151,7 +163,8 @@ async function readHealth({ deps }: V2Env["Variables"]) {
     sum.create_ms = sum.creates > 0 ? Math.round(sum.total_ms / sum.creates) : null;
     all.set(row.backend, sum);
   }
-  const [atMs, last] = [performance.now(), looks.get(deps)];
+  const atMs = performance.now();
+  const last = looks.get(deps);
   if (last && atMs - last.atMs < lookMsMin) return { all, perMinute: last.perMinute };
   const creates = new Map([...all].map(([backend, { creates }]) => [backend, creates]));
   const perMinute = new Map<string, number>();
@@ -179,7 +192,14 @@ async function listAll(c: Context<V2Env>): Promise<z.infer<typeof queueOut>[]> {
     const { room, running, backlog, workers } = loads.find((load) => load.queue === queue)!;
     const { total_ms: _, ...health } = all.get(backendOf(queue)) ?? noHealth;
     return {
-      ...{ queue, ...state, changed_at: changed_at.toISOString(), room, running, backlog, workers, health },
+      queue,
+      ...state,
+      changed_at: changed_at.toISOString(),
+      room,
+      running,
+      backlog,
+      workers,
+      health,
       rate_per_minute: perMinute.get(backendOf(queue)) ?? null,
       override: override &&
         { ...override, made_at: toTime(override.made_at), expires_at: toTime(override.expires_at) },
@@ -225,7 +245,10 @@ export function addSystem(app: V2App): void {
       redis: redisState,
       schema: schema ? { step: schema.number, name: schema.name } : null,
       version: "2",
-      ...{ workers, leader: leads, backlog: sum("backlog"), running: sum("running") },
+      workers,
+      leader: leads,
+      backlog: sum("backlog"),
+      running: sum("running"),
     }, 200);
   });
   app.openapi(readQueues, async (c) => c.json({ items: await listAll(c) }, 200));

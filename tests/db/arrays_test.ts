@@ -24,7 +24,15 @@ Deno.test("the server takes and gives arrays of each type, from the first statem
   ]}::float8[] as floats,
       '[0:1]={7,8}'::int[] as shifted`;
   assert.deepEqual({ ...row }, {
-    ...{ uuids: [id], texts, ints: [1, null, -3], longs: ["9007199254740993"], booleans: "{t,f}" },
-    ...{ flags: [true, null], none: [], nested: [[1, 2], [3, 4]], floats: [1.5], shifted: [7, 8] },
+    uuids: [id],
+    texts,
+    ints: [1, null, -3],
+    longs: ["9007199254740993"],
+    booleans: "{t,f}",
+    flags: [true, null],
+    none: [],
+    nested: [[1, 2], [3, 4]],
+    floats: [1.5],
+    shifted: [7, 8],
   });
 });

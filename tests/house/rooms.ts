@@ -17,13 +17,13 @@ export const rooms: Record<string, string[]> = {
   "statistics": [],
 
   "jobs/matrix": ["db/queue"],
-  "jobs/moves": ["db/pg", "db/people", "db/queue", "db/views", "jobs/matrix"],
+  "jobs/moves": ["db/pg", "db/people", "db/queue", "jobs/matrix"],
   "jobs/image": ["db/queue", "jobs/matrix"],
   "jobs/slots": ["db/pg", "db/queue", "jobs/image"],
   "jobs/work": ["db/pg", "db/queue", "redis", "jobs/image", "jobs/slots"],
   "jobs/tell": ["db/pg", "db/queue"],
-  "jobs/lead": ["db/pg", "db/people", "db/queue", "redis", "jobs/slots", "jobs/tell"],
-  "jobs/doctor": ["db/pg", "db/queue", "redis", "jobs/moves", "jobs/slots", "jobs/lead"],
+  "jobs/lead": ["db/pg", "db/people", "db/queue", "redis", "jobs/slots"],
+  "jobs/doctor": ["db/pg", "db/queue", "redis", "jobs/moves", "jobs/lead"],
   "jobs": [
     "db/pg",
     "db/queue",
@@ -114,6 +114,7 @@ export const rooms: Record<string, string[]> = {
   "routes/v2/tasks": [
     "routes/v2/kit",
     "db/pg",
+    "db/queue",
     "db/judging",
     "db/views",
     "jobs/moves",
@@ -151,6 +152,7 @@ export const ground = [
   "metrics.ts",
   "ops.ts",
   "process.ts",
+  "uuid.ts",
 ];
 
 /** The three programs. Nothing imports them. */

@@ -48,10 +48,18 @@ Deno.test("what is predicted is what a load's ledger says afterwards", async (t)
       );
       assert.deepEqual(
         predicted.collections.map(({ collection, documents, exact, adjusted, quarantined }) => ({
-          ...{ collection, documents, exact, adjusted, quarantined },
+          collection,
+          documents,
+          exact,
+          adjusted,
+          quarantined,
         })),
         status.sources[0]!.collections.map(({ collection, documents, exact, adjusted, quarantined }) => ({
-          ...{ collection, documents, exact, adjusted, quarantined },
+          collection,
+          documents,
+          exact,
+          adjusted,
+          quarantined,
         })),
       );
       const rules = await database.sql`

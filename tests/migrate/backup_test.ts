@@ -113,7 +113,8 @@ Deno.test("a restore refuses what it should, and nothing has changed then", asyn
     runMigrate(url, "data", "restore", "--quiet", "--backup", path, ...args);
   const file = `${path}/target/public.users.copy.gz`;
   const manifest = `${path}/manifest.json`;
-  const [goodFile, goodManifest] = [await Deno.readFile(file), await Deno.readTextFile(manifest)];
+  const goodFile = await Deno.readFile(file);
+  const goodManifest = await Deno.readTextFile(manifest);
   await sql`update users set fullname = 'since then' where email = 'admin@example.com'`;
   const before = await digests(sql);
   const cases: [string, () => Promise<void>, string[], number, RegExp][] = [

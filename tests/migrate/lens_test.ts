@@ -321,7 +321,8 @@ Deno.test("a relaxed and a canonical dump give the same rows, but for what extra
     ]);
     assert.equal(relaxed.length, canonical.length);
     relaxed.forEach((line, i) => {
-      const [a, b] = [lens.toRow(readDocument(line)), lens.toRow(readDocument(canonical[i]!))];
+      const a = lens.toRow(readDocument(line));
+      const b = lens.toRow(readDocument(canonical[i]!));
       const shape = (mapped: Mapped<string>) => "row" in mapped ? { ...mapped.row, extra: "" } : mapped;
       assert.deepEqual(shape(a), shape(b));
     });

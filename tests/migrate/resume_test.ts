@@ -76,7 +76,8 @@ async function listKept(sql: Pool) {
 /** Says so after `ranges` ranges. */
 function stopAfter(ranges: number): { progress: Progress; signal: AbortSignal } {
   const stop = new AbortController();
-  let [stage, left] = ["", ranges];
+  let stage = "";
+  let left = ranges;
   return {
     progress: {
       ...silentProgress,
@@ -168,7 +169,8 @@ Deno.test("a verification that is killed, stopped or loses the database goes on 
   });
   await t.step("its session ended", async () => {
     await using database = await createDatabase({ template, noDelay: true });
-    let [stage, ranges] = ["", 0];
+    let stage = "";
+    let ranges = 0;
     const progress: Progress = {
       ...silentProgress,
       begin: (name) => stage = name,

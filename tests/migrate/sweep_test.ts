@@ -40,14 +40,16 @@ Deno.test("the sweeper reads each page of the rows that come in once, a step beh
   assert.equal(await step(), 0, "what was there before is nobody's");
   await add(5);
   assert.equal(await step(), 0, "too little came in");
-  let [from, to] = [start, start];
+  let from = start;
+  let to = start;
   for (let round = 0; round < 4; round++) {
     await add(200);
     const pages = await countPages();
     const wanted = await countRows(from, to);
     assert.equal(await step(), wanted);
     assert.equal(wanted > 0, round > 0);
-    [from, to] = [to, pages];
+    from = to;
+    to = pages;
     assert.equal(await step(), 0, "nothing came in since");
   }
   await sql`rollback`;

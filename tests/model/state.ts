@@ -90,13 +90,34 @@ export function startState(
 ): State {
   return {
     cells: Array.from({ length: cells }, () => ({
-      ...{ status: pending, lease: 0, owner: nobody, attempt: 0, failures: 0, remote: 0, intent: 0, wait: 0 },
-      ...{ posted: 0, twice: 0, allowed: 1, counted: 1, entries: 0, unclaimed: 0, fed: 0, listed: 0 },
+      status: pending,
+      lease: 0,
+      owner: nobody,
+      attempt: 0,
+      failures: 0,
+      remote: 0,
+      intent: 0,
+      wait: 0,
+      posted: 0,
+      twice: 0,
+      allowed: 1,
+      counted: 1,
+      entries: 0,
+      unclaimed: 0,
+      fed: 0,
+      listed: 0,
     })),
     workers: [0, 1].map(() => ({ signed: 1, place: "idle", cell: 0, lease: 0, attempt: 0, failures: 0 })),
-    ...{ status: pending, completed: 0, failed: 0, cancelled: 0, deleted: 0, sweeping: 0 },
+    status: pending,
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    deleted: 0,
+    sweeping: 0,
     told: { completed: 0, partial: 0, failed: 0 },
-    ...{ retriesLeft: retries, faultsLeft: faults, wiped: 0 },
+    retriesLeft: retries,
+    faultsLeft: faults,
+    wiped: 0,
   };
 }
 

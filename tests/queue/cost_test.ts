@@ -25,7 +25,8 @@ Deno.test("a busy subtask costs less than a command over REST", async () => {
 
 Deno.test("workers over REST are told of what was fed, however long they have been idle", async () => {
   await using rig = await startRig({ transport: "rest" });
-  const [one, two] = [await rig.startWorker({ slots: 3 }), await rig.startWorker({ slots: 3 })];
+  const one = await rig.startWorker({ slots: 3 });
+  const two = await rig.startWorker({ slots: 3 });
   // Long enough for polls to be seconds apart.
   const idleSince = performance.now();
   await waitFor("idleness", () => performance.now() - idleSince > 3_500);

@@ -187,8 +187,13 @@ Deno.test("what was mended is right: counters, end, notice, and cells that are d
   await rig.sql`delete from workers`;
   await runDoctor(deps, { repair: true });
   assert.deepEqual(await readTask(rig.sql, open), {
-    ...{ status: "completed", all_subtasks_completed: true, cancelling: false },
-    ...{ subtasks_total: 2, subtasks_completed: 1, subtasks_failed: 1, subtasks_cancelled: 0 },
+    status: "completed",
+    all_subtasks_completed: true,
+    cancelling: false,
+    subtasks_total: 2,
+    subtasks_completed: 1,
+    subtasks_failed: 1,
+    subtasks_cancelled: 0,
     notices: ["submitted", "partial"],
   });
   await rig.startWorker({ slots: 2 });

@@ -230,7 +230,8 @@ Deno.test("cancel of a running task aborts what runs, and frees its slots long b
     return values.every(({ value }) => value === 0);
   });
   assert.equal((await readTask(rig.sql, long)).subtasks_cancelled, 20);
-  const [posts, polls] = [rig.api.posts.length, rig.api.countPolls()];
+  const posts = rig.api.posts.length;
+  const polls = rig.api.countPolls();
   await assertAllDone(rig, await waitForQuick(rig), 4);
   assert.ok(posts <= 4);
   assert.equal(rig.api.posts.length, posts + 4);

@@ -17,7 +17,8 @@ for (const transport of ["tcp", "rest"] as const) {
     await insertWorker(rig.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
     await rig.submit(names(120));
     await using door = openRedis(rig.place);
-    const [streams, health] = [new Streams(door), new RedisHealth(() => {})];
+    const streams = new Streams(door);
+    const health = new RedisHealth(() => {});
     const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark: "m" });
     for (let round = 0; round < 12; round++) {
       assert.deepEqual(await feed.runOnce(slots), ["standard"], `round ${round}`);
@@ -35,7 +36,8 @@ Deno.test("a stream that stays full costs no command at each feeding", async () 
   await using rig = await startRig({ transport: "rest" });
   await rig.submit(names(120));
   await using door = openRedis(rig.place);
-  const [streams, health] = [new Streams(door), new RedisHealth(() => {})];
+  const streams = new Streams(door);
+  const health = new RedisHealth(() => {});
   await streams.markEpoch(["standard"], "m");
   const refs = await rig.sql<{ task_id: string; id: string }[]>`
     select parent_task_id as task_id, id from subtasks limit 40`;

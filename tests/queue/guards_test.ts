@@ -67,7 +67,9 @@ async function openMember(rows: Rows) {
   });
   await member.join();
   return {
-    ...{ crew, member, metrics },
+    crew,
+    member,
+    metrics,
     claim: async () =>
       await claimSubtasks(rows.sql, member.id, await listDispatchable(rows.sql, "standard", 9)),
     countUnsaved: async () => (await metrics.unsavedPosts.get()).values[0]!.value,

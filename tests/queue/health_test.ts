@@ -6,7 +6,10 @@ import type { HttpResult } from "../../http.ts";
 import { readSubtasks, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
 
 const answer = (status: number, text = "{}", headers = {}): HttpResult => ({
-  ...{ kind: "answer", status, text, headers: new Headers(headers) },
+  kind: "answer",
+  status,
+  text,
+  headers: new Headers(headers),
 });
 const calls: [string, HttpResult, ReturnType<typeof judgeCall>][] = [
   ["an image", answer(200), { sign: "sound", failed: false, pauseMs: 0 }],
@@ -18,7 +21,9 @@ const calls: [string, HttpResult, ReturnType<typeof judgeCall>][] = [
   ["no answer", { kind: "slow" }, { sign: "down", failed: true, pauseMs: 0 }],
   ["too many", answer(429), { sign: "throttled", failed: false, pauseMs: 0 }],
   ["too many, for 7 s", answer(429, "", { "retry-after": "7" }), {
-    ...{ sign: "throttled", failed: false, pauseMs: 7_000 },
+    sign: "throttled",
+    failed: false,
+    pauseMs: 7_000,
   }],
 ];
 for (const [what, result, wanted] of calls) {

@@ -33,13 +33,24 @@ async function openPuller(rows: Rows, failures: unknown[]) {
     start: ({ id }: { id: string }) => started.push(id) > 0,
   } as unknown as Crew;
   const puller = new Puller("standard", {
-    ...{ sql: rows.sql, log: silentLog, streams, crew, health: new RedisHealth(() => {}) },
-    ...{ hungry() {}, workerId: () => "a", mayStart: () => true, onDoubt() {} },
+    sql: rows.sql,
+    log: silentLog,
+    streams,
+    crew,
+    health: new RedisHealth(() => {}),
+    hungry() {},
+    workerId: () => "a",
+    mayStart: () => true,
+    onDoubt() {},
   });
   stack.defer(() => puller.stop());
   const left = async () => (await streams.look(["standard"])).lengths.get("standard")!;
   return {
-    ...{ puller, streams, started, slots, left },
+    puller,
+    streams,
+    started,
+    slots,
+    left,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

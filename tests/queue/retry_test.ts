@@ -88,7 +88,9 @@ Deno.test("subtasks with three fates make a task that is completed in part", asy
   const task = await rig.submit(["ok", "@@poll:ILLEGAL_IMAGE", "@@create:500*1"]);
   const { status, subtasks_completed, subtasks_failed, notices } = await waitForEnd(rig.sql, task);
   assert.deepEqual({ status, subtasks_completed, subtasks_failed, notices }, {
-    ...{ status: "completed", subtasks_completed: 2, subtasks_failed: 1 },
+    status: "completed",
+    subtasks_completed: 2,
+    subtasks_failed: 1,
     notices: ["submitted", "partial"],
   });
 });
@@ -102,7 +104,10 @@ Deno.test("nothing is paid for on a claim that is too old: somebody else may hol
   const deps = {
     backendOf: () => ({ http: callHttp, baseUrl: rig.api.url, token: "t", pollMs: 10, pollsMax: 10 }),
     writes: createWrites({ sql: rig.sql, log: silentLog, signal: never }),
-    ...{ log: silentLog, metrics: createMetrics(), attemptMs: 1_000, random: () => 0 },
+    log: silentLog,
+    metrics: createMetrics(),
+    attemptMs: 1_000,
+    random: () => 0,
   };
   const stops = { drop: never, handOver: never };
   const fiveSecondsAgo = performance.now() - 5_000;

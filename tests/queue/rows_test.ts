@@ -25,12 +25,19 @@ async function joinAll(rows: Rows, ...ids: string[]): Promise<void> {
 
 const done = (subtask: Claimed, url = "http://i/1.png"): Settlement => ({
   ...subtask,
-  ...{ status: "completed", result: `{"url":"${url}"}`, image_url: url, error: null },
+  status: "completed",
+  result: `{"url":"${url}"}`,
+  image_url: url,
+  error: null,
 });
 
 const failed = (subtask: Claimed): Settlement => ({
   ...subtask,
-  ...{ status: "failed", retry_count: 1, result: null, image_url: null, error: "no" },
+  status: "failed",
+  retry_count: 1,
+  result: null,
+  image_url: null,
+  error: "no",
 });
 
 async function claimAll(rows: Rows, worker: string, limit = 100): Promise<Claimed[]> {
@@ -116,7 +123,8 @@ Deno.test("two settles of one task's last two subtasks at once close it once, wi
     assert.deepEqual(ends.flatMap(({ closed }) => closed), [task]);
     const { status, subtasks_completed, notices } = await readTask(rows.sql, task);
     assert.deepEqual({ status, subtasks_completed, notices }, {
-      ...{ status: "completed", subtasks_completed: 2 },
+      status: "completed",
+      subtasks_completed: 2,
       notices: ["submitted", "completed"],
     });
   }
@@ -185,7 +193,8 @@ Deno.test("giving back what was never sent takes its attempt back", async () => 
   const task = await rows.submit(["p", "q"]);
   const claimed = await claimAll(rows, "a");
   assert.deepEqual(await releaseSubtasks(rows.sql, claimed, new Set([claimed[0]!.lease_id])), {
-    ...{ released: 2, unsaved: 1 },
+    released: 2,
+    unsaved: 1,
   });
   const states = await readSubtasks(rows.sql, task);
   assert.deepEqual(states.map(({ status }) => status), ["pending", "pending"]);
@@ -227,8 +236,13 @@ Deno.test("cancel ends the task: pending cells never start, those under way lose
   assert.equal((await claimSubtasks(rows.sql, "a", refs)).length, 0);
   assert.equal((await settleSubtasks(rows.sql, [done(two!)])).leases.size, 0);
   assert.deepEqual(await readTask(rows.sql, task), {
-    ...{ status: "cancelled", all_subtasks_completed: true, cancelling: false },
-    ...{ subtasks_total: 3, subtasks_completed: 1, subtasks_failed: 0, subtasks_cancelled: 2 },
+    status: "cancelled",
+    all_subtasks_completed: true,
+    cancelling: false,
+    subtasks_total: 3,
+    subtasks_completed: 1,
+    subtasks_failed: 0,
+    subtasks_cancelled: 2,
     notices: ["submitted"],
   });
   assert.equal(await cancelTask(deps, { taskId: task, userId: rows.user.id }), "already_ended");

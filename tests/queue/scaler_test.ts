@@ -9,10 +9,18 @@ const env = { DATABASE_URL: "postgres://h/d", IMAGE_API_URL: "http://h", NIETA_X
 Deno.test("the rules are the table's, unless the settings say otherwise", () => {
   const { standard, lumina } = readScaleRules(parseConfig(env, "worker"));
   assert.deepEqual(standard, {
-    ...{ slotsMin: 10, slotsMax: 50, step: 5, upAfterMs: 60_000, downAfterMs: 180_000 },
+    slotsMin: 10,
+    slotsMax: 50,
+    step: 5,
+    upAfterMs: 60_000,
+    downAfterMs: 180_000,
   });
   assert.deepEqual(lumina, {
-    ...{ slotsMin: 24, slotsMax: 100, step: 1, upAfterMs: 90_000, downAfterMs: 180_000 },
+    slotsMin: 24,
+    slotsMax: 100,
+    step: 1,
+    upAfterMs: 90_000,
+    downAfterMs: 180_000,
   });
   const own = readScaleRules(parseConfig({ ...env, TASK_EXECUTOR_SCALE_UP_STEP: "7" }, "worker"));
   assert.equal(own.standard.step, 7);
@@ -54,7 +62,8 @@ Deno.test("a worker's slots grow with the backlog, and the change is stored with
   await using rig = await startRig({
     delayMs: 30_000,
     env: {
-      ...{ TASK_EXECUTOR_MIN_CONCURRENT: "2", TASK_EXECUTOR_SCALE_UP_STEP: "3" },
+      TASK_EXECUTOR_MIN_CONCURRENT: "2",
+      TASK_EXECUTOR_SCALE_UP_STEP: "3",
       TASK_EXECUTOR_SCALE_UP_INTERVAL: "0.5",
       TASK_EXECUTOR_MAX_CONCURRENT: "5",
     },

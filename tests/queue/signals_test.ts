@@ -10,7 +10,8 @@ import { createMetrics } from "../../metrics.ts";
 /** Counts the listeners of a signal, as far as they were added from here. */
 function watchListeners(signal: AbortSignal): { count: number; added: number } {
   const counts = { count: 0, added: 0 };
-  const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
   const listeners = new Set<unknown>();
   signal.addEventListener = (...args: Parameters<typeof add>) => {
     listeners.add(args[1]);
@@ -27,7 +28,8 @@ function watchListeners(signal: AbortSignal): { count: number; added: number } {
 }
 
 Deno.test("a joined signal aborts with the first of its sources, and leaves none of them a listener", () => {
-  const [one, two] = [new AbortController(), new AbortController()];
+  const one = new AbortController();
+  const two = new AbortController();
   const counts = watchListeners(one.signal);
   {
     using joined = joinSignals([one.signal, two.signal]);
@@ -41,13 +43,27 @@ Deno.test("a joined signal aborts with the first of its sources, and leaves none
 });
 
 const subtask = {
-  ...{ task_id: crypto.randomUUID(), id: crypto.randomUUID(), lease_id: "1", queue: "standard", cell: 0 },
-  ...{ prompts: "[]", ratio: "1:1", seed: "1", use_polish: false, client_args: null, remote_id: null },
-  ...{ retry_count: 0, attempt: 1, losses: 0, elapsed_ms: 0, task_status: "processing" },
+  task_id: crypto.randomUUID(),
+  id: crypto.randomUUID(),
+  lease_id: "1",
+  queue: "standard",
+  cell: 0,
+  prompts: "[]",
+  ratio: "1:1",
+  seed: "1",
+  use_polish: false,
+  client_args: null,
+  remote_id: null,
+  retry_count: 0,
+  attempt: 1,
+  losses: 0,
+  elapsed_ms: 0,
+  task_status: "processing",
 } as Claimed;
 
 Deno.test("an attempt and its retries leave no listener on the signals that may stop it", async () => {
-  const [drop, handOver] = [new AbortController(), new AbortController()];
+  const drop = new AbortController();
+  const handOver = new AbortController();
   const counts = [watchListeners(drop.signal), watchListeners(handOver.signal)];
   let polls = 0;
   const http: Http = ({ method }) => {
@@ -60,7 +76,10 @@ Deno.test("an attempt and its retries leave no listener on the signals that may 
   const deps: AttemptDeps = {
     backendOf: () => ({ http, token: "t", baseUrl: "http://h", pollMs: 1, pollsMax: 99 }),
     writes: { saveRemote: held, retry: held, begin: held, settle: held },
-    ...{ log: silentLog, metrics: createMetrics(), attemptMs: 60_000, random: () => 0 },
+    log: silentLog,
+    metrics: createMetrics(),
+    attemptMs: 60_000,
+    random: () => 0,
   };
   const end = await runAttempt(subtask, deps, { drop: drop.signal, handOver: handOver.signal });
   assert.deepEqual([end.kind, polls], ["failed", 20]);

@@ -19,7 +19,12 @@ import { openRows, type Rig, type Rows, startRig, waitFor, waitForEnd } from "..
 const names = (count: number, name = "p") => Array.from({ length: count }, (_, i) => `${name}${i}`);
 
 const room = (queue: Queue, slots: number, others: number, own = 0, place = 0, workers = 2): Room => ({
-  ...{ queue, slots, others, own, place, workers },
+  queue,
+  slots,
+  others,
+  own,
+  place,
+  workers,
 });
 
 const shares: [string, Room[], Partial<Record<Queue, number>>, Partial<Record<Queue, number>>][] = [
@@ -183,7 +188,10 @@ Deno.test("slots set by hand hold until they expire, and each change is kept wit
   assert.deepEqual(await readSlots(rows), { high: 5, lumina: 24, standard: 10 });
   assert.equal((await listSlotChanges(rows.sql, "standard", 9)).length, 0);
   await saveSlotOverride(rows.sql, {
-    ...{ queue: "standard", slots: 3, reason: "the generator is being moved", made_by: "kim" },
+    queue: "standard",
+    slots: 3,
+    reason: "the generator is being moved",
+    made_by: "kim",
     forMs: 3_600_000,
   });
   await scaler.runOnce(1_000);

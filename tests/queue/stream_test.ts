@@ -97,7 +97,10 @@ both("entries that were trimmed while pending are skipped by a takeover", async 
   assert.ok(got !== "no_group");
   await door.redis.xdel(streams.key("standard"), got[0]!.entry);
   const { messages } = await streams.takeOver("standard", {
-    ...{ consumer: "heir", cursor: "0-0", idleMs: 0, count: 10 },
+    consumer: "heir",
+    cursor: "0-0",
+    idleMs: 0,
+    count: 10,
   });
   assert.equal(messages.length, 2);
 });

@@ -11,7 +11,8 @@ const id = "0b5f6a9e-1111-4222-8333-123456789abc";
 const orders: [string, Order][] = [
   ["", { kind: "work", flags: {} }],
   ["--once --queues high,lumina --slots 3", {
-    ...{ kind: "work", flags: { once: true, queues: ["high", "lumina"], slots: 3 } },
+    kind: "work",
+    flags: { once: true, queues: ["high", "lumina"], slots: 3 },
   }],
   ["doctor", { kind: "doctor", repair: false, json: false, days: 7 }],
   ["doctor --repair --json --all", { kind: "doctor", repair: true, json: true, days: null }],
@@ -23,16 +24,25 @@ const orders: [string, Order][] = [
   [`rerun ${id} 0`, { kind: "rerun", taskId: id, cell: 0 }],
   ["dead list", { kind: "dead_list", filter: {}, limit: 20, json: false }],
   [`dead replay --task ${id} --since 2026-01-31T08:00Z`, {
-    ...{ kind: "dead_replay", filter: { taskId: id, since: new Date("2026-01-31T08:00Z") } },
+    kind: "dead_replay",
+    filter: { taskId: id, since: new Date("2026-01-31T08:00Z") },
   }],
   ["slots", { kind: "slots_list", changes: 3, json: false }],
   ["slots high --changes 0 --json", { kind: "slots_list", queue: "high", changes: 0, json: true }],
   ["slots standard 12 --for 30m --reason launch", {
-    ...{ kind: "slots_set", queue: "standard", slots: 12, forMs: 1_800_000, reason: "launch" },
+    kind: "slots_set",
+    queue: "standard",
+    slots: 12,
+    forMs: 1_800_000,
+    reason: "launch",
     by: "an operator",
   }],
   ["slots lumina 0 --for 30d --reason quota --by night-shift", {
-    ...{ kind: "slots_set", queue: "lumina", slots: 0, forMs: 2_592_000_000, reason: "quota" },
+    kind: "slots_set",
+    queue: "lumina",
+    slots: 0,
+    forMs: 2_592_000_000,
+    reason: "quota",
     by: "night-shift",
   }],
   ["slots lumina --clear", { kind: "slots_clear", queue: "lumina" }],

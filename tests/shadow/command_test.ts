@@ -50,8 +50,11 @@ Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
     assert.equal(report.unexplained, 1);
     const { route, kind, path, old, new: now, example } = report.differences[0];
     assert.deepEqual({ route, kind, path, old, now }, {
-      ...{ route: "GET /api/v1/users/me", kind: "type", path: "/data/is_active" },
-      ...{ old: "true", now: "1" },
+      route: "GET /api/v1/users/me",
+      kind: "type",
+      path: "/data/is_active",
+      old: "true",
+      now: "1",
     });
     assert.equal(example[0].target, "/api/v1/users/me");
     assert.ok(!out.includes(token));

@@ -278,15 +278,13 @@ Deno.test("a recorded call is shrunk too, unless it writes", async () => {
     status: 200,
   };
   const signIn = {
-    ...{
-      name: "sign in",
-      method: "POST",
-      path: "/api/v1/auth/login",
-      as: null,
-      headers: {},
-      mask: [],
-      status: 200,
-    },
+    name: "sign in",
+    method: "POST",
+    path: "/api/v1/auth/login",
+    as: null,
+    headers: {},
+    mask: [],
+    status: 200,
     body: new URLSearchParams({ username: person.email, password: person.password }).toString(),
     ctype: "application/x-www-form-urlencoded",
     save: { "token:admin": "/data/access_token" },

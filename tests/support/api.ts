@@ -75,7 +75,14 @@ export async function startApi(
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
   const { port } = server.addr;
   return {
-    ...{ origin: `http://127.0.0.1:${port}`, port, database, sql, config, tokens, metrics, lines },
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    database,
+    sql,
+    config,
+    tokens,
+    metrics,
+    lines,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
       passwords[Symbol.dispose]();

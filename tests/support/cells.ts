@@ -14,12 +14,20 @@ export const claim = async (sql: Pool, limit = 100, worker = "a"): Promise<Claim
 
 export const done = (subtask: Claimed): Settlement => ({
   ...subtask,
-  ...{ status: "completed", result: '{"url":"http://i/1.png"}', image_url: "http://i/1.png", error: null },
+  status: "completed",
+  result: '{"url":"http://i/1.png"}',
+  image_url: "http://i/1.png",
+  error: null,
 });
 
 /** An end after two attempts. */
 export const failed = (subtask: Claimed, reason = "图像接口返回 HTTP 500"): Settlement => ({
   ...subtask,
-  ...{ status: "failed", retry_count: 2, result: null, image_url: null, outcome: "error", reason },
+  status: "failed",
+  retry_count: 2,
+  result: null,
+  image_url: null,
+  outcome: "error",
+  reason,
   error: `已尝试 2 次: ${reason}`,
 });

@@ -40,7 +40,8 @@ export function findDifference(wanted: Json, given: Json | undefined, place = "$
   }
   if (wanted instanceof Map) {
     if (!(given instanceof Map)) return differs();
-    const [keys, got] = [[...wanted.keys()], [...given.keys()]];
+    const keys = [...wanted.keys()];
+    const got = [...given.keys()];
     if (stringifyJson(keys) !== stringifyJson(got)) {
       return `${place}: wanted the keys ${stringifyJson(keys)}, got ${stringifyJson(got)}`;
     }

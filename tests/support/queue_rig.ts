@@ -63,7 +63,8 @@ const unused = { name: "", values: [] };
 /** Tags and variables of prompts × seeds. */
 function makeBody(prompts: string[], seeds: number[]): { tags: Json[]; variables: JsonObject } {
   const axis = (tag_id: string, name: string, values: (string | number)[]) => ({
-    ...{ tag_id, name },
+    tag_id,
+    name,
     values: values.map((value, i) => ({ id: `${tag_id}-${i}`, value: String(value) })),
   });
   const body = {
@@ -139,7 +140,11 @@ type Submit = (prompts: string[], seeds?: number[], priority?: number) => Promis
 const submitBy =
   (sql: Pool, user: { id: string; email: string }): Submit => async (prompts, seeds = [1], priority = 1) => {
     const task = await submitTask({ sql, log: silentLog }, {
-      ...{ user, taskName: "rig", settings: new Map(), priority, ...makeBody(prompts, seeds) },
+      user,
+      taskName: "rig",
+      settings: new Map(),
+      priority,
+      ...makeBody(prompts, seeds),
     });
     return task.id;
   };
@@ -156,7 +161,10 @@ export async function openRows(): Promise<Rows> {
   const database = await createDatabase();
   const user = await insertUser(database.sql);
   return {
-    ...{ sql: database.sql, url: database.url, user, submit: submitBy(database.sql, user) },
+    sql: database.sql,
+    url: database.url,
+    user,
+    submit: submitBy(database.sql, user),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };
 }
@@ -195,7 +203,11 @@ export async function startRig(
     const stop = new AbortController();
     const ready = Promise.withResolvers<string>();
     const running = runWorker({
-      ...{ sql, redis: door, log: rigLog, metrics, config: parseConfig(settings, "worker") },
+      sql,
+      redis: door,
+      log: rigLog,
+      metrics,
+      config: parseConfig(settings, "worker"),
       onReady: ready.resolve,
       ...options,
     }, stop.signal);
@@ -207,7 +219,9 @@ export async function startRig(
     });
     const id = await ready.promise;
     return {
-      ...{ id, metrics, ended },
+      id,
+      metrics,
+      ended,
       async stop() {
         stop.abort();
         await ended;
@@ -216,7 +230,14 @@ export async function startRig(
   }
 
   return {
-    ...{ sql: database.sql, url: database.url, redis, place, api, env: settings, user, startWorker },
+    sql: database.sql,
+    url: database.url,
+    redis,
+    place,
+    api,
+    env: settings,
+    user,
+    startWorker,
     ...(gateway ? { gateway } : {}),
     submit: submitBy(database.sql, user),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -367,7 +367,11 @@ Deno.test("50,000 subtasks are streamed with flat memory, and a reader that leav
     return heapUsed + external;
   };
   const before = memory();
-  let [bytes, largest, most, pieces, tail] = [0, 0, 0, 0, new Uint8Array()];
+  let bytes = 0;
+  let largest = 0;
+  let most = 0;
+  let pieces = 0;
+  let tail = new Uint8Array();
   for await (const piece of (await openTaskDetail(sql, id))!) {
     bytes += piece.length;
     largest = Math.max(largest, piece.length);

@@ -62,7 +62,8 @@ Deno.test("odd ids are not found, on every route that takes one", async (t) => {
       const before = await snapshot(api);
       for (const id of ids) {
         const got = await sendRaw(api.port, {
-          ...{ method: route.methods[0]!, path: route.path.replace("{id}", id) },
+          method: route.methods[0]!,
+          path: route.path.replace("{id}", id),
           headers: [["Authorization", `Bearer ${admin.token}`], ["Content-Type", "application/json"]],
           body: route.reads ? '{"fullname":"hacked"}' : null,
         });
@@ -228,7 +229,9 @@ Deno.test("1,500 made-up requests: none is answered with 5xx, none changes a row
       who,
       async (method, path, extra, body, person) => {
         const request: RawRequest = {
-          ...{ method, path, body },
+          method,
+          path,
+          body,
           headers: [
             ...extra,
             ...person ? [["Authorization", `Bearer ${person.token}`] as [string, string]] : [],

@@ -29,7 +29,10 @@ function readCase(line: string): Case {
   const item = parseJson(line) as JsonObject;
   const text = (name: string) => item.get(name) as string;
   return {
-    ...{ name: text("name"), method: text("method"), path: text("path"), answer: text("answer") },
+    name: text("name"),
+    method: text("method"),
+    path: text("path"),
+    answer: text("answer"),
     headers: pairs(item.get("headers")),
     body: item.get("body") as string | null,
     status: (item.get("status") as JsonNumber).value,
@@ -63,7 +66,8 @@ Deno.test(`${cases.length} odd requests are answered as FastAPI answers them`, a
       for (const item of cases.filter((item) => item.name === name)) {
         const what = `${item.method} ${item.path} ${JSON.stringify(item.headers)} ${item.body}`;
         const got = await sendRaw(api.port, {
-          ...{ method: item.method, path: item.path },
+          method: item.method,
+          path: item.path,
           headers: item.headers.map(([key, value]) => [key, value.replace("<token>", admin.token)]),
           body: item.body === null ? null : latin1(item.body),
         });

@@ -27,10 +27,13 @@ async function open(api: TestApi): Promise<World> {
   const people = await addUsers(api);
   const id = await addTask(api, people.user, { name: "a+(b" });
   return {
-    ...{ api, people, id },
+    api,
+    people,
+    id,
     async ask(who, method, path, body) {
       const response = await fetch(`${api.origin}/api/v1${path}`, {
-        ...{ method, redirect: "manual" },
+        method,
+        redirect: "manual",
         headers: {
           "content-type": "application/json",
           ...(who === undefined ? {} : { authorization: `Bearer ${people[who].token}` }),

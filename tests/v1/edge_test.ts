@@ -32,8 +32,12 @@ interface Running extends AsyncDisposable {
 async function startProcess(args: string[], env: Record<string, string>): Promise<Running> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args, `${root}main.ts`],
-    ...{ cwd: root, clearEnv: true, env: { ...inherited(), NO_COLOR: "1", ...env } },
-    ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+    cwd: root,
+    clearEnv: true,
+    env: { ...inherited(), NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
   }).spawn();
   const lines: Record<string, unknown>[] = [];
   let said = "";
@@ -73,7 +77,9 @@ async function tryConnect(args: string[], host: string): Promise<string> {
   );
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [...args, path],
-    ...{ stdin: "null", stdout: "piped", stderr: "null" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
   }).output();
   await Deno.remove(path);
   return new TextDecoder().decode(stdout).trim();
@@ -85,7 +91,8 @@ for (const kind of ["tcp", "rest"] as const) {
     await loadRecorded(database.sql);
     await using redis = await startRedis();
     await using gateway = await startGateway(redis.url);
-    const [redisHost, gatewayHost] = [new URL(redis.url).host, new URL(gateway.url).host];
+    const redisHost = new URL(redis.url).host;
+    const gatewayHost = new URL(gateway.url).host;
     const own = `127.0.0.1:${findFreePort()}`;
     const hosts = [new URL(database.url).host, own, kind === "tcp" ? redisHost : gatewayHost];
     const args = flags(hosts, kind === "tcp" ? [gatewayHost] : [redisHost]);
@@ -97,7 +104,10 @@ for (const kind of ["tcp", "rest"] as const) {
       ...(kind === "rest"
         ? { UPSTASH_REDIS_REST_URL: gateway.url, UPSTASH_REDIS_REST_TOKEN: gateway.token }
         : {}),
-      ...{ SECRET_KEY: secret, SHORT_SECRET_KEY: "allow", HOST: "127.0.0.1", PORT: own.split(":")[1]! },
+      SECRET_KEY: secret,
+      SHORT_SECRET_KEY: "allow",
+      HOST: "127.0.0.1",
+      PORT: own.split(":")[1]!,
     });
     await checkCalls(t, `http://${own}`);
     assert.equal(gateway.commands > 0, kind === "rest", "logins were counted where they should be");
@@ -119,8 +129,13 @@ Deno.test("a read that the database keeps waiting is given up after its deadline
   await using _api = await startProcess(
     flags([new URL(database.url).host, own, new URL(redis.url).host], []),
     {
-      ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, HOST: "127.0.0.1", PORT: own.split(":")[1]! },
-      ...{ SECRET_KEY: secret, SHORT_SECRET_KEY: "allow", PUBLIC_TASK_READS: "true" },
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      HOST: "127.0.0.1",
+      PORT: own.split(":")[1]!,
+      SECRET_KEY: secret,
+      SHORT_SECRET_KEY: "allow",
+      PUBLIC_TASK_READS: "true",
     },
   );
   const [task] = await database.sql<{ id: string }[]>`select id from tasks limit 1`;

@@ -61,7 +61,8 @@ Deno.test("If-None-Match", async (t) => {
 Deno.test("a tag of one task is none of another, and opens nothing to who may not read", async () => {
   await using api = await startApi();
   const { user, disabled } = await addUsers(api);
-  const [one, two] = [await addTask(api, user), await addTask(api, user)];
+  const one = await addTask(api, user);
+  const two = await addTask(api, user);
   const etag = (await read(api, one, signed(user))).headers.get("etag")!;
   assert.equal((await read(api, two, { ...signed(user), "if-none-match": etag })).status, 200);
   assert.equal((await read(api, one, { "if-none-match": etag })).status, 401);

@@ -170,11 +170,9 @@ Deno.test("case is folded as regular expressions of ECMAScript do it, for every 
 
 Deno.test("totals follow every kind of change, also those of many tasks, of transactions, and taken back", async () => {
   const totals = async () => {
-    const [all, mine, failed] = [
-      await list(),
-      await list({ username: "m@x" }),
-      await list({ statuses: ["failed"] }),
-    ];
+    const all = await list();
+    const mine = await list({ username: "m@x" });
+    const failed = await list({ statuses: ["failed"] });
     return [all.total, mine.total, failed.total];
   };
   const insert = (count: number, username: string, status: string) =>

@@ -83,7 +83,8 @@ for (const kind of transports) {
   Deno.test(`over ${kind}: a right password gives its try back and lets in from there, in every process`, async () => {
     await using transport = await openTransport(kind);
     const limits = { address: free, email: { burst: 3, perSecond: never }, overall: free };
-    const [one, two] = [throttleOf(transport.open(), limits), throttleOf(transport.open(), limits)];
+    const one = throttleOf(transport.open(), limits);
+    const two = throttleOf(transport.open(), limits);
     assert.equal(await one.take("1.1.1.1", "u@example.com"), 0);
     await one.succeeded("1.1.1.1", "u@example.com");
     const guesses = [];
@@ -105,7 +106,8 @@ Deno.test("a try that is refused is not counted, and guesses in a row come back 
   const limit: Limit = { name: "x", burst: 2, perSecond: 0.001, slowestMax: 4 };
   const stepMs = 1_000_000;
   const take = async () => (await limiter.take([limit], "nobody", 0)).seconds;
-  const [first, second] = [await take(), await take()];
+  const first = await take();
+  const second = await take();
   assert.deepEqual([first, second], [0, 0]);
   const [key] = await redis.keys("*");
   const paces: number[] = [];

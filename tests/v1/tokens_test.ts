@@ -151,7 +151,8 @@ Deno.test("the scheme is read in any case, and no other is one", async (t) => {
     await t.step(`'${header}'`, async () => {
       const value = header.replace("<token>", user.token);
       const got = await sendRaw(api.port, {
-        ...{ method: "GET", path: "/api/v1/users/me" },
+        method: "GET",
+        path: "/api/v1/users/me",
         headers: [["Authorization", value], ["Cookie", `access_token=${user.token}`]],
       });
       assert.deepEqual([got?.status, JSON.parse(got!.text).detail], [status, detail]);

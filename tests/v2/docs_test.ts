@@ -1,6 +1,6 @@
 /** The document of v2 and the page that shows it: from our own origin, without a script. */
 import assert from "node:assert/strict";
-import { renderDocs } from "../../routes/docs_page.ts";
+import { renderDocs } from "../../routes/common/docs_page.ts";
 import { routeTable } from "../../routes/v2/kit/route.ts";
 import { startApi } from "../support/api.ts";
 import { call } from "./support/api.ts";

@@ -43,7 +43,8 @@ Deno.test("another request under a key is refused; the same key of another perso
     call(api, who, "POST", `/tasks/${task}/cells/0/evaluations`, { text: "good" }, {
       "idempotency-key": "e",
     });
-  const [mine, theirs] = [await says(user), await says(other)];
+  const mine = await says(user);
+  const theirs = await says(other);
   assert.deepEqual([mine.status, theirs.status], [201, 201]);
   assert.notEqual(mine.body.id, theirs.body.id);
 });

@@ -201,7 +201,8 @@ Deno.test("20 MB are refused at once, whoever sends them, and hold nobody up", a
   const { api, people: { user }, path } = await startWithTask();
   await using _ = api;
   const huge = new Uint8Array(20 * 1024 * 1024).fill(0x20);
-  let [most, last] = [0, performance.now()];
+  let most = 0;
+  let last = performance.now();
   const timer = setInterval(() => {
     most = Math.max(most, performance.now() - last);
     last = performance.now();

@@ -26,8 +26,14 @@ Deno.test("status tells what is there and what is away", async () => {
   assert.equal(empty.status, 200, empty.text);
   const { schema, ...rest } = empty.body;
   assert.deepEqual(rest, {
-    ...{ status: "degraded", database: "ok", redis: "unknown", version: "2" },
-    ...{ workers: 0, leader: false, backlog: 0, running: 0 },
+    status: "degraded",
+    database: "ok",
+    redis: "unknown",
+    version: "2",
+    workers: 0,
+    leader: false,
+    backlog: 0,
+    running: 0,
   });
   const [step] = await api.database.sql`select max(number) as number from migration.schema_steps`;
   assert.equal(schema.step, step!.number);
@@ -50,8 +56,16 @@ Deno.test("queues tell their slots, load and health, workers what they hold", as
   const { changed_at, ...standard } = items[1];
   assert.ok(Date.parse(changed_at) > 0);
   assert.deepEqual(standard, {
-    ...{ queue: "standard", slots: 10, wanted: 12, reason: "backlog 30 with 10 slots" },
-    ...{ room: 10, running: 1, backlog: 3, workers: 2, rate_per_minute: null, override: null },
+    queue: "standard",
+    slots: 10,
+    wanted: 12,
+    reason: "backlog 30 with 10 slots",
+    room: 10,
+    running: 1,
+    backlog: 3,
+    workers: 2,
+    rate_per_minute: null,
+    override: null,
     health: { calls: 18, failures: 4, throttled: 2, creates: 8, create_ms: 250 },
   });
   const { body: workers } = await call(api, manager, "GET", "/system/workers");

@@ -62,8 +62,8 @@ class Concerns {
 
   add(collection: string, name: string, path: string, id: () => string): void {
     const key = JSON.stringify([collection, name, path]);
-    let concern = this.#all.get(key);
-    if (!concern) this.#all.set(key, concern = { collection, name, path, documents: 0, samples: [] });
+    const concern = this.#all.get(key) ?? { collection, name, path, documents: 0, samples: [] };
+    this.#all.set(key, concern);
     concern.documents++;
     if (concern.samples.length < samplesMax) concern.samples.push(id());
   }
@@ -101,8 +101,18 @@ class KeyList {
 }
 
 const emptyOf = (collection: Collection): CollectionAssessment => ({
-  ...{ collection, documents: 0, bytes: 0, bytes_max: 0, biggest: null, row_bytes: 0, generations: {} },
-  ...{ statuses: {}, exact: 0, adjusted: 0, quarantined: 0, shapes: [] },
+  collection,
+  documents: 0,
+  bytes: 0,
+  bytes_max: 0,
+  biggest: null,
+  row_bytes: 0,
+  generations: {},
+  statuses: {},
+  exact: 0,
+  adjusted: 0,
+  quarantined: 0,
+  shapes: [],
 });
 
 const raise = (counts: Record<string, number>, name: string) => counts[name] = (counts[name] ?? 0) + 1;
@@ -127,7 +137,10 @@ class Assessor {
     const original = raw.original();
     const bytes = original.length;
     one.bytes += bytes;
-    if (bytes > one.bytes_max) [one.bytes_max, one.biggest] = [bytes, idOf(raw)];
+    if (bytes > one.bytes_max) {
+      one.bytes_max = bytes;
+      one.biggest = idOf(raw);
+    }
     if (!this.relaxed && one.documents <= 200) this.relaxed = looksRelaxed(original);
     const usual = raw.line === undefined || collection !== "dramatiq_tasks"
       ? undefined

@@ -33,7 +33,9 @@ interface Bar {
 
 /** A bar a line; each part has a title, so its number shows under the pointer. */
 function chart(title: string, bars: Bar[]): string {
-  const [left, width, step] = [150, 520, 30];
+  const left = 150;
+  const width = 520;
+  const step = 30;
   const total = (bar: Bar) => bar.parts.reduce((sum, { count }) => sum + count, 0);
   const most = Math.max(1, ...bars.map(total));
   const rows = bars.map((bar, i) => {

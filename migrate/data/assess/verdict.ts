@@ -64,7 +64,8 @@ export function judge(
   assessment: Assessment,
   server: { waits: string[]; notes: string[] } = { waits: [], notes: [] },
 ): AssessVerdict {
-  const [noGo, waits] = [findNoGo(assessment), [...findWaits(assessment), ...server.waits]];
+  const noGo = findNoGo(assessment);
+  const waits = [...findWaits(assessment), ...server.waits];
   const { unfinished, findings, notes } = assessment;
   const told = [
     ...notes,
@@ -92,8 +93,12 @@ export function judge(
 /** Bytes as people say them. */
 export function sayBytes(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let [size, unit] = [bytes, 0];
-  while (size >= 1000 && unit < units.length - 1) [size, unit] = [size / 1000, unit + 1];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size = size / 1000;
+    unit = unit + 1;
+  }
   return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
 }
 

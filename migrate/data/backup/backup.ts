@@ -57,7 +57,10 @@ async function packTable(
   return { ...packed, name, columns, rows };
 }
 
-const [brace, newline, carriage, space] = [123, 10, 13, 32];
+const brace = 123;
+const newline = 10;
+const carriage = 13;
+const space = 32;
 
 /** One line a document, or BSON one after the other, as they came. */
 async function packCollection(

@@ -32,7 +32,8 @@ escapes[backslash] = backslash;
 const growth = 5;
 const dayMs = 86_400_000;
 /** 0001-01-01 and 9999-12-31, in days since 1970. */
-const [firstDay, lastDay] = [-719162, 2932896];
+const firstDay = -719162;
+const lastDay = 2932896;
 const daysMax = 10_000;
 const floatMax = 1e15;
 const longMax = 999_999_999_999_999;

@@ -226,7 +226,8 @@ class Reader {
         return new Special('{"$undefined":true}');
       case 0x0b: {
         const middle = this.endOfName(at, end);
-        const [pattern, options] = [this.name(at, middle), this.name(middle + 1, end - 1)];
+        const pattern = this.name(at, middle);
+        const options = this.name(middle + 1, end - 1);
         const body = `{"pattern":${quote(pattern)},"options":${quote(options)}}`;
         return new Special(`{"$regularExpression":${body}}`);
       }
@@ -241,7 +242,8 @@ class Reader {
       case 0x0f:
         return this.code(at, end);
       case 0x11: {
-        const [i, t] = [this.#view.getUint32(at, true), this.#view.getUint32(at + 4, true)];
+        const i = this.#view.getUint32(at, true);
+        const t = this.#view.getUint32(at + 4, true);
         return new Special(`{"$timestamp":{"t":${t},"i":${i}}}`);
       }
       case 0x13:

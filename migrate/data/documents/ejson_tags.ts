@@ -35,7 +35,8 @@ function readWhole(value: BsonValue | undefined, bits: 32 | 64): number | bigint
 }
 
 function readBinary(document: BsonDocument): Special | undefined {
-  const [body, type] = [document.get("$binary"), document.get("$type")];
+  const body = document.get("$binary");
+  const type = document.get("$type");
   const [base64, subType] = body instanceof BsonDocument
     ? [body.get("base64"), body.get("subType")]
     : [body, type];

@@ -76,7 +76,8 @@ export function findDifferences(left: BsonDocument, right: BsonDocument, path = 
   const found: Difference[] = [];
   const at = (key: string) => path === "" ? key : `${path}.${key}`;
   for (const key of new Set([...left.keys, ...right.keys])) {
-    const [a, b] = [left.get(key), right.get(key)];
+    const a = left.get(key);
+    const b = right.get(key);
     if (a === undefined || b === undefined) found.push({ path: at(key), left: a, right: b });
     else if (isSame(a, b)) continue;
     else if (a instanceof BsonDocument && b instanceof BsonDocument) {

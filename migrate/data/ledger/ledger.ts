@@ -157,13 +157,15 @@ export const storable = (text: string) => text.toWellFormed().replaceAll("\0", "
 const originalBytesMax = 8 * 1024 * 1024;
 
 function* cut<T extends { original: Uint8Array }>(rows: T[]): Generator<T[]> {
-  let [part, bytes]: [T[], number] = [[], 0];
+  let part: T[] = [];
+  let bytes = 0;
   for (const row of rows) {
     part.push(row);
     bytes += row.original.length;
     if (bytes > originalBytesMax || part.length >= 1000) {
       yield part;
-      [part, bytes] = [[], 0];
+      part = [];
+      bytes = 0;
     }
   }
   if (part.length > 0) yield part;

@@ -78,7 +78,10 @@ export async function listQuarantine(
         collection === group.collection && reason === group.reason && path === group.path
       )
       .map(({ document_id, detail, position, attempts, original }) => ({
-        ...{ document_id, detail, position, attempts },
+        document_id,
+        detail,
+        position,
+        attempts,
         document: showKept(position, original),
       })),
   }));

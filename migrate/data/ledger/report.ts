@@ -78,7 +78,11 @@ async function listSources(sql: Sql): Promise<SourceReport[]> {
     }
     const { fingerprint, kind, location, planned_at, settled_at } = source;
     return {
-      ...{ fingerprint, kind, location, planned_at, settled_at },
+      fingerprint,
+      kind,
+      location,
+      planned_at,
+      settled_at,
       sha256: hash.digest("hex"),
       runs: runs.filter((run) => run.fingerprint === fingerprint)
         .map(({ state, started_at, ended_at, note }) => ({ state, started_at, ended_at, note })),
@@ -187,7 +191,8 @@ export async function makeReport(
     ...body,
     sha256: createHash("sha256").update(text).digest("hex"),
     signature: secretKey === "" ? null : {
-      ...{ algorithm: "HMAC-SHA256", key: "SECRET_KEY" },
+      algorithm: "HMAC-SHA256",
+      key: "SECRET_KEY",
       value: sign(text, secretKey),
     },
   };
@@ -202,7 +207,8 @@ export interface ReportCheck {
 }
 
 function same(a: string, b: string): boolean {
-  const [left, right] = [new TextEncoder().encode(a), new TextEncoder().encode(b)];
+  const left = new TextEncoder().encode(a);
+  const right = new TextEncoder().encode(b);
   return left.length === right.length && timingSafeEqual(left, right);
 }
 

@@ -154,7 +154,10 @@ async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<F
   }
   const document_id = writeCanonical(document.get("_id") ?? null);
   return {
-    ...{ collection, document_id, state: "row", generation: row.generation ?? null },
+    collection,
+    document_id,
+    state: "row",
+    generation: row.generation ?? null,
     document: writeCanonical(document),
     document_from: kept ? "original bytes" : "row",
     row,
@@ -185,18 +188,25 @@ async function explainQuarantined(sql: Sql, ids: string[], text: string): Promis
     order by q.document_id = any (${ids}::text[]) desc, q.id
     limit 20`;
   return await Promise.all(rows.map(async (row): Promise<Finding> => ({
-    ...{ collection: row.collection, document_id: row.document_id, state: "quarantined", generation: null },
+    collection: row.collection,
+    document_id: row.document_id,
+    state: "quarantined",
+    generation: null,
     document: showDocument(row.position, row.original),
     document_from: "original bytes",
     row: null,
     rules: [],
     quarantine: { reason: row.reason, path: row.path, detail: row.detail, attempts: row.attempts },
     source: {
-      ...{ fingerprint: row.fingerprint, location: row.location, range: row.range_number },
+      fingerprint: row.fingerprint,
+      location: row.location,
+      range: row.range_number,
       position: row.position,
     },
     history: await readHistory(sql, {
-      ...{ collection: row.collection, document_id: row.document_id, legacyId: null },
+      collection: row.collection,
+      document_id: row.document_id,
+      legacyId: null,
     }),
   })));
 }
@@ -211,11 +221,20 @@ async function explainExcluded(sql: Sql, ids: string[]): Promise<Finding[]> {
     order by e.fingerprint, e.position
     limit 20`;
   return rows.map((row): Finding => ({
-    ...{ collection: row.collection, document_id: row.document_id, state: "excluded", generation: null },
-    ...{ document: "", document_from: "not kept", row: null, quarantine: null, history: [] },
+    collection: row.collection,
+    document_id: row.document_id,
+    state: "excluded",
+    generation: null,
+    document: "",
+    document_from: "not kept",
+    row: null,
+    quarantine: null,
+    history: [],
     rules: [{ rule: row.rule, path: "" }],
     source: {
-      ...{ fingerprint: row.fingerprint, location: row.location, range: row.range_number },
+      fingerprint: row.fingerprint,
+      location: row.location,
+      range: row.range_number,
       position: row.position,
     },
   }));

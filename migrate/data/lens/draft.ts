@@ -256,7 +256,8 @@ interface Extra {
 function readExtra(text: string | null): Extra {
   const fields = new Map<string, BsonValue>();
   const tree = text === null ? undefined : readDocument(text, "lossless");
-  let [absent, order]: [string[], string[] | undefined] = [[], undefined];
+  let absent: string[] = [];
+  let order: string[] | undefined;
   tree?.keys.forEach((key, i) => {
     const value = tree.values[i]!;
     if (key === "$absent") absent = value as string[];

@@ -22,7 +22,8 @@ export class Bloom {
     ];
     for (const part of parts) {
       const hash = Math.imul(parseInt(part, 16), 0x9e3779b1) >>> 0;
-      const [word, bit] = [(hash >>> 5) & this.#mask, 1 << (hash & 31)];
+      const word = (hash >>> 5) & this.#mask;
+      const bit = 1 << (hash & 31);
       if ((this.#bits[word]! & bit) === 0) {
         seen = false;
         this.#bits[word]! |= bit;

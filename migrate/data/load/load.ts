@@ -53,7 +53,10 @@ async function loadUnderFence(
   const plan = await makePlan(source, {
     rangeBytes,
     onBytes: (bytes) => progress.add(bytes, 0),
-    onForm: (found) => progress.plan(loadStages(form = found, { all: source.bytes })),
+    onForm: (found) => {
+      form = found;
+      progress.plan(loadStages(form, { all: source.bytes }));
+    },
   });
   const { fingerprint } = plan;
   failpoint("plan.made");

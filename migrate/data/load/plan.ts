@@ -119,7 +119,8 @@ export async function makePlan(
     onForm?: (form: Form) => void;
   },
 ): Promise<Plan> {
-  const [users, tasks] = [new Contest(), new Contest()];
+  const users = new Contest();
+  const tasks = new Contest();
   const named: { position: number; names: string[]; legacyId: string; id: string }[] = [];
   const ranges: Range[] = [];
   const documents: Record<Collection, number> = { users: 0, tasks: 0, dramatiq_tasks: 0 };

@@ -147,7 +147,9 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
   const sweeper = new Sweeper();
   // What each lane is at; the last begun is committed last.
   const busy = lanes.map(() => Promise.resolve());
-  let [last, under, documents] = [Promise.resolve(), "", 0];
+  let last = Promise.resolve();
+  let under = "";
+  let documents = 0;
   let next = ranges[0] && source.read(ranges[0]);
   for (const [i, range] of ranges.entries()) {
     if (signal?.aborted) await last;

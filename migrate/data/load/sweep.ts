@@ -21,10 +21,15 @@ export class Sweeper {
       select pg_relation_size('subtasks')::float8 as bytes, current_setting('block_size')::int as block`;
     const { bytes, block } = row as { bytes: number; block: number };
     const pages = Math.floor(bytes / block);
-    if (this.#from === undefined) [this.#from, this.#to] = [pages, pages];
+    if (this.#from === undefined) {
+      this.#from = pages;
+      this.#to = pages;
+    }
     if ((pages - this.#to) * block < this.stepBytesMin) return;
-    const [from, to] = [this.#from, this.#to];
-    [this.#from, this.#to] = [to, pages];
+    const from = this.#from;
+    const to = this.#to;
+    this.#from = to;
+    this.#to = pages;
     if (to === from) return;
     await sql`
       select count(*) from subtasks

@@ -137,13 +137,13 @@ class Planner {
       where q.fingerprint = ${fingerprint} and q.collection = ${collection} and q.position = ${raw.position}`;
     if (!kept) return;
     this.steps.push({
-      ...{
-        action: "original",
-        collection,
-        document_id: kept.document_id,
-        paths: [`position ${raw.position}`],
-      },
-      ...{ row_id: null, parent_id: null, version: kept.version },
+      action: "original",
+      collection,
+      document_id: kept.document_id,
+      paths: [`position ${raw.position}`],
+      row_id: null,
+      parent_id: null,
+      version: kept.version,
       before: kept.before.replaceAll("\n", ""),
       after: raw.original().toBase64(),
     });
@@ -168,7 +168,14 @@ class Planner {
     for (const { version, before, parent_id } of rows) {
       const { document_id } = mismatch;
       this.steps.push({
-        ...{ action: "delete", collection, document_id, paths: [], row_id: id, parent_id, before, version },
+        action: "delete",
+        collection,
+        document_id,
+        paths: [],
+        row_id: id,
+        parent_id,
+        before,
+        version,
         after: null,
       });
     }

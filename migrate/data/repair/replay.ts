@@ -235,7 +235,9 @@ class Replay {
           adjustments.map(({ rule, path }) => ({ position, row_id: row.id!, rule, path }))
         ),
         originals: some.filter(({ taken }) => taken.keepOriginal).map(({ kept, taken }) => ({
-          ...{ position: kept.position, row_id: taken.row.id!, original: kept.original },
+          position: kept.position,
+          row_id: taken.row.id!,
+          original: kept.original,
         })),
       });
     }
@@ -354,7 +356,8 @@ export async function replayQuarantine(
   }
   const groups = [...replay!.groups.values()];
   const sum = (of: (group: ReplayGroup) => number) => groups.reduce((all, group) => all + of(group), 0);
-  const [documents, loaded] = [sum((g) => g.documents), sum((g) => g.loaded)];
+  const documents = sum((g) => g.documents);
+  const loaded = sum((g) => g.loaded);
   return { applied: apply, documents, loaded, stay: documents - loaded - sum((g) => g.present), groups };
 }
 

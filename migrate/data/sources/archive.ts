@@ -118,7 +118,8 @@ async function openPrelude(reader: ArchiveReader): Promise<Prelude> {
     const document = await reader.document("its list of collections");
     if (document === null) return reader.truncated();
     if (document === undefined) break;
-    const [database, collection] = [text(document, "db"), text(document, "collection")];
+    const database = text(document, "db");
+    const collection = text(document, "collection");
     named.push({ database, collection, metadata: text(document, "metadata") });
   }
   return { named, serverVersion: text(header, "server_version"), end: reader.at };

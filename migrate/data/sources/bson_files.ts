@@ -136,7 +136,8 @@ export class BsonSource implements Source {
   async read({ collection, lower, upper, firstPosition }: Range): Promise<RawDocument[]> {
     await this.#parts.prepare();
     const part = this.#parts.partOf(collection);
-    const [from, to] = [Number(lower), Number(upper)];
+    const from = Number(lower);
+    const to = Number(upper);
     const bytes = new Uint8Array(to - from);
     const filled = await part.read(from, bytes);
     const stop = (at: number, why: string) => refuse(part.path, collection, from + at, why);

@@ -91,7 +91,8 @@ class GzipBytes implements Bytes {
     file.on("error", (error) => gunzip.destroy(error));
     file.pipe(gunzip);
     this.#chunks = gunzip[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-    [this.#rest, this.#at] = [new Uint8Array(0), 0];
+    this.#rest = new Uint8Array(0);
+    this.#at = 0;
   }
 
   async #next(): Promise<boolean> {

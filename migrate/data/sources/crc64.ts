@@ -1,17 +1,23 @@
 /** CRC-64/XZ, which mongodump's archives carry for each collection. */
 
-const [polyHigh, polyLow] = [0xc96c5795, 0xd7870f42];
+const polyHigh = 0xc96c5795;
+const polyLow = 0xd7870f42;
 const high = new Uint32Array(256);
 const low = new Uint32Array(256);
 for (let byte = 0; byte < 256; byte++) {
-  let [h, l] = [0, byte];
+  let h = 0;
+  let l = byte;
   for (let bit = 0; bit < 8; bit++) {
     const carry = l & 1;
     l = (l >>> 1 | h << 31) >>> 0;
     h = h >>> 1;
-    if (carry) [h, l] = [(h ^ polyHigh) >>> 0, (l ^ polyLow) >>> 0];
+    if (carry) {
+      h = (h ^ polyHigh) >>> 0;
+      l = (l ^ polyLow) >>> 0;
+    }
   }
-  [high[byte], low[byte]] = [h, l];
+  high[byte] = h;
+  low[byte] = l;
 }
 
 /**

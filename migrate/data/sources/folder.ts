@@ -30,7 +30,8 @@ interface Block {
 
 async function* readBlocks(path: string, blockBytes: number): AsyncGenerator<Block> {
   using file = await Deno.open(path);
-  let [start, held] = [0, new Uint8Array(0)];
+  let start = 0;
+  let held = new Uint8Array(0);
   while (true) {
     const buffer = new Uint8Array(held.length + blockBytes);
     buffer.set(held);
@@ -112,7 +113,8 @@ function decode(path: string, bytes: Uint8Array, firstLine: number): string {
   try {
     return decoder.decode(bytes);
   } catch {
-    let [at, number] = [0, firstLine];
+    let at = 0;
+    let number = firstLine;
     while (at < bytes.length) {
       const end = bytes.indexOf(newline, at);
       try {
@@ -229,7 +231,8 @@ class FolderSource implements Source {
         `reading '${path}': it was changed while it is being read; leave it alone and run the same command again`,
       );
     }
-    const [from, to] = [Number(range.lower), Number(range.upper)];
+    const from = Number(range.lower);
+    const to = Number(range.upper);
     await file.seek(from, Deno.SeekMode.Start);
     const bytes = new Uint8Array(to - from);
     for (let filled = 0; filled < bytes.length;) {

@@ -117,7 +117,8 @@ export class LiveSource implements Source {
     const hash = createHash("sha256");
     const ranges: Range[] = [];
     let open = new OpenRange("", 1);
-    let [documents, total] = [0, 0];
+    let documents = 0;
+    let total = 0;
     const close = (upper: string) => {
       const { lower, firstPosition, documents, bytes } = open;
       const number = ranges.length + 1;

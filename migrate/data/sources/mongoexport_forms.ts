@@ -88,8 +88,10 @@ class Cutter {
         continue;
       }
       if (byte === openList && !this.inList && !this.ended) this.inList = true;
-      else if (byte === closeList && this.inList) [this.inList, this.ended] = [false, true];
-      else if (byte === open && !this.ended) {
+      else if (byte === closeList && this.inList) {
+        this.inList = false;
+        this.ended = true;
+      } else if (byte === open && !this.ended) {
         const end = endOfDocument(bytes, at);
         if (end < 0) break;
         spans.push({ from: at, to: end });
@@ -117,7 +119,8 @@ interface Block {
 
 async function* readBlocks(file: Bytes, blockBytes: number): AsyncGenerator<Block> {
   const cutter = new Cutter(file.path);
-  let [start, size] = [0, blockBytes];
+  let start = 0;
+  let size = blockBytes;
   while (true) {
     const buffer = new Uint8Array(size);
     const filled = await file.read(start, buffer);
@@ -125,7 +128,8 @@ async function* readBlocks(file: Bytes, blockBytes: number): AsyncGenerator<Bloc
     const { spans, used } = cutter.cut(buffer.subarray(0, filled), start);
     if (used > 0) {
       yield { start, bytes: buffer.subarray(0, used), spans };
-      [start, size] = [start + used, blockBytes];
+      start = start + used;
+      size = blockBytes;
     } else if (filled < buffer.length) truncated(file.path, start);
     else if (size > documentBytesMax) cutter.refuse(start, `a document is over ${documentBytesMax} bytes`);
     else size *= 2;
@@ -217,7 +221,8 @@ class FormsSource implements Source {
 
   async read({ collection, lower, upper, firstPosition }: Range): Promise<Iterable<RawDocument>> {
     const file = this.files.get(collection)!;
-    const [start, to] = [Number(lower), Number(upper)];
+    const start = Number(lower);
+    const to = Number(upper);
     const buffer = new Uint8Array(to - start);
     const bytes = buffer.subarray(0, await file.read(start, buffer));
     const cutter = new Cutter(file.path);

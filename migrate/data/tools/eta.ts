@@ -55,7 +55,11 @@ export class Estimator {
 
   #forget(): void {
     this.#at = -1;
-    [this.#units, this.#seconds, this.#seen, this.#guess, this.#isOver] = [0, 0, 0, undefined, false];
+    this.#units = 0;
+    this.#seconds = 0;
+    this.#seen = 0;
+    this.#guess = undefined;
+    this.#isOver = false;
   }
 
   /** Begins a stage of `total` bytes; 0 where nothing is told of it before it ends. One that was not planned is all. */
@@ -67,7 +71,8 @@ export class Estimator {
       this.#at = 0;
     }
     this.#isOver = false;
-    [this.#total, this.#done] = [total, 0];
+    this.#total = total;
+    this.#done = 0;
     this.#began = this.#heard = this.now();
     this.#guessFrom(this.#speed());
   }
@@ -81,7 +86,9 @@ export class Estimator {
     this.#isFirst = true;
     if (speed === undefined) return;
     this.#guess = { speed, units: Math.max(guessSecondsMin * speed, guessShare * this.#left()) };
-    [this.#units, this.#seconds, this.#seen] = [0, 0, 0];
+    this.#units = 0;
+    this.#seconds = 0;
+    this.#seen = 0;
   }
 
   /** Units a second; undefined until something is known. */

@@ -113,7 +113,11 @@ class LineProgress extends TimedProgress {
   protected override tell(state: State): void {
     const { stage, bytes, total, documents, documentsPerSecond, secondsLeft } = state;
     this.write(JSON.stringify({
-      ...{ stage, bytes, bytes_total: total, documents, documents_per_second: documentsPerSecond },
+      stage,
+      bytes,
+      bytes_total: total,
+      documents,
+      documents_per_second: documentsPerSecond,
       // Until the end of the verb, not of the stage.
       eta_seconds: secondsLeft === undefined ? null : Math.round(secondsLeft * 10) / 10,
     }));
@@ -122,7 +126,8 @@ class LineProgress extends TimedProgress {
 
 function sayLeft(seconds: number | undefined): string {
   if (seconds === undefined) return "…";
-  const [minutes, rest] = [Math.floor(seconds / 60), Math.round(seconds % 60)];
+  const minutes = Math.floor(seconds / 60);
+  const rest = Math.round(seconds % 60);
   if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return minutes > 0 ? `${minutes} min ${rest} s` : `${rest} s`;
 }

@@ -64,7 +64,11 @@ export async function findWrongSums(
 ) {
   for (const { collection, what, wanted, found } of await findRangeFaults(sql, fingerprint)) {
     note({
-      ...{ collection, document_id: "", kind: "ledger_changed", path: `(${what})`, cause: "ledger" },
+      collection,
+      document_id: "",
+      kind: "ledger_changed",
+      path: `(${what})`,
+      cause: "ledger",
       source_value: String(wanted),
       row_value: String(found),
     });

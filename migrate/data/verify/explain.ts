@@ -22,7 +22,8 @@ export function explain(
 ): void {
   const { columns, toDocument } = tables[collection];
   const document = raw.read();
-  const [wantedRow, foundRow] = [toRow(columns, wanted), toRow(columns, found)];
+  const wantedRow = toRow(columns, wanted);
+  const foundRow = toRow(columns, found);
   const told = new Set<string>();
   const note = (path: string, source_value: string | null, row_value: string | null) => {
     told.add(path.split(".")[0]!);

@@ -79,7 +79,8 @@ export class WantedNotes {
     const excluded = new Set(left.map(({ position }) => position));
     for (const position of new Set([...this.#wanted.keys(), ...there.keys()])) {
       if (excluded.has(position)) continue;
-      const [wanted, row] = [this.#wanted.get(position), there.get(position)];
+      const wanted = this.#wanted.get(position);
+      const row = there.get(position);
       const common = {
         collection,
         document_id: wanted?.id ?? `position ${position}`,
@@ -87,7 +88,8 @@ export class WantedNotes {
       };
       const say = (path: string, source: string | null, kept: string | null) => {
         if (source === kept) return;
-        const [source_value, row_value] = [source && shorten(source), kept && shorten(kept)];
+        const source_value = source && shorten(source);
+        const row_value = kept && shorten(kept);
         note({ ...common, kind: "ledger_changed", path, source_value, row_value });
       };
       say("(adjustments)", wanted?.adjustments || null, sayAdjustments(row?.rules ?? []) || null);

@@ -151,7 +151,8 @@ export class Verifier {
       this.#noted = await listNoted(this.sql, this.plan.fingerprint);
     }
     const prepare = async (range: Range) => {
-      const [kept, raws] = [await this.#findKept(range), await source.read(range)];
+      const kept = await this.#findKept(range);
+      const raws = await source.read(range);
       return () => this.#digest(range, raws, kept);
     };
     let next = ranges[0] && await prepare(ranges[0]);
@@ -186,7 +187,8 @@ export class Verifier {
 
   #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
     const digest = new Digest();
-    const [notes, found] = [new WantedNotes(), new Findings()];
+    const notes = new WantedNotes();
+    const found = new Findings();
     this.#pass(range, raws, { kept, notes, found, onRow: (key, _raw, line) => digest.add(key, line) });
     failpoint("verify.digested");
     return { keys: digest.keys, digest: digest.take(), notes, found };

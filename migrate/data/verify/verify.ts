@@ -99,7 +99,8 @@ async function compare(run: Run): Promise<Verdict> {
   const rowsOf = verification?.rowsOf ?? new Map<Collection, number>();
   const isDone = ({ collection, number }: Range) =>
     verification?.done.has(`${collection}/${number}`) ?? false;
-  const [before, left] = [ranges.filter(isDone), ranges.filter((range) => !isDone(range))];
+  const before = ranges.filter(isDone);
+  const left = ranges.filter((range) => !isDone(range));
   progress.plan(verifyStages(run.form, { all: sumOf(ranges, "bytes") }));
   progress.begin(stageNames.verify, sumOf(ranges, "bytes"));
   if (before.length > 0) progress.resume(sumOf(before, "bytes"), sumOf(before, "documents"));
@@ -128,7 +129,11 @@ async function compare(run: Run): Promise<Verdict> {
   return {
     fingerprint,
     verdict: differences === 0 ? "equal" : "different",
-    ...{ documents, rows, quarantined, differences, mismatches },
+    documents,
+    rows,
+    quarantined,
+    differences,
+    mismatches,
     resumed: verification && before.length > 0
       ? { ranges: before.length, of: ranges.length, since: verification.since }
       : null,
@@ -150,7 +155,10 @@ export async function verify(pool: Pool, source: Source, options: VerifyOptions)
   const plan = await makePlan(source, {
     rangeBytes: rangeBytesDefault,
     onBytes: (bytes) => progress.add(bytes, 0),
-    onForm: (found) => progress.plan(verifyStages(form = found, { all: source.bytes })),
+    onForm: (found) => {
+      form = found;
+      progress.plan(verifyStages(form, { all: source.bytes }));
+    },
   });
   failpoint("verify.planned");
   const sql = await pool.reserve();

@@ -1,7 +1,7 @@
 /** A cell as v2 answers it, with as much of others' ratings as may be seen. */
 import { z } from "@hono/zod-openapi";
 import type { CellRow } from "../../../db/views/cells.ts";
-import { taskStatuses } from "../../../db/views/tasks.ts";
+import { taskStatuses } from "../../../db/queue/task_fields.ts";
 
 export const voicesOut = z.object({
   mean: z.number().nullable().openapi({ description: "Of all raters; null while others are hidden" }),

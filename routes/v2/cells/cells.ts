@@ -120,7 +120,11 @@ async function readPlaces(c: Context<V2Env>, task: TaskOf, { cell, variables }: 
 }
 
 const silent: Omit<VersionVoices, "version"> = {
-  ...{ rating_n: 0, rating_sum: 0, own_stars: null, own_skipped: null, evaluations: 0 },
+  rating_n: 0,
+  rating_sum: 0,
+  own_stars: null,
+  own_skipped: null,
+  evaluations: 0,
 };
 
 async function readHistory(c: Context<V2Env>, task: TaskOf, row: WholeCell) {
@@ -148,7 +152,11 @@ async function readHistory(c: Context<V2Env>, task: TaskOf, row: WholeCell) {
   });
   return {
     attempts: attempts.map(({ attempt, outcome, reason, started_at, ended_at, remote_id }) => ({
-      ...{ attempt, outcome, reason, started_at: iso(started_at), ended_at: iso(ended_at) },
+      attempt,
+      outcome,
+      reason,
+      started_at: iso(started_at),
+      ended_at: iso(ended_at),
       seconds: started_at && ended_at ? (ended_at.getTime() - started_at.getTime()) / 1000 : null,
       remote_job: remote_id,
     })),
@@ -164,11 +172,17 @@ async function readWhole(c: Context<V2Env>, task: TaskOf, cell: number): Promise
   const { id, ratio, seed, use_polish, queue, cause, created_at, started_at, completed_at, run_after } = row;
   return toJson({
     ...toCell(row, task.hidesOthers),
-    ...{ id, places },
+    id,
+    places,
     request: { prompts: raw(row.prompts), ratio, seed, use_polish, client_args: raw(row.client_args), queue },
-    ...{ result: raw(row.result), cause, retries: row.retry_count, not_before: iso(run_after) },
+    result: raw(row.result),
+    cause,
+    retries: row.retry_count,
+    not_before: iso(run_after),
     remote_job: row.remote_id,
-    ...{ created_at: iso(created_at), started_at: iso(started_at), completed_at: iso(completed_at) },
+    created_at: iso(created_at),
+    started_at: iso(started_at),
+    completed_at: iso(completed_at),
     ...history,
   });
 }

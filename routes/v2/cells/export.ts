@@ -94,12 +94,12 @@ async function startOf({ format, bom, looker, head }: Order): Promise<string> {
   if (format === "ndjson") return "";
   if (format === "csv") return (bom ? "\ufeff" : "") + csvHead(axes);
   return await pageStart({
-    ...{
-      title: head.task_name,
-      created_at: head.created_at.toISOString(),
-      exported_at: new Date().toISOString(),
-    },
-    ...{ axes, total: head.subtasks_total, blind: looker.hidesOthers },
+    title: head.task_name,
+    created_at: head.created_at.toISOString(),
+    exported_at: new Date().toISOString(),
+    axes,
+    total: head.subtasks_total,
+    blind: looker.hidesOthers,
   });
 }
 

@@ -23,7 +23,8 @@ const uuidForm = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 function textOf(value: Json | undefined): string {
   if (typeof value === "string") return value;
   if (!(value instanceof Map)) return value === undefined || value === null ? "" : stringifyJson(value);
-  const [own, name] = [value.get("value"), value.get("name")];
+  const own = value.get("value");
+  const name = value.get("name");
   if (typeof name === "string" && name !== "" && (typeof own !== "string" || uuidForm.test(own))) return name;
   return own === undefined ? stringifyJson(value) : textOf(own);
 }
@@ -131,8 +132,14 @@ export function ndjsonRow(axes: ExportAxis[], row: ExportRow): string {
   const values = axes.map(({ axis, name }, i) => ({ axis, name, value: valueAt(axes[i]!, row.places[i]) }));
   const before = JSON.stringify({ cell, axes: values, status, version, image });
   const after = JSON.stringify({
-    ...{ ratio, prompts, error, mean, n, distribution },
-    ...{ evaluations: row.evaluations ?? [], tags: row.tags ?? [] },
+    ratio,
+    prompts,
+    error,
+    mean,
+    n,
+    distribution,
+    evaluations: row.evaluations ?? [],
+    tags: row.tags ?? [],
   });
   // A seed may have more digits than a number here holds.
   return `${before.slice(0, -1)},"seed":${seed ?? "null"},${after.slice(1)}\n`;

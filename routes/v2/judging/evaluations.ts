@@ -1,4 +1,5 @@
 /** Evaluations: texts about images, many an image, each with its author and tags. */
+import { isUuid } from "../../../uuid.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Sql } from "../../../db/pg/connect.ts";
@@ -117,7 +118,6 @@ const remove = defineRoute({
   responses: { 204: { description: "Removed" } },
 });
 
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const noEvaluation = (id: string) =>
   new AppError("not_found", `no evaluation '${id.slice(0, 100)}' in this task`);
 
@@ -135,7 +135,7 @@ const lookerOf = (c: Context<V2Env>, { hidesOthers }: TaskOf) => ({ id: c.var.pr
 /** @throws AppError not_found for one that is not there, and for one that is hidden from who asks */
 async function getEvaluation(sql: Sql, c: Context<V2Env>, task: TaskOf, id: string) {
   const looker = lookerOf(c, task);
-  const row = uuidForm.test(id) ? await findEvaluation(sql, { taskId: task.id, id, looker }) : undefined;
+  const row = isUuid(id) ? await findEvaluation(sql, { taskId: task.id, id, looker }) : undefined;
   if (!row) throw noEvaluation(id);
   return toEvaluation(row, c.var.principal);
 }

@@ -54,11 +54,13 @@ function spread(open: Candidate[], sample: Candidate[], levelsOf: LevelsOf, coun
   const left = new Set(open);
   const chosen: Candidate[] = [];
   while (chosen.length < count && left.size > 0) {
-    let [best, least] = [undefined as Candidate | undefined, Infinity];
+    let best = undefined as Candidate | undefined;
+    let least = Infinity;
     for (const candidate of left) {
       const met = levels.count(candidate);
       if (met < least || met === least && candidate.rating_n < best!.rating_n) {
-        [best, least] = [candidate, met];
+        best = candidate;
+        least = met;
       }
     }
     levels.meet(best!);
@@ -86,7 +88,8 @@ function decide(open: Candidate[], sample: Candidate[]): Candidate[] {
   const estimates = new Map(sample.map((candidate) => [candidate, estimate(candidate, usual)]));
   const means = [...estimates.values()].map(({ mean }) => mean).toSorted((a, b) => a - b);
   const countBelow = (limit: number) => {
-    let [low, high] = [0, means.length];
+    let low = 0;
+    let high = means.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (means[middle]! < limit) low = middle + 1;

@@ -1,4 +1,5 @@
 /** Rating: 1 to 5 stars or a reason to skip, one rating a rater and image. */
+import { isUuid } from "../../../uuid.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -17,7 +18,7 @@ import type { Principal, V2App, V2Env } from "../kit/context.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
 import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
 import { answerTagged } from "../kit/tag.ts";
-import { getTaskOf, isTaskId, noCell, noTask, readCell, readRights } from "../tasks/tasks_of.ts";
+import { getTaskOf, noCell, noTask, readCell, readRights } from "../tasks/tasks_of.ts";
 import { textOf } from "../kit/texts.ts";
 
 const said = {
@@ -203,7 +204,7 @@ async function rate({ deps }: V2Env["Variables"], wish: RatingWish): Promise<Rat
 
 /** Asks nothing of the task before the one transaction that rates: it says all there is to be known. */
 async function rateOne(c: Context<V2Env>, { id, cell }: { id: string; cell: string }, what: Said) {
-  if (!isTaskId(id)) throw noTask(id);
+  if (!isUuid(id)) throw noTask(id);
   const wish = toWish(c, id, readCell(cell), what);
   let outcome = await rate(c.var, wish);
   if (outcome === "no_cell") {

@@ -151,7 +151,8 @@ async function findPairs(c: Context<V2Env>, taskId: string, layout: Layout, axis
   );
   return chosen.flatMap(([a, b]: Pair) => {
     const [left, right] = Math.random() < 0.5 ? [a, b] : [b, a];
-    const [leftImage, rightImage] = [images.get(left), images.get(right)];
+    const leftImage = images.get(left);
+    const rightImage = images.get(right);
     // One was drawn again at this moment.
     return leftImage && rightImage ? [{ left: leftImage, right: rightImage }] : [];
   });
@@ -186,7 +187,11 @@ async function vote(c: Context<V2Env>, taskId: string, given: z.infer<typeof vot
   const { principal } = c.var;
   return await answerOnce(c, async (sql) => {
     const id = await insertVote(sql, {
-      ...{ taskId, left: given.left, right: given.right, outcome: given.outcome, raterId: principal.id },
+      taskId,
+      left: given.left,
+      right: given.right,
+      outcome: given.outcome,
+      raterId: principal.id,
       blind: isBlind(c.var, given.blind ? "true" : "false"),
       took_ms: given.took_ms ?? null,
     });

@@ -1,4 +1,5 @@
 /** v2's access tokens: short-lived, bound to a session, of no use on v1. */
+import { isUuid } from "../../../uuid.ts";
 import { errors, jwtVerify, SignJWT } from "jose";
 
 export interface AccessClaims {
@@ -19,7 +20,6 @@ export interface AccessTokens {
 /** v1 refuses tokens that name an audience, and here one without it is none. */
 const audience = "contactsheet-v2";
 const tokenBytesMax = 2048;
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @param lifeSeconds design «v2»: 15 minutes */
 export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTokens {
@@ -47,8 +47,8 @@ export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTok
           typ: "at+jwt",
           requiredClaims: ["exp", "sub", "sid", "ver"],
         });
-        if (typeof sub !== "string" || !uuidForm.test(sub)) return undefined;
-        if (typeof sid !== "string" || !uuidForm.test(sid) || typeof ver !== "number") return undefined;
+        if (typeof sub !== "string" || !isUuid(sub)) return undefined;
+        if (typeof sid !== "string" || !isUuid(sid) || typeof ver !== "number") return undefined;
         return { userId: sub, sessionId: sid, version: ver };
       } catch (error) {
         if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;

@@ -20,7 +20,10 @@ const isJson = /^application\/(?:[a-z.-]+\+)?json(?:;\s*[a-z0-9-]+=[^;]+)*$/i;
 
 /** How deep and how many: told without parsing; what stands in quotes does not count. */
 function measure(text: string): { depth: number; values: number } {
-  let [depth, most, values, quoted] = [0, 0, 1, false];
+  let depth = 0;
+  let most = 0;
+  let values = 1;
+  let quoted = false;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (quoted) {

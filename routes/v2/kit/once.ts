@@ -72,3 +72,15 @@ export async function answerOnce(c: Context<V2Env>, work: (sql: Sql) => Promise<
   }
   return toResponse(held.status, { ...held.headers, "idempotent-replay": "true" }, text);
 }
+
+/** Answers as `response` does, with what its stored text must not hold. */
+export async function completeAnswer(
+  response: Response,
+  complete: (body: { id: string }) => Promise<Record<string, unknown>>,
+): Promise<Response> {
+  const body = await response.json();
+  return new Response(JSON.stringify({ ...body, ...await complete(body) }), {
+    status: response.status,
+    headers: response.headers,
+  });
+}

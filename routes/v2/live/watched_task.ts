@@ -69,8 +69,12 @@ function toText({ cells, id }: Batch, shows: (cell: ChangedCell) => boolean): Ui
     const { rating_n: n, rating_sum: sum, status, version, image } = cell;
     const open = shows(cell);
     return {
-      ...{ cell: cell.cell, status, version, image },
-      ...{ mean: open && n > 0 ? sum / n : null, n: open ? n : null },
+      cell: cell.cell,
+      status,
+      version,
+      image,
+      mean: open && n > 0 ? sum / n : null,
+      n: open ? n : null,
     };
   });
   return eventText("cells", { cells: shown }, id);

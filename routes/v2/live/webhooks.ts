@@ -16,11 +16,12 @@ import {
 } from "../../../db/queue/webhooks.ts";
 import { AppError } from "../../../errors.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { answerOnce } from "../kit/once.ts";
+import { answerOnce, completeAnswer } from "../kit/once.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
 import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
 import { drawToken } from "../kit/secrets.ts";
-import { actorOf, completeAnswer, isUuid } from "../people/shares.ts";
+import { actorOf } from "../kit/principal.ts";
+import { isUuid } from "../../../uuid.ts";
 import { answerTagged } from "../kit/tag.ts";
 import { getTaskOf, noTask, requireChange } from "../tasks/tasks_of.ts";
 

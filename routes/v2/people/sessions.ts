@@ -1,4 +1,5 @@
 /** One's sessions: looked at, ended one by one or all at once. */
+import { isUuid } from "../../../uuid.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { signOutEverywhere } from "../../../db/people/accounts.ts";
@@ -63,10 +64,10 @@ const deleteSession = defineRoute({
 /** Who asks, on a route that no link opens. */
 export const userOf = (c: Context<V2Env>): UserPrincipal => c.var.principal as UserPrincipal;
 
-export const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 const toSession = ({ id, client, ...row }: SessionRow, currentId: string) => ({
-  ...{ id, client, current: id === currentId },
+  id,
+  client,
+  current: id === currentId,
   created_at: row.created_at.toISOString(),
   renewed_at: row.rotated_at.toISOString(),
   expires_at: row.expires_at.toISOString(),
@@ -92,7 +93,7 @@ export function addSessions(app: V2App): void {
   });
   app.openapi(deleteSession, async (c) => {
     const { id } = c.req.valid("param");
-    const found = uuidForm.test(id) && await endSession(c.var.deps.sql, { userId: userOf(c).id, id });
+    const found = isUuid(id) && await endSession(c.var.deps.sql, { userId: userOf(c).id, id });
     if (!found) throw new AppError("not_found", `no open session '${id.slice(0, 100)}' of yours`);
     return c.body(null, 204);
   });

@@ -2,7 +2,6 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
-  type Actor,
   findShareAbout,
   insertShare,
   listShares,
@@ -11,13 +10,15 @@ import {
   type ShareRow,
 } from "../../../db/people/shares.ts";
 import { AppError } from "../../../errors.ts";
-import type { UserPrincipal, V2App, V2Env } from "../kit/context.ts";
-import { answerOnce } from "../kit/once.ts";
+import type { V2App, V2Env } from "../kit/context.ts";
+import { answerOnce, completeAnswer } from "../kit/once.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
 import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
 import { drawToken, hashToken, shareTokenPrefix } from "../kit/secrets.ts";
 import { answerTagged } from "../kit/tag.ts";
-import { getTaskOf, isAdmin, noTask, requireChange } from "../tasks/tasks_of.ts";
+import { actorOf } from "../kit/principal.ts";
+import { getTaskOf, noTask, requireChange } from "../tasks/tasks_of.ts";
+import { isUuid } from "../../../uuid.ts";
 
 const daySeconds = 86_400;
 /** Shares of a task that are good at once. */
@@ -114,15 +115,6 @@ const toShare = ({ created_at, expires_at, revoked_at, ...row }: ShareRow): z.in
   revoked_at: revoked_at?.toISOString() ?? null,
 });
 
-/** Who acts, for the statement that asks whether they may. */
-export function actorOf(c: Context<V2Env>): Actor {
-  const { id, email } = c.var.principal as UserPrincipal;
-  return { id, email, isAdmin: isAdmin(c.var.principal) };
-}
-
-/** What is no UUID is not found, and never asked for. */
-export const isUuid = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
-
 /**
  * The token of a share that is made under an Idempotency-Key: made again from our key, theirs and the share when the
  * request is repeated, so that the stored answer holds none. Without a key it is drawn.
@@ -136,18 +128,6 @@ async function makeToken(c: Context<V2Env>, shareId: string): Promise<string> {
   const text = JSON.stringify(["share", c.var.principal.id, shareId, key]);
   const bytes = new Uint8Array(await crypto.subtle.sign("HMAC", signing, new TextEncoder().encode(text)));
   return shareTokenPrefix + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
-}
-
-/** Answers as `response` does, with what its stored text must not hold. */
-export async function completeAnswer(
-  response: Response,
-  complete: (body: { id: string }) => Promise<Record<string, unknown>>,
-): Promise<Response> {
-  const body = await response.json();
-  return new Response(JSON.stringify({ ...body, ...await complete(body) }), {
-    status: response.status,
-    headers: response.headers,
-  });
 }
 
 async function makeShare(c: Context<V2Env>, taskId: string, wish: z.infer<typeof shareIn>) {

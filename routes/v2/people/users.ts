@@ -20,7 +20,8 @@ import { answerOnce } from "../kit/once.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
 import { givenPassword, newPassword, tryPassword } from "./password.ts";
 import { defineRoute, jsonAnswer, jsonBody, time } from "../kit/route.ts";
-import { userOf, uuidForm } from "./sessions.ts";
+import { userOf } from "./sessions.ts";
+import { isUuid } from "../../../uuid.ts";
 import { answerTagged, checkMatch, tagText } from "../kit/tag.ts";
 import { textOf } from "../kit/texts.ts";
 
@@ -61,7 +62,11 @@ const userPatch = z.strictObject({
 const tags: ["users"] = ["users"];
 
 const readMe = defineRoute({
-  ...{ method: "get", path: "/users/me", who: "signed_in", tags, summary: "Who is signed in" },
+  method: "get",
+  path: "/users/me",
+  who: "signed_in",
+  tags,
+  summary: "Who is signed in",
   responses: {
     200: jsonAnswer(
       userOut.pick({ id: true, email: true, fullname: true, roles: true }).openapi("Me"),
@@ -70,7 +75,11 @@ const readMe = defineRoute({
   },
 });
 const putPassword = defineRoute({
-  ...{ method: "put", path: "/users/me/password", who: "signed_in", room: "own", tags },
+  method: "put",
+  path: "/users/me/password",
+  who: "signed_in",
+  room: "own",
+  tags,
   summary: "Change one's password: all sessions end, a new one begins",
   request: {
     body: jsonBody(z.strictObject({ current_password: givenPassword, new_password: newPassword })),
@@ -79,7 +88,11 @@ const putPassword = defineRoute({
   problems: ["conflict"],
 });
 const readUsers = defineRoute({
-  ...{ method: "get", path: "/users", who: "staff", tags, summary: "Users in the order they came" },
+  method: "get",
+  path: "/users",
+  who: "staff",
+  tags,
+  summary: "Users in the order they came",
   request: {
     query: pageQuery.extend({
       q: textOf(320).optional().openapi({ description: "A part of the e-mail or the name, in any case" }),
@@ -91,25 +104,43 @@ const readUsers = defineRoute({
   responses: { 200: jsonAnswer(pageOf(userOut).openapi("Users"), "A page") },
 });
 const readUser = defineRoute({
-  ...{ method: "get", path: "/users/{id}", who: "staff", tags, summary: "One user" },
+  method: "get",
+  path: "/users/{id}",
+  who: "staff",
+  tags,
+  summary: "One user",
   request: { params: userParams },
   responses: { 200: jsonAnswer(userOut, "The user") },
 });
 const postUser = defineRoute({
-  ...{ method: "post", path: "/users", who: "admin", room: "own", tags, summary: "Add a user" },
+  method: "post",
+  path: "/users",
+  who: "admin",
+  room: "own",
+  tags,
+  summary: "Add a user",
   request: { body: jsonBody(userIn) },
   responses: { 201: jsonAnswer(userOut, "Added") },
   problems: ["conflict"],
 });
 const patchUser = defineRoute({
-  ...{ method: "patch", path: "/users/{id}", who: "admin", room: "own", tags, summary: "Change a user" },
+  method: "patch",
+  path: "/users/{id}",
+  who: "admin",
+  room: "own",
+  tags,
+  summary: "Change a user",
   description: "A new password and `is_active: false` end the user's sessions. The last admin stays one.",
   request: { params: userParams, body: jsonBody(userPatch) },
   responses: { 200: jsonAnswer(userOut, "As it is now") },
   problems: ["conflict"],
 });
 const removeUser = defineRoute({
-  ...{ method: "delete", path: "/users/{id}", who: "admin", tags, summary: "Remove a user for good" },
+  method: "delete",
+  path: "/users/{id}",
+  who: "admin",
+  tags,
+  summary: "Remove a user for good",
   description: "Tasks and ratings stay. The last admin stays too.",
   request: { params: userParams },
   responses: { 204: { description: "Gone" } },
@@ -147,7 +178,7 @@ async function changeUser(
   { password, ...given }: z.output<typeof userPatch>,
 ): Promise<Response> {
   const { sql, passwords } = c.var.deps;
-  if (!uuidForm.test(id)) throw noUser(id);
+  if (!isUuid(id)) throw noUser(id);
   if (password !== undefined && id === userOf(c).id) {
     throw new AppError(
       "forbidden",
@@ -201,7 +232,7 @@ export function addUsers(app: V2App): void {
   });
   app.openapi(readUser, async (c) => {
     const { id } = c.req.valid("param");
-    const row = uuidForm.test(id) ? await findAccount(c.var.deps.sql, id) : undefined;
+    const row = isUuid(id) ? await findAccount(c.var.deps.sql, id) : undefined;
     if (!row) throw noUser(id);
     return await answerTagged(c, toUser(row)) as never;
   });
@@ -212,7 +243,7 @@ export function addUsers(app: V2App): void {
   );
   app.openapi(removeUser, async (c) => {
     const { id } = c.req.valid("param");
-    const outcome = uuidForm.test(id) ? await deleteAccount(c.var.deps.sql, id, matches(c)) : undefined;
+    const outcome = isUuid(id) ? await deleteAccount(c.var.deps.sql, id, matches(c)) : undefined;
     if (!outcome) throw noUser(id);
     if (outcome === "last_admin") throw lastAdmin();
     return c.body(null, 204);

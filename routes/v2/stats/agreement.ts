@@ -110,14 +110,19 @@ export function addAgreement(app: V2App): void {
     return await answerTagged(c, {
       task_id: id,
       revision: task.revision,
-      ...{ alpha, ratings: stars.length, images, shared_images: shared, units },
+      alpha,
+      ratings: stars.length,
+      images,
+      shared_images: shared,
+      units,
       raters: raters.map((rater_id, r) => ({
         rater_id,
         rater: names.get(rater_id) ?? null,
         n: n[r]!,
         ...traits[r]!,
       })),
-      ...{ warnings, method },
+      warnings,
+      method,
     }) as never;
   });
 }

@@ -76,7 +76,8 @@ const entriesOf = (value: unknown): Map<string, unknown> =>
   new Map(typeof value === "object" && value !== null ? Object.entries(value) : []);
 
 function differSettings(a: unknown, b: unknown) {
-  const [left, right] = [entriesOf(a), entriesOf(b)];
+  const left = entriesOf(a);
+  const right = entriesOf(b);
   return [...new Set([...left.keys(), ...right.keys()])].sort()
     .filter((key) => JSON.stringify(left.get(key)) !== JSON.stringify(right.get(key)))
     .map((key) => ({ key, a: show(left.get(key)), b: show(right.get(key)) }));
@@ -98,7 +99,8 @@ function listFixed(tags: unknown): Map<string, string[]> {
 }
 
 function differFixed(a: unknown, b: unknown) {
-  const [left, right] = [listFixed(a), listFixed(b)];
+  const left = listFixed(a);
+  const right = listFixed(b);
   const without = (one: string[], other: string[]) => one.filter((text) => !other.includes(text));
   return [...new Set([...left.keys(), ...right.keys()])].sort().map((type) => ({
     type,
@@ -137,7 +139,9 @@ function compare(a: TaskSheet, b: TaskSheet) {
     sides: [shared.a, shared.b].map((mean) => n > 0 ? mean : null),
     alone: [shared.onlyA, shared.onlyB],
     body: {
-      ...{ units: n, combinations: shared.combinations, shared_raters: raters },
+      units: n,
+      combinations: shared.combinations,
+      shared_raters: raters,
       difference: test ? { value: test.value, low: test.low, high: test.high } : null,
       p: test?.p ?? null,
       p_sign_flip: test && test.p !== null ? flipSigns(shared.differences, 2_000)?.p ?? null : null,
@@ -147,7 +151,8 @@ function compare(a: TaskSheet, b: TaskSheet) {
         axes: differAxes(a.axes, b.axes, pairs),
         seed_policy: policies.a === policies.b ? null : policies,
       },
-      ...{ warnings, method },
+      warnings,
+      method,
     },
   };
 }
@@ -165,8 +170,12 @@ export function addCompare(app: V2App): void {
     const { sides, alone, body } = compare(a, b);
     const [left, right] = [a, b].map(({ task: { name, revision }, sheet }, i) => ({
       task_id: [idA, idB][i]!,
-      ...{ name, revision, ratings: sheet.stars.length, raters: sheet.raters.length },
-      ...{ units_alone: alone[i]!, mean: sides[i]! },
+      name,
+      revision,
+      ratings: sheet.stars.length,
+      raters: sheet.raters.length,
+      units_alone: alone[i]!,
+      mean: sides[i]!,
     }));
     return await answerTagged(c, { a: left, b: right, ...body }) as never;
   });

@@ -96,7 +96,10 @@ export const statsOut = groupOut.extend({
 }).openapi("Stats");
 
 export const toAxis = ({ key, name, type, role }: Axis): z.infer<typeof axisOut> => ({
-  ...{ axis: key, name, type, role },
+  axis: key,
+  name,
+  type,
+  role,
 });
 
 /** What is known of one set of cells. */
@@ -111,7 +114,9 @@ type LevelOut = z.infer<typeof levelOut>;
 function scoreToJson(score: LevelScore, holm: number | null, asked: readonly Measure[]) {
   const { raters, ratings, images, units, mean, adjusted, topTwo, distribution, best, against } = score;
   const estimate = ({ value, low, high }: { value: number; low: number | null; high: number | null }) => ({
-    ...{ value, low, high },
+    value,
+    low,
+    high,
   });
   return {
     n: { raters, ratings, images, units },
@@ -119,11 +124,17 @@ function scoreToJson(score: LevelScore, holm: number | null, asked: readonly Mea
     ...(asked.includes("mean")
       ? {
         mean: mean && estimate(mean),
-        ...{ adjusted, best, distribution },
+        adjusted,
+        best,
+        distribution,
         against: against && {
           units: against.n,
           difference: estimate(against),
-          ...{ p: against.p, p_sign_flip: against.flipped, p_holm: holm, q: null, better: against.better },
+          p: against.p,
+          p_sign_flip: against.flipped,
+          p_holm: holm,
+          q: null,
+          better: against.better,
         },
       }
       : {}),

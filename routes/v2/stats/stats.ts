@@ -139,7 +139,10 @@ function screenInteractions({ layout, counts }: Question, by: Int32Array, all: U
   const scores = scoreUnits({ ...layout, unit, units }, counts, all);
   const means = meansOf(scores);
   return findInteractions(Array.from(means, (mean, i) => ({
-    ...{ unit: unitOf[scores.unit[i]!]!, by: byOf[scores.unit[i]!]!, level: scores.level[i]!, mean },
+    unit: unitOf[scores.unit[i]!]!,
+    by: byOf[scores.unit[i]!]!,
+    level: scores.level[i]!,
+    mean,
   })));
 }
 

@@ -10,7 +10,7 @@ import { type Json, type JsonObject, parseJson } from "../../../json.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { type Answer, answerOnce } from "../kit/once.ts";
 import { defineRoute, jsonAnswer, jsonBody, taskParams } from "../kit/route.ts";
-import { actorOf } from "../people/shares.ts";
+import { actorOf } from "../kit/principal.ts";
 import {
   asBody,
   checkOrder,
@@ -67,7 +67,8 @@ async function submit(c: Context<V2Env>, sql: Sql, order: Omit<TaskOrder, "user"
 
 /** Changes as a body of `cloneIn` says them, over what the task `id` was made from. */
 async function readClone(c: Context<V2Env>, id: string, changes: z.infer<typeof cloneIn>) {
-  const [row, body] = [await getOrderOf(c, id), await readClientJson(c)];
+  const row = await getOrderOf(c, id);
+  const body = await readClientJson(c);
   const part = (name: "tags" | "variables" | "settings") => body.get(name) ?? parseJson(row[name]);
   const order = {
     tags: part("tags") as Json[],

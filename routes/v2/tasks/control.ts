@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { readShape } from "../../../db/views/task_detail.ts";
 import { findTaskItem, type TaskItem } from "../../../db/views/task_list.ts";
-import { taskStatuses } from "../../../db/views/tasks.ts";
+import { taskStatuses } from "../../../db/queue/task_fields.ts";
 import { AppError } from "../../../errors.ts";
 import { stopTask } from "../../../jobs/moves/cancel.ts";
 import {
@@ -18,7 +18,8 @@ import {
 import type { V2App, V2Env } from "../kit/context.ts";
 import { type Matrix, readMatrix } from "./matrix.ts";
 import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
-import { getTaskOf, isAdmin, noCell, noTask, readCell, requireChange } from "./tasks_of.ts";
+import { isAdmin } from "../kit/principal.ts";
+import { getTaskOf, noCell, noTask, readCell, requireChange } from "./tasks_of.ts";
 
 const state = {
   status: z.enum(taskStatuses),

@@ -53,7 +53,9 @@ export function readMatrix({ lengths, grown, total }: Shape): Matrix | undefined
   }
 
   return {
-    ...{ axes, lengths: full, total },
+    axes,
+    lengths: full,
+    total,
     placesOf(cell) {
       const birth = births.findLast(({ first }) => first <= cell)!;
       let rest = cell - birth.first;

@@ -1,11 +1,11 @@
 /** What a task is made from, as a body says it: client JSON is kept as it came. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { axisRoles, seedMax, seedPolicies } from "../../../db/views/tasks.ts";
+import { axisRoles, seedMax, seedPolicies } from "../../../db/queue/task_fields.ts";
 import { AppError, type FieldFault } from "../../../errors.ts";
 import { type Json, JsonLimitError, JsonNumber, type JsonObject, parseJson } from "../../../json.ts";
 import type { TaskOrder } from "../../../jobs/moves/submit.ts";
-import { isAdmin } from "./tasks_of.ts";
+import { isAdmin } from "../kit/principal.ts";
 import type { V2Env } from "../kit/context.ts";
 
 /** Values of a variable at most. */

@@ -9,7 +9,7 @@ import {
   type TaskOrderRow,
 } from "../../../db/views/task_detail.ts";
 import type { TaskItem } from "../../../db/views/task_list.ts";
-import { axisRoles, seedPolicies, taskStatuses } from "../../../db/views/tasks.ts";
+import { axisRoles, seedPolicies, taskStatuses } from "../../../db/queue/task_fields.ts";
 import { int, type Json, JsonNumber, type JsonObject, parseJson } from "../../../json.ts";
 import type { V2Env } from "../kit/context.ts";
 import { batchAxis, readMatrix } from "./matrix.ts";
@@ -76,8 +76,17 @@ export function toItem(row: TaskItem, email: string | null): z.infer<typeof task
   const iso = (at: Date | null) => at?.toISOString() ?? null;
   const { id, status, hold, hold_reason, error, priority, blind, seed_policy } = row;
   return {
-    ...{ id, name: row.task_name, owner: email === null ? null : row.username, mine: row.username === email },
-    ...{ status, hold, hold_reason, error, priority, blind, seed_policy },
+    id,
+    name: row.task_name,
+    owner: email === null ? null : row.username,
+    mine: row.username === email,
+    status,
+    hold,
+    hold_reason,
+    error,
+    priority,
+    blind,
+    seed_policy,
     revision: Number(row.revision),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
@@ -126,9 +135,12 @@ function readAxes(row: TaskOrderRow, lengths: { axis: string; length: number }[]
     const types = tags.filter((tag) => tag.get("isVariable") && tag.get("name") === name)
       .map((tag) => tag.get("type")).filter((type) => typeof type === "string");
     return {
-      ...{ axis, name: typeof name === "string" ? name : "", types: [...new Set(types)] },
+      axis,
+      name: typeof name === "string" ? name : "",
+      types: [...new Set(types)],
       role: row.axis_roles?.[axis] ?? null,
-      ...{ length, values: listOf(variable.get("values")) },
+      length,
+      values: listOf(variable.get("values")),
     };
   });
 }

@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { changeTaskRow, type Editable } from "../../../db/views/task_change.ts";
 import { findTaskItem, listTaskItems } from "../../../db/views/task_list.ts";
-import { taskStatuses } from "../../../db/views/tasks.ts";
+import { taskStatuses } from "../../../db/queue/task_fields.ts";
 import { AppError } from "../../../errors.ts";
 import { deleteTask } from "../../../jobs/moves/cancel.ts";
 import { operator } from "../../../jobs/moves/control.ts";
@@ -12,7 +12,8 @@ import { getOrderOf } from "./births.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
 import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
-import { actorOf, isUuid } from "../people/shares.ts";
+import { actorOf, isAdmin } from "../kit/principal.ts";
+import { isUuid } from "../../../uuid.ts";
 import { answerHeld, tagText } from "../kit/tag.ts";
 import {
   checkOrder,
@@ -24,7 +25,7 @@ import {
   rolesIn,
 } from "./task_body.ts";
 import { detailOut, readDetail, taskOut, toItem, toJson } from "./task_detail.ts";
-import { getTaskOf, isAdmin, noTask } from "./tasks_of.ts";
+import { getTaskOf, noTask } from "./tasks_of.ts";
 
 const listQuery = pageQuery.extend({
   status: z.string().max(100).optional().openapi({
@@ -182,7 +183,10 @@ export function addTasks(app: V2App): void {
     const after = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const email = emailOf(c);
     const rows = await listTaskItems(c.var.deps.sql, {
-      ...{ statuses: readStatuses(status), name, after, limit: limit + 1 },
+      statuses: readStatuses(status),
+      name,
+      after,
+      limit: limit + 1,
       username: mine === "true" ? email ?? "" : undefined,
       createdFrom: created_from,
       createdBefore: created_before,
@@ -196,7 +200,8 @@ export function addTasks(app: V2App): void {
   app.openapi(getTask, async (c) => {
     const row = await getOrderOf(c, c.req.valid("param").id);
     const text = stringifyJson(await readDetail(c, row));
-    const [edit, whole] = [await tagEditable(row), (await tagText(text)).slice(3, 19)];
+    const edit = await tagEditable(row);
+    const whole = (await tagText(text)).slice(3, 19);
     return (answerHeld(c, `W/"${edit}.${whole}"`) ?? answerJson(c, text)) as never;
   });
   app.openapi(getOrder, async (c) => {
@@ -207,13 +212,15 @@ export function addTasks(app: V2App): void {
       );
     const isPinned = seed_policy === "pinned" && first_seed !== null;
     const text = stringifyJson(toJson({
-      ...{ name, tags: parseJson(row.tags), variables: parseJson(row.variables) },
-      ...{
-        settings: parseJson(row.settings),
-        seed_policy,
-        ...(isPinned ? { seed: Number(first_seed) } : {}),
-      },
-      ...{ axis_roles: axis_roles ?? {}, blind, priority },
+      name,
+      tags: parseJson(row.tags),
+      variables: parseJson(row.variables),
+      settings: parseJson(row.settings),
+      seed_policy,
+      ...(isPinned ? { seed: Number(first_seed) } : {}),
+      axis_roles: axis_roles ?? {},
+      blind,
+      priority,
     }));
     return (answerHeld(c, await tagText(text)) ?? answerJson(c, text)) as never;
   });

@@ -1,11 +1,10 @@
 /** The task and the cell that a path names, and what whoever asks may see of others there. */
+import { isUuid } from "../../../uuid.ts";
 import type { Context } from "hono";
 import { findOpenTask, type OpenTask } from "../../../db/views/tasks.ts";
 import { AppError } from "../../../errors.ts";
+import { isAdmin } from "../kit/principal.ts";
 import type { Principal, V2Env } from "../kit/context.ts";
-
-export const isAdmin = (principal: Principal): boolean =>
-  principal.kind === "user" && principal.roles.includes("admin");
 
 export interface TaskOf extends OpenTask {
   /** Its submitter or an admin asks. */
@@ -33,11 +32,6 @@ export async function getTaskOf(c: Context<V2Env>, id: string): Promise<TaskOf> 
   if (!task) throw noTask(id);
   return { ...task, ...readRights(principal, task) };
 }
-
-const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Whether a task could have this id at all. */
-export const isTaskId = (id: string): boolean => uuidForm.test(id);
 
 export const noTask = (id: string): AppError => new AppError("not_found", `no task '${id.slice(0, 100)}'`);
 

@@ -78,7 +78,8 @@ function assertSame(left: string[], right: string[]): void {
   assert.equal(left.length, right.length);
   const row = left.findIndex((line, i) => line !== right[i]);
   if (row < 0) return;
-  const [a, b] = [left[row]!, right[row]!];
+  const a = left[row]!;
+  const b = right[row]!;
   const at = Math.max(0, [...a].findIndex((char, i) => char !== [...b][i]) - 60);
   assert.equal(a.slice(at, at + 300), b.slice(at, at + 300), `row ${row}`);
 }

@@ -55,7 +55,8 @@ export async function insertRaw(
   const command = (verb: string) => new BsonDocument([verb, "$db"], [collection, database]);
   if (documents.length === 0) return await send(connection, command("create"), []);
   for (let from = 0; from < documents.length;) {
-    let [to, bytes] = [from, 0];
+    let to = from;
+    let bytes = 0;
     while (to < documents.length && (to === from || bytes + documents[to]!.length < partBytes)) {
       bytes += documents[to++]!.length;
     }

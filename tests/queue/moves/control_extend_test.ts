@@ -40,7 +40,9 @@ function makeBody(axes: (string | number)[][]): { tags: Json[]; variables: JsonO
 
 async function submit(rows: Rows, axes: (string | number)[][]): Promise<string> {
   const task = await submitTask({ sql: rows.sql, log: silentLog }, {
-    ...{ user: rows.user, taskName: "t", settings: new Map() },
+    user: rows.user,
+    taskName: "t",
+    settings: new Map(),
     ...makeBody(axes),
   });
   return task.id;
@@ -95,7 +97,9 @@ for (const slot of [0, 1, 2]) {
     // Whoever asks for what changed since the revision before is told of them.
     assert.ok(after.slice(before.length).every((cell) => cell.revision === revision));
     assert.deepEqual(counts, {
-      ...{ total_images: twin.length, values_count: whole[slot]!.length, stored: whole[slot]!.length },
+      total_images: twin.length,
+      values_count: whole[slot]!.length,
+      stored: whole[slot]!.length,
     });
   });
 }
@@ -110,8 +114,13 @@ Deno.test("an ended task opens for its new cells, ends again, and is told of onc
   const extended = await extendAxis({ sql: rows.sql, log: silentLog }, { ...wish, values: [value(2)] });
   assert.deepEqual(extended, { cells: 1, total: 2, hold: null });
   assert.deepEqual(await readTask(rows.sql, task), {
-    ...{ status: "processing", all_subtasks_completed: false, cancelling: false },
-    ...{ subtasks_total: 2, subtasks_completed: 1, subtasks_failed: 0, subtasks_cancelled: 0 },
+    status: "processing",
+    all_subtasks_completed: false,
+    cancelling: false,
+    subtasks_total: 2,
+    subtasks_completed: 1,
+    subtasks_failed: 0,
+    subtasks_cancelled: 0,
     notices: ["submitted"],
   });
   const refs = await listDispatchable(rows.sql, "standard", 10);
@@ -126,7 +135,9 @@ Deno.test("asked twice, one after the other and at once, each value is there onc
   const task = await submit(rows, axes);
   const deps = { sql: rows.sql, log: silentLog };
   const wish = (slot: number, ...texts: string[]) => ({
-    ...{ taskId: task, userId: rows.user.id, slot },
+    taskId: task,
+    userId: rows.user.id,
+    slot,
     values: texts.map(value),
   });
   assert.equal((await extendAxis(deps, wish(0, "d", "d", "a")) as { cells: number }).cells, 8);
@@ -170,7 +181,10 @@ for (const [policy, seeds] of policies) {
     await using rows = await openRows();
     const { tags, variables } = makeBody([["a", "b"], ["1:1", "3:5"], [1]]);
     const task = await submitTask({ sql: rows.sql, log: silentLog }, {
-      ...{ user: rows.user, taskName: "t", settings: new Map(), variables },
+      user: rows.user,
+      taskName: "t",
+      settings: new Map(),
+      variables,
       tags: tags.filter((tag) => (tag as JsonObject).get("type") !== "seed"),
     });
     await rows.sql`update tasks set seed_policy = ${policy} where id = ${task.id}`;

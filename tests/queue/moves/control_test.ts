@@ -115,8 +115,13 @@ Deno.test("retry opens an ended task, whose second end is told of again", async 
   assert.deepEqual((await readTask(rows.sql, task)).notices, ["submitted", "failed"]);
   assert.deepEqual(await retryFailed(deps, asOwner(rows, task)), { cells: 2, hold: null });
   assert.deepEqual(await readTask(rows.sql, task), {
-    ...{ status: "processing", all_subtasks_completed: false, cancelling: false },
-    ...{ subtasks_total: 2, subtasks_completed: 0, subtasks_failed: 0, subtasks_cancelled: 0 },
+    status: "processing",
+    all_subtasks_completed: false,
+    cancelling: false,
+    subtasks_total: 2,
+    subtasks_completed: 0,
+    subtasks_failed: 0,
+    subtasks_cancelled: 0,
     notices: ["submitted"],
   });
   for (const { status, retry_count, remote_id, attempt } of await readSubtasks(rows.sql, task)) {
@@ -230,7 +235,10 @@ Deno.test("a cell that has an image is drawn again, and its image stays in its h
   assert.deepEqual({ ...cell }, { status: "pending", result: null, image_url: null, rating: null });
   const [kept] = await rows.sql`select attempt, outcome, image_url, rating, evaluate from attempts`;
   assert.deepEqual({ ...kept }, {
-    ...{ attempt: 1, outcome: "done", image_url: "http://i/1.png", rating: 4 },
+    attempt: 1,
+    outcome: "done",
+    image_url: "http://i/1.png",
+    rating: 4,
     evaluate: ["good"],
   });
   const [again] = await claim(rows.sql);

@@ -20,7 +20,11 @@ import {
 
 const short = async (sql: Pool, task: string, cell = 0) =>
   (await inspectCell(sql, task, cell))?.map(({ attempt, outcome, reason, worker_id, remote_id }) => ({
-    ...{ attempt, outcome, reason, worker_id, remote_id },
+    attempt,
+    outcome,
+    reason,
+    worker_id,
+    remote_id,
   }));
 
 Deno.test("each attempt of a worker leaves its number, its worker, its times, its job and its reason", async () => {

@@ -73,7 +73,11 @@ Deno.test("client JSON is stored as it came: key order, 1.0, long integers, lone
   );
   const settings = parse('{"b":1.50,"a":{"10":1,"2":2}}') as JsonObject;
   const { id, total_images } = await submitTask({ sql: rows.sql, log: silentLog }, {
-    ...{ user: rows.user, taskName: "t", tags: tags as Json[], variables: new Map(), settings },
+    user: rows.user,
+    taskName: "t",
+    tags: tags as Json[],
+    variables: new Map(),
+    settings,
   });
   assert.equal(total_images, 1);
   const [task] = await rows.sql<{ tags: string; settings: string }[]>`
@@ -108,7 +112,8 @@ const bodies = fc.record({
   lengths: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }),
   texts: fc.array(anyText, { minLength: 12, maxLength: 12 }),
   uses: fc.array(fc.record({ type: fc.constantFrom(...tagTypes), slot: fc.integer({ min: -1, max: 2 }) }), {
-    ...{ minLength: 1, maxLength: 8 },
+    minLength: 1,
+    maxLength: 8,
   }),
   repeats: fc.integer({ min: 1, max: 3 }),
 }).map(({ lengths, texts, uses, repeats }) => {
@@ -134,12 +139,14 @@ Deno.test("whatever the body, each stored cell is the expansion's cell", async (
     fc.asyncProperty(bodies, async (body) => {
       const parsed = parse(JSON.stringify(body)) as JsonObject;
       const order = {
-        ...{ tags: parsed.get("tags") as Json[], variables: parsed.get("variables") as JsonObject },
+        tags: parsed.get("tags") as Json[],
+        variables: parsed.get("variables") as JsonObject,
         settings: new Map(),
       };
       const wanted = [...expandTask(order).cells];
       const task = await submitTask({ sql: rows.sql, log: silentLog }, {
-        ...{ user: rows.user, taskName: "t" },
+        user: rows.user,
+        taskName: "t",
         ...order,
       });
       const stored = await rows.sql`
@@ -149,7 +156,12 @@ Deno.test("whatever the body, each stored cell is the expansion's cell", async (
       assert.deepEqual(
         stored.map((row) => ({ ...row })),
         wanted.map(({ prompts, ratio, use_polish, queue, client_args, cell, variable_indices }) => ({
-          ...{ prompts, ratio, use_polish, queue, client_args, cell },
+          prompts,
+          ratio,
+          use_polish,
+          queue,
+          client_args,
+          cell,
           indices: JSON.stringify(variable_indices),
         })),
       );
@@ -162,7 +174,10 @@ Deno.test("hundreds of prompts in one task are one list, in their order", async 
   await using rows = await openRows();
   const tags = Array.from({ length: 230 }, (_, i) => ({ type: "prompt", value: i % 7 === 0 ? "" : `p${i}` }));
   const { id } = await submitTask({ sql: rows.sql, log: silentLog }, {
-    ...{ user: rows.user, taskName: "t", variables: new Map(), settings: new Map() },
+    user: rows.user,
+    taskName: "t",
+    variables: new Map(),
+    settings: new Map(),
     tags: parse(JSON.stringify(tags)) as Json[],
   });
   const [cell] = await rows.sql<{ prompts: { value: string }[] }[]>`
@@ -177,7 +192,11 @@ Deno.test("batch repeats are stored and counted, while the create call answers t
   await using rows = await openRows();
   const tags = parse('[{"type":"prompt","value":"p"},{"type":"batch","value":"3"}]') as Json[];
   const task = await submitTask({ sql: rows.sql, log: silentLog }, {
-    ...{ user: rows.user, taskName: "t", tags, variables: new Map(), settings: new Map() },
+    user: rows.user,
+    taskName: "t",
+    tags,
+    variables: new Map(),
+    settings: new Map(),
   });
   assert.equal(task.total_images, 1);
   const [stored] = await rows.sql`
@@ -190,7 +209,11 @@ Deno.test("an order that cannot be expanded stores nothing", async () => {
   const tags = parse('[{"type":"prompt","isVariable":true,"name":"gone"}]') as Json[];
   await assert.rejects(
     submitTask({ sql: rows.sql, log: silentLog }, {
-      ...{ user: rows.user, taskName: "t", tags, variables: new Map(), settings: new Map() },
+      user: rows.user,
+      taskName: "t",
+      tags,
+      variables: new Map(),
+      settings: new Map(),
     }),
     { code: "invalid_request" },
   );

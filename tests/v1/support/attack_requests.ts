@@ -15,7 +15,10 @@ export type Sent = Attack["requests"][number];
 
 /** One entry of {@link Attack}. */
 export const attack = (number: number, what: string, statuses: number[], requests: Sent[]): Attack => ({
-  ...{ number, what, statuses, requests },
+  number,
+  what,
+  statuses,
+  requests,
 });
 export type Headers = [name: string, value: string][];
 
@@ -25,7 +28,9 @@ export const unknownId = "00000000-0000-4000-8000-00000000dead";
 
 /** Every route, with an id that nothing has. */
 export const routes = table.map(({ methods, path, who, reads }) => ({
-  ...{ method: methods[0]!, path: path.replace("{id}", unknownId), open: who === "anyone" },
+  method: methods[0]!,
+  path: path.replace("{id}", unknownId),
+  open: who === "anyone",
   body: reads ? "{}" : null,
 }));
 export const closed = routes.filter(({ open }) => !open);
@@ -45,7 +50,11 @@ export const post = (
   headers: Headers = json,
   who: Kind = "admin",
 ): Sent => ({
-  ...{ method: "POST", path: `/api/v1${path}`, body, headers, who },
+  method: "POST",
+  path: `/api/v1${path}`,
+  body,
+  headers,
+  who,
 });
 /** To each route that reads JSON. */
 export const toBodies = (body: string | Uint8Array): Sent[] => [
@@ -54,7 +63,10 @@ export const toBodies = (body: string | Uint8Array): Sent[] => [
   { ...post(`/users/${unknownId}`, body), method: "PUT" },
 ];
 export const form = (body: string, headers = urlencoded): Sent => ({
-  ...{ method: "POST", path: "/api/v1/auth/login", headers, body },
+  method: "POST",
+  path: "/api/v1/auth/login",
+  headers,
+  body,
 });
 export const queries = (path: string, name: string, values: string[]): Sent[] =>
   values.map((value) => read(`${path}?${name}=${encodeURIComponent(value)}`, "admin"));

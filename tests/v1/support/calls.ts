@@ -89,7 +89,9 @@ export async function send(
   if (call.as !== null) headers.set("authorization", `Bearer ${saved.get(`token:${call.as}`)}`);
   const body = call.body === null ? {} : { body: new TextEncoder().encode(fill(call.body, saved)) };
   const response = await fetch(origin + fill(call.path, saved), {
-    ...{ method: call.method, headers, redirect: "manual" },
+    method: call.method,
+    headers,
+    redirect: "manual",
     ...body,
   });
   const answer = readAnswer(await response.text());

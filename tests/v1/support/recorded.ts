@@ -42,7 +42,8 @@ const at = (value: Json | undefined, key: string) => value instanceof Map ? valu
  */
 function checkRaw(call: RecordedCall, got: Answered): string | undefined {
   const [wanted, given] = [call.answer, got.answer].map((answer) => at(at(answer, "data"), "results"));
-  const [recorded, raw] = [at(wanted, "raw"), at(given, "raw")];
+  const recorded = at(wanted, "raw");
+  const raw = at(given, "raw");
   if (!(recorded instanceof Map) || !(raw instanceof Map) || !(wanted instanceof Map)) return undefined;
   const subtasks = at(at(got.answer, "data"), "dramatiq_tasks");
   const urls = (Array.isArray(subtasks) ? subtasks : [])

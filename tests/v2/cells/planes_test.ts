@@ -21,7 +21,10 @@ async function read(api: TestApi, who: V2Person, id: string, query = ""): Promis
   const { status, headers } = response;
   const bytes = new Uint8Array(await response.arrayBuffer());
   return {
-    ...{ status, bytes, revision: headers.get("x-revision")!, cells: Number(headers.get("x-cells")) },
+    status,
+    bytes,
+    revision: headers.get("x-revision")!,
+    cells: Number(headers.get("x-cells")),
     delta: headers.get("x-delta") === "true",
   };
 }

@@ -107,8 +107,14 @@ Deno.test("a blind link is given no axes and no prompts; who may not rate is giv
 });
 
 const image = (cell: number, more: Partial<Candidate> = {}): Candidate => ({
-  ...{ id: `${cell}`, cell, version: 1, rating_n: 0, rating_sum: 0, squares: 0 },
-  ...{ rated: false, reserved: false },
+  id: `${cell}`,
+  cell,
+  version: 1,
+  rating_n: 0,
+  rating_sum: 0,
+  squares: 0,
+  rated: false,
+  reserved: false,
   ...more,
 });
 const levelsOf = (cell: number) => [Math.floor(cell / 4), cell % 4, -1];

@@ -43,7 +43,12 @@ Deno.test("any sequence of wishes leaves in each cell what its image's ratings a
     insert into users (email, hashed_password) values ('user@example.com', 'x') returning id`;
   const owner = { id: row!.id, email: "user@example.com", legacyId: "", token: "" };
   const toWish = (task: string, { cell, rater, stars, skips }: Wish): RatingWish => ({
-    ...{ task_id: task, cell, rater_id: raters[rater]!, stars, blind: false, took_ms: null },
+    task_id: task,
+    cell,
+    rater_id: raters[rater]!,
+    stars,
+    blind: false,
+    took_ms: null,
     skipped: stars === null && skips ? "no" : null,
   });
   await fc.assert(

@@ -103,7 +103,12 @@ Deno.test("many at once: one bad cell spoils nothing, of a cell named twice the 
   const { status, body, text } = await call(api, user, "POST", `/tasks/${task}/ratings`, { ratings });
   assert.equal(status, 200, text);
   const of = (cell: number, stars: number | null, mean: number | null, n: number) => ({
-    ...{ cell, version: 1, stars, skipped: stars === null ? "blurred" : null, mean, n },
+    cell,
+    version: 1,
+    stars,
+    skipped: stars === null ? "blurred" : null,
+    mean,
+    n,
   });
   assert.deepEqual(body, {
     rated: 4,
@@ -194,7 +199,8 @@ Deno.test("by a link to rate: a rater of its own, blind where the link is; e-mai
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
-  const [open, blind] = [await addShare(api, user, task), await addShare(api, user, task, { blind: true })];
+  const open = await addShare(api, user, task);
+  const blind = await addShare(api, user, task, { blind: true });
   await call(api, user, "PUT", pathOf(task, 0), { stars: 1 });
   const rated = await call(api, open, "PUT", pathOf(task, 0), { stars: 3 });
   assert.deepEqual([rated.status, rated.body.mean], [200, 2]);

@@ -112,7 +112,10 @@ Deno.test("a vote is of two images as they are now, once a rater and pair", asyn
   assert.ok(Date.parse(created_at) > 0);
   assert.deepEqual(rest, {
     ...voteOn(0, 1),
-    ...{ rater_id: user.id, rater: "user@example.com", blind: false, took_ms: 5 },
+    rater_id: user.id,
+    rater: "user@example.com",
+    blind: false,
+    took_ms: 5,
   });
   const cases: [string, unknown, number][] = [
     ["again", voteOn(0, 1), 409],

@@ -41,8 +41,15 @@ Deno.test("who comes hears at once where the task stands, and then what changes,
   await using ears = await listen(at.api, at.guest, at.task);
   const progress = await ears.until(is("progress"));
   assert.deepEqual(progress.data, {
-    ...{ status: "completed", total: 6, pending: 0, running: 0, completed: 6, failed: 0, cancelled: 0 },
-    ...{ hold: null, rate: null },
+    status: "completed",
+    total: 6,
+    pending: 0,
+    running: 0,
+    completed: 6,
+    failed: 0,
+    cancelled: 0,
+    hold: null,
+    rate: null,
   });
   assert.equal(progress.id, String(await readRevision(at.api, at.task)));
   assert.equal((await ears.until(is("end"))).data.status, "completed");

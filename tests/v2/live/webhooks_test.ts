@@ -170,11 +170,9 @@ Deno.test("twelve tries, then it is given up; 410 ends it at once; redirects are
       : new Response(null, { status: 503 })
   );
   await using at = await stage([receiver.origin]);
-  const [down, gone, moved] = [
-    await at.add(`${receiver.origin}/down`),
-    await at.add(`${receiver.origin}/gone`),
-    await at.add(`${receiver.origin}/moved`),
-  ];
+  const down = await at.add(`${receiver.origin}/down`);
+  const gone = await at.add(`${receiver.origin}/gone`);
+  const moved = await at.add(`${receiver.origin}/moved`);
   await at.tell("held");
   const sender = at.sender();
   const waits: number[] = [];
@@ -257,7 +255,8 @@ Deno.test("the secret is told once, by key again; the list has none; ten a task;
   const path = `/tasks/${task}/webhooks`;
   const url = "https://hooks.example.com/a";
   const once = () => call(api, user, "POST", path, { url }, { "idempotency-key": "k" });
-  const [first, second] = [await once(), await once()];
+  const first = await once();
+  const second = await once();
   assert.match(first.body.secret, /^whsec_[\w-]{43}$/);
   assert.deepEqual(second.body, first.body);
   const [{ body: stored }] = await at.sql`select body from idempotency_keys` as unknown as [{ body: string }];
@@ -311,7 +310,9 @@ Deno.test("a test is sent as events are; a few wait at most; the log is in pages
 Deno.test("a name is looked up once, judged, and connected to by its address; the certificate must be the name's", async () => {
   const read = (name: string) =>
     Deno.readTextFile(new URL(`../../data/webhooks/${name}.pem`, import.meta.url));
-  const [authority, cert, key] = [await read("ca"), await read("cert"), await read("key")];
+  const authority = await read("ca");
+  const cert = await read("cert");
+  const key = await read("key");
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, cert, key, onListen() {} },
     (request) => new Response(request.headers.get("host"), { status: 202 }),

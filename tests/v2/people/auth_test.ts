@@ -262,12 +262,10 @@ Deno.test("each kind of token is good in its own place alone", async () => {
 Deno.test("who signs out is out at once: here, everywhere, or of one session", async () => {
   await using api = await startApi();
   await addPeople(api);
-  const [a, b, c, d] = [
-    (await signIn(api)).body,
-    (await signIn(api)).body,
-    (await signIn(api)).body,
-    (await signIn(api)).body,
-  ];
+  const a = (await signIn(api)).body;
+  const b = (await signIn(api)).body;
+  const c = (await signIn(api)).body;
+  const d = (await signIn(api)).body;
   assert.equal((await call(api, a.access_token, "POST", "/auth/logout")).status, 204);
   assert.deepEqual([await readMe(api, a.access_token), (await renew(api, a.refresh_token)).status], [
     401,
@@ -319,7 +317,8 @@ Deno.test("one sees one's open sessions, page by page, and ends none of others",
 Deno.test("a new password ends every session but the one that it begins", async () => {
   await using api = await startApi();
   await addPeople(api);
-  const [mine, elsewhere] = [(await signIn(api)).body, (await signIn(api)).body];
+  const mine = (await signIn(api)).body;
+  const elsewhere = (await signIn(api)).body;
   const put = (token: string, body: unknown) => call(api, token, "PUT", "/users/me/password", body);
   const refused: [unknown, number][] = [
     [{ current_password: "wrong horse", new_password: "battery staple" }, 403],

@@ -25,7 +25,11 @@ Deno.test("a share to rate lets its holder look at the task and rate it, and say
   assert.equal(rated.status, 200, rated.text);
   const me = await call(api, token, "GET", "/shares/me");
   assert.deepEqual(me.body, {
-    ...{ id, label: "for the jury", mode: "rate", blind: false, expires_at },
+    id,
+    label: "for the jury",
+    mode: "rate",
+    blind: false,
+    expires_at,
     task: { id: task, name: "a matrix" },
   });
   const [row] = await api.database.sql`select rater_id from ratings where task_id = ${task}`;
@@ -118,7 +122,8 @@ Deno.test("repeated under a key: one share, the same token again, and no token i
   const { api, user, task } = at;
   const again = () =>
     call(api, user, "POST", `/tasks/${task}/shares`, { mode: "read" }, { "idempotency-key": "k1" });
-  const [first, second] = [await again(), await again()];
+  const first = await again();
+  const second = await again();
   assert.equal(first.status, 201);
   assert.deepEqual(second.body, first.body);
   assert.equal(second.headers.get("idempotent-replay"), "true");

@@ -24,20 +24,44 @@ interface Design {
 
 const designs: Design[] = [
   {
-    ...{ name: "6 prompts × 40 seeds, effects that differ by prompt", units: 6, seeds: 40, raters: 1 },
-    ...{ effect: 0.4, effectSpread: 0.5, middle: 3, missing: 0 },
+    name: "6 prompts × 40 seeds, effects that differ by prompt",
+    units: 6,
+    seeds: 40,
+    raters: 1,
+    effect: 0.4,
+    effectSpread: 0.5,
+    middle: 3,
+    missing: 0,
   },
   {
-    ...{ name: "12 prompts, 3 biased raters, one image each", units: 12, seeds: 1, raters: 3 },
-    ...{ effect: 0, effectSpread: 0.2, middle: 3, missing: 0 },
+    name: "12 prompts, 3 biased raters, one image each",
+    units: 12,
+    seeds: 1,
+    raters: 3,
+    effect: 0,
+    effectSpread: 0.2,
+    middle: 3,
+    missing: 0,
   },
   {
-    ...{ name: "30 prompts, a third of the ratings missing", units: 30, seeds: 2, raters: 2 },
-    ...{ effect: -0.3, effectSpread: 0.3, middle: 2.8, missing: 0.33 },
+    name: "30 prompts, a third of the ratings missing",
+    units: 30,
+    seeds: 2,
+    raters: 2,
+    effect: -0.3,
+    effectSpread: 0.3,
+    middle: 2.8,
+    missing: 0.33,
   },
   {
-    ...{ name: "20 prompts near the top of the scale", units: 20, seeds: 3, raters: 2 },
-    ...{ effect: 0.3, effectSpread: 0.4, middle: 4.2, missing: 0 },
+    name: "20 prompts near the top of the scale",
+    units: 20,
+    seeds: 3,
+    raters: 2,
+    effect: 0.3,
+    effectSpread: 0.4,
+    middle: 4.2,
+    missing: 0,
   },
 ];
 
@@ -71,7 +95,10 @@ function draw(
   const layout: Layout = {
     level: Int32Array.from({ length: cells }, (_, i) => Math.floor(i / seeds) % 2),
     unit: Int32Array.from({ length: cells }, (_, i) => Math.floor(i / seeds / 2)),
-    ...{ levels: 2, units, basis: "content", unitAxes: [0] },
+    levels: 2,
+    units,
+    basis: "content",
+    unitAxes: [0],
   };
   const counts = countStars({ cell: Int32Array.from(cell), stars: Uint8Array.from(stars) }, cells);
   return { layout, counts, cells };

@@ -82,7 +82,10 @@ golds("raters", ({ ratings, bias, inconsistency }) => {
 
 golds("bradley_terry", (one) => {
   const votes = (one.votes as [number, number, number, number][]).map(([a, b, score, cluster]) => ({
-    ...{ a, b, score, cluster },
+    a,
+    b,
+    score,
+    cluster,
   }));
   const pulled = rankByVotes(votes, one.levels);
   near(pulled.strengths, one.strengths_pulled, 1e-5);

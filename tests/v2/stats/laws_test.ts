@@ -13,7 +13,9 @@ interface Rating {
   stars: number;
 }
 
-const [units, levels, raters] = [8, 3, 4];
+const units = 8;
+const levels = 3;
+const raters = 4;
 const cells = units * levels;
 
 const ratingsOf = (list: Rating[]): Ratings => ({
@@ -60,7 +62,8 @@ function assertAlike(a: unknown, b: unknown, path = ""): void {
 const someRatings = fc.array(
   fc.array(fc.integer({ min: 0, max: 3 }), { minLength: raters, maxLength: raters }),
   {
-    ...{ minLength: cells, maxLength: cells },
+    minLength: cells,
+    maxLength: cells,
   },
 ).map((rows) =>
   rows.flatMap((row, cell) =>
@@ -118,7 +121,8 @@ Deno.test("turning all signs leaves p; p is within (0, 1]; Holm is never below p
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -4, max: 4 }), { minLength: 6, maxLength: 20 }), (values) => {
       const turned = values.map((value) => -value);
-      const [a, b] = [testMean(values)!, testMean(turned)!];
+      const a = testMean(values)!;
+      const b = testMean(turned)!;
       assertAlike([a.p, a.low], [b.p, b.high === null ? null : -b.high]);
       const { p } = flipSigns(values, 999)!;
       assert.ok(p > 0 && p <= 1);
@@ -128,7 +132,8 @@ Deno.test("turning all signs leaves p; p is within (0, 1]; Holm is never below p
   );
   fc.assert(
     fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 30 }), (ps) => {
-      const [holm, q] = [adjustHolm(ps), adjustBenjamini(ps)];
+      const holm = adjustHolm(ps);
+      const q = adjustBenjamini(ps);
       ps.forEach((p, i) => {
         assert.ok(holm[i]! >= p && holm[i]! <= 1);
         assert.ok(q[i]! >= p - 1e-12 && q[i]! <= holm[i]! + 1e-12);
@@ -141,7 +146,8 @@ Deno.test("turning all signs leaves p; p is within (0, 1]; Holm is never below p
 Deno.test("alpha of chance is near 0, its interval holds it, and it is the same each time", () => {
   const tables = new Float64Array(600 * 25);
   for (let unit = 0; unit < 600; unit++) {
-    const [a, b] = [(unit * 7) % 5, Math.floor(unit / 5) % 5];
+    const a = (unit * 7) % 5;
+    const b = Math.floor(unit / 5) % 5;
     tables[unit * 25 + a * 5 + b]! += 1;
     tables[unit * 25 + b * 5 + a]! += 1;
   }

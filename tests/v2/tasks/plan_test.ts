@@ -68,10 +68,8 @@ const cases: [string, Record<string, unknown>, string[]][] = [
     variables: { v0: { name: "who", values: six.map(value) }, v1: order.variables.v1 },
   }, []],
   ["seeds of each cell's own", {
-    ...{
-      seed_policy: "per_cell",
-      variables: { v0: { name: "who", values: six.map(value) }, v1: order.variables.v1 },
-    },
+    seed_policy: "per_cell",
+    variables: { v0: { name: "who", values: six.map(value) }, v1: order.variables.v1 },
   }, ["seeds_confounded"]],
   ["no roles", { axis_roles: {} }, ["roles_missing", "duplicates"]],
   ["no content axis", { seed_policy: "per_combination", axis_roles: { v0: "treatment", v1: "treatment" } }, [

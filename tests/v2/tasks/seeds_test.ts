@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expandTask } from "../../../jobs/matrix/expand.ts";
-import { type AxisRole, axisRoles, seedMax } from "../../../db/views/tasks.ts";
+import { type AxisRole, axisRoles, seedMax } from "../../../db/queue/task_fields.ts";
 import type { SeedRule } from "../../../jobs/matrix/seeds.ts";
 import { submitTask } from "../../../jobs/moves/submit.ts";
 import { type Json, type JsonObject, parseJson } from "../../../json.ts";
@@ -107,7 +107,11 @@ Deno.test("fingerprints: equal for equal requests, none where each cell draws it
     body.variables.set("v0", new Map<string, Json>([["name", "a0"], ["values", values]]));
     const seedRule: SeedRule = { policy, roles: {}, ...(policy === "pinned" ? { seed: 3 } : {}) };
     const { id } = await submitTask({ sql: rows.sql, log: silentLog }, {
-      ...{ user: rows.user, taskName: "t", ...body, seedRule, blind: true },
+      user: rows.user,
+      taskName: "t",
+      ...body,
+      seedRule,
+      blind: true,
     });
     return await rows.sql<{ fingerprint: string | null; seed: string }[]>`
       select fingerprint, seed::text from subtasks where parent_task_id = ${id} order by cell`;

@@ -269,13 +269,11 @@ Deno.test("a clone is made like the task, but for what the body says", async () 
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const made = await call(api, manager, "POST", "/tasks", {
-    ...{
-      ...order,
-      seed_policy: "pinned",
-      seed: 77,
-      axis_roles: { v0: "content", v1: "treatment" },
-      priority: 5,
-    },
+    ...order,
+    seed_policy: "pinned",
+    seed: 77,
+    axis_roles: { v0: "content", v1: "treatment" },
+    priority: 5,
   });
   const clone = async (body: unknown, who = other) =>
     await call(api, who, "POST", `/tasks/${made.body.id}/clone`, body);
@@ -290,7 +288,9 @@ Deno.test("a clone is made like the task, but for what the body says", async () 
       .map(({ seed }) => seed);
   assert.deepEqual((await seedsOf(same.body.id)).slice(0, 3), ["77", "78", "77"]);
   const smaller = await clone({
-    ...{ name: "one", tags: order.tags.slice(0, 1), variables: { v0: order.variables.v0 } },
+    name: "one",
+    tags: order.tags.slice(0, 1),
+    variables: { v0: order.variables.v0 },
   });
   assert.deepEqual([smaller.status, smaller.body.cells?.total], [201, 3], smaller.text);
   const anew = await clone({ seed_policy: "shared" });
@@ -320,7 +320,13 @@ Deno.test("detail tells of the rate, the time to go, and why cells failed", asyn
     update tasks set subtasks_failed = 4, started_at = now() - interval '100 s' where id = ${id}`;
   const { body } = await call(api, user, "GET", `/tasks/${id}`);
   assert.deepEqual(body.cells, {
-    ...{ total: 40, open: 20, completed: 16, failed: 4, cancelled: 0, pending: 20, processing: 0 },
+    total: 40,
+    open: 20,
+    completed: 16,
+    failed: 4,
+    cancelled: 0,
+    pending: 20,
+    processing: 0,
   });
   assert.deepEqual(body.errors, [{ cause: "HTTP 500 of request …", cells: 4 }]);
   assert.equal(body.rate.cells, 20);
