@@ -3,7 +3,7 @@ import type { Claimed, Settlement } from "../../db/queue/subtasks.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { followJob } from "../image/follow.ts";
-import { createJob, type ImageApi, pollJob } from "../image/api.ts";
+import { createJob, pollJob } from "../image/api.ts";
 import type { Backend } from "../image/backends.ts";
 import { buildImageRequest, sizeOfRatio } from "../image/request.ts";
 import { nextStep, type Outcome } from "../image/retry.ts";

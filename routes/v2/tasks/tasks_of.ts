@@ -1,5 +1,4 @@
 /** The task and the cell that a path names, and what whoever asks may see of others there. */
-import { isUuid } from "../../../uuid.ts";
 import type { Context } from "hono";
 import { findOpenTask, type OpenTask } from "../../../db/views/tasks.ts";
 import { AppError } from "../../../errors.ts";
