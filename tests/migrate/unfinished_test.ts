@@ -6,7 +6,8 @@ import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { decideUnfinished, type UnfinishedGroup } from "../../migrate/data/ledger/unfinished.ts";
 import { createDatabase } from "../support/database.ts";
 import { generations, runMigrate } from "./support/program.ts";
-import { startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const loadSample = async (sql: Pool) =>
   await load(sql, await openSource(generations), { progress: silentProgress });

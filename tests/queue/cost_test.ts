@@ -5,7 +5,8 @@ import { RedisHealth } from "../../bell.ts";
 import { Feed } from "../../jobs/lead/feed.ts";
 import { openRedis } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
-import { startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
 

@@ -11,7 +11,8 @@ import { Streams } from "../../redis/stream.ts";
 import { whyCell } from "../../jobs/doctor/why.ts";
 import { silentLog } from "../../log.ts";
 import { claim, done, failed, join } from "../support/cells.ts";
-import { readSubtasks, readTask, type Rig, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { readSubtasks, readTask, type Rig, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 interface Clinic extends AsyncDisposable {
   rig: Rig;

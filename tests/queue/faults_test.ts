@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { openRedis } from "../../redis/connect.ts";
-import { readSubtasks, readTask, type Rig, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { readSubtasks, readTask, type Rig, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const project = new URL("../../", import.meta.url);
 const workerRun = ["run", "--quiet", "--no-prompt", "-P=worker", new URL("jobs/main.ts", project).pathname];

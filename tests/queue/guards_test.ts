@@ -10,7 +10,8 @@ import { Crew } from "../../jobs/work/crew.ts";
 import { Member } from "../../jobs/work/member.ts";
 import { silentLog } from "../../log.ts";
 import { createMetrics } from "../../metrics.ts";
-import { openRows, readSubtasks, type Rows, startRig, waitFor } from "../support/queue_rig.ts";
+import { openRows, readSubtasks, type Rows, startRig } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const overdueMs = 360_000;
 

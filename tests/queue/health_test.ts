@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { adjustCap, type Cap, subtractCounts, uncapped } from "../../jobs/slots/aimd.ts";
 import { BackendHealth, type HealthCounts, judgeCall, noCounts } from "../../jobs/image/health.ts";
 import type { HttpResult } from "../../http.ts";
-import { readSubtasks, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { readSubtasks, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const answer = (status: number, text = "{}", headers = {}): HttpResult => ({
   kind: "answer",

@@ -5,7 +5,8 @@ import { transact } from "../../db/pg/transaction.ts";
 import { insertWorker, takeSlots } from "../../db/queue/workers.ts";
 import { insertQueueSlots } from "../../db/queue/slots.ts";
 import { startProxy } from "../../dev/chaos/proxy.ts";
-import { openRows, waitFor } from "../support/queue_rig.ts";
+import { openRows } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const portOf = (url: string) => Number(new URL(url).port);
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { callHttp } from "../../http.ts";
 import { sendNotices } from "../../jobs/tell/notify.ts";
 import { silentLog } from "../../log.ts";
-import { openRows, type Rows, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { openRows, type Rows, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 interface Hook extends AsyncDisposable {
   url: string;

@@ -5,7 +5,8 @@ import { findFreePort } from "../../dev/servers/ports.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { migrateUp } from "../../migrate/schema/runner.ts";
 import type { TestDatabase } from "../support/database.ts";
-import { readSubtasks, readTask, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { readSubtasks, readTask, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 interface Server extends AsyncDisposable {
   database: TestDatabase;

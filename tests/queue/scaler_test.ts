@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
 import { noPressure, type Pressure, readScaleRules, scale, type ScaleRule } from "../../jobs/slots/scaler.ts";
-import { startRig, waitFor } from "../support/queue_rig.ts";
+import { startRig } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const env = { DATABASE_URL: "postgres://h/d", IMAGE_API_URL: "http://h", NIETA_XTOKEN: "t" };
 

@@ -14,7 +14,8 @@ import { readScaleRules } from "../../jobs/slots/scaler.ts";
 import { parseConfig } from "../../config.ts";
 import { shareSlots } from "../../jobs/slots/shares.ts";
 import { silentLog } from "../../log.ts";
-import { openRows, type Rig, type Rows, startRig, waitFor, waitForEnd } from "../support/queue_rig.ts";
+import { openRows, type Rig, type Rows, startRig, waitForEnd } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const names = (count: number, name = "p") => Array.from({ length: count }, (_, i) => `${name}${i}`);
 

@@ -5,7 +5,7 @@ import { startRedis } from "../../dev/servers/redis.ts";
 import { AppError } from "../../errors.ts";
 import { openRedis, type RedisDoor } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
-import { waitFor } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 import { startGateway } from "../support/upstash_gateway.ts";
 
 const makeRefs = (count: number): Ref[] =>

@@ -4,7 +4,8 @@ import { settleSubtasks } from "../../db/queue/subtasks.ts";
 import { codes } from "../../errors.ts";
 import { type Order, parseOrder } from "../../jobs/commands.ts";
 import { claim, done, failed, join } from "../support/cells.ts";
-import { readSubtasks, readTask, type Rig, startRig, waitFor } from "../support/queue_rig.ts";
+import { readSubtasks, readTask, type Rig, startRig } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 const id = "0b5f6a9e-1111-4222-8333-123456789abc";
 

@@ -1,4 +1,5 @@
 /** A queue with everything real but the image API: what the tests of the worker stand on. */
+import { waitFor } from "./wait.ts";
 import { parseConfig } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import { connect } from "../../db/pg/connect.ts";
@@ -41,21 +42,6 @@ export interface Rig extends AsyncDisposable {
   user: { id: string; email: string };
   startWorker(options?: Partial<WorkerOptions>): Promise<RunningWorker>;
   submit: Submit;
-}
-
-/** Waits until `check` gives something true. @throws Error naming what was waited for */
-export async function waitFor<T>(
-  what: string,
-  check: () => Promise<T | undefined | false> | T | undefined | false,
-  ms = 120_000,
-): Promise<T> {
-  const until = performance.now() + ms;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (performance.now() > until) throw new Error(`waited ${ms} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 const unused = { name: "", values: [] };

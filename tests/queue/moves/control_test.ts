@@ -15,9 +15,9 @@ import {
   readTask,
   type Rows,
   startRig,
-  waitFor,
   waitForEnd,
 } from "../../support/queue_rig.ts";
+import { waitFor } from "../../support/wait.ts";
 
 const asOwner = (rows: Rows, taskId: string) => ({ taskId, userId: rows.user.id });
 

@@ -7,7 +7,8 @@ import { postPinned } from "../../../jobs/tell/webhooks_post.ts";
 import { WebhookSender } from "../../../jobs/tell/webhooks.ts";
 import { silentLog } from "../../../log.ts";
 import { startApi } from "../../support/api.ts";
-import { startRig, waitFor } from "../../support/queue_rig.ts";
+import { startRig } from "../../support/queue_rig.ts";
+import { waitFor } from "../../support/wait.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
 interface Got {
