@@ -1,46 +1,50 @@
-/** The project once more in a folder of its own, as it is or with one guard taken out of its source. */
+/** Copies of the project in temporary folders, each unchanged or with one guard removed from its source. */
 import { AppError } from "../../errors.ts";
 import type { FaultKind } from "./faults.ts";
 
-/** A text of a file, and what stands there instead. */
-interface Patch {
+/** A replacement in one source file. */
+export interface Patch {
   file: string;
-  from: string;
+  /** The text to replace; it must occur exactly once. */
+  from: string | RegExp;
   to: string;
 }
 
+/** A guard of the product and the patches that remove it. */
 export interface Mutation {
+  /** Description of the mutated behaviour. */
   about: string;
   patches: Patch[];
-  /** Faults that show best that the guard is gone; the others are left out. */
+  /** Faults that reveal the missing guard best; other faults are not injected. */
   faults: FaultKind[];
 }
 
+/** All mutations by the name of the removed guard. */
 export const mutations: Record<string, Mutation> = {
   lease_predicate: {
-    about: "writes of an attempt do not ask whether its lease is still held",
+    about: "writes of an attempt do not check its lease",
     patches: [{
       file: "db/queue/subtasks.ts",
-      from: "s.parent_task_id = i.task_id and s.id = i.id and s.lease_id = i.lease_id`",
-      to: "s.parent_task_id = i.task_id and s.id = i.id and i.lease_id is not null`",
+      from: /\bs\.lease_id = i\.lease_id\b/,
+      to: "i.lease_id is not null",
     }],
     faults: ["freeze", "postgres_mute", "backends_cut", "postgres_silent"],
   },
   state_predicate: {
-    about: "a claim does not ask whether the cell is pending",
+    about: "a claim does not check that the cell is pending",
     patches: [{
       file: "db/queue/subtasks.ts",
-      from: "where s.parent_task_id = w.task_id and s.id = w.id and coalesce(s.status, '') = 'pending'",
-      to: "where s.parent_task_id = w.task_id and s.id = w.id",
+      from: /\band coalesce\(s\.status, ''\) = 'pending'/,
+      to: "and true",
     }],
     faults: ["duplicates", "kill", "groups_destroyed"],
   },
   saved_job: {
-    about: "whoever takes a cell over does not look whether its job was saved",
+    about: "a worker that claims a cell again ignores its saved remote job",
     patches: [{
       file: "jobs/work/attempt.ts",
-      from: "standing: { remoteId: subtask.remote_id,",
-      to: "standing: { remoteId: null,",
+      from: /(?<=\w: )\w+\.remote_id(?=,)/,
+      to: "null",
     }],
     faults: ["kill", "terminate", "freeze"],
   },
@@ -49,7 +53,7 @@ export const mutations: Record<string, Mutation> = {
     patches: [
       {
         file: "db/queue/subtasks.ts",
-        from: "on conflict on constraint outbox_task_id_kind_key do nothing",
+        from: /on conflict on constraint outbox_task_id_kind_key\s+do nothing/,
         to: "",
       },
       {
@@ -61,57 +65,62 @@ export const mutations: Record<string, Mutation> = {
     faults: ["kill", "postgres_mute", "terminate"],
   },
   cursor_reset: {
-    about: "a group that is made again begins behind what is in the stream",
-    patches: [{
-      file: "redis/stream.ts",
-      from: `{ type: "CREATE", group, id: "0", options }`,
-      to: `{ type: "CREATE", group, id: "$", options }`,
-    }],
+    about: "a recreated consumer group starts after the entries that are already in the stream",
+    patches: [{ file: "redis/stream.ts", from: /\bid: "0"/, to: 'id: "$"' }],
     faults: ["groups_destroyed"],
   },
   epoch: {
-    about: "nobody notices that Redis was wiped",
-    patches: [{ file: "jobs/lead/feed.ts", from: "if (!epoch) {", to: "if (!epoch && epoch) {" }],
+    about: "the leader does not notice that Redis was wiped",
+    patches: [{ file: "jobs/lead/feed.ts", from: /if \(![\w.#]*[eE]poch\w*\)/, to: "if (false)" }],
     faults: ["flush", "flush_stray", "redis_restart"],
   },
 };
 
-const parts = [
-  ...["config.ts", "errors.ts", "json.ts", "log.ts", "metrics.ts", "process.ts", "deps.ts"],
-  ...["deno.json", "deno.lock", "db", "jobs", "migrate", "routes"],
-];
+/** Folders and files that a worker needs, besides the TypeScript files at the root. */
+const copiedPaths = ["deno.json", "deno.lock", "db", "jobs", "migrate", "redis", "routes", "statistics"];
 
-async function copy(from: URL, to: URL): Promise<void> {
+async function copyPath(from: URL, to: URL): Promise<void> {
   if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, to);
   await Deno.mkdir(to, { recursive: true });
   for await (const { name } of Deno.readDir(from)) {
-    await copy(new URL(`${from.href}/${name}`), new URL(`${to.href}/${name}`));
+    await copyPath(new URL(`${from.href}/${name}`), new URL(`${to.href}/${name}`));
   }
 }
+
+async function listCopiedPaths(root: URL): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(root));
+  return [...copiedPaths, ...entries.map(({ name }) => name).filter((name) => name.endsWith(".ts"))];
+}
+
+const countMatches = (text: string, pattern: string | RegExp): number =>
+  typeof pattern === "string"
+    ? text.split(pattern).length - 1
+    : [...text.matchAll(new RegExp(pattern, "g"))].length;
 
 async function applyPatch(root: URL, { file, from, to }: Patch): Promise<void> {
   const path = new URL(file, root);
   const text = await Deno.readTextFile(path);
-  if (text.split(from).length !== 2) {
-    throw new AppError("internal", `mutating '${file}': wanted exactly once: ${from}`);
+  const count = countMatches(text, from);
+  if (count !== 1) {
+    throw new AppError("internal", `mutating '${file}': ${count} matches, wanted exactly one: ${from}`);
   }
   await Deno.writeTextFile(path, text.replace(from, () => to));
 }
 
-/** A copy of what the worker needs, removed in the end; edits made to the project meanwhile do not reach it. */
+/** A copy of what a worker needs. Later edits of the project do not reach it; its folder is removed on disposal. */
 export interface ProjectCopy extends AsyncDisposable {
   root: URL;
 }
 
 /**
- * Copies the project and takes a guard out of it.
+ * Copies the project and applies a mutation to the copy.
  *
- * @throws AppError internal where a text to be replaced is not there exactly once
+ * @throws AppError internal if a text to replace does not occur exactly once
  */
 export async function copyProject(from: URL, mutation?: Mutation): Promise<ProjectCopy> {
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-copy-" });
   const root = new URL(`file://${folder}/`);
-  for (const part of parts) await copy(new URL(part, from), new URL(part, root));
+  for (const path of await listCopiedPaths(from)) await copyPath(new URL(path, from), new URL(path, root));
   await Deno.symlink(new URL("node_modules", from), new URL("node_modules", root));
   for (const patch of mutation?.patches ?? []) await applyPatch(root, patch);
   return {
