@@ -1,7 +1,7 @@
-/** What every row went through, written down by the rig's own triggers in the rig's own database. */
+/** The history of every row, recorded by the rig's own triggers in the rig's own database. */
 import type { Pool } from "../../db/pg/connect.ts";
 
-/** One change of a subtask; times are seconds of the database's clock. */
+/** One change of a subtask. Times are in seconds of the database's clock. */
 export interface Move {
   at: number;
   task_id: string;
@@ -23,15 +23,17 @@ export interface Move {
   intent: boolean;
 }
 
+/** One change of a task's status. */
 export interface TaskMove {
   at: number;
   id: string;
   was: string;
   becomes: string;
-  /** The rig itself opened it again. */
+  /** Whether the rig itself reopened the task. */
   reopened: boolean;
 }
 
+/** One change of a queue's number of slots. */
 export interface SlotsMove {
   at: number;
   queue: string;
@@ -82,24 +84,32 @@ const triggers = `
   create trigger chaos_slots after insert or update on public.queue_slots for each row
   execute function chaos.note_slots();`;
 
-/** Puts the triggers into a migrated database. */
+/** Installs the triggers in a migrated database. */
 export async function installAudit(sql: Pool): Promise<void> {
   await sql.unsafe(triggers);
 }
 
+/** Lists all changes of subtasks in order. */
 export async function listMoves(sql: Pool): Promise<Move[]> {
   return await sql<Move[]>`
     select extract(epoch from at)::float8 as at, task_id, id, queue, was, becomes, lease_was::text, lease::text, worker_was,
       worker, attempt_was, attempt, failures_was, failures, remote_was, remote, intent_was, intent
-    from chaos.moves order by n`;
+    from chaos.moves
+    order by n`;
 }
 
+/** Lists all changes of tasks in order. */
 export async function listTaskMoves(sql: Pool): Promise<TaskMove[]> {
   return await sql<TaskMove[]>`
-    select extract(epoch from at)::float8 as at, id, was, becomes, reopened from chaos.task_moves order by n`;
+    select extract(epoch from at)::float8 as at, id, was, becomes, reopened
+    from chaos.task_moves
+    order by n`;
 }
 
+/** Lists all changes of the numbers of slots in order. */
 export async function listSlotsMoves(sql: Pool): Promise<SlotsMove[]> {
   return await sql<SlotsMove[]>`
-    select extract(epoch from at)::float8 as at, queue, slots from chaos.slots_moves order by n`;
+    select extract(epoch from at)::float8 as at, queue, slots
+    from chaos.slots_moves
+    order by n`;
 }

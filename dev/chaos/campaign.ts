@@ -1,51 +1,58 @@
-/** Many runs, one after another in each lane, until there are enough of them or time is up. */
+/** A campaign: many runs, one after another in each lane, until their number or the time is reached. */
 import { openLane, runPlan, type RunResult } from "./run.ts";
-import { drawPlan } from "./schedule.ts";
+import { generatePlan } from "./plan.ts";
 import type { FaultKind } from "./faults.ts";
 
+/** The input of a campaign. A lane is a set of servers that its runs use one after another. */
 export interface Campaign {
   root: URL;
-  /** Of the first run; the others count on from it. */
+  /** Seed of the first run; each later run uses the next number. */
   seed: number;
   runsMax: number;
-  /** No run begins after this. */
+  /** Time in milliseconds after which no run starts. */
   ms: number;
   lanes: number;
   faults?: readonly FaultKind[];
-  /** Stops at the first run that went wrong. */
+  /** Whether to stop at the first run with a violation. */
   stopAtRed?: boolean;
   onRun?: (result: RunResult) => void | Promise<void>;
   onBroken?: (seed: number, error: unknown) => void;
 }
 
+/** Seeds of failed runs, and the number of completed runs. */
 export interface CampaignResult {
   runs: number;
+  /** Seeds of runs with violations. */
   red: number[];
-  /** Runs that came to no end: the rig failed, not what it looks at. */
+  /** Seeds of runs that the rig itself could not complete. */
   broken: number[];
 }
 
-/** So many runs in a row that come to no end, and the campaign ends too. */
+/** Number of consecutive incomplete runs that ends the campaign. */
 const brokenMax = 3;
 
-/** @param signal no run begins once it is aborted */
+/**
+ * Runs a campaign.
+ *
+ * @param signal when aborted, no further run starts
+ */
 export async function runCampaign(campaign: Campaign, signal: AbortSignal): Promise<CampaignResult> {
   const { root, seed, runsMax, ms, lanes, faults, stopAtRed = false } = campaign;
   const { onRun = () => {}, onBroken = () => {} } = campaign;
   const until = performance.now() + ms;
   const result: CampaignResult = { runs: 0, red: [], broken: [] };
   let next = seed;
-  const mayBegin = () =>
+  const mayStart = () =>
     !signal.aborted && next < seed + runsMax && performance.now() < until &&
     !(stopAtRed && result.red.length > 0);
   let brokenInARow = 0;
-  /** Runs until there are enough, or until one broke: then the servers are anyone's guess. */
+  /** Starts runs in one lane. An incomplete run ends the lane, since the state of its servers is unknown. */
   const runLane = async () => {
     await using lane = await openLane(root);
-    while (mayBegin()) {
+    while (mayStart()) {
       const seed = next++;
       try {
-        const run = await runPlan(lane, drawPlan(seed, faults));
+        const run = await runPlan(lane, generatePlan(seed, faults));
         brokenInARow = 0;
         result.runs++;
         if (run.violations.length > 0) result.red.push(seed);
@@ -59,7 +66,7 @@ export async function runCampaign(campaign: Campaign, signal: AbortSignal): Prom
     }
   };
   await Promise.all(Array.from({ length: Math.min(lanes, runsMax) }, async () => {
-    while (mayBegin()) await runLane();
+    while (mayStart()) await runLane();
   }));
   return result;
 }

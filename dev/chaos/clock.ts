@@ -1,23 +1,23 @@
-/** A wall clock for one process that can be stepped, where the machine has libfaketime (Debian's package faketime). */
+/** An adjustable wall clock for one process. It needs libfaketime (Debian's package faketime). */
 
-const places = ["x86_64-linux-gnu/faketime", "aarch64-linux-gnu/faketime", "faketime"];
+const libraryFolders = ["x86_64-linux-gnu/faketime", "aarch64-linux-gnu/faketime", "faketime"];
 
 async function findLibrary(): Promise<string | undefined> {
-  for (const place of places) {
-    const path = `/usr/lib/${place}/libfaketime.so.1`;
+  for (const folder of libraryFolders) {
+    const path = `/usr/lib/${folder}/libfaketime.so.1`;
     if (await Deno.stat(path).then(() => true, () => false)) return path;
   }
 }
 
-/** The clock of one place in the fleet; its time since boot, by which processes measure, is left alone. */
+/** The wall clock of one worker. The monotonic clock, which measures durations, is not changed. */
 export interface Clock extends AsyncDisposable {
-  /** What a process needs to live by it. */
+  /** Environment variables that make a process use this clock. */
   env: Record<string, string>;
-  /** Puts it so many seconds before or behind the machine's, seen within a second. */
+  /** Sets the offset from the machine's clock in seconds. Processes notice it within a second. */
   step(seconds: number): Promise<void>;
 }
 
-/** @returns undefined where the machine has no libfaketime */
+/** Creates a clock. @returns undefined if the machine has no libfaketime */
 export async function createClock(): Promise<Clock | undefined> {
   const library = await findLibrary();
   if (library === undefined) return undefined;

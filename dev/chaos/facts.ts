@@ -1,4 +1,4 @@
-/** What is known after a run: rows, their history, the ledger, and what was done to whom. */
+/** The data that a run leaves for its rules: rows, their history, POSTs, logs and injected faults. */
 import type { Pool } from "../../db/pg/connect.ts";
 import type { ImagePost } from "../servers/image_api.ts";
 import {
@@ -10,11 +10,12 @@ import {
   type TaskMove,
 } from "./audit.ts";
 import type { FaultKind } from "./faults.ts";
-import type { LogLine } from "./fleet.ts";
-import { cellKey, groupPosts } from "./ledger.ts";
-import type { Submitted } from "./load.ts";
-import type { Plan } from "./schedule.ts";
+import type { LogLine } from "./workers.ts";
+import { cellKey, groupPosts } from "./image_posts.ts";
+import type { SubmittedTask } from "./users.ts";
+import type { Plan } from "./plan.ts";
 
+/** A task after the run. */
 export interface TaskFact {
   id: string;
   name: string;
@@ -27,11 +28,13 @@ export interface TaskFact {
   cancelled: number;
 }
 
+/** A subtask after the run. */
 export interface CellFact {
   id: string;
   task_id: string;
-  /** Its place in the task. */
+  /** Number of the cell in its task. */
   cell: number;
+  /** Key that links the cell to its POSTs. */
   key: string;
   prompt: string;
   status: string;
@@ -44,6 +47,7 @@ export interface CellFact {
   error: string | null;
 }
 
+/** A notice in the outbox after the run. */
 export interface NoticeFact {
   task_id: string;
   kind: string;
@@ -52,24 +56,25 @@ export interface NoticeFact {
   delivered: number;
 }
 
-/** A fault as it was: times in seconds since 1970. */
-export interface Struck {
+/** A fault as it was injected. Times are in seconds since 1970. */
+export interface InjectedFault {
   kind: FaultKind;
-  place: number;
+  workerIndex: number;
   from: number;
   to: number;
 }
 
-/** What the rig found when it had waited long enough. */
-export interface Calm {
-  /** What is not at rest; empty where all is. */
-  restless: string[];
-  /** Possible doubles that the living processes have counted, by process id. */
-  doubles: Map<number, number>;
-  /** The mark by which a wiped Redis is told is there. */
-  marked: boolean;
+/** The state of the system after the rig waited for it to become idle. */
+export interface IdleState {
+  /** Descriptions of everything that is not idle. */
+  unsettled: string[];
+  /** Possible duplicate jobs that the running processes have counted, by process id. */
+  possibleDuplicates: Map<number, number>;
+  /** Whether Redis holds the epoch mark that shows that it was not wiped. */
+  epochMarked: boolean;
 }
 
+/** Everything that the rules check. */
 export interface Facts {
   plan: Plan;
   tasks: TaskFact[];
@@ -78,37 +83,38 @@ export interface Facts {
   moves: Move[];
   taskMoves: TaskMove[];
   slotsMoves: SlotsMove[];
-  submitted: Submitted[];
-  /** POSTs by the key of their cell. */
+  submitted: SubmittedTask[];
+  /** POSTs to the image API by the key of their cell. */
   posts: Map<string, ImagePost[]>;
+  /** Bodies that the notice webhook received. */
   hooks: string[];
   log: LogLine[];
-  struck: Struck[];
-  calm: Calm;
-  /** Stretches in which nothing was begun although there was work, room and no fault; seconds. */
+  injected: InjectedFault[];
+  idle: IdleState;
+  /** Periods without a claim although there was work, a free slot and no fault. Times are in seconds. */
   stalls: { from: number; to: number; seconds: number }[];
 }
 
-type Seen = Pick<
-  Facts,
-  "plan" | "submitted" | "hooks" | "log" | "struck" | "calm" | "stalls"
->;
+type Observed = Pick<Facts, "plan" | "submitted" | "hooks" | "log" | "injected" | "idle" | "stalls">;
 
-/** Reads the rest out of the database. */
-export async function gatherFacts(sql: Pool, seen: Seen, posts: ImagePost[]): Promise<Facts> {
+/** Adds the rows and their history from the database to what the rig observed. */
+export async function gatherFacts(sql: Pool, observed: Observed, posts: ImagePost[]): Promise<Facts> {
   const tasks = await sql<TaskFact[]>`
     select id, task_name as name, status, all_subtasks_completed, cancelling, subtasks_total as total,
       subtasks_completed as completed, subtasks_failed as failed, subtasks_cancelled as cancelled
-    from tasks order by created_at`;
+    from tasks
+    order by created_at`;
   const cells = await sql<(Omit<CellFact, "key" | "prompt"> & { prompts: string })[]>`
     select id, parent_task_id as task_id, cell, prompts::text, status, attempt, retry_count as failures, lease_id::text,
       worker_id, image_url, result is not null as has_result, error
-    from subtasks order by parent_task_id, cell`;
+    from subtasks
+    order by parent_task_id, cell`;
   const notices = await sql<NoticeFact[]>`
     select task_id, kind, tries, closed_at is not null as closed, cardinality(delivered) as delivered
-    from outbox order by id`;
+    from outbox
+    order by id`;
   return {
-    ...seen,
+    ...observed,
     tasks,
     cells: cells.map(({ prompts, ...cell }) => {
       const key = cellKey(prompts);

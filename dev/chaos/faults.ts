@@ -1,262 +1,291 @@
-/** The faults of the rig: each strikes, and heals by itself before it returns. */
+/** The catalogue of faults. Each fault is injected and removed again by one function. */
 import * as servers from "./faults_servers.ts";
 import type { Proxy, ProxyMode } from "./proxy.ts";
-import { type Blow, type Mood, pause, type Stage } from "./stage.ts";
+import { type FaultParameters, type ImageApiFaults, pause, type Rig } from "./rig.ts";
 
 interface Fault {
+  /** Description for `--list`. */
   about: string;
-  /** Least and most time it lasts. */
+  /** Minimum and maximum duration in milliseconds. */
   ms: readonly [number, number];
-  /** How often it is drawn, against the others. */
+  /** Relative frequency in generated plans. */
   weight: number;
-  /** It may make attempts fail through no fault of the worker's. */
+  /** Set if the fault may make attempts fail although the worker behaves correctly. */
   spoilsAttempts?: true;
-  strike: (stage: Stage, blow: Blow) => Promise<unknown>;
+  /** Injects the fault and resolves once it is removed again. */
+  /** Injects the fault and resolves once it is removed again. */
+  inject: (rig: Rig, parameters: FaultParameters) => Promise<unknown>;
 }
 
-const placeOf = ({ places }: Stage, { place }: Blow) => places[place]!;
+const workerOf = ({ workers }: Rig, { workerIndex }: FaultParameters) => workers[workerIndex]!;
 
-/** Puts a proxy into a mode for a while; afterwards its connections go on, or are cut. */
-async function trouble(proxy: Proxy, mode: ProxyMode, ms: number, thenCut: boolean): Promise<void> {
+/** Puts a proxy into a mode for `ms`, and then closes its connections if `thenCut` is set. */
+async function disturbProxy(proxy: Proxy, mode: ProxyMode, ms: number, thenCut: boolean): Promise<void> {
   proxy.set(mode);
   await pause(ms);
   if (thenCut) proxy.cut();
   proxy.set("pass");
 }
 
-type Side = "postgres" | "redis" | "api";
+type Proxied = "postgres" | "redis" | "api";
 
-const net =
-  (side: Side, mode: ProxyMode, cutAfter: "always" | "never" | "sometimes" | "first") =>
-  async (stage: Stage, blow: Blow) => {
-    const proxy = placeOf(stage, blow)[side];
+const disturbNetwork =
+  (server: Proxied, mode: ProxyMode, cutAfter: "always" | "never" | "sometimes" | "first") =>
+  async (rig: Rig, parameters: FaultParameters) => {
+    const proxy = workerOf(rig, parameters)[server];
     if (cutAfter === "first") proxy.cut();
-    const thenCut = cutAfter === "always" || (cutAfter === "sometimes" && blow.luck < 0.5);
-    await trouble(proxy, mode, blow.ms, thenCut);
+    const thenCut = cutAfter === "always" || (cutAfter === "sometimes" && parameters.variation < 0.5);
+    await disturbProxy(proxy, mode, parameters.ms, thenCut);
   };
 
-async function feel(mood: Mood, refusal: Mood["refusal"], ms: number): Promise<void> {
-  mood.refusal = refusal;
+async function answerErrors(
+  imageApi: ImageApiFaults,
+  errorAnswer: ImageApiFaults["errorAnswer"],
+  ms: number,
+): Promise<void> {
+  imageApi.errorAnswer = errorAnswer;
   await pause(ms);
-  mood.refusal = undefined;
+  imageApi.errorAnswer = undefined;
 }
 
-async function freeze(stage: Stage, blow: Blow): Promise<void> {
-  const place = placeOf(stage, blow);
-  if (!place.signal("SIGSTOP")) return;
-  await pause(blow.ms);
-  place.signal("SIGCONT");
+async function freeze(rig: Rig, parameters: FaultParameters): Promise<void> {
+  const workerIndex = workerOf(rig, parameters);
+  if (!workerIndex.signal("SIGSTOP")) return;
+  await pause(parameters.ms);
+  workerIndex.signal("SIGCONT");
 }
 
-async function terminate(stage: Stage, blow: Blow): Promise<void> {
-  const place = placeOf(stage, blow);
-  const pid = place.pid;
-  place.signal("SIGTERM");
+async function terminate(rig: Rig, parameters: FaultParameters): Promise<void> {
+  const workerIndex = workerOf(rig, parameters);
+  const pid = workerIndex.pid;
+  workerIndex.signal("SIGTERM");
   await pause(2_000);
-  if (place.pid === pid) place.signal("SIGKILL");
+  if (workerIndex.pid === pid) workerIndex.signal("SIGKILL");
 }
 
-async function killSeveral(stage: Stage, blow: Blow): Promise<void> {
+async function killSeveral(rig: Rig, parameters: FaultParameters): Promise<void> {
   for (let i = 0; i < 3; i++) {
-    placeOf(stage, blow).signal("SIGKILL");
-    await pause(300 + blow.luck * 1_500);
+    workerOf(rig, parameters).signal("SIGKILL");
+    await pause(300 + parameters.variation * 1_500);
   }
 }
 
-/** Every worker dies at the same moment. */
-async function killAll({ places }: Stage): Promise<void> {
+/** Kills every worker at the same moment. */
+async function killAll({ workers }: Rig): Promise<void> {
   await Promise.resolve();
-  for (const place of places) place.signal("SIGKILL");
+  for (const worker of workers) worker.signal("SIGKILL");
 }
 
-async function hang({ mood }: Stage, { ms }: Blow): Promise<void> {
-  mood.hangMs = 1_500;
+async function slowImageApi({ imageApi }: Rig, { ms }: FaultParameters): Promise<void> {
+  imageApi.delayMs = 1_500;
   await pause(ms);
-  mood.hangMs = 0;
+  imageApi.delayMs = 0;
 }
 
-/** Five minutes on or back, then right again; a machine without libfaketime keeps its time. */
-async function stepClock(stage: Stage, blow: Blow): Promise<void> {
-  const { clock } = placeOf(stage, blow);
-  await clock?.step(blow.luck < 0.5 ? 300 : -300);
-  await pause(blow.ms);
+/** Moves a worker's clock by five minutes for a while. Without libfaketime nothing happens. */
+async function stepClock(rig: Rig, parameters: FaultParameters): Promise<void> {
+  const { clock } = workerOf(rig, parameters);
+  await clock?.step(parameters.variation < 0.5 ? 300 : -300);
+  await pause(parameters.ms);
   await clock?.step(0);
 }
 
-const kill = (stage: Stage, blow: Blow) => Promise.resolve(placeOf(stage, blow).signal("SIGKILL"));
+const kill = (rig: Rig, parameters: FaultParameters) =>
+  Promise.resolve(workerOf(rig, parameters).signal("SIGKILL"));
 
 const catalogue = {
-  kill: { about: "kill -9 of a worker", ms: [0, 0], weight: 8, strike: kill },
-  kill_again: { about: "kill -9, and of its followers", ms: [0, 0], weight: 2, strike: killSeveral },
-  kill_all: { about: "kill -9 of all workers at once", ms: [0, 0], weight: 1, strike: killAll },
-  freeze: { about: "SIGSTOP, SIGCONT after a takeover", ms: [8_000, 12_000], weight: 3, strike: freeze },
-  stall: { about: "SIGSTOP for less than a takeover takes", ms: [500, 5_000], weight: 2, strike: freeze },
-  terminate: { about: "SIGTERM, SIGKILL after 2 s", ms: [0, 0], weight: 4, strike: terminate },
+  kill: { about: "kill -9 of a worker", ms: [0, 0], weight: 8, inject: kill },
+  kill_again: {
+    about: "kill -9 of a worker and of its two successors",
+    ms: [0, 0],
+    weight: 2,
+    inject: killSeveral,
+  },
+  kill_all: { about: "kill -9 of all workers at once", ms: [0, 0], weight: 1, inject: killAll },
+  freeze: { about: "SIGSTOP, then SIGCONT after a takeover", ms: [8_000, 12_000], weight: 3, inject: freeze },
+  stall: {
+    about: "SIGSTOP for less time than a takeover takes",
+    ms: [500, 5_000],
+    weight: 2,
+    inject: freeze,
+  },
+  terminate: { about: "SIGTERM, then SIGKILL after 2 s", ms: [0, 0], weight: 4, inject: terminate },
   clock_step: {
-    about: "a worker's clock five minutes off",
+    about: "a worker's clock is five minutes off",
     ms: [1_500, 6_000],
     weight: 2,
-    strike: stepClock,
+    inject: stepClock,
   },
-  flush: { about: "FLUSHALL", ms: [0, 0], weight: 3, strike: servers.flush },
-  flush_stray: { about: "FLUSHALL, and a late XADD", ms: [0, 0], weight: 2, strike: servers.flushWithStray },
-  redis_restart: {
-    about: "Redis killed and started again, empty",
-    ms: [100, 3_000],
-    weight: 3,
-    strike: (stage, { ms }) => servers.restartRedis(stage, ms),
-  },
-  streams_deleted: { about: "streams deleted", ms: [0, 0], weight: 1, strike: servers.deleteStreams },
-  groups_destroyed: {
-    about: "consumer groups destroyed",
+  flush: { about: "FLUSHALL", ms: [0, 0], weight: 3, inject: servers.flush },
+  flush_stray: {
+    about: "FLUSHALL, followed by a late XADD",
     ms: [0, 0],
     weight: 2,
-    strike: servers.destroyGroups,
+    inject: servers.flushWithStray,
+  },
+  redis_restart: {
+    about: "Redis is killed and restarts empty",
+    ms: [100, 3_000],
+    weight: 3,
+    inject: (rig, { ms }) => servers.restartRedis(rig, ms),
+  },
+  streams_deleted: { about: "streams are deleted", ms: [0, 0], weight: 1, inject: servers.deleteStreams },
+  groups_destroyed: {
+    about: "consumer groups are destroyed",
+    ms: [0, 0],
+    weight: 2,
+    inject: servers.destroyGroups,
   },
   keys_spoilt: {
-    about: "streams replaced by texts",
+    about: "stream keys hold strings",
     ms: [300, 2_000],
     weight: 1,
-    strike: (stage, { ms }) => servers.spoilKeys(stage, ms),
+    inject: (rig, { ms }) => servers.replaceStreamsByStrings(rig, ms),
   },
-  duplicates: { about: "entries added twice", ms: [0, 0], weight: 4, strike: servers.duplicateEntries },
+  duplicates: { about: "entries are added twice", ms: [0, 0], weight: 4, inject: servers.duplicateEntries },
   consumers_deleted: {
-    about: "consumers deleted with what they read",
+    about: "consumers are deleted with the entries they read",
     ms: [0, 0],
     weight: 1,
-    strike: servers.deleteConsumers,
+    inject: servers.deleteConsumers,
   },
-  streams_trimmed: { about: "entries trimmed away", ms: [0, 0], weight: 1, strike: servers.trimStreams },
+  streams_trimmed: { about: "all entries are trimmed", ms: [0, 0], weight: 1, inject: servers.trimStreams },
   redis_full: {
     about: "Redis refuses writes: out of memory",
     ms: [500, 3_000],
     weight: 1,
-    strike: (stage, { ms }) => servers.fillRedis(stage, ms),
+    inject: (rig, { ms }) => servers.fillRedis(rig, ms),
   },
   postgres_fast: {
-    about: "PostgreSQL restarted (fast)",
+    about: "PostgreSQL restarts (fast shutdown)",
     ms: [0, 1_500],
     weight: 3,
-    strike: (stage, { ms }) => servers.restartPostgres(stage, "fast", ms),
+    inject: (rig, { ms }) => servers.restartPostgres(rig, "fast", ms),
   },
   postgres_immediate: {
-    about: "PostgreSQL restarted (immediate)",
+    about: "PostgreSQL restarts (immediate shutdown)",
     ms: [0, 1_500],
     weight: 3,
-    strike: (stage, { ms }) => servers.restartPostgres(stage, "immediate", ms),
+    inject: (rig, { ms }) => servers.restartPostgres(rig, "immediate", ms),
   },
   backends_cut: {
     about: "pg_terminate_backend, several times",
     ms: [0, 0],
     weight: 3,
-    strike: (stage, { luck }) => servers.cutBackends(stage, 2 + Math.floor(luck * 6)),
+    inject: (rig, { variation }) => servers.terminateSessions(rig, 2 + Math.floor(variation * 6)),
   },
   tasks_locked: {
-    about: "an admin's session locks all tasks",
+    about: "an administrator's session locks all tasks",
     ms: [500, 3_000],
     weight: 1,
-    strike: (stage, { ms }) => servers.lockTasks(stage, ms),
+    inject: (rig, { ms }) => servers.lockTasks(rig, ms),
   },
   read_only: {
-    about: "PostgreSQL takes no writes",
+    about: "PostgreSQL is read-only",
     ms: [300, 2_000],
     weight: 1,
-    strike: (stage, { ms }) => servers.makeReadOnly(stage, ms),
+    inject: (rig, { ms }) => servers.makeReadOnly(rig, ms),
   },
   postgres_silent: {
-    about: "PostgreSQL's packets vanish",
+    about: "PostgreSQL's packets are lost",
     ms: [5_000, 10_000],
     weight: 2,
-    strike: net("postgres", "hold", "sometimes"),
+    inject: disturbNetwork("postgres", "hold", "sometimes"),
   },
   postgres_mute: {
-    about: "PostgreSQL's replies are lost, then the connections",
+    about: "PostgreSQL's replies are lost, then its connections close",
     ms: [50, 1_500],
     weight: 4,
-    strike: net("postgres", "mute", "always"),
+    inject: disturbNetwork("postgres", "mute", "always"),
   },
   postgres_cut: {
-    about: "PostgreSQL's connections are cut and refused",
+    about: "PostgreSQL's connections are closed and refused",
     ms: [0, 1_500],
     weight: 2,
-    strike: net("postgres", "refuse", "first"),
+    inject: disturbNetwork("postgres", "refuse", "first"),
   },
   postgres_slow: {
     about: "PostgreSQL is slow",
     ms: [500, 3_000],
     weight: 1,
-    strike: net("postgres", "slow", "never"),
+    inject: disturbNetwork("postgres", "slow", "never"),
   },
   postgres_orphan: {
-    about: "PostgreSQL's connections go silent for good; new ones work",
+    about: "PostgreSQL's open connections stay silent; new ones work",
     ms: [0, 0],
     weight: 2,
-    strike: (stage, blow) => Promise.resolve(placeOf(stage, blow).postgres.orphan()),
+    inject: (rig, parameters) => Promise.resolve(workerOf(rig, parameters).postgres.orphan()),
   },
   redis_silent: {
-    about: "Redis' packets vanish",
+    about: "Redis' packets are lost",
     ms: [2_000, 8_000],
     weight: 2,
-    strike: net("redis", "hold", "sometimes"),
+    inject: disturbNetwork("redis", "hold", "sometimes"),
   },
   redis_mute: {
-    about: "Redis' replies are lost, then the connections",
+    about: "Redis' replies are lost, then its connections close",
     ms: [50, 1_500],
     weight: 3,
-    strike: net("redis", "mute", "always"),
+    inject: disturbNetwork("redis", "mute", "always"),
   },
   redis_orphan: {
-    about: "Redis' connections go silent for good; new ones work",
+    about: "Redis' open connections stay silent; new ones work",
     ms: [0, 0],
     weight: 2,
-    strike: (stage, blow) => Promise.resolve(placeOf(stage, blow).redis.orphan()),
+    inject: (rig, parameters) => Promise.resolve(workerOf(rig, parameters).redis.orphan()),
   },
   api_silent: {
-    about: "the image API's packets vanish, then its connections",
+    about: "the image API's packets are lost, then its connections close",
     ms: [500, 3_000],
     weight: 2,
     spoilsAttempts: true,
-    strike: net("api", "hold", "always"),
+    inject: disturbNetwork("api", "hold", "always"),
   },
   api_mute: {
-    about: "the image API's answers are lost, then its connections",
+    about: "the image API's answers are lost, then its connections close",
     ms: [50, 1_000],
     weight: 2,
     spoilsAttempts: true,
-    strike: net("api", "mute", "always"),
+    inject: disturbNetwork("api", "mute", "always"),
   },
   api_cut: {
-    about: "the image API's connections are cut and refused",
+    about: "the image API's connections are closed and refused",
     ms: [0, 1_500],
     weight: 1,
     spoilsAttempts: true,
-    strike: net("api", "refuse", "first"),
+    inject: disturbNetwork("api", "refuse", "first"),
   },
-  api_hang: { about: "the image API takes 1.5 s a call", ms: [500, 3_000], weight: 2, strike: hang },
+  api_hang: {
+    about: "the image API takes 1.5 s per call",
+    ms: [500, 3_000],
+    weight: 2,
+    inject: slowImageApi,
+  },
   api_500: {
     about: "the image API answers 500",
     ms: [200, 2_000],
     weight: 2,
     spoilsAttempts: true,
-    strike: ({ mood }, { ms }) => feel(mood, { status: 500 }, ms),
+    inject: ({ imageApi }, { ms }) => answerErrors(imageApi, { status: 500 }, ms),
   },
   api_429: {
     about: "the image API answers 429",
     ms: [200, 2_000],
     weight: 2,
     spoilsAttempts: true,
-    strike: ({ mood }, { ms, luck }) =>
-      feel(mood, luck < 0.5 ? { status: 429 } : { status: 429, retryAfter: 1 }, ms),
+    inject: ({ imageApi }, { ms, variation }) =>
+      answerErrors(imageApi, variation < 0.5 ? { status: 429 } : { status: 429, retryAfter: 1 }, ms),
   },
   api_html: {
-    about: "a proxy answers for the image API, in HTML",
+    about: "a proxy answers for the image API with HTML",
     ms: [200, 2_000],
     weight: 1,
     spoilsAttempts: true,
-    strike: ({ mood }, { ms }) => feel(mood, { status: 502, html: true }, ms),
+    inject: ({ imageApi }, { ms }) => answerErrors(imageApi, { status: 502, html: true }, ms),
   },
 } satisfies Record<string, Fault>;
 
+/** Name of a fault. */
 export type FaultKind = keyof typeof catalogue;
 
 export const faults: Record<FaultKind, Fault> = catalogue;

@@ -1,20 +1,21 @@
-/** What befalls the servers: restarts, wiped and spoilt streams, sessions cut off. */
+/** Faults of the servers: restarts, wiped and damaged streams, terminated sessions, locks. */
 import { createClient } from "redis";
-import { pause, type Stage } from "./stage.ts";
-import { insist, type StopMode } from "./servers.ts";
+import { pause, type Rig } from "./rig.ts";
+import { retry, type StopMode } from "./servers.ts";
 
 const queues = ["high", "standard", "lumina"];
-const keyOf = (queue: string) => `{contactsheet}:stream:${queue}`;
+const streamKey = (queue: string) => `{contactsheet}:stream:${queue}`;
 const group = "workers";
 
 /**
- * Sends commands to Redis past all proxies; what it refuses is null, and so is everything where it is down.
+ * Sends commands to Redis without a proxy. The answer of a rejected command is null, and so is every answer if Redis
+ * is down.
  *
- * @param must throws where it is down
+ * @param required whether to throw if Redis is down
  */
-export async function askRedis(stage: Stage, commands: string[][], must = false): Promise<unknown[]> {
+export async function sendToRedis(rig: Rig, commands: string[][], required = false): Promise<unknown[]> {
   const client = createClient({
-    url: stage.redis.url,
+    url: rig.redis.url,
     RESP: 2,
     socket: { connectTimeout: 3_000, reconnectStrategy: false },
   });
@@ -25,120 +26,131 @@ export async function askRedis(stage: Stage, commands: string[][], must = false)
     for (const command of commands) answers.push(await client.sendCommand(command).catch(() => null));
     return answers;
   } catch (error) {
-    if (must) throw error;
+    if (required) throw error;
     return commands.map(() => null);
   } finally {
     try {
       client.destroy();
     } catch {
-      // It never opened.
+      // The connection was never opened.
     }
   }
 }
 
-export const flush = (stage: Stage) => askRedis(stage, [["FLUSHALL"]]);
+/** Wipes Redis. */
+export const flush = (rig: Rig) => sendToRedis(rig, [["FLUSHALL"]]);
 
-/** Wiped, and at once a late entry arrives: the stream is there, but not what was in it. */
-export async function flushWithStray(stage: Stage): Promise<void> {
-  const [entries] = await askRedis(stage, [["XRANGE", keyOf("standard"), "-", "+", "COUNT", "1"]]) as [
+/** Wipes Redis and adds one late entry in the same transaction, so that the stream exists without its entries. */
+export async function flushWithStray(rig: Rig): Promise<void> {
+  const [entries] = await sendToRedis(rig, [["XRANGE", streamKey("standard"), "-", "+", "COUNT", "1"]]) as [
     [string, string[]][] | null,
   ];
   const fields = entries?.[0]?.[1] ?? ["refs", ""];
-  await askRedis(stage, [["MULTI"], ["FLUSHALL"], ["XADD", keyOf("standard"), "*", ...fields], ["EXEC"]]);
+  await sendToRedis(rig, [["MULTI"], ["FLUSHALL"], ["XADD", streamKey("standard"), "*", ...fields], [
+    "EXEC",
+  ]]);
 }
 
-export async function restartRedis(stage: Stage, downMs: number): Promise<void> {
-  await stage.redis.strike();
+/** Kills Redis and starts it again, empty, after `downMs`. */
+export async function restartRedis(rig: Rig, downMs: number): Promise<void> {
+  await rig.redis.kill();
   await pause(downMs);
-  await stage.redis.startAgain();
+  await rig.redis.startIfDown();
 }
 
-export const deleteStreams = (stage: Stage) => askRedis(stage, queues.map((queue) => ["DEL", keyOf(queue)]));
+/** Deletes all streams. */
+export const deleteStreams = (rig: Rig) => sendToRedis(rig, queues.map((queue) => ["DEL", streamKey(queue)]));
 
-export const destroyGroups = (stage: Stage) =>
-  askRedis(stage, queues.map((queue) => ["XGROUP", "DESTROY", keyOf(queue), group]));
+/** Destroys the consumer groups of all streams. */
+export const destroyGroups = (rig: Rig) =>
+  sendToRedis(rig, queues.map((queue) => ["XGROUP", "DESTROY", streamKey(queue), group]));
 
-/** The streams' keys hold texts; whoever finds that may delete them, the rig does so in the end. */
-export async function spoilKeys(stage: Stage, ms: number): Promise<void> {
-  await askRedis(stage, queues.map((queue) => ["SET", keyOf(queue), "not a stream"]));
+/** Replaces the streams by strings. Workers may delete the strings; the rig deletes the rest after `ms`. */
+export async function replaceStreamsByStrings(rig: Rig, ms: number): Promise<void> {
+  await sendToRedis(rig, queues.map((queue) => ["SET", streamKey(queue), "not a stream"]));
   await pause(ms);
   for (const queue of queues) {
-    const [type] = await askRedis(stage, [["TYPE", keyOf(queue)]]);
-    if (type === "string") await askRedis(stage, [["DEL", keyOf(queue)]]);
+    const [type] = await sendToRedis(rig, [["TYPE", streamKey(queue)]]);
+    if (type === "string") await sendToRedis(rig, [["DEL", streamKey(queue)]]);
   }
 }
 
-/** All that is in the streams once more, and pointers to cells in every state. */
-export async function duplicateEntries(stage: Stage): Promise<void> {
+/** Adds every entry a second time, and adds entries for 60 cells in any state. */
+export async function duplicateEntries(rig: Rig): Promise<void> {
   for (const queue of queues) {
-    const [entries] = await askRedis(stage, [["XRANGE", keyOf(queue), "-", "+"]]) as [
+    const [entries] = await sendToRedis(rig, [["XRANGE", streamKey(queue), "-", "+"]]) as [
       [string, string[]][] | null,
     ];
-    await askRedis(stage, (entries ?? []).map(([, fields]) => ["XADD", keyOf(queue), "*", ...fields]));
+    await sendToRedis(rig, (entries ?? []).map(([, fields]) => ["XADD", streamKey(queue), "*", ...fields]));
   }
-  const cells = await stage.sql<{ ref: string; queue: string }[]>`
-    select parent_task_id || '/' || id as ref, queue from subtasks order by random() limit 60`.catch(
-    () => [],
-  );
-  await askRedis(stage, cells.map(({ ref, queue }) => ["XADD", keyOf(queue), "*", "refs", ref]));
+  const cells = await rig.sql<{ ref: string; queue: string }[]>`
+    select parent_task_id || '/' || id as ref, queue
+    from subtasks
+    order by random()
+    limit 60`
+    .catch(() => []);
+  await sendToRedis(rig, cells.map(({ ref, queue }) => ["XADD", streamKey(queue), "*", "refs", ref]));
 }
 
-/** Consumers vanish with what they had read. */
-export async function deleteConsumers(stage: Stage): Promise<void> {
+/** Deletes all consumers together with the entries that they have read. */
+export async function deleteConsumers(rig: Rig): Promise<void> {
   for (const queue of queues) {
-    const [consumers] = await askRedis(stage, [["XINFO", "CONSUMERS", keyOf(queue), group]]) as [
+    const [consumers] = await sendToRedis(rig, [["XINFO", "CONSUMERS", streamKey(queue), group]]) as [
       string[][] | null,
     ];
     const names = (consumers ?? []).map((fields) => String(fields[fields.indexOf("name") + 1]));
-    await askRedis(stage, names.map((name) => ["XGROUP", "DELCONSUMER", keyOf(queue), group, name]));
+    await sendToRedis(rig, names.map((name) => ["XGROUP", "DELCONSUMER", streamKey(queue), group, name]));
   }
 }
 
-export const trimStreams = (stage: Stage) =>
-  askRedis(stage, queues.map((queue) => ["XTRIM", keyOf(queue), "MAXLEN", "0"]));
+/** Removes all entries from all streams. */
+export const trimStreams = (rig: Rig) =>
+  sendToRedis(rig, queues.map((queue) => ["XTRIM", streamKey(queue), "MAXLEN", "0"]));
 
-/** Writes are refused, deletions pass. */
-export async function fillRedis(stage: Stage, ms: number): Promise<void> {
-  await askRedis(stage, [["CONFIG", "SET", "maxmemory", "1"]]);
+/** Makes Redis reject writes for lack of memory for `ms`. Deletions still succeed. */
+export async function fillRedis(rig: Rig, ms: number): Promise<void> {
+  await sendToRedis(rig, [["CONFIG", "SET", "maxmemory", "1"]]);
   await pause(ms);
-  await askRedis(stage, [["CONFIG", "SET", "maxmemory", "0"]]);
+  await sendToRedis(rig, [["CONFIG", "SET", "maxmemory", "0"]]);
 }
 
-export async function restartPostgres(stage: Stage, mode: StopMode, downMs: number): Promise<void> {
-  await stage.postgres.strike(mode);
+/** Stops PostgreSQL and starts it again after `downMs`. */
+export async function restartPostgres(rig: Rig, mode: StopMode, downMs: number): Promise<void> {
+  await rig.postgres.stop(mode);
   await pause(downMs);
-  await insist(() => stage.postgres.startAgain());
+  await retry(() => rig.postgres.startIfDown());
 }
 
-/** Every session but the rig's own, again and again. */
-export async function cutBackends(stage: Stage, times: number): Promise<void> {
+/** Terminates the sessions of all workers several times. */
+export async function terminateSessions(rig: Rig, times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    await stage.sql`
-      select pg_terminate_backend(pid) from pg_stat_activity
+    await rig.sql`
+      select pg_terminate_backend(pid)
+      from pg_stat_activity
       where datname = current_database() and application_name like 'contactsheet worker%'`.catch(() => {});
     await pause(150);
   }
 }
 
-/** An admin's session sits on the tasks. */
-export async function lockTasks(stage: Stage, ms: number): Promise<void> {
-  await stage.sql.begin(async (sql) => {
+/** Locks the rows of all tasks for `ms`, as an administrator's session might. */
+export async function lockTasks(rig: Rig, ms: number): Promise<void> {
+  await rig.sql.begin(async (sql) => {
     await sql`select id from tasks for update`;
     await pause(ms);
   }).catch(() => {});
 }
 
-/** The disk is full, or a standby answers: nothing can be written. */
-export async function makeReadOnly(stage: Stage, ms: number): Promise<void> {
+/** Makes the database read-only for `ms`, as after a full disk or a failover to a standby. */
+export async function makeReadOnly(rig: Rig, ms: number): Promise<void> {
   const set = (value: string) =>
-    insist(async () => {
-      await stage.sql.unsafe(`alter database ${stage.database} set default_transaction_read_only = ${value}`);
+    retry(async () => {
+      await rig.sql.unsafe(`alter database ${rig.database} set default_transaction_read_only = ${value}`);
     });
   await set("on");
-  await cutBackends(stage, 1);
+  await terminateSessions(rig, 1);
   await pause(ms);
-  // The rig's own session may have been opened meanwhile.
-  await insist(() => stage.sql.unsafe("set default_transaction_read_only = off"));
+  // The rig's own session may have started while the default was read-only.
+  await retry(() => rig.sql.unsafe("set default_transaction_read_only = off"));
   await set("off");
-  await cutBackends(stage, 1);
+  await terminateSessions(rig, 1);
 }

@@ -1,4 +1,4 @@
-/** `deno task chaos`: real servers and workers under faults drawn from a seed, judged by rows and ledger. */
+/** `deno task chaos`: runs real servers and workers under generated faults and checks every cell afterwards. */
 import progress from "cli-progress";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { AppError } from "../../errors.ts";
@@ -20,13 +20,14 @@ interface Options {
   list?: true;
 }
 
+/** Exit code for violations, incomplete runs and mutations that no rule detected. */
 const exitRed = 4;
 const project = new URL("../../", import.meta.url);
 
-const parseWhole = (least: number, most: number) => (text: string): number => {
+const parseWhole = (min: number, max: number) => (text: string): number => {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) {
-    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}`);
+  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) {
+    throw new InvalidArgumentError(`expected an integer from ${min} to ${max}`);
   }
   return value;
 };
@@ -34,36 +35,44 @@ const parseWhole = (least: number, most: number) => (text: string): number => {
 function parseMinutes(text: string): number {
   const minutes = Number(text);
   if (!(minutes > 0 && minutes <= 10_000)) {
-    throw new InvalidArgumentError("wanted minutes, over 0 up to 10000");
+    throw new InvalidArgumentError("expected a number of minutes above 0 and up to 10000");
   }
   return minutes;
 }
 
 function parseFaults(text: string): FaultKind[] {
   const names = text.split(",").map((name) => name.trim());
-  const strange = names.find((name) => !faultKinds.includes(name as FaultKind));
-  if (strange !== undefined) throw new InvalidArgumentError(`'${strange}': --list names them all`);
+  const unknown = names.find((name) => !faultKinds.includes(name as FaultKind));
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(`'${unknown}' is unknown; --list shows all faults`);
+  }
   return names as FaultKind[];
 }
 
 function parseMutation(text: string): string {
-  if (!(text in mutations)) throw new InvalidArgumentError(`wanted ${Object.keys(mutations).join(", ")}`);
+  if (!(text in mutations)) {
+    throw new InvalidArgumentError(`expected one of ${Object.keys(mutations).join(", ")}`);
+  }
   return text;
 }
 
 const command = new Command("chaos")
   .description(
-    "Runs workers under faults and judges what became of every cell; exits 4 where a promise was broken.",
+    "Runs workers under injected faults and checks every cell afterwards. Exits with 4 if a rule was broken.",
   )
-  .option("--seed <n>", "of the first run; the next runs count on", parseWhole(0, 2 ** 31), 1)
-  .option("--minutes <m>", "begin runs for so long", parseMinutes)
-  .option("--runs <k>", "runs at most; 1 unless --minutes is there", parseWhole(1, 1_000_000))
-  .option("--parallel <p>", "lanes, each with servers of its own", parseWhole(1, 16), 1)
-  .option("--faults <names>", "only these, joined by commas", parseFaults)
-  .option("--mutation <name>", "take this guard out first: the runs must turn red", parseMutation)
-  .option("--mutations", "check all guards so, one after another")
-  .option("--list", "name the faults and the guards")
-  .option("--json", "one JSON line a run, one at the end")
+  .option("--seed <n>", "seed of the first run; each later run adds 1", parseWhole(0, 2 ** 31), 1)
+  .option("--minutes <m>", "start runs during this time", parseMinutes)
+  .option(
+    "--runs <k>",
+    "maximum number of runs (default: 1, unlimited with --minutes)",
+    parseWhole(1, 1_000_000),
+  )
+  .option("--parallel <p>", "number of parallel lanes, each with its own servers", parseWhole(1, 16), 1)
+  .option("--faults <names>", "inject only these faults, separated by commas", parseFaults)
+  .option("--mutation <name>", "remove this guard from the source first; runs must then fail", parseMutation)
+  .option("--mutations", "check that the runs detect the removal of each guard in turn")
+  .option("--list", "list the faults and the guards")
+  .option("--json", "print one JSON line per run and one at the end")
   .exitOverride();
 
 function parseOptions(): Options | undefined {
@@ -71,7 +80,9 @@ function parseOptions(): Options | undefined {
     return command.parse(Deno.args, { from: "user" }).opts<Options>();
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return undefined;
-    throw new AppError("usage", "reading the flags: see 'deno task chaos --help'", { cause: error });
+    throw new AppError("usage", "reading the options: invalid; see 'deno task chaos --help'", {
+      cause: error,
+    });
   }
 }
 
@@ -83,14 +94,16 @@ function printList(): void {
 }
 
 const describeRun = ({ plan, tookMs }: RunResult): string => {
-  const strikes = plan.strikes.map(({ kind, atMs, place }) => `${kind}@${(atMs / 1000).toFixed(1)}/${place}`);
-  const cells = plan.orders.reduce((sum, { prompts }) => sum + prompts.length, 0);
-  return `seed ${plan.seed}: ${plan.workers} workers, ${cells} cells, ${strikes.join(" ")}, ` +
+  const plannedFaults = plan.plannedFaults.map(({ kind, atMs, workerIndex }) =>
+    `${kind}@${(atMs / 1000).toFixed(1)}/${workerIndex}`
+  );
+  const cells = plan.plannedTasks.reduce((sum, { prompts }) => sum + prompts.length, 0);
+  return `seed ${plan.seed}: ${plan.workers} workers, ${cells} cells, ${plannedFaults.join(" ")}, ` +
     `${(tookMs / 1000).toFixed(1)} s`;
 };
 
-/** Everything that is known of a run that went wrong, for whoever looks for the reason. */
-async function keepRun({ plan, facts, violations }: RunResult): Promise<string> {
+/** Writes all facts of a failed run to a temporary file. @returns its path */
+async function saveRun({ plan, facts, violations }: RunResult): Promise<string> {
   const path = await Deno.makeTempFile({ prefix: `chaos-seed-${plan.seed}-`, suffix: ".json" });
   await Deno.writeTextFile(path, JSON.stringify({ violations, ...facts, posts: [...facts.posts] }, null, 1));
   return path;
@@ -105,7 +118,7 @@ function createReporter(json: boolean, runsMax: number) {
   return {
     async onRun(run: RunResult): Promise<void> {
       const { plan, violations, tookMs } = run;
-      const kept = violations.length > 0 ? await keepRun(run) : undefined;
+      const kept = violations.length > 0 ? await saveRun(run) : undefined;
       if (kept !== undefined) red++;
       bar?.increment(1, { red });
       if (json) {
@@ -113,12 +126,12 @@ function createReporter(json: boolean, runsMax: number) {
       } else if (kept !== undefined || !bar) {
         print(`${kept === undefined ? "✓" : "✗"} ${describeRun(run)}`);
         for (const { rule, what } of violations) print(`    ${rule}: ${what}`);
-        if (kept !== undefined) print(`    all about it: ${kept}`);
+        if (kept !== undefined) print(`    all facts: ${kept}`);
       }
     },
     onBroken(seed: number, error: unknown): void {
       if (json) print(JSON.stringify({ seed, broken: String(error) }));
-      else print(`✗ seed ${seed}: the run came to no end: ${error}`);
+      else print(`✗ seed ${seed}: the run did not complete: ${error}`);
     },
     stop: () => bar?.stop(),
   };
@@ -144,17 +157,17 @@ async function runSeeds(options: Options, signal: AbortSignal, mutation?: Mutati
   const seeds = (list: number[]) => list.length > 0 ? `: seeds ${list.join(", ")}` : "";
   if (json) print(JSON.stringify({ runs, red, broken }));
   else print(`${runs} runs, ${red.length} red${seeds(red)}`);
-  if (!json && broken.length > 0) print(`${broken.length} came to no end${seeds(broken)}`);
+  if (!json && broken.length > 0) print(`${broken.length} runs did not complete${seeds(broken)}`);
   return red.length + broken.length > 0 ? exitRed : 0;
 }
 
-/** Each guard is taken out in turn; the first red run ends its turn. @returns 4 where one was not missed */
+/** Removes each guard in turn and runs until a rule is broken. @returns exit code 4 if a removal was not detected */
 async function checkGuards(options: Options, signal: AbortSignal): Promise<number> {
   const { seed, json = false, runs: runsMax = 10, parallel } = options;
-  let missed = 0;
+  let undetected = 0;
   for (const [name, mutation] of Object.entries(mutations)) {
     await using copy = await copyProject(project, mutation);
-    let seen: string[] = [];
+    let rules: string[] = [];
     const { runs, red } = await runCampaign({
       root: copy.root,
       seed,
@@ -164,16 +177,16 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
       stopAtRed: true,
       faults: mutation.faults,
       onRun: ({ violations }) => {
-        if (violations.length > 0) seen = [...new Set(violations.map(({ rule }) => rule))];
+        if (violations.length > 0) rules = [...new Set(violations.map(({ rule }) => rule))];
       },
     }, signal);
     if (signal.aborted) break;
-    if (red.length === 0) missed++;
-    if (json) print(JSON.stringify({ mutation: name, runs, red, rules: seen }));
-    else if (red.length === 0) print(`✗ ${name}: not missed in ${runs} runs`);
-    else print(`✓ ${name}: red after ${runs} runs (${seen.join("; ")})`);
+    if (red.length === 0) undetected++;
+    if (json) print(JSON.stringify({ mutation: name, runs, red, rules }));
+    else if (red.length === 0) print(`✗ ${name}: its removal was not detected in ${runs} runs`);
+    else print(`✓ ${name}: its removal was detected after ${runs} runs (${rules.join("; ")})`);
   }
-  return missed > 0 ? exitRed : 0;
+  return undetected > 0 ? exitRed : 0;
 }
 
 async function main(signal: AbortSignal): Promise<number> {
@@ -185,7 +198,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   signal.addEventListener(
     "abort",
-    () => printError("ending with the runs under way; once more to end at once"),
+    () => printError("finishing the current runs; press again to end at once"),
   );
   if (options.mutations) return await checkGuards(options, signal);
   return await runSeeds(

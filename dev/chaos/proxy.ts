@@ -1,21 +1,26 @@
-/** A TCP proxy that can fall silent: what a network does between a worker and a server. */
+/** A TCP proxy that simulates network faults between a client and a server. */
 
 /**
- * - `pass`: bytes go on as they come
- * - `hold`: nothing goes on either way; connections stay open, new ones get no answer
- * - `mute`: what the client says arrives, what the server answers does not
- * - `slow`: each piece waits
- * - `refuse`: new connections are closed at once
+ * Behaviour of a proxy.
+ *
+ * - `pass`: forwards bytes in both directions
+ * - `hold`: forwards nothing; connections stay open, and new ones get no answer
+ * - `mute`: forwards what the client sends and drops what the server answers
+ * - `slow`: delays each chunk by 120 ms
+ * - `refuse`: closes new connections at once
  */
 export type ProxyMode = "pass" | "hold" | "mute" | "slow" | "refuse";
 
+/** A running proxy. */
 export interface Proxy extends AsyncDisposable {
   port: number;
+  /** Changes the mode of all connections. */
   set(mode: ProxyMode): void;
-  /** Closes every connection that is open now. */
+  /** Closes every open connection. */
   cut(): void;
-  /** Connections that are open now never carry another byte and are never closed; new ones are well. */
+  /** Makes every open connection silent for good without closing it. New connections work. */
   orphan(): void;
+  /** Stops listening and closes all connections. */
   stop(): void;
 }
 
@@ -30,7 +35,7 @@ class Link {
       try {
         side.close();
       } catch {
-        // The other direction closed it.
+        // The other direction has already closed it.
       }
     }
   }
@@ -38,7 +43,7 @@ class Link {
 
 const never = new Promise<never>(() => {});
 
-class SilentProxy implements Proxy {
+class TcpProxy implements Proxy {
   readonly #listener: Deno.TcpListener;
   readonly #to: number;
   readonly #links = new Set<Link>();
@@ -112,30 +117,30 @@ class SilentProxy implements Proxy {
     this.#links.delete(link);
   }
 
-  async #pump(link: Link, from: Deno.TcpConn, to: Deno.TcpConn, way: "up" | "down"): Promise<void> {
-    const piece = new Uint8Array(64 * 1024);
+  async #pump(link: Link, from: Deno.TcpConn, to: Deno.TcpConn, direction: "up" | "down"): Promise<void> {
+    const buffer = new Uint8Array(64 * 1024);
     try {
       for (;;) {
-        const count = await from.read(piece);
+        const count = await from.read(buffer);
         while (this.#mode === "hold" && !link.orphaned) await this.#changed.promise;
         if (link.orphaned) {
-          // A peer that went without a word: whoever is left hears nothing, not even an end.
-          if (way === "down" || count === null) await never;
+          // The peer vanished without closing: the other side receives nothing, not even the end of the stream.
+          if (direction === "down" || count === null) await never;
           continue;
         }
         if (count === null) return;
-        if (this.#mode === "mute" && way === "down") continue;
+        if (this.#mode === "mute" && direction === "down") continue;
         if (this.#mode === "slow") await new Promise((resolve) => setTimeout(resolve, slowMs));
-        let rest = piece.subarray(0, count);
+        let rest = buffer.subarray(0, count);
         while (rest.length > 0) rest = rest.subarray(await to.write(rest));
       }
     } catch {
-      // One side is gone: the link ends.
+      // One side is closed: the link ends.
     }
   }
 }
 
-/** Opens a proxy on a free port of loopback to another port there. */
+/** Starts a proxy from a free loopback port to the loopback port `to`. */
 export function startProxy(to: number): Proxy {
-  return new SilentProxy(to);
+  return new TcpProxy(to);
 }

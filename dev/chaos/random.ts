@@ -1,15 +1,17 @@
-/** Chance that can be played again: everything that varies in a run is drawn from its seed. */
+/** Reproducible random numbers: everything that varies in a plan derives from its seed. */
 
-export interface Dice {
-  /** 0 up to 1. */
+/** A seeded random number generator. */
+export interface Random {
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   next(): number;
-  /** A whole number from `least` to `most`, both included. */
-  between(least: number, most: number): number;
+  /** Returns an integer from `min` to `max`, both included. */
+  between(min: number, max: number): number;
+  /** Returns one of the items. */
   pick<T>(items: readonly T[]): T;
-  /** True once in `times`, on average. */
-  once(times: number): boolean;
-  /** Dice of their own for a part, so that what is added there moves nothing elsewhere. */
-  fork(name: string): Dice;
+  /** Returns true with probability 1 / `times`. */
+  oneIn(times: number): boolean;
+  /** Returns an independent generator, so that changes of one part of a plan do not change the others. */
+  fork(name: string): Random;
 }
 
 function hashText(text: string): number {
@@ -19,15 +21,15 @@ function hashText(text: string): number {
 }
 
 /**
- * Opens dice for a seed (mulberry32).
+ * Creates a generator for a seed (mulberry32).
  *
  * @example
  * ```ts
- * import { createDice } from "./random.ts";
- * if (createDice(7).between(0, 1e9) !== createDice(7).between(0, 1e9)) throw new Error("a seed replays");
+ * import { createRandom } from "./random.ts";
+ * if (createRandom(7).next() !== createRandom(7).next()) throw new Error("not reproducible");
  * ```
  */
-export function createDice(seed: number): Dice {
+export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -35,12 +37,12 @@ export function createDice(seed: number): Dice {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-  const between = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
+  const between = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
   return {
     next,
     between,
     pick: (items) => items[between(0, items.length - 1)]!,
-    once: (times) => next() * times < 1,
-    fork: (name) => createDice(seed ^ hashText(name)),
+    oneIn: (times) => next() * times < 1,
+    fork: (name) => createRandom(seed ^ hashText(name)),
   };
 }

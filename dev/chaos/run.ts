@@ -1,19 +1,19 @@
-/** One run: servers, workers, load and faults as planned, then peace, then judgement. */
+/** One run: it starts servers and workers, performs the plan, waits until the system is idle and checks the rules. */
 import { connect } from "../../db/pg/connect.ts";
 import { type PlayedImageApi, startImageApi } from "../servers/image_api.ts";
-import { waitForCalm } from "./calm.ts";
-import { type Facts, gatherFacts, type Struck } from "./facts.ts";
+import { waitForIdle } from "./idle.ts";
+import { type Facts, gatherFacts, type InjectedFault } from "./facts.ts";
 import { faults } from "./faults.ts";
-import { type FleetOptions, type LogLine, type Place, startFleet } from "./fleet.ts";
-import { carryOut, insertUser, type Submitted } from "./load.ts";
-import { judge, type Violation } from "./oracle.ts";
-import { createDice } from "./random.ts";
-import type { Order, Plan, Strike } from "./schedule.ts";
-import { insist, RigPostgres, RigRedis, steady } from "./servers.ts";
-import { Mood, pause, type Stage } from "./stage.ts";
-import { watchProgress } from "./watch.ts";
+import { type LogLine, startWorkers, type SupervisedWorker, type WorkerOptions } from "./workers.ts";
+import { insertUser, performTask, type SubmittedTask } from "./users.ts";
+import { findViolations, type Violation } from "./oracle.ts";
+import { createRandom } from "./random.ts";
+import type { Plan, PlannedFault, PlannedTask } from "./plan.ts";
+import { retry, RigPostgres, RigRedis, tolerantOptions } from "./servers.ts";
+import { ImageApiFaults, pause, type Rig } from "./rig.ts";
+import { watchProgress } from "./progress.ts";
 
-/** What runs one after another share: servers take longest to start. */
+/** Servers that consecutive runs share, since they take longest to start. */
 export interface Lane extends AsyncDisposable {
   postgres: RigPostgres;
   redis: RigRedis;
@@ -21,27 +21,29 @@ export interface Lane extends AsyncDisposable {
   root: URL;
 }
 
+/** The result of a run. */
 export interface RunResult {
   plan: Plan;
   violations: Violation[];
   facts: Facts;
-  /** From the first submission to peace. */
+  /** Time from the first submission until the system was idle. */
   tookMs: number;
 }
 
-const calmMsMax = 45_000;
+const idleMsMax = 45_000;
 const probesMax = 5;
-/** Submitted when all is over: whoever serves it is well, and has looked at Redis since it was wiped. */
-const drawProbe = (number: number): Order => ({
+/** Plans a small task for the end of a run. It shows that the workers still work and makes them check Redis. */
+const planProbe = (number: number): PlannedTask => ({
   atMs: 0,
   name: `probe ${number}`,
   priority: 1,
   prompts: Array.from({ length: 4 }, (_, cell) => `probe ${number} cell ${cell}`),
 });
-/** However slowly the machine goes. */
+/** Maximum time for the start of all workers, also on a slow machine. */
 const startMsMax = 900_000;
 const seconds = () => Date.now() / 1000;
 
+/** Starts the servers of a lane. */
 export async function openLane(root: URL): Promise<Lane> {
   const postgres = await RigPostgres.start(new URL("migrate/schema/", root));
   const redis = new RigRedis();
@@ -56,13 +58,13 @@ export async function openLane(root: URL): Promise<Lane> {
   };
 }
 
-/** Time that a job takes, from 30 to 700 ms, the same for the same body. */
-function delayOf(seed: number): (body: string) => number {
-  return (body) => createDice(seed).fork(body).between(30, 700);
+/** Returns a function from a POST's body to the time its job takes, 30 to 700 ms. */
+function jobDelayOf(seed: number): (body: string) => number {
+  return (body) => createRandom(seed).fork(body).between(30, 700);
 }
 
 const workerEnv = (plan: Plan): Record<string, string> => ({
-  NIETA_XTOKEN: "played",
+  NIETA_XTOKEN: "fake",
   TASK_EXECUTOR_MIN_CONCURRENT: String(plan.slots),
   TASK_EXECUTOR_MAX_CONCURRENT: String(plan.slots),
   IMAGE_POLLING_INTERVAL: "0.25",
@@ -71,94 +73,97 @@ const workerEnv = (plan: Plan): Record<string, string> => ({
   LOG_LEVEL: "INFO",
 });
 
-async function strikeAll(stage: Stage, strikes: Strike[], struck: Struck[]): Promise<void> {
-  await Promise.all(strikes.map(async ({ atMs, kind, ...blow }) => {
+async function injectAll(rig: Rig, plannedFaults: PlannedFault[], injected: InjectedFault[]): Promise<void> {
+  await Promise.all(plannedFaults.map(async ({ atMs, kind, ...parameters }) => {
     await pause(atMs);
-    const entry: Struck = { kind, place: blow.place, from: seconds(), to: Infinity };
-    struck.push(entry);
-    await faults[kind].strike(stage, blow);
+    const entry: InjectedFault = { kind, workerIndex: parameters.workerIndex, from: seconds(), to: Infinity };
+    injected.push(entry);
+    await faults[kind].inject(rig, parameters);
     entry.to = seconds();
   }));
 }
 
-/** True while a fault is under way, or its effects need time that nobody can be blamed for. */
-const isTroubled = (struck: Struck[], places: Place[]) => () => {
+/** Returns a function that reports whether a fault is active or a worker is not running normally. */
+const isDisturbed = (injected: InjectedFault[], workers: SupervisedWorker[]) => () => {
   const now = seconds();
-  return places.some(({ ready, frozen }) => !ready || frozen) || struck.some(({ to }) => to > now);
+  return workers.some(({ ready, frozen }) => !ready || frozen) || injected.some(({ to }) => to > now);
 };
 
-async function waitForWorkers(places: Place[]): Promise<void> {
+async function waitForWorkers(workers: SupervisedWorker[]): Promise<void> {
   const until = performance.now() + startMsMax;
-  while (!places.every(({ ready }) => ready)) {
+  while (!workers.every(({ ready }) => ready)) {
     if (performance.now() > until) throw new Error(`the workers did not start within ${startMsMax / 1000} s`);
     await pause(20);
   }
 }
 
-interface Opened {
-  stage: Stage;
+/** A rig with its image API and its log. */
+interface OpenedRig {
+  rig: Rig;
   api: PlayedImageApi;
   log: LogLine[];
 }
 
-async function openStage(lane: Lane, plan: Plan, stack: AsyncDisposableStack): Promise<Opened> {
+async function openRig(lane: Lane, plan: Plan, stack: AsyncDisposableStack): Promise<OpenedRig> {
   const { postgres, redis, root } = lane;
   const database = `run_${crypto.randomUUID().slice(0, 8)}`;
   await postgres.createDatabase(database);
-  stack.defer(() => insist(() => postgres.dropDatabase(database)));
-  await redis.strike();
-  await redis.startAgain();
-  const mood = new Mood();
+  stack.defer(() => retry(() => postgres.dropDatabase(database)));
+  await redis.kill();
+  await redis.startIfDown();
+  const imageApi = new ImageApiFaults();
   const api = stack.use(
-    await startImageApi({ delayMs: delayOf(plan.seed), disturb: (call) => mood.disturb(call) }),
+    await startImageApi({ delayMs: jobDelayOf(plan.seed), disturb: (call) => imageApi.disturb(call) }),
   );
   const log: LogLine[] = [];
-  const options: FleetOptions = {
+  const options: WorkerOptions = {
     root,
     log,
     env: workerEnv(plan),
-    clocks: plan.strikes.some(({ kind }) => kind === "clock_step"),
+    clocks: plan.plannedFaults.some(({ kind }) => kind === "clock_step"),
     databaseUrl: (port) => postgres.url(database).replace(`:${postgres.port}/`, `:${port}/`),
     ports: { postgres: postgres.port, redis: redis.port, api: Number(new URL(api.url).port) },
   };
-  const sql = connect(postgres.url(database), { ...steady, max: 8, name: "chaos" });
+  const sql = connect(postgres.url(database), { ...tolerantOptions, max: 8, name: "chaos" });
   stack.defer(() => sql.end({ timeout: 1 }));
-  const places = await startFleet(plan.workers, options);
-  for (const place of places) stack.defer(() => place.close());
-  await waitForWorkers(places);
-  return { stage: { places, postgres, redis, mood, sql, database }, api, log };
+  const workers = await startWorkers(plan.workers, options);
+  for (const worker of workers) stack.defer(() => worker.close());
+  await waitForWorkers(workers);
+  return { rig: { workers, postgres, redis, imageApi, sql, database }, api, log };
 }
 
-/** Plays a plan to its end. */
+/** Runs a plan and checks its outcome. */
 export async function runPlan(lane: Lane, plan: Plan): Promise<RunResult> {
   await using stack = new AsyncDisposableStack();
-  const { stage, api, log } = await openStage(lane, plan, stack);
-  const { sql, places } = stage;
+  const { rig, api, log } = await openRig(lane, plan, stack);
+  const { sql, workers } = rig;
   const user = await insertUser(sql);
-  const submitted: Submitted[] = [];
-  const struck: Struck[] = [];
+  const submitted: SubmittedTask[] = [];
+  const injected: InjectedFault[] = [];
   const watching = new AbortController();
-  const giveUp = new AbortController();
+  const waitingEnds = new AbortController();
   const started = performance.now();
-  const watched = watchProgress(stage, isTroubled(struck, places), watching.signal);
+  const watched = watchProgress(rig, isDisturbed(injected, workers), watching.signal);
   const loaded = Promise.all(
-    plan.orders.map((order) => carryOut({ sql, user, tasks: submitted, signal: giveUp.signal }, order)),
+    plan.plannedTasks.map((planned) =>
+      performTask({ sql, user, tasks: submitted, signal: waitingEnds.signal }, planned)
+    ),
   );
-  await strikeAll(stage, plan.strikes, struck);
-  const late = setTimeout(() => giveUp.abort(), calmMsMax);
+  await injectAll(rig, plan.plannedFaults, injected);
+  const timer = setTimeout(() => waitingEnds.abort(), idleMsMax);
   await loaded;
-  clearTimeout(late);
-  const forgetful = plan.strikes.some(({ kind }) => kind === "consumers_deleted");
-  let calm = await waitForCalm(stage, calmMsMax, forgetful);
-  // A probe that is drawn before the workers know that Redis is back says nothing of the mark: it is asked again.
-  for (let probes = 0; calm.restless.length === 0 && probes < probesMax; probes++) {
-    if (probes > 0 && calm.marked) break;
-    await carryOut({ sql, user, tasks: submitted, signal: giveUp.signal }, drawProbe(probes));
-    calm = await waitForCalm(stage, calmMsMax, forgetful);
+  clearTimeout(timer);
+  const consumersDeleted = plan.plannedFaults.some(({ kind }) => kind === "consumers_deleted");
+  let idle = await waitForIdle(rig, idleMsMax, consumersDeleted);
+  // A probe that ran before the workers reconnected to Redis proves nothing about the epoch mark, so it is repeated.
+  for (let probes = 0; idle.unsettled.length === 0 && probes < probesMax; probes++) {
+    if (probes > 0 && idle.epochMarked) break;
+    await performTask({ sql, user, tasks: submitted, signal: waitingEnds.signal }, planProbe(probes));
+    idle = await waitForIdle(rig, idleMsMax, consumersDeleted);
   }
   const tookMs = Math.round(performance.now() - started);
   watching.abort();
-  const seen = { plan, submitted, hooks: api.hooks, log, struck, calm, stalls: await watched };
-  const facts = await gatherFacts(sql, seen, api.posts);
-  return { plan, facts, violations: judge(facts), tookMs };
+  const observed = { plan, submitted, hooks: api.hooks, log, injected, idle, stalls: await watched };
+  const facts = await gatherFacts(sql, observed, api.posts);
+  return { plan, facts, violations: findViolations(facts), tookMs };
 }

@@ -1,4 +1,4 @@
-/** The servers of a rig, each of which can be struck down and started again where it was. */
+/** The servers of a rig. Each can be stopped and restarted on the same port. */
 import { connect } from "../../db/pg/connect.ts";
 import { migrateUp, readSteps } from "../../migrate/schema/runner.ts";
 import { startPostgres } from "../servers/postgres.ts";
@@ -8,10 +8,10 @@ import { installAudit } from "./audit.ts";
 
 const template = "chaos_template";
 
-/** For connections to a server that may be struck: none of its ends may end the rig. */
-export const steady = { silentMsMax: 60_000 };
+/** Options for connections to a server that may be stopped: a lost connection must not end the rig. */
+export const tolerantOptions = { silentMsMax: 60_000 };
 
-function isThere(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     Deno.kill(pid, "SIGCONT");
     return true;
@@ -21,17 +21,17 @@ function isThere(pid: number): boolean {
 }
 
 async function waitUntilGone(pid: number): Promise<void> {
-  while (isThere(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** How PostgreSQL is told to end: it says goodbye, or drops everything and recovers at its next start. */
+/** PostgreSQL's shutdown modes: `fast` ends sessions cleanly, `immediate` needs recovery at the next start. */
 export type StopMode = "fast" | "immediate";
 
-/** A PostgreSQL whose every commit survives the death of its processes. */
+/** A PostgreSQL server whose commits survive the death of its processes. */
 export class RigPostgres implements AsyncDisposable {
   readonly #folder: string;
   readonly #port: number;
-  /** Where the schema is read from: a mutated copy has its own. */
+  /** Folder of the schema; a mutated copy of the project has its own. */
   readonly #schema: URL;
   #starting: Promise<void> = Promise.resolve();
 
@@ -41,13 +41,13 @@ export class RigPostgres implements AsyncDisposable {
     this.#schema = schema;
   }
 
-  /** Creates the cluster and a migrated template with the rig's triggers. @param schema folder of .sql files */
+  /** Creates the cluster and a migrated template database with the rig's triggers. @param schema folder of .sql files */
   static async start(schema: URL): Promise<RigPostgres> {
     const folder = await Deno.makeTempDir({ prefix: "contactsheet-chaos-" });
     const server = new RigPostgres(folder, findFreePort(), schema);
-    await server.startAgain();
-    const admin = connect(server.url("postgres"), { ...steady, max: 1 });
-    // Processes die here, not the machine: what was written to the system's cache is safe.
+    await server.startIfDown();
+    const admin = connect(server.url("postgres"), { ...tolerantOptions, max: 1 });
+    // Faults end processes, not the machine, so the operating system still writes its cache to disk.
     await admin`alter system set fsync = off`;
     await admin`select pg_reload_conf()`;
     await admin`create database ${admin(template)}`;
@@ -67,27 +67,30 @@ export class RigPostgres implements AsyncDisposable {
     return this.#port;
   }
 
+  /** Returns the URL of a database. */
   url(database: string): string {
     return `postgres://contactsheet:contactsheet@127.0.0.1:${this.#port}/${database}`;
   }
 
+  /** Creates a database from the template. */
   async createDatabase(name: string): Promise<void> {
-    const admin = connect(this.url("postgres"), { ...steady, max: 1 });
+    const admin = connect(this.url("postgres"), { ...tolerantOptions, max: 1 });
     await admin`create database ${admin(name)} template ${admin(template)}`;
     await admin.end();
   }
 
+  /** Drops a database and ends its sessions. */
   async dropDatabase(name: string): Promise<void> {
-    const admin = connect(this.url("postgres"), { ...steady, max: 1 });
+    const admin = connect(this.url("postgres"), { ...tolerantOptions, max: 1 });
     await admin`drop database if exists ${admin(name)} with (force)`;
     await admin.end();
   }
 
-  /** Starts it where it is down; of two faults that have struck it, each waits until it is up. */
-  startAgain(): Promise<void> {
+  /** Starts the server if it is down. Concurrent calls wait for one another. */
+  startIfDown(): Promise<void> {
     const start = async () => {
       const pid = await this.#readPid();
-      if (pid !== undefined && isThere(pid)) return;
+      if (pid !== undefined && isAlive(pid)) return;
       await startPostgres({ folder: this.#folder, keep: true, port: this.#port });
     };
     const started = this.#starting.then(start);
@@ -100,7 +103,8 @@ export class RigPostgres implements AsyncDisposable {
     return file === undefined ? undefined : Number(file.split("\n")[0]);
   }
 
-  async strike(mode: StopMode): Promise<void> {
+  /** Stops the server if it runs, and waits for its end. */
+  async stop(mode: StopMode): Promise<void> {
     const pid = await this.#readPid();
     if (pid === undefined) return;
     Deno.kill(pid, mode === "fast" ? "SIGINT" : "SIGQUIT");
@@ -108,12 +112,12 @@ export class RigPostgres implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.strike("immediate");
+    await this.stop("immediate");
     await Deno.remove(this.#folder, { recursive: true }).catch(() => {});
   }
 }
 
-/** A Redis that keeps nothing. */
+/** A Redis server without persistence. */
 export class RigRedis implements AsyncDisposable {
   readonly port = findFreePort();
   #running: Awaited<ReturnType<typeof startRedis>> | undefined;
@@ -122,11 +126,13 @@ export class RigRedis implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}/0`;
   }
 
-  async startAgain(): Promise<void> {
+  /** Starts the server if it is down. */
+  async startIfDown(): Promise<void> {
     this.#running ??= await startRedis({ port: this.port });
   }
 
-  async strike(): Promise<void> {
+  /** Kills the server if it runs. */
+  async kill(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
     if (!running) return;
@@ -135,12 +141,12 @@ export class RigRedis implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.strike();
+    return this.kill();
   }
 }
 
-/** Runs a statement until it succeeds: the server may be down just now. */
-export async function insist<T>(work: () => Promise<T>, ms = 30_000): Promise<T> {
+/** Repeats `work` until it succeeds, for at most `ms`, since the server may be down. @throws the last error */
+export async function retry<T>(work: () => Promise<T>, ms = 30_000): Promise<T> {
   const until = performance.now() + ms;
   for (;;) {
     try {

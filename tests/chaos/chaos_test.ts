@@ -4,7 +4,7 @@ import { type FaultKind, faultKinds } from "../../dev/chaos/faults.ts";
 import { copyProject, mutations } from "../../dev/chaos/mutations.ts";
 import { startProxy } from "../../dev/chaos/proxy.ts";
 import { openLane, runPlan } from "../../dev/chaos/run.ts";
-import { drawPlan } from "../../dev/chaos/schedule.ts";
+import { generatePlan } from "../../dev/chaos/plan.ts";
 
 const project = new URL("../../", import.meta.url);
 
@@ -18,23 +18,27 @@ Deno.test("under faults every cell ends once, is counted once and is paid for on
   await using lane = await openLane(project);
   for (const { seed, faults } of runs) {
     await t.step(`seed ${seed}: ${faults.join(", ")}`, async () => {
-      const { violations } = await runPlan(lane, drawPlan(seed, faults));
+      const { violations } = await runPlan(lane, generatePlan(seed, faults));
       assert.deepEqual(violations, []);
     });
   }
 });
 
 Deno.test("drawPlan() returns the same plan for the same seed and another plan for another seed", () => {
-  assert.deepEqual(drawPlan(7), drawPlan(7));
-  assert.notDeepEqual(drawPlan(7), drawPlan(8));
+  assert.deepEqual(generatePlan(7), generatePlan(7));
+  assert.notDeepEqual(generatePlan(7), generatePlan(8));
 });
 
 Deno.test("drawPlan() draws every kind of fault and respects a given list of kinds", () => {
   const drawn = new Set<FaultKind>();
-  for (let seed = 0; seed < 1_000; seed++) for (const { kind } of drawPlan(seed).strikes) drawn.add(kind);
+  for (let seed = 0; seed < 1_000; seed++) {
+    for (const { kind } of generatePlan(seed).plannedFaults) drawn.add(kind);
+  }
   assert.deepEqual([...drawn].sort(), [...faultKinds].sort());
   for (let seed = 0; seed < 50; seed++) {
-    for (const { kind } of drawPlan(seed, ["flush", "kill"]).strikes) assert.match(kind, /^(flush|kill)$/);
+    for (const { kind } of generatePlan(seed, ["flush", "kill"]).plannedFaults) {
+      assert.match(kind, /^(flush|kill)$/);
+    }
   }
 });
 

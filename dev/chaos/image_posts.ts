@@ -1,12 +1,12 @@
-/** What the played image API saw, by cell: which POSTs came, which jobs they made. */
+/** The POSTs that the fake image API received, grouped by cell. */
 import type { ImagePost } from "../servers/image_api.ts";
 
-/** Equal for all POSTs of one cell, and for its row: every cell of a run has prompts of its own. */
+/** Returns a key from a cell's prompts, which are unique in a run. The row and all POSTs of a cell share it. */
 export function cellKey(prompts: string): string {
   return JSON.stringify(JSON.parse(prompts));
 }
 
-/** POSTs by the key of their cell, in the order of coming. */
+/** Groups POSTs by the key of their cell, in the order of arrival. */
 export function groupPosts(posts: ImagePost[]): Map<string, ImagePost[]> {
   const groups = new Map<string, ImagePost[]>();
   for (const post of posts) {

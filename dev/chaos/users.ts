@@ -1,22 +1,23 @@
-/** What users do during a run: submit, cancel, delete, and have failed cells drawn again. */
+/** The users of a run: they submit, cancel and delete tasks, and reopen failed cells. */
 import type { Pool } from "../../db/pg/connect.ts";
 import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
 import { silentLog } from "../../log.ts";
-import type { Order } from "./schedule.ts";
-import { pause } from "./stage.ts";
+import type { PlannedTask } from "./plan.ts";
+import { pause } from "./rig.ts";
 
-/** A task that the rig asked for. */
-export interface Submitted {
-  order: Order;
+/** A task that the rig submitted. */
+export interface SubmittedTask {
+  planned: PlannedTask;
   id: string;
-  /** Times in seconds: before the call that cancelled or deleted it, and after its answer. */
+  /** Times in seconds before the call that cancelled or deleted the task, and after its answer. */
   cancelled?: { from: number; to: number };
-  /** How often the rig opened it again. */
+  /** Number of times the rig reopened the task. */
   reopened: number;
 }
 
+/** The user who owns the tasks of a run. */
 export interface User {
   id: string;
   email: string;
@@ -34,6 +35,7 @@ function makeBody(prompts: string[]): { tags: Json[]; variables: JsonObject } {
   return { tags: parsed.get("tags") as Json[], variables: parsed.get("variables") as JsonObject };
 }
 
+/** Inserts a user. */
 export async function insertUser(sql: Pool): Promise<User> {
   const email = `${crypto.randomUUID()}@example.com`;
   const [row] = await sql<{ id: string }[]>`
@@ -41,15 +43,15 @@ export async function insertUser(sql: Pool): Promise<User> {
   return { id: row!.id, email };
 }
 
-/** Submits until it is sure that the task is there once: an answer may get lost after the commit. */
-async function submit(sql: Pool, user: User, order: Order): Promise<string> {
+/** Submits a task exactly once. It looks for the task before each try, since an answer can be lost after the commit. */
+async function submit(sql: Pool, user: User, planned: PlannedTask): Promise<string> {
   for (;;) {
     try {
-      const [known] = await sql<{ id: string }[]>`select id from tasks where task_name = ${order.name}`;
+      const [known] = await sql<{ id: string }[]>`select id from tasks where task_name = ${planned.name}`;
       if (known) return known.id;
-      const { tags, variables } = makeBody(order.prompts);
+      const { tags, variables } = makeBody(planned.prompts);
       const settings: JsonObject = new Map();
-      const { name: taskName, priority } = order;
+      const { name: taskName, priority } = planned;
       const task = await submitTask({ sql, log: silentLog }, {
         user,
         taskName,
@@ -65,7 +67,7 @@ async function submit(sql: Pool, user: User, order: Order): Promise<string> {
   }
 }
 
-async function end(sql: Pool, user: User, kind: "cancel" | "delete", task: Submitted): Promise<void> {
+async function endTask(sql: Pool, user: User, kind: "cancel" | "delete", task: SubmittedTask): Promise<void> {
   const from = seconds();
   const act = kind === "cancel" ? cancelTask : deleteTask;
   for (;;) {
@@ -79,7 +81,7 @@ async function end(sql: Pool, user: User, kind: "cancel" | "delete", task: Submi
   task.cancelled = { from, to: seconds() };
 }
 
-/** Opens the failed cells of an ended task again, as an operator would who has mended what made them fail. */
+/** Reopens the failed cells of an ended task, as an operator would after repairing the cause. */
 async function reopen(sql: Pool, id: string): Promise<boolean> {
   return await sql.begin(async (tx) => {
     await tx`set local chaos.reopens = 'yes'`;
@@ -102,7 +104,7 @@ async function reopen(sql: Pool, id: string): Promise<boolean> {
   });
 }
 
-async function replay(sql: Pool, task: Submitted, signal: AbortSignal): Promise<void> {
+async function reopenWhenEnded(sql: Pool, task: SubmittedTask, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       const [row] = await sql`select from tasks where id = ${task.id} and completed_at is not null`;
@@ -111,27 +113,27 @@ async function replay(sql: Pool, task: Submitted, signal: AbortSignal): Promise<
         return;
       }
     } catch {
-      // Down just now.
+      // The database is down.
     }
     await pause(100);
   }
 }
 
 /**
- * Carries out one order and what follows it.
+ * Submits one planned task and performs its follow-up.
  *
- * @param tasks takes what was submitted, as soon as it is
- * @param signal ends the waiting for a task that may be opened again
+ * @param tasks receives the task as soon as it is submitted
+ * @param signal ends the wait for a task that is to be reopened
  */
-export async function carryOut(
-  { sql, user, tasks, signal }: { sql: Pool; user: User; tasks: Submitted[]; signal: AbortSignal },
-  order: Order,
+export async function performTask(
+  { sql, user, tasks, signal }: { sql: Pool; user: User; tasks: SubmittedTask[]; signal: AbortSignal },
+  planned: PlannedTask,
 ): Promise<void> {
-  await pause(order.atMs);
-  const task: Submitted = { order, id: await submit(sql, user, order), reopened: 0 };
+  await pause(planned.atMs);
+  const task: SubmittedTask = { planned, id: await submit(sql, user, planned), reopened: 0 };
   tasks.push(task);
-  if (!order.then) return;
-  await pause(order.then.afterMs);
-  if (order.then.kind === "replay") await replay(sql, task, signal);
-  else await end(sql, user, order.then.kind, task);
+  if (!planned.followUp) return;
+  await pause(planned.followUp.afterMs);
+  if (planned.followUp.kind === "replay") await reopenWhenEnded(sql, task, signal);
+  else await endTask(sql, user, planned.followUp.kind, task);
 }

@@ -1,26 +1,27 @@
-/** Watches whether work goes on: a stretch without a start, although there is work, room and a worker for it. */
-import type { Stage } from "./stage.ts";
-import { pause } from "./stage.ts";
+/** Watches for stalls: periods without a claim although there is work, a free slot and no fault. */
+import type { Rig } from "./rig.ts";
+import { pause } from "./rig.ts";
 
+/** A period without a claim. Times are in seconds since 1970. */
 export interface Stall {
   from: number;
   to: number;
-  /** How long it was by the looks that fitted into it: on a machine with too much to do fewer do. */
+  /** Duration by the number of polls in it, so that an overloaded machine does not count as a stall. */
   seconds: number;
 }
 
-const lookEveryMs = 200;
+const pollMs = 200;
 
 const seconds = () => Date.now() / 1000;
 
-interface Look {
+interface Progress {
   starts: number;
   work: number;
   room: number;
 }
 
-async function look({ sql }: Stage): Promise<Look> {
-  const [row] = await sql<Look[]>`
+async function readProgress({ sql }: Rig): Promise<Progress> {
+  const [row] = await sql<Progress[]>`
     select
       (select count(*) from chaos.moves where becomes = 'processing' and was = 'pending')::int as starts,
       (
@@ -35,44 +36,44 @@ async function look({ sql }: Stage): Promise<Look> {
   return row!;
 }
 
-/** A look that took longer tells of a machine with too much to do, not of a queue that stands still. */
-const lookMsMax = 500;
+/** Longer queries show an overloaded machine, not a stalled queue, and end a stall. */
+const queryMsMax = 500;
 
 /**
- * Looks until it is told to stop.
+ * Watches until the signal is aborted.
  *
- * @param troubled true while a fault is under way, or a worker is not there
- * @returns stretches longer than a second
+ * @param disturbed reports whether a fault is active or a worker is not ready
+ * @returns stalls longer than a second
  */
 export async function watchProgress(
-  stage: Stage,
-  troubled: () => boolean,
+  rig: Rig,
+  disturbed: () => boolean,
   signal: AbortSignal,
 ): Promise<Stall[]> {
   const stalls: Stall[] = [];
   let since = seconds();
   let idleUntil = seconds();
-  let looks = 0;
+  let polls = 0;
   let starts = -1;
-  const note = () => {
-    const lasted = looks * lookEveryMs / 1000;
+  const recordStall = () => {
+    const lasted = polls * pollMs / 1000;
     if (lasted > 1) stalls.push({ from: since, to: idleUntil, seconds: lasted });
   };
   while (!signal.aborted) {
-    const lookedAt = performance.now();
-    const seen = await look(stage).catch(() => undefined);
-    const swift = performance.now() - lookedAt < lookMsMax;
+    const queriedAt = performance.now();
+    const seen = await readProgress(rig).catch(() => undefined);
+    const swift = performance.now() - queriedAt < queryMsMax;
     const idle = swift && seen !== undefined && seen.starts === starts && seen.work > 0 && seen.room > 0 &&
-      !troubled();
+      !disturbed();
     if (!idle) {
-      note();
+      recordStall();
       since = seconds();
     }
-    looks = idle ? looks + 1 : 0;
+    polls = idle ? polls + 1 : 0;
     idleUntil = seconds();
     starts = seen?.starts ?? starts;
-    await pause(lookEveryMs);
+    await pause(pollMs);
   }
-  note();
+  recordStall();
   return stalls;
 }

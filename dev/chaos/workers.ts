@@ -1,4 +1,4 @@
-/** Worker processes as their users run them, each behind proxies of its own, and a supervisor that starts them again. */
+/** Worker processes under a supervisor that restarts them. Each worker has its own proxies to the servers. */
 import { findFreePort } from "../servers/ports.ts";
 import { type Clock, createClock } from "./clock.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
@@ -12,47 +12,56 @@ export interface LogLine {
   text: string;
 }
 
-export interface FleetOptions {
+/** Options that all workers of a rig share. */
+export interface WorkerOptions {
   /** Folder of the project whose worker runs. */
   root: URL;
   env: Record<string, string>;
   databaseUrl: (port: number) => string;
   ports: { postgres: number; redis: number; api: number };
   log: LogLine[];
-  /** Gives each place a clock of its own. */
+  /** Whether each worker gets an adjustable clock. */
   clocks: boolean;
 }
 
 const seconds = () => Date.now() / 1000;
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** The worker's command, as `deno task worker` runs it. */
+/** Reads the arguments with which `deno task worker` runs Deno. */
 async function readCommand(root: URL): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   return String(tasks.worker.command).split(" ").slice(1);
 }
 
-/** One place in the fleet: whatever dies there is started again. */
-export class Place {
+/**
+ * A worker process that is restarted after it ends.
+ *
+ * States and moves: stopped → starting (`start()`) → ready (the process prints its name) → stopped (the process ends)
+ * → starting again after `restartMs`. `signal()` freezes and resumes a process. `close()` ends it for good.
+ */
+export class SupervisedWorker {
   readonly number: number;
   readonly postgres: Proxy;
   readonly redis: Proxy;
   readonly api: Proxy;
-  readonly #options: FleetOptions;
+  readonly #options: WorkerOptions;
   readonly #args: string[];
   #child: Deno.ChildProcess | undefined;
   #adminPort = 0;
   #closed = false;
-  #again: Promise<void> | undefined;
-  /** Before a dead process is followed by another. */
+  /** Settles when the present process has ended and its successor, if any, was started. */
+  #followed: Promise<void> | undefined;
+  /** Time between the end of a process and the start of its successor, in milliseconds. */
   restartMs = 700;
+  /** Number of processes started so far. */
   starts = 0;
+  /** Whether the process is stopped by SIGSTOP. */
   frozen = false;
-  /** The process said that it is ready. */
+  /** Whether the process has reported that it is ready. */
   ready = false;
   readonly clock: Clock | undefined;
 
-  constructor(number: number, args: string[], options: FleetOptions, clock: Clock | undefined) {
+  constructor(number: number, args: string[], options: WorkerOptions, clock: Clock | undefined) {
     this.number = number;
     this.clock = clock;
     this.#args = args;
@@ -70,6 +79,7 @@ export class Place {
     return this.#child?.pid;
   }
 
+  /** Starts a process. */
   start(): void {
     const { env, root, databaseUrl } = this.#options;
     this.#adminPort = findFreePort();
@@ -93,17 +103,17 @@ export class Place {
       stderr: "piped",
     }).spawn();
     this.#child = child;
-    const heard = Promise.all([
-      this.#hear(child.pid, child.stdout, true),
-      this.#hear(child.pid, child.stderr, false),
+    const read = Promise.all([
+      this.#readOutput(child.pid, child.stdout, true),
+      this.#readOutput(child.pid, child.stderr, false),
     ]);
-    this.#again = this.#follow(child, heard);
+    this.#followed = this.#follow(child, read);
   }
 
-  async #follow(child: Deno.ChildProcess, heard: Promise<unknown>): Promise<void> {
+  async #follow(child: Deno.ChildProcess, read: Promise<unknown>): Promise<void> {
     const { code, signal } = await child.status;
-    await heard.catch(() => {});
-    this.#say(
+    await read.catch(() => {});
+    this.#log(
       child.pid,
       `process ${child.pid} ended${this.ready ? "" : " before it was ready"}: ${signal ?? code}`,
     );
@@ -114,21 +124,21 @@ export class Place {
     if (!this.#closed) this.start();
   }
 
-  #say(pid: number, text: string): void {
+  #log(pid: number, text: string): void {
     this.#options.log.push({ worker: this.number, pid, at: seconds(), text });
   }
 
-  async #hear(pid: number, stream: ReadableStream<Uint8Array>, out: boolean): Promise<void> {
+  async #readOutput(pid: number, stream: ReadableStream<Uint8Array>, out: boolean): Promise<void> {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
-      for (const line of lines) this.#say(pid, line);
+      for (const line of lines) this.#log(pid, line);
       if (out && lines.some((line) => line.startsWith('{"worker"'))) this.ready = true;
     }
   }
 
-  /** Sends a signal; a place whose process is just being started again has nobody to hear it. */
+  /** Sends a signal. @returns false if no process is running at the moment */
   signal(name: Deno.Signal): boolean {
     try {
       this.#child?.kill(name);
@@ -140,7 +150,7 @@ export class Place {
     return this.#child !== undefined;
   }
 
-  /** A value of the process' metrics, summed over labels; undefined where it does not answer. */
+  /** Reads a metric, summed over its labels. @returns undefined if the process does not answer */
   async readMetric(name: string): Promise<number | undefined> {
     try {
       const answer = await fetch(`http://127.0.0.1:${this.#adminPort}/metrics`, {
@@ -153,23 +163,23 @@ export class Place {
     }
   }
 
-  /** Ends the process for good, at once. */
+  /** Kills the process and does not restart it. */
   async close(): Promise<void> {
     this.#closed = true;
     this.signal("SIGKILL");
-    await this.#again;
+    await this.#followed;
     for (const proxy of this.proxies) proxy.stop();
     await this.clock?.[Symbol.asyncDispose]();
   }
 }
 
-/** Starts `count` places and waits until their workers are at work. */
-export async function startFleet(count: number, options: FleetOptions): Promise<Place[]> {
+/** Starts `count` workers without waiting until they are ready. */
+export async function startWorkers(count: number, options: WorkerOptions): Promise<SupervisedWorker[]> {
   const args = await readCommand(options.root);
-  const places: Place[] = [];
+  const workers: SupervisedWorker[] = [];
   for (let i = 0; i < count; i++) {
-    places.push(new Place(i, args, options, options.clocks ? await createClock() : undefined));
+    workers.push(new SupervisedWorker(i, args, options, options.clocks ? await createClock() : undefined));
   }
-  for (const place of places) place.start();
-  return places;
+  for (const worker of workers) worker.start();
+  return workers;
 }

@@ -1,0 +1,50 @@
+/** The rig: the servers and workers of a run, and the state of the image API's faults. */
+import type { Pool } from "../../db/pg/connect.ts";
+import type { ImageCall } from "../servers/image_api.ts";
+import type { SupervisedWorker } from "./workers.ts";
+import type { RigPostgres, RigRedis } from "./servers.ts";
+
+/** Parameters of one injected fault. */
+export interface FaultParameters {
+  /** Index of the affected worker. */
+  workerIndex: number;
+  /** Duration. */
+  ms: number;
+  /** Random number from 0 (inclusive) to 1 (exclusive). */
+  variation: number;
+}
+
+/** The active faults of the fake image API. */
+export class ImageApiFaults {
+  /** Answer to every call while it is set; `retryAfter` is in seconds. */
+  errorAnswer: { status: number; retryAfter?: number; html?: true } | undefined;
+  /** Delay of every call. */
+  delayMs = 0;
+
+  /** Delays a call and returns the error to answer it with, if any. */
+  async disturb(call: ImageCall): Promise<Response | undefined> {
+    if (this.delayMs > 0) await pause(this.delayMs);
+    const { errorAnswer } = this;
+    if (!errorAnswer || call === "hook" && errorAnswer.status !== 500) return undefined;
+    const { status, retryAfter, html } = errorAnswer;
+    if (html) {
+      return new Response("<html>bad gateway</html>", { status, headers: { "content-type": "text/html" } });
+    }
+    const headers: HeadersInit = retryAfter === undefined ? {} : { "retry-after": String(retryAfter) };
+    return Response.json({ detail: "injected fault" }, { status, headers });
+  }
+}
+
+/** Everything that a fault can affect. */
+export interface Rig {
+  workers: SupervisedWorker[];
+  postgres: RigPostgres;
+  redis: RigRedis;
+  imageApi: ImageApiFaults;
+  /** Pool on the run's database that does not use a proxy. */
+  sql: Pool;
+  database: string;
+}
+
+/** Resolves after `ms` milliseconds. */
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
