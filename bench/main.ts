@@ -1,25 +1,40 @@
-/** `deno task bench NAME [flags]`: each bench is a program of its own, so that none warms another up. */
+/** `deno task bench NAME [options]`: runs each bench as a separate process, so that no bench warms up another. */
 import { AppError } from "../errors.ts";
 import { print, runMain } from "../process.ts";
 
-const folder = new URL("./", import.meta.url);
+/** Each bench with the line that the usage shows. */
+const benches: Record<string, string> = {
+  http: "v1 API: requests per second, latency and memory, compared with a minimal handler",
+  load: "migration: speed and memory of `data load` and `data verify`, compared with psql COPY and INSERT",
+  queue:
+    "queue: throughput, dispatch, recovery and Redis cost, compared with BullMQ, pg-boss and graphile-worker",
+  v2: "v2 API: ratings, plan, statistics, export and live events",
+};
 
-function listBenches(): string[] {
-  return [...Deno.readDirSync(folder)].filter(({ isDirectory, name }) => isDirectory && name !== "peers")
-    .map(({ name }) => name).sort();
-}
+const width = Math.max(...Object.keys(benches).map((name) => name.length));
+
+const usage = [
+  "Usage: deno task bench NAME [options]",
+  "",
+  "Benches:",
+  ...Object.entries(benches).map(([name, about]) => `  ${name.padEnd(width)}  ${about}`),
+  "",
+  "docs/benches.md describes the options and the results.",
+].join("\n");
 
 async function main(): Promise<number> {
-  const [name, ...flags] = Deno.args;
-  const known = listBenches();
-  if (name === undefined || name === "--help") {
-    print(`usage: deno task bench NAME [flags]\n\nbenches: ${known.join(", ")}`);
+  const [name, ...options] = Deno.args;
+  if (name === undefined || name === "--help" || name === "-h") {
+    print(usage);
     return name === undefined ? 64 : 0;
   }
-  if (!known.includes(name)) {
-    throw new AppError("usage", `running bench '${name}': wanted one of ${known.join(", ")}`);
+  if (!Object.hasOwn(benches, name)) {
+    throw new AppError(
+      "usage",
+      `running bench '${name}': expected one of ${Object.keys(benches).join(", ")}`,
+    );
   }
-  const args = ["run", "-A", new URL(`${name}/main.ts`, folder).pathname, ...flags];
+  const args = ["run", "-A", new URL(`${name}/main.ts`, import.meta.url).pathname, ...options];
   return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
 }
 

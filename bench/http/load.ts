@@ -1,26 +1,30 @@
 /**
- * A small load generator over raw TCP with keep-alive, a program of its own: a client in the server's process, or
- * one built on fetch(), would be what is measured. Reads a {@link LoadOrder} as its argument, prints {@link Loaded}.
+ * A load generator that sends requests over raw TCP with keep-alive. It is a separate program, because a client in the
+ * same process or one that uses fetch() would be slower than the server. Its argument is a {@link LoadInput} as JSON; it
+ * prints a {@link LoadResult}.
  */
 import { print } from "../../process.ts";
 
-export interface LoadOrder {
+/** The load to generate. */
+export interface LoadInput {
   port: number;
-  /** A whole HTTP/1.1 request. */
+  /** The complete HTTP/1.1 request. */
   request: string;
   connections: number;
-  /** Ends after so many seconds, or so many requests in all. */
+  /** Maximum duration. */
   seconds: number;
+  /** Maximum number of requests over all connections. */
   requestsMax: number;
-  /** The status that every answer must have. */
+  /** Expected status of every answer. */
   status: number;
 }
 
-export interface Loaded {
+/** The measured load. */
+export interface LoadResult {
   requests: number;
   seconds: number;
   bytes: number;
-  /** Milliseconds from the request's first byte to the answer's last. */
+  /** Percentiles of the time from sending the request to the last byte of its answer, in milliseconds. */
   p50: number;
   p95: number;
   p99: number;
@@ -28,7 +32,7 @@ export interface Loaded {
 
 const decoder = new TextDecoder("latin1");
 
-/** How the answer's end is told, from its head. */
+/** Reads the status and the body's length, which is undefined for chunked answers. */
 function readHead(head: string): { status: number; length: number | undefined } {
   const status = Number(head.slice(9, 12));
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
@@ -55,56 +59,58 @@ class Connection {
     return this.#buffer.subarray(0, count);
   }
 
-  /** @returns bytes of the answer */
-  async ask(request: Uint8Array, wanted: number): Promise<number> {
+  /** Sends a request and reads its answer. @returns the size of the answer in bytes */
+  async send(request: Uint8Array, expectedStatus: number): Promise<number> {
     await this.conn.write(request);
-    let piece = await this.#read();
-    let head = decoder.decode(piece);
+    let chunk = await this.#read();
+    let head = decoder.decode(chunk);
     let end = head.indexOf("\r\n\r\n");
-    let bytes = piece.length;
+    let bytes = chunk.length;
     while (end < 0) {
-      piece = await this.#read();
-      bytes += piece.length;
-      head += decoder.decode(piece);
+      chunk = await this.#read();
+      bytes += chunk.length;
+      head += decoder.decode(chunk);
       end = head.indexOf("\r\n\r\n");
     }
     const { status, length } = readHead(head.slice(0, end));
-    if (status !== wanted) throw new Error(`wanted status ${wanted}, got ${head.slice(0, 500)}`);
+    if (status !== expectedStatus) {
+      throw new Error(`expected status ${expectedStatus}, got ${head.slice(0, 500)}`);
+    }
     if (length !== undefined) {
       while (bytes < end + 4 + length) bytes += (await this.#read()).length;
       return bytes;
     }
-    // Chunked: JSON text never holds the bytes of the last chunk.
+    // Chunked: JSON text never contains the bytes of the last chunk.
     let tail = head.slice(-lastChunk.length);
     while (tail !== lastChunk) {
-      piece = await this.#read();
-      bytes += piece.length;
-      tail = (tail + decoder.decode(piece.subarray(-lastChunk.length))).slice(-lastChunk.length);
+      chunk = await this.#read();
+      bytes += chunk.length;
+      tail = (tail + decoder.decode(chunk.subarray(-lastChunk.length))).slice(-lastChunk.length);
     }
     return bytes;
   }
 }
 
-async function run(order: LoadOrder): Promise<Loaded> {
-  const request = new TextEncoder().encode(order.request);
+async function run(input: LoadInput): Promise<LoadResult> {
+  const request = new TextEncoder().encode(input.request);
   const connections = await Promise.all(
-    Array.from({ length: order.connections }, () => Connection.open(order.port)),
+    Array.from({ length: input.connections }, () => Connection.open(input.port)),
   );
   const times: number[] = [];
-  let started = 0;
+  let requests = 0;
   let bytes = 0;
-  const started0 = performance.now();
-  const until = started0 + order.seconds * 1000;
+  const startedAt = performance.now();
+  const endsAt = startedAt + input.seconds * 1000;
   await Promise.all(connections.map(async (connection) => {
-    while (started < order.requestsMax && performance.now() < until) {
-      started++;
+    while (requests < input.requestsMax && performance.now() < endsAt) {
+      requests++;
       const from = performance.now();
-      bytes += await connection.ask(request, order.status);
+      bytes += await connection.send(request, input.status);
       times.push(performance.now() - from);
     }
     connection.conn.close();
   }));
-  const seconds = (performance.now() - started0) / 1000;
+  const seconds = (performance.now() - startedAt) / 1000;
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
   return { requests: times.length, seconds, bytes, p50: at(0.5), p95: at(0.95), p99: at(0.99) };

@@ -1,31 +1,35 @@
 /**
- * The API beside a bare Hono + porsager handler with the same statements, in turn, in one run: requests a second,
- * latencies, memory. `--seconds 3 --rounds 3 --tasks 1000 --connections 4 --only list`
+ * `deno task bench http`: compares the API with a minimal handler that runs the same statements. Both are measured in
+ * turns: requests per second, latencies, CPU time, and the API's memory.
+ * Options: `--seconds 3 --rounds 3 --tasks 1000 --connections 4 --only list`.
  */
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { migrateUp } from "../../migrate/schema/runner.ts";
-import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { createTokens } from "../../routes/common/tokens.ts";
-import type { Loaded, LoadOrder } from "./load.ts";
+import type { LoadInput, LoadResult } from "./load.ts";
 import { createBody, email, fillRows, largeTasks, openTask, password } from "./rows.ts";
 
 const secret = "a key of the bench that has 32 bytes";
 
+/** A request to measure. */
 interface Scenario {
   name: string;
-  /** Head lines beside Host and Authorization, a blank line, the body. */
   method: string;
   path: string;
+  /** Headers besides Host, Authorization and Origin. */
   headers?: Record<string, string>;
   body?: string;
-  /** One at a time where a single answer is what counts. */
+  /** Number of concurrent connections; the option `--connections` by default. */
   connections?: number;
+  /** Maximum number of requests in a round. */
   requestsMax?: number;
+  /** Expected status, 200 by default. With 304, the request carries the ETag and only the API is measured. */
   status?: number;
-  /** Wanted: share of the bare handler, or milliseconds at the median. */
+  /** Goal: minimum ratio to the bare handler's rate, or maximum median in milliseconds. */
   goal?: { ratio?: number; p50?: number };
 }
 
@@ -48,9 +52,16 @@ const scenarios: Scenario[] = [
   { name: "detail 3,024", method: "GET", path: detail(3024), connections: 1, goal: { p50: 30 } },
   { name: "detail 3,024, 4 at once", method: "GET", path: detail(3024) },
   { name: "detail 50,000", method: "GET", path: detail(50000), connections: 1, requestsMax: 5 },
-  { name: "detail, held", method: "GET", path: detail(3024), connections: 1, status: 304, goal: { p50: 3 } },
   {
-    name: "detail, held, open task",
+    name: "detail, not modified",
+    method: "GET",
+    path: detail(3024),
+    connections: 1,
+    status: 304,
+    goal: { p50: 3 },
+  },
+  {
+    name: "detail, not modified, open task",
     method: "GET",
     path: `/api/v1/tasks/${openTask}`,
     connections: 1,
@@ -76,7 +87,7 @@ const scenarios: Scenario[] = [
 function flag(name: string, standard: number): number {
   const at = Deno.args.indexOf(`--${name}`);
   const value = at < 0 ? standard : Number(Deno.args[at + 1]);
-  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name}: wanted a number over 0`);
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name}: expected a number above 0`);
   return value;
 }
 
@@ -95,19 +106,20 @@ function toRequest(scenario: Scenario, token: string, etag: string): string {
   return `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`;
 }
 
-async function generate(order: LoadOrder): Promise<Loaded> {
-  const args = ["run", "-A", new URL("./load.ts", import.meta.url).pathname, JSON.stringify(order)];
+async function runLoad(input: LoadInput): Promise<LoadResult> {
+  const args = ["run", "-A", new URL("./load.ts", import.meta.url).pathname, JSON.stringify(input)];
   const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
   if (code !== 0) throw new Error(`the load generator ended with ${code}`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
+/** A running server. */
 interface Server extends AsyncDisposable {
   kind: "ours" | "bare";
   port: number;
-  /** Resident memory in MiB now, and at most so far; 0 where the system does not say. */
+  /** Returns the present and the highest resident memory in MiB; zeros if the system does not report them. */
   memory(): [now: number, peak: number];
-  /** Milliseconds of processor time so far; 0 where the system does not say. */
+  /** Returns the CPU time so far in milliseconds; 0 if the system does not report it. */
   cpuMs(): number;
 }
 
@@ -156,20 +168,20 @@ async function startServer(kind: Server["kind"], url: string): Promise<Server> {
   };
 }
 
-const rate = ({ requests, seconds }: Loaded) => requests / seconds;
-const best = (loads: Loaded[]) => loads.toSorted((a, b) => rate(b) - rate(a))[0]!;
-const sumOf = (loads: Loaded[]) => loads.reduce((sum, { requests }) => sum + requests, 0);
+const rate = ({ requests, seconds }: LoadResult) => requests / seconds;
+const best = (results: LoadResult[]) => results.toSorted((a, b) => rate(b) - rate(a))[0]!;
+const sumOf = (results: LoadResult[]) => results.reduce((sum, { requests }) => sum + requests, 0);
 const ms = (value: number) => value < 10 ? value.toFixed(2) : value.toFixed(0);
 
-function judge({ goal }: Scenario, ours: Loaded, ratio: number | undefined): string {
+function judge({ goal }: Scenario, ours: LoadResult, ratio: number | undefined): string {
   if (goal?.ratio !== undefined && ratio !== undefined) {
     return `${ratio >= goal.ratio ? "met" : "missed"}: ≥ ${goal.ratio} of bare`;
   }
   return goal?.p50 === undefined ? "" : `${ours.p50 <= goal.p50 ? "met" : "missed"}: p50 ≤ ${goal.p50} ms`;
 }
 
-/** The tag of what a client is to hold. */
-async function readTag({ port }: Server, { path, status }: Scenario, token: string): Promise<string> {
+/** Reads the ETag of the resource if the scenario expects 304. */
+async function readEtag({ port }: Server, { path, status }: Scenario, token: string): Promise<string> {
   if (status !== 304) return "";
   const headers = { authorization: `Bearer ${token}` };
   const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
@@ -178,11 +190,11 @@ async function readTag({ port }: Server, { path, status }: Scenario, token: stri
 }
 
 async function measure(servers: Server[], scenario: Scenario, token: string): Promise<string[]> {
-  const etag = await readTag(servers[0]!, scenario, token);
-  const results = new Map<Server["kind"], Loaded[]>(servers.map(({ kind }) => [kind, []]));
-  const spent = { ours: 0, bare: 0 };
-  const compared = scenario.status === 304 ? servers.slice(0, 1) : servers;
-  const order = (port: number, seconds: number): LoadOrder => ({
+  const etag = await readEtag(servers[0]!, scenario, token);
+  const results = new Map<Server["kind"], LoadResult[]>(servers.map(({ kind }) => [kind, []]));
+  const cpuMsBy = { ours: 0, bare: 0 };
+  const measuredServers = scenario.status === 304 ? servers.slice(0, 1) : servers;
+  const input = (port: number, seconds: number): LoadInput => ({
     port,
     request: toRequest(scenario, token, etag),
     connections: scenario.connections ?? flag("connections", 4),
@@ -190,21 +202,21 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
     requestsMax: scenario.requestsMax ?? 1e9,
     status: scenario.status ?? 200,
   });
-  for (const { port } of compared) {
-    await generate({ ...order(port, 1), requestsMax: scenario.requestsMax ? 1 : 1e9 });
+  for (const { port } of measuredServers) {
+    await runLoad({ ...input(port, 1), requestsMax: scenario.requestsMax ? 1 : 1e9 });
   }
   for (let round = 0; round < flag("rounds", 3); round++) {
-    for (const { kind, port, cpuMs } of compared) {
+    for (const { kind, port, cpuMs } of measuredServers) {
       const before = cpuMs();
-      results.get(kind)!.push(await generate(order(port, flag("seconds", 3))));
-      spent[kind] += cpuMs() - before;
+      results.get(kind)!.push(await runLoad(input(port, flag("seconds", 3))));
+      cpuMsBy[kind] += cpuMs() - before;
     }
   }
   const ours = best(results.get("ours")!);
   const bareLoads = results.get("bare")!;
   const bare = bareLoads.length > 0 ? best(bareLoads) : undefined;
   const ratio = bare && rate(ours) / rate(bare);
-  const cpu = compared.map(({ kind }) => ms(spent[kind] / sumOf(results.get(kind)!)));
+  const cpu = measuredServers.map(({ kind }) => ms(cpuMsBy[kind] / sumOf(results.get(kind)!)));
   const mib = servers[0]!.memory().map((value) => Math.round(value));
   return [
     scenario.name,
@@ -241,7 +253,7 @@ async function main(): Promise<number> {
     rows.push(await measure([ours, bare], scenario, token));
   }
   const head = [
-    "what",
+    "request",
     "ours /s",
     "bare /s",
     "ratio",

@@ -1,17 +1,17 @@
-/** What the HTTP bench reads: a user, many tasks, one of 3,024 and one of 50,000 subtasks. */
+/** The rows of the HTTP bench: a user, many tasks, and tasks of 3,024 and 50,000 subtasks. */
 import bcrypt from "bcryptjs";
 import type { Pool } from "../../db/pg/connect.ts";
 
 export const email = "bench@example.com";
 export const password = "correct horse battery";
 
-/** Ids of the large tasks, by the number of their subtasks. */
+/** Ids of the large tasks by their number of subtasks. */
 export const largeTasks = {
   3024: "00000000-0000-4000-8000-000000003024",
   50000: "00000000-0000-4000-8000-000000050000",
 } as const;
 
-/** A task of 3,024 subtasks that are still to be drawn: its version is read off all of them. */
+/** Id of a task with 3,024 pending subtasks. Its ETag depends on all of them. */
 export const openTask = "00000000-0000-4000-8000-000000003025";
 
 const prompts = JSON.stringify([
@@ -37,7 +37,7 @@ const prompts = JSON.stringify([
   },
 ]);
 
-/** A create call of a × b × c cells. */
+/** Returns the body of a request that creates a task with these axis lengths. */
 export function createBody(lengths: number[]): string {
   const tags = lengths.map((_, i) => ({
     id: `${i}`,
@@ -87,7 +87,7 @@ async function insertLarge(sql: Pool, subtasks: number, id: string): Promise<voi
       lateral (select 'https://img.example.com/' || md5(n::text)::uuid || '.webp' as url) as image`;
 }
 
-/** Fills an empty, migrated database. */
+/** Inserts all rows into an empty, migrated database. */
 export async function fillRows(sql: Pool, tasks: number): Promise<void> {
   const hash = await bcrypt.hash(password, 12);
   await sql`insert into users (email, hashed_password, fullname) values (${email}, ${hash}, 'Bench')`;

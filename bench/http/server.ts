@@ -1,6 +1,6 @@
 /**
- * One of the two servers of the HTTP bench: `ours PORT`, the API as it runs, or `bare PORT`, the least that Hono and
- * porsager can do with the same statements: no token, no check, no log, no metrics, no CORS.
+ * A server of the HTTP bench. `ours PORT` starts the API. `bare PORT` starts a minimal handler with Hono and porsager
+ * that runs the same statements without tokens, validation, log, metrics and CORS.
  */
 import bcrypt from "bcryptjs";
 import { Hono } from "hono";
@@ -19,7 +19,7 @@ import { createApp } from "../../routes/app.ts";
 import { createThrottle } from "../../routes/common/throttle.ts";
 import { email } from "./rows.ts";
 
-const enough = { burst: 1e9, perSecond: 1e9 };
+const unlimited = { burst: 1e9, perSecond: 1e9 };
 
 function createBare(sql: Pool) {
   const log = createLog("error");
@@ -60,7 +60,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const [kind, port] = Deno.args;
   const config = parseConfig(readEnvironment(), "api");
   const sql = connect(config.DATABASE_URL, { max: 4, name: `bench ${kind}` });
-  const throttle = createThrottle({ address: enough, email: enough, overall: enough });
+  const throttle = createThrottle({ address: unlimited, email: unlimited, overall: unlimited });
   const deps = { sql, config, log: createLog(config.LOG_LEVEL), metrics: createMetrics(), throttle };
   const app = kind === "bare" ? createBare(sql) : createApp(deps);
   const server = Deno.serve({ hostname: "127.0.0.1", port: Number(port), onListen() {} }, app.fetch);

@@ -5,7 +5,7 @@
  */
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
-import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { writeDump } from "./dump.ts";
 import { fillMongo, writeBsonDump, writeCanonicalDump, writePoisoned } from "./forms.ts";

@@ -1,31 +1,31 @@
-/** BullMQ on Redis: jobs added in bulk, taken by one Worker, their results written to PostgreSQL by its processor. */
+/** BullMQ on Redis: jobs are added in bulk, and the processor of one Worker writes results to PostgreSQL. */
 import { Queue, Worker } from "bullmq";
 import { runMain } from "../../process.ts";
-import { listJobs, openWork, type PeerJob, readOrder, stay, waitForGo } from "./peer.ts";
+import { listJobs, openProcessor, type PeerJob, readInput, waitForever, waitForStart } from "./peer.ts";
 
 const name = "bench";
-const perCall = 1_000;
+const jobsPerCall = 1_000;
 
 await runMain(async () => {
-  const order = readOrder();
-  const connection = { url: order.redisUrl, maxRetriesPerRequest: null };
-  const { sql, work } = openWork(order);
+  const input = readInput();
+  const connection = { url: input.redisUrl, maxRetriesPerRequest: null };
+  const { sql, processJob } = openProcessor(input);
   const queue = new Queue<PeerJob>(name, { connection });
-  const jobs = await listJobs(sql, order.taskId);
+  const jobs = await listJobs(sql, input.taskId);
   const options = { removeOnComplete: true, attempts: 3 };
-  for (let i = 0; i < jobs.length; i += perCall) {
-    await queue.addBulk(jobs.slice(i, i + perCall).map((data) => ({ name, data, opts: options })));
+  for (let i = 0; i < jobs.length; i += jobsPerCall) {
+    await queue.addBulk(jobs.slice(i, i + jobsPerCall).map((data) => ({ name, data, opts: options })));
   }
-  const worker = new Worker<PeerJob>(name, ({ data }) => work(data), {
+  const worker = new Worker<PeerJob>(name, ({ data }) => processJob(data), {
     connection,
-    concurrency: order.slots,
+    concurrency: input.slots,
     autorun: false,
   });
   worker.on("error", (error) => {
     throw error;
   });
   await worker.waitUntilReady();
-  await waitForGo();
+  await waitForStart();
   void worker.run();
-  await stay();
+  await waitForever();
 });

@@ -1,27 +1,29 @@
-/** What the programs of the throughput run have in common: how they are told, their result row, their no-op image. */
+/** Common parts of the throughput programs: their input, their writes and a no-op image call. */
 import process from "node:process";
 import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
 import { createBatcher } from "../../batch.ts";
 import { print } from "../../process.ts";
 
-/** What a peer is told, as JSON in its only argument. */
-export interface PeerOrder {
+/** Input of a program, as JSON in its only argument. */
+export interface PeerInput {
   url: string;
   redisUrl: string;
   taskId: string;
-  /** Jobs at once. */
+  /** Number of concurrent jobs. */
   slots: number;
   writes: PeerWrites;
 }
 
 /**
- * What a job writes to PostgreSQL: `result` the result row and the counter, a statement a job; `gathered` the same,
- * many jobs in a statement, by the batcher that our worker uses; `all` also what ours writes before the call and
- * after it, so that a crash pays for nothing twice, gathered likewise.
+ * Writes of a job to PostgreSQL:
+ *
+ * - `result`: the result row and the counter, in one statement per job
+ * - `batched`: the same for many jobs per statement, with the batcher of this project's worker
+ * - `all`: batched, and also the intent before the call and the job's id after it, as this project's worker writes them
  */
-export type PeerWrites = "result" | "gathered" | "all";
+export type PeerWrites = "result" | "batched" | "all";
 
-/** A job's payload: what our claim returns of a row. */
+/** The payload of a job: the fields of a row that a claim returns. */
 export interface PeerJob {
   task_id: string;
   id: string;
@@ -31,9 +33,10 @@ export interface PeerJob {
   use_polish: boolean;
 }
 
-export const readOrder = (): PeerOrder => JSON.parse(Deno.args[0]!) as PeerOrder;
+/** Reads the input from the command line. */
+export const readInput = (): PeerInput => JSON.parse(Deno.args[0]!) as PeerInput;
 
-/** The cells of the task, as the jobs that a peer is given. */
+/** Lists the cells of the task as jobs. */
 export async function listJobs(sql: Pool, taskId: string): Promise<PeerJob[]> {
   return await sql<PeerJob[]>`
     select parent_task_id as task_id, id, prompts::text, ratio, seed::text, use_polish
@@ -47,17 +50,18 @@ interface Result {
   image_url: string;
 }
 
-/** The fields that our settle writes to the row, and the counters and the state of its task. */
+/** Writes the fields that settling writes: those of the rows, and the counters and status of their tasks. */
 async function writeResults(sql: Sql, results: Result[]): Promise<void> {
   const column = (key: keyof Result) => results.map((result) => result[key]);
+  const items = sql`
+    unnest(${column("task_id")}::uuid[], ${column("id")}::uuid[], ${column("result")}::text[],
+      ${column("image_url")}::text[])`;
   await sql`
     with moved as (
       update subtasks s
       set status = 'completed', retry_count = 0, result = i.result::json, image_url = i.image_url, updated_at = now(),
         completed_at = now(), lease_id = null, worker_id = null
-      from unnest(${column("task_id")}::uuid[], ${column("id")}::uuid[], ${column("result")}::text[], ${
-    column("image_url")
-  }::text[]) as i (task_id, id, result, image_url)
+      from ${items} as i (task_id, id, result, image_url)
       where s.parent_task_id = i.task_id and s.id = i.id
       returning s.parent_task_id as task_id
     ), counted as (
@@ -73,55 +77,58 @@ async function writeResults(sql: Sql, results: Result[]): Promise<void> {
     where t.id = c.task_id`;
 }
 
-/** The fields that our claim writes before the call. */
+/** Writes the fields that a claim writes before the call. */
 async function writeIntents(sql: Sql, jobs: PeerJob[]): Promise<void> {
+  const taskIds = jobs.map(({ task_id }) => task_id);
+  const ids = jobs.map(({ id }) => id);
   await sql`
     update subtasks s
     set status = 'processing', lease_id = nextval('lease_ids'), worker_id = 'peer', started_at = now(),
       updated_at = now(), attempt = s.attempt + 1, intent_at = now()
-    from unnest(${jobs.map(({ task_id }) => task_id)}::uuid[], ${
-    jobs.map(({ id }) => id)
-  }::uuid[]) as i (task_id, id)
+    from unnest(${taskIds}::uuid[], ${ids}::uuid[]) as i (task_id, id)
     where s.parent_task_id = i.task_id and s.id = i.id`;
 }
 
-type Remote = PeerJob & { remote_id: string };
+type RemoteJob = PeerJob & { remote_id: string };
 
-/** The job's id, as ours saves it once the call has answered. */
-async function writeRemoteIds(sql: Sql, jobs: Remote[]): Promise<void> {
+/** Writes the ids of remote jobs after the call has answered. */
+async function writeRemoteIds(sql: Sql, jobs: RemoteJob[]): Promise<void> {
+  const taskIds = jobs.map(({ task_id }) => task_id);
+  const ids = jobs.map(({ id }) => id);
+  const remoteIds = jobs.map(({ remote_id }) => remote_id);
   await sql`
     update subtasks s
     set remote_id = i.remote_id
-    from unnest(${jobs.map(({ task_id }) => task_id)}::uuid[], ${jobs.map(({ id }) => id)}::uuid[], ${
-    jobs.map(({ remote_id }) => remote_id)
-  }::text[]) as i (task_id, id, remote_id)
+    from unnest(${taskIds}::uuid[], ${ids}::uuid[], ${remoteIds}::text[]) as i (task_id, id, remote_id)
     where s.parent_task_id = i.task_id and s.id = i.id`;
 }
 
-let made = 0;
-// deno-lint-ignore require-await -- a call that takes no time is a call all the same
-const callNoOp = async (): Promise<string> => `job-${++made}`;
+let calls = 0;
+// deno-lint-ignore require-await -- it stands for an asynchronous call
+const callNoOp = async (): Promise<string> => `job-${++calls}`;
 
-/** Opens what a peer does with one job: two calls that take no time, and its writes. */
-export function openWork({ url, writes }: PeerOrder): { sql: Pool; work: (job: PeerJob) => Promise<void> } {
+/** Opens a pool and returns a function that processes one job: two no-op calls and the writes. */
+export function openProcessor(
+  { url, writes }: PeerInput,
+): { sql: Pool; processJob: (job: PeerJob) => Promise<void> } {
   const sql = connect(url, { max: 6 });
-  const gather = <Item>(write: (sql: Sql, items: Item[]) => Promise<void>, gatherMs: number) =>
+  const createWriter = <Item>(write: (sql: Sql, items: Item[]) => Promise<void>, gatherMs: number) =>
     createBatcher<Item, void>(async (items) => {
       await write(sql, items);
       return items.map(() => undefined);
     }, { gatherMs });
   const save = writes === "result"
     ? (result: Result) => writeResults(sql, [result])
-    : gather<Result>(writeResults, 2);
-  const intend = gather<PeerJob>(writeIntents, 0);
-  const saveRemote = gather<Remote>(writeRemoteIds, 0);
+    : createWriter<Result>(writeResults, 2);
+  const writeIntent = createWriter<PeerJob>(writeIntents, 0);
+  const writeRemoteId = createWriter<RemoteJob>(writeRemoteIds, 0);
   return {
     sql,
-    async work(job) {
+    async processJob(job) {
       const { task_id, id, seed } = job;
-      if (writes === "all") await intend(job);
+      if (writes === "all") await writeIntent(job);
       const remote_id = await callNoOp();
-      if (writes === "all") await saveRemote({ ...job, remote_id });
+      if (writes === "all") await writeRemoteId({ ...job, remote_id });
       const image_url = `http://i/${await callNoOp()}.png`;
       const result = JSON.stringify({
         url: image_url,
@@ -135,13 +142,13 @@ export function openWork({ url, writes }: PeerOrder): { sql: Pool; work: (job: P
   };
 }
 
-/** Says that all is prepared, and waits for the line that starts the clock. */
-export async function waitForGo(): Promise<void> {
+/** Prints that the program is ready and waits for the start signal. */
+export async function waitForStart(): Promise<void> {
   print("ready");
   const { promise, resolve } = Promise.withResolvers<void>();
   process.stdin.once("data", () => resolve());
   await promise;
 }
 
-/** Stays until the process is killed. */
-export const stay = (): Promise<never> => new Promise(() => setInterval(() => {}, 60_000));
+/** Keeps the process alive until it is killed. */
+export const waitForever = (): Promise<never> => new Promise(() => setInterval(() => {}, 60_000));

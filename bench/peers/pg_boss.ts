@@ -1,34 +1,34 @@
-/** pg-boss in PostgreSQL: jobs inserted in bulk, fetched in full batches without a pause between them. */
+/** pg-boss on PostgreSQL: jobs are inserted in bulk and fetched in full batches without a pause. */
 import { PgBoss } from "pg-boss";
 import { runMain } from "../../process.ts";
-import { listJobs, openWork, type PeerJob, readOrder, stay, waitForGo } from "./peer.ts";
+import { listJobs, openProcessor, type PeerJob, readInput, waitForever, waitForStart } from "./peer.ts";
 
 const name = "bench";
 const fetchers = 2;
-const perCall = 1_000;
+const jobsPerCall = 1_000;
 
 await runMain(async () => {
-  const order = readOrder();
-  const { sql, work } = openWork(order);
-  const boss = new PgBoss({ connectionString: order.url, max: 6 });
+  const input = readInput();
+  const { sql, processJob } = openProcessor(input);
+  const boss = new PgBoss({ connectionString: input.url, max: 6 });
   boss.on("error", (error) => {
     throw error;
   });
   await boss.start();
   await boss.createQueue(name);
-  const jobs = await listJobs(sql, order.taskId);
-  for (let i = 0; i < jobs.length; i += perCall) {
-    await boss.insert(name, jobs.slice(i, i + perCall).map((data) => ({ data, retryLimit: 3 })));
+  const jobs = await listJobs(sql, input.taskId);
+  for (let i = 0; i < jobs.length; i += jobsPerCall) {
+    await boss.insert(name, jobs.slice(i, i + jobsPerCall).map((data) => ({ data, retryLimit: 3 })));
   }
-  await waitForGo();
+  await waitForStart();
   const options = {
     localConcurrency: fetchers,
-    batchSize: Math.max(2, Math.floor(order.slots / fetchers)),
+    batchSize: Math.max(2, Math.floor(input.slots / fetchers)),
     pollingIntervalSeconds: 0.5,
     burstWhenBatchFull: true,
   };
   await boss.work<PeerJob>(name, options, async (batch) => {
-    await Promise.all(batch.map(({ data }) => work(data)));
+    await Promise.all(batch.map(({ data }) => processJob(data)));
   });
-  await stay();
+  await waitForever();
 });

@@ -1,4 +1,4 @@
-/** `deno task bench queue [--quick] [--only parts] [--cells N] [--json]`: the queue's goals, and its peers beside it. */
+/** `deno task bench queue`: measures the queue against its goals and against other queues. `--help` lists the options. */
 import { Command, InvalidArgumentError } from "commander";
 import { runMain } from "../../process.ts";
 import { measureMachine } from "./machine.ts";
@@ -7,30 +7,31 @@ import { measureKills, measureRedisFaults } from "./recovery.ts";
 import { measureCommands, measureMemory, watchIdle } from "./redis.ts";
 import { openReport, type Report } from "./report.ts";
 import { measureSlots } from "./slots.ts";
-import { openStand, type Stand } from "./stand.ts";
+import { type Harness, startHarness } from "./harness.ts";
 import { measureThroughput } from "./throughput.ts";
 
-interface Wish {
+interface BenchOptions {
   quick: boolean;
   cells: number;
   slots: number;
 }
 
+/** A part of the bench with a heading for its figures. */
 interface Part {
-  head: string;
-  run(stand: Stand, report: Report, wish: Wish): Promise<void>;
+  heading: string;
+  run(harness: Harness, report: Report, options: BenchOptions): Promise<void>;
 }
 
 const parts = {
   machine: {
-    head: "The machine",
-    run: (stand, report, { quick }) =>
-      measureMachine(stand, report, { cells: 50_000, rounds: quick ? 1 : 3 }),
+    heading: "The machine",
+    run: (harness, report, { quick }) =>
+      measureMachine(harness, report, { cells: 50_000, rounds: quick ? 1 : 3 }),
   },
   throughput: {
-    head: "Throughput, no-op image API",
-    run: (stand, report, { quick, cells, slots }) =>
-      measureThroughput(stand, report, {
+    heading: "Throughput, no-op image API",
+    run: (harness, report, { quick, cells, slots }) =>
+      measureThroughput(harness, report, {
         cells,
         slots,
         ...(quick
@@ -39,33 +40,34 @@ const parts = {
       }),
   },
   submit: {
-    head: "Submit",
-    run: (stand, report, { quick }) => measureSubmit(stand, report, { cells: 50_000, rounds: quick ? 1 : 3 }),
+    heading: "Submit",
+    run: (harness, report, { quick }) =>
+      measureSubmit(harness, report, { cells: 50_000, rounds: quick ? 1 : 3 }),
   },
   dispatch: {
-    head: "Dispatch",
-    run: (stand, report, { quick }) => measureDispatch(stand, report, { rounds: quick ? 30 : 150 }),
+    heading: "Dispatch",
+    run: (harness, report, { quick }) => measureDispatch(harness, report, { rounds: quick ? 30 : 150 }),
   },
   slots: {
-    head: "Slots",
-    run: (stand, report, { quick }) => measureSlots(stand, report, { seconds: quick ? 3 : 14 }),
+    heading: "Slots",
+    run: (harness, report, { quick }) => measureSlots(harness, report, { seconds: quick ? 3 : 14 }),
   },
   kill: {
-    head: "Workers killed",
-    run: (stand, report, { quick }) => measureKills(stand, report, { kills: quick ? 1 : 3 }),
+    heading: "Killed workers",
+    run: (harness, report, { quick }) => measureKills(harness, report, { kills: quick ? 1 : 3 }),
   },
-  redis: { head: "Redis struck", run: (stand, report) => measureRedisFaults(stand, report) },
+  redis: { heading: "Redis faults", run: (harness, report) => measureRedisFaults(harness, report) },
   cost: {
-    head: "What Redis costs",
-    async run(stand, report, { quick }) {
-      await measureMemory(stand, report, { cells: 50_000 });
-      await measureCommands(stand, report, { cells: quick ? 1_500 : 5_000 });
+    heading: "Cost of Redis",
+    async run(harness, report, { quick }) {
+      await measureMemory(harness, report, { cells: 50_000 });
+      await measureCommands(harness, report, { cells: quick ? 1_500 : 5_000 });
     },
   },
   idle: {
-    head: "Idle",
-    async run(stand, report) {
-      await using idle = watchIdle(stand);
+    heading: "Idle",
+    async run(harness, report) {
+      await using idle = watchIdle(harness);
       await idle.finish(report);
     },
   },
@@ -73,20 +75,20 @@ const parts = {
 
 type PartName = keyof typeof parts;
 const names = Object.keys(parts) as PartName[];
-/** These cannot be told in a short run: minutes of calm, the old pace awaited twice, medians of big submits. */
-const long: PartName[] = ["machine", "submit", "redis", "idle"];
+/** Parts that a quick run omits because they take minutes. */
+const slowParts: PartName[] = ["machine", "submit", "redis", "idle"];
 
 function parseOnly(text: string): PartName[] {
   const chosen = text.split(",").map((name) => name.trim());
-  const strange = chosen.find((name) => !names.includes(name as PartName));
-  if (strange !== undefined) throw new InvalidArgumentError(`'${strange}': wanted ${names.join(", ")}`);
+  const unknown = chosen.find((name) => !names.includes(name as PartName));
+  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': expected ${names.join(", ")}`);
   return chosen as PartName[];
 }
 
 function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 100) {
-    throw new InvalidArgumentError(`'${text}': wanted a whole number from 100`);
+    throw new InvalidArgumentError(`'${text}': expected an integer of at least 100`);
   }
   return count;
 }
@@ -94,7 +96,7 @@ function parseCount(text: string): number {
 function parseSlots(text: string): number {
   const slots = Number(text);
   if (!Number.isInteger(slots) || slots < 2 || slots > 1_000) {
-    throw new InvalidArgumentError(`'${text}': wanted a whole number from 2 to 1000`);
+    throw new InvalidArgumentError(`'${text}': expected an integer from 2 to 1000`);
   }
   return slots;
 }
@@ -108,24 +110,25 @@ interface Flags {
 }
 
 async function main(): Promise<void> {
-  const flags = new Command("bench queue")
-    .option("--quick", `under a minute, without ${long.join(" and ")}`)
-    .option("--only <parts>", `these, joined by commas: ${names.join(", ")}`, parseOnly)
-    .option("--cells <count>", "cells of each throughput run", parseCount, 10_000)
-    .option("--slots <count>", "jobs at once in each throughput run", parseSlots, 150)
-    .option("--json", "figures as one line of JSON")
+  const flags = new Command("deno task bench queue")
+    .description("Measures the queue against its goals and against BullMQ, pg-boss and graphile-worker.")
+    .option("--quick", `short run of about a minute, without ${slowParts.join(", ")}`)
+    .option("--only <parts>", `run only these parts, separated by commas: ${names.join(", ")}`, parseOnly)
+    .option("--cells <count>", "cells per throughput run", parseCount, 10_000)
+    .option("--slots <count>", "concurrent jobs in a throughput run", parseSlots, 150)
+    .option("--json", "print the figures as one line of JSON")
     .parse(Deno.args, { from: "user" }).opts<Flags>();
-  const wish = { quick: flags.quick ?? false, cells: flags.cells, slots: flags.slots };
-  const chosen = flags.only ?? names.filter((name) => !wish.quick || !long.includes(name));
+  const options = { quick: flags.quick ?? false, cells: flags.cells, slots: flags.slots };
+  const chosen = flags.only ?? names.filter((name) => !options.quick || !slowParts.includes(name));
   const started = performance.now();
   const report = openReport(flags.json ?? false);
-  await using stand = await openStand();
-  // Minutes of calm pass beside the others.
-  await using idle = chosen.includes("idle") ? watchIdle(stand) : undefined;
+  await using harness = await startHarness();
+  // The idle worker is observed for minutes while the other parts run.
+  await using idle = chosen.includes("idle") ? watchIdle(harness) : undefined;
   for (const name of chosen) {
-    report.head(parts[name].head);
+    report.heading(parts[name].heading);
     if (name === "idle") await idle?.finish(report.add);
-    else await (parts[name] as Part).run(stand, report.add, wish);
+    else await (parts[name] as Part).run(harness, report.add, options);
   }
   report.end((performance.now() - started) / 1000);
 }

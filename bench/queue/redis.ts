@@ -1,33 +1,34 @@
-/** What Redis costs: commands of an idle worker over REST, commands a cell, memory with a big backlog. */
+/** The cost of Redis: commands of an idle worker and commands per cell over REST, memory with a large backlog. */
 import { startGateway } from "../../tests/support/upstash_gateway.ts";
-import { peerProcess } from "./throughput.ts";
+import { startPeer } from "./throughput.ts";
 import { atMost, type Report } from "./report.ts";
-import { axesOf, playNoOp, readProgress, sleep, type Stand, submit, until, withWorker } from "./stand.ts";
+import { axisLengths, type Harness, readProgress, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
+import { createNoOpImageApi } from "../peers/no_op.ts";
 
-/** Pauses double from 0.1 s up to 90 s: the last that is shorter ends after 102 s. */
-const calmMs = 110_000;
-/** Two of the longest pauses. */
+/** Time until polls reach their longest pause: pauses double from 0.1 s to 90 s, and the last shorter one ends after 102 s. */
+const settleMs = 110_000;
+/** Time in which commands are counted: two of the longest pauses. */
 const countedMs = 180_000;
 
-/** A worker that is left alone; its servers go with it, also when something else fails meanwhile. */
+/** An idle worker with its own servers, which are stopped on disposal. */
 export interface IdleWatch extends AsyncDisposable {
-  /** Reports the commands that it sent in a minute of calm, the mean of three. */
+  /** Reports the commands that the idle worker sent per minute, as a mean of three minutes. */
   finish(report: Report): Promise<void>;
 }
 
-/** Leaves a worker idle over REST beside everything else, on a Redis of its own. */
-export function watchIdle(stand: Stand): IdleWatch {
-  const left = Promise.withResolvers<void>();
+/** Starts an idle worker that uses REST and its own Redis, while other parts of the bench run. */
+export function watchIdle(harness: Harness): IdleWatch {
+  const disposed = Promise.withResolvers<void>();
   const counted = (async () => {
-    await using base = await stand.openBase();
+    await using database = await harness.createDatabase();
     await using redis = await startRedis();
     await using gateway = await startGateway(redis.url);
-    const place = { restUrl: gateway.url, restToken: gateway.token };
-    return await withWorker(base, place, { slots: 50, http: playNoOp() }, async () => {
-      await Promise.race([left.promise, sleep(calmMs)]);
+    const address = { restUrl: gateway.url, restToken: gateway.token };
+    return await withWorker(database, address, { slots: 50, http: createNoOpImageApi() }, async () => {
+      await Promise.race([disposed.promise, sleep(settleMs)]);
       const before = gateway.commands;
-      await Promise.race([left.promise, sleep(countedMs)]);
+      await Promise.race([disposed.promise, sleep(countedMs)]);
       return (gateway.commands - before) / (countedMs / 60_000);
     });
   })();
@@ -36,60 +37,60 @@ export function watchIdle(stand: Stand): IdleWatch {
     async finish(report) {
       const commands = await counted;
       report({
-        what: "Redis commands a minute of an idle worker over REST",
+        what: "Redis commands per minute, idle over REST",
         value: commands,
         unit: "/min",
         goal: atMost(commands, 2, "/min"),
       });
     },
     async [Symbol.asyncDispose]() {
-      left.resolve();
+      disposed.resolve();
       await counted.catch(() => {});
     },
   };
 }
 
-/** Reports the commands that a cell costs over REST while there is much to do. */
+/** Reports the Redis commands per cell over REST while there is a backlog. */
 export async function measureCommands(
-  stand: Stand,
+  harness: Harness,
   report: Report,
   { cells }: { cells: number },
 ): Promise<void> {
-  await stand.flushRedis();
-  await using base = await stand.openBase();
-  await using gateway = await startGateway(stand.redis.url);
-  const task = await submit(base, axesOf(cells));
-  const place = { restUrl: gateway.url, restToken: gateway.token };
-  await withWorker(base, place, { slots: 150, http: playNoOp() }, async () => {
-    await until("the task's end", async () => (await readProgress(base.sql, task)).ended);
+  await harness.flushRedis();
+  await using database = await harness.createDatabase();
+  await using gateway = await startGateway(harness.redis.url);
+  const task = await submit(database, axisLengths(cells));
+  const address = { restUrl: gateway.url, restToken: gateway.token };
+  await withWorker(database, address, { slots: 150, http: createNoOpImageApi() }, async () => {
+    await waitUntil("the end of the task", async () => (await readProgress(database.sql, task)).ended);
   });
   const each = gateway.commands / cells;
   report({
-    what: "Redis commands a cell over REST, busy",
+    what: "Redis commands per cell over REST, busy",
     value: each,
     unit: "",
     goal: atMost(each, 0.35, ""),
   });
 }
 
-/** Reports what Redis holds for a backlog, ours beside BullMQ's. */
+/** Reports the memory that Redis needs for a backlog, for this queue and for BullMQ. */
 export async function measureMemory(
-  stand: Stand,
+  harness: Harness,
   report: Report,
   { cells }: { cells: number },
 ): Promise<void> {
   const size = cells.toLocaleString("en");
-  await stand.flushRedis();
-  const empty = await stand.countRedisBytes();
-  const held = async () => Math.max(0, await stand.countRedisBytes() - empty) / 1e6;
+  await harness.flushRedis();
+  const empty = await harness.countRedisBytes();
+  const readMegabytes = async () => Math.max(0, await harness.countRedisBytes() - empty) / 1e6;
   {
-    await using base = await stand.openBase();
-    await submit(base, axesOf(cells));
-    // Nothing ever ends: the dispatch window stays as full as it gets.
+    await using database = await harness.createDatabase();
+    await submit(database, axisLengths(cells));
+    // No job ever ends, so the dispatch window stays full.
     const http = () => new Promise<never>(() => {});
-    await withWorker(base, { url: stand.redis.url }, { slots: 150, http }, async () => {
+    await withWorker(database, { url: harness.redis.url }, { slots: 150, http }, async () => {
       await sleep(1_500);
-      const ours = await held();
+      const ours = await readMegabytes();
       report({
         what: `Redis memory, backlog of ${size}, 150 slots`,
         value: ours,
@@ -98,9 +99,9 @@ export async function measureMemory(
       });
     });
   }
-  await stand.flushRedis();
-  await using base = await stand.openBase();
-  const taskId = await submit(base, axesOf(cells));
-  await using _peer = await peerProcess(stand, base, taskId, "bullmq", { slots: 150, writes: "result" });
-  report({ what: `the same backlog in BullMQ`, value: await held(), unit: "MB" });
+  await harness.flushRedis();
+  await using database = await harness.createDatabase();
+  const taskId = await submit(database, axisLengths(cells));
+  await using _peer = await startPeer(harness, database, taskId, "bullmq", { slots: 150, writes: "result" });
+  report({ what: "the same backlog in BullMQ", value: await readMegabytes(), unit: "MB" });
 }

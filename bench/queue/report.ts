@@ -1,50 +1,59 @@
-/** Figures with their goals: gathered by the parts of the queue bench, printed as a table or as JSON. */
+/** The figures of the queue bench with their goals, printed as a table or as JSON. */
 import { print } from "../../process.ts";
 
+/** A goal and whether the figure meets it. */
 export interface Goal {
   text: string;
-  /** Undefined where this run was too short to tell. */
   met: boolean;
 }
 
+/** One measured value. */
 export interface Figure {
   what: string;
   value: number;
   unit: string;
-  /** Least and most of the repetitions. */
+  /** Minimum and maximum of the repetitions. */
   spread?: [number, number];
   goal?: Goal;
-  /** What one should know to read it. */
+  /** Explanation that is printed below the figure. */
   note?: string;
 }
 
-/** Takes a figure as soon as it is known. */
+/** Adds a figure to the report. */
 export type Report = (figure: Figure) => void;
 
 const sorted = (values: number[]): number[] => values.toSorted((a, b) => a - b);
+
+/** Returns the median. */
 export function median(values: number[]): number {
   const all = sorted(values);
   const half = values.length / 2;
   return (all[Math.ceil(half) - 1]! + all[Math.floor(half)]!) / 2;
 }
-/** The value below which a share of them lie. */
-export const rank = (values: number[], share: number): number =>
-  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
-export const spreadOf = (values: number[]): [number, number] => [Math.min(...values), Math.max(...values)];
 
-export const atMost = (value: number, most: number, unit: string): Goal => ({
-  text: `≤ ${most} ${unit}`,
-  met: value <= most,
+/** Returns the smallest value with at least `share` of the values below it, or the largest value. */
+export const quantile = (values: number[], share: number): number =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
+
+/** Returns the minimum and the maximum. */
+export const rangeOf = (values: number[]): [number, number] => [Math.min(...values), Math.max(...values)];
+
+/** Returns a goal that holds up to a maximum. */
+export const atMost = (value: number, max: number, unit: string): Goal => ({
+  text: `≤ ${max} ${unit}`,
+  met: value <= max,
 });
-export const atLeast = (value: number, least: number, unit: string): Goal => ({
-  text: `≥ ${least} ${unit}`,
-  met: value >= least,
+
+/** Returns a goal that holds from a minimum. */
+export const atLeast = (value: number, min: number, unit: string): Goal => ({
+  text: `≥ ${min} ${unit}`,
+  met: value >= min,
 });
 
 const digits = (value: number): string =>
   value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
 
-/** One line of the table. */
+/** Formats a figure as one line of the table, followed by its note. */
 export function formatFigure({ what, value, unit, spread, goal, note }: Figure): string {
   const parts = [what.padEnd(66), digits(value).padStart(8), unit.padEnd(7)];
   parts.push((spread ? `${digits(spread[0])}–${digits(spread[1])}` : "").padEnd(13));
@@ -53,7 +62,7 @@ export function formatFigure({ what, value, unit, spread, goal, note }: Figure):
   return note === undefined ? line : `${line}\n    ${note}`;
 }
 
-/** Opens a report: lines at once, or JSON at the end. */
+/** Opens a report that prints each figure at once, or all of them as JSON at the end. */
 export function openReport(json: boolean) {
   const figures: Figure[] = [];
   const loads: number[] = [];
@@ -63,22 +72,25 @@ export function openReport(json: boolean) {
       loads.push(Deno.loadavg()[0]!);
       if (!json) print(formatFigure(figure));
     },
-    /** A heading, for eyes only. */
-    head(text: string): void {
+    /** Prints a heading unless the report is JSON. */
+    heading(text: string): void {
       if (!json) print(`\n${text}`);
     },
+    /** Prints the summary. */
     end(seconds: number): void {
-      const [least, most] = spreadOf([...loads, Deno.loadavg()[0]!]);
+      const [loadMin, loadMax] = rangeOf([...loads, Deno.loadavg()[0]!]);
       const judged = figures.filter(({ goal }) => goal);
       const met = judged.filter(({ goal }) => goal!.met).length;
       const cores = navigator.hardwareConcurrency;
       if (json) {
-        print(JSON.stringify({ figures, seconds, loads: [least, most], cores, met, goals: judged.length }));
+        print(
+          JSON.stringify({ figures, seconds, loads: [loadMin, loadMax], cores, met, goals: judged.length }),
+        );
         return;
       }
       print(
         `\n${met} of ${judged.length} goals met; ${Math.round(seconds)} s; ` +
-          `load average ${digits(least)}–${digits(most)} on ${cores} cores`,
+          `load average ${digits(loadMin)}–${digits(loadMax)} on ${cores} cores`,
       );
     },
   };

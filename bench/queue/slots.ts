@@ -1,21 +1,21 @@
-/** How full 150 slots are while there is more to do, with jobs of two seconds. */
+/** The use of 150 slots while there is a backlog of two-second jobs. */
 import type { Http, HttpRequest } from "../../http.ts";
 import { atLeast, type Report } from "./report.ts";
-import { axesOf, sleep, type Stand, submit, until, withWorker } from "./stand.ts";
+import { axisLengths, type Harness, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 
 const slots = 150;
 const jobMs = 2_000;
 
-/** An image API in this process whose jobs take their time. */
-function playSlow(): { http: Http; countOpen: () => number } {
+/** Creates an in-process image API whose jobs take two seconds, and a count of its open jobs. */
+function createSlowImageApi(): { http: Http; countOpen: () => number } {
   const doneAt = new Map<string, number>();
-  let made = 0;
+  let jobCount = 0;
   const answer = (text: string) =>
     Promise.resolve({ kind: "answer" as const, status: 200, headers: new Headers(), text });
   const http = ({ method, url }: HttpRequest) => {
     if (method === "POST") {
-      doneAt.set(`job-${++made}`, performance.now() + jobMs);
-      return answer(`"job-${made}"`);
+      doneAt.set(`job-${++jobCount}`, performance.now() + jobMs);
+      return answer(`"job-${jobCount}"`);
     }
     const id = String(url).split("/").at(-1)!;
     if (performance.now() < (doneAt.get(id) ?? 0)) return answer('{"task_status":"PENDING","artifacts":[]}');
@@ -25,54 +25,54 @@ function playSlow(): { http: Http; countOpen: () => number } {
   return { http, countOpen: () => doneAt.size };
 }
 
-/** Reports slots taken, and jobs that the image API had open, as shares of what was allowed. */
+/** Reports the mean numbers of used slots and of open jobs as shares of all slots, and the highest number of used slots. */
 export async function measureSlots(
-  stand: Stand,
+  harness: Harness,
   report: Report,
   { seconds }: { seconds: number },
 ): Promise<void> {
-  await stand.flushRedis();
-  await using base = await stand.openBase();
-  await submit(base, axesOf(slots * (seconds / 2 + 8)));
-  const { http, countOpen } = playSlow();
+  await harness.flushRedis();
+  await using database = await harness.createDatabase();
+  await submit(database, axisLengths(slots * (seconds / 2 + 8)));
+  const { http, countOpen } = createSlowImageApi();
   const env = { IMAGE_POLLING_INTERVAL: "0.05", IMAGE_MAX_POLLING_ATTEMPTS: "10000" };
-  let taken = 0;
-  let open = 0;
+  let slotMs = 0;
+  let jobMsSum = 0;
   let ms = 0;
-  let most = 0;
-  await withWorker(base, { url: stand.redis.url }, { slots, http, env }, async (metrics) => {
+  let busyMax = 0;
+  await withWorker(database, { url: harness.redis.url }, { slots, http, env }, async (metrics) => {
     const readBusy = async () =>
       (await metrics.slotsBusy.get()).values.find(({ labels }) => labels.queue === "standard")?.value ?? 0;
-    await until("all slots taken", async () => await readBusy() >= slots, { everyMs: 5 });
+    await waitUntil("all slots in use", async () => await readBusy() >= slots, { everyMs: 5 });
     const endAt = performance.now() + seconds * 1000;
     for (let before = performance.now(); before < endAt;) {
       const busy = await readBusy();
       const jobs = countOpen();
       await sleep(3);
       const now = performance.now();
-      taken += busy * (now - before);
-      open += jobs * (now - before);
-      most = Math.max(most, busy);
+      slotMs += busy * (now - before);
+      jobMsSum += jobs * (now - before);
+      busyMax = Math.max(busyMax, busy);
       ms += now - before;
       before = now;
     }
   });
-  const share = taken / ms / slots * 100;
+  const share = slotMs / ms / slots * 100;
   report({
-    what: "slots taken while there is backlog, 150 slots, jobs of 2 s",
+    what: "used slots with a backlog, 150 slots, jobs of 2 s",
     value: share,
     unit: "%",
     goal: atLeast(share, 99.5, "%"),
   });
   report({
-    what: "jobs open at the image API, as a share of the slots",
-    value: open / ms / slots * 100,
+    what: "open jobs at the image API as a share of the slots",
+    value: jobMsSum / ms / slots * 100,
     unit: "%",
   });
   report({
-    what: "most slots taken at once",
-    value: most,
+    what: "most slots in use at once",
+    value: busyMax,
     unit: "slots",
-    goal: { text: `≤ ${slots}`, met: most <= slots },
+    goal: { text: `≤ ${slots}`, met: busyMax <= slots },
   });
 }

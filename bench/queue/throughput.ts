@@ -1,13 +1,14 @@
-/** Ours and the peers in turns: each a process of its own, given the same cells, timed from its first result on. */
-import { atLeast, median, type Report, spreadOf } from "./report.ts";
-import { axesOf, type Base, readProgress, sleep, type Stand, submit } from "./stand.ts";
-import type { PeerOrder, PeerWrites } from "../peers/peer.ts";
+/** Throughput of this queue and of its peers. Each runs in its own process on the same cells, in turns. */
+import { atLeast, median, rangeOf, type Report } from "./report.ts";
+import { axisLengths, type BenchDatabase, type Harness, readProgress, sleep, submit } from "./harness.ts";
+import type { PeerInput, PeerWrites } from "../peers/peer.ts";
 
+/** A queue under test. */
 interface Runner {
   name: string;
   file: string;
   writes: PeerWrites;
-  /** What ours is to be, as a multiple. */
+  /** Goal for the throughput of this queue as a multiple of the peer's. */
   goal?: number;
 }
 
@@ -16,43 +17,45 @@ const peers: Runner[] = [
   { name: "BullMQ", file: "bullmq", writes: "result", goal: 3 },
   { name: "pg-boss", file: "pg_boss", writes: "result", goal: 1.5 },
   { name: "graphile-worker", file: "graphile_worker", writes: "result" },
-  { name: "BullMQ, gathered", file: "bullmq", writes: "gathered" },
-  { name: "pg-boss, gathered", file: "pg_boss", writes: "gathered" },
-  { name: "graphile-worker, gathered", file: "graphile_worker", writes: "gathered" },
-  { name: "BullMQ, all our writes, gathered", file: "bullmq", writes: "all" },
+  { name: "BullMQ, batched", file: "bullmq", writes: "batched" },
+  { name: "pg-boss, batched", file: "pg_boss", writes: "batched" },
+  { name: "graphile-worker, batched", file: "graphile_worker", writes: "batched" },
+  { name: "BullMQ, all writes, batched", file: "bullmq", writes: "all" },
 ];
 
 const legend =
-  "peers write the result row and the counter, a statement a job; gathered: by our batcher, many a statement; " +
-  "all our writes: the intent before the call and the job's id after it too; goals are held against the first";
+  "peers write the result row and the counter in one statement per job; batched: many jobs per statement; " +
+  "all writes: also the intent before the call and the job's id after it; goals apply to the first form";
 
-export interface ThroughputWish {
+/** Size and limits of the throughput runs. */
+export interface ThroughputOptions {
   cells: number;
   slots: number;
   rounds: number;
-  /** No round is begun after this; the first is always run. */
+  /** Time after which no further round starts; the first round always runs. */
   secondsInAll: number;
-  /** A run is cut off after this: what it finished by then counts. */
+  /** Maximum duration of a run from its first result. */
   secondsMax: number;
 }
 
-/** A peer that has its jobs and waits to be let go; killed when it is left. */
-export interface PeerProcess extends AsyncDisposable {
-  go(): Promise<void>;
+/** A queue process that has its jobs and waits for its start signal. Disposal kills it. */
+export interface Peer extends AsyncDisposable {
+  /** Sends the start signal. */
+  start(): Promise<void>;
 }
 
-/** Starts a program of `peers/` for one task. @throws Error naming it when it ends before it is ready */
-export async function peerProcess(
-  stand: Stand,
-  base: Base,
+/** Starts a program of `peers/` for one task. @throws Error that names the program if it ends before it is ready */
+export async function startPeer(
+  harness: Harness,
+  database: BenchDatabase,
   taskId: string,
   file: string,
   { slots, writes }: { slots: number; writes: PeerWrites },
-): Promise<PeerProcess> {
-  const order: PeerOrder = { url: base.url, redisUrl: stand.redis.url, taskId, slots, writes };
+): Promise<Peer> {
+  const input: PeerInput = { url: database.url, redisUrl: harness.redis.url, taskId, slots, writes };
   const path = new URL(`../peers/${file}.ts`, import.meta.url).pathname;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", path, JSON.stringify(order)],
+    args: ["run", "-A", "--quiet", path, JSON.stringify(input)],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",
@@ -62,7 +65,7 @@ export async function peerProcess(
   const { value, done } = await reader.read();
   if (done || !new TextDecoder().decode(value).startsWith("ready")) throw new Error(`${file} did not start`);
   return {
-    go: () => writer.write(new TextEncoder().encode("go\n")),
+    start: () => writer.write(new TextEncoder().encode("go\n")),
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await Promise.allSettled([child.status, writer.close(), reader.cancel()]);
@@ -70,21 +73,22 @@ export async function peerProcess(
   };
 }
 
-/** Runs one once. @returns cells a second */
-async function runOnce(stand: Stand, runner: Runner, wish: ThroughputWish): Promise<number> {
-  await stand.flushRedis();
-  await using base = await stand.openBase();
-  const taskId = await submit(base, axesOf(wish.cells));
-  const { slots } = wish;
-  await using peer = await peerProcess(stand, base, taskId, runner.file, {
+/** Runs a queue once. @returns cells per second */
+async function runOnce(harness: Harness, runner: Runner, options: ThroughputOptions): Promise<number> {
+  await harness.flushRedis();
+  await using database = await harness.createDatabase();
+  const taskId = await submit(database, axisLengths(options.cells));
+  const { slots } = options;
+  await using peer = await startPeer(harness, database, taskId, runner.file, {
     slots,
     writes: runner.writes,
   });
-  await base.sql`checkpoint`;
-  await peer.go();
-  return await timeRun(base.sql, taskId, runner.name, wish.secondsMax);
+  await database.sql`checkpoint`;
+  await peer.start();
+  return await timeRun(database.sql, taskId, runner.name, options.secondsMax);
 }
 
+/** Measures the rate from the first result until the task ends or `secondsMax` have passed. */
 async function timeRun(
   sql: Parameters<typeof readProgress>[0],
   task: string,
@@ -92,12 +96,12 @@ async function timeRun(
   secondsMax: number,
 ): Promise<number> {
   let first: { at: number; done: number } | undefined;
-  const begun = performance.now();
+  const startedAt = performance.now();
   for (;;) {
     const { done, ended } = await readProgress(sql, task);
     const at = performance.now();
     if (!first && done > 0) first = { at, done };
-    if (!first && at - begun > 20_000) throw new Error(`${name} finished nothing within 20 s`);
+    if (!first && at - startedAt > 20_000) throw new Error(`${name} finished nothing within 20 s`);
     if (first && (ended || at - first.at > secondsMax * 1000)) {
       return (done - first.done) / ((at - first.at) / 1000);
     }
@@ -105,34 +109,38 @@ async function timeRun(
   }
 }
 
-/** Runs all in turns and reports each, and ours as a multiple of each peer. */
-export async function measureThroughput(stand: Stand, report: Report, wish: ThroughputWish): Promise<void> {
+/** Runs all queues in turns and reports each rate, and this queue's rate as a multiple of each peer's. */
+export async function measureThroughput(
+  harness: Harness,
+  report: Report,
+  options: ThroughputOptions,
+): Promise<void> {
   const runners = [ours, ...peers];
   const rates = new Map<Runner, number[]>(runners.map((runner) => [runner, []]));
-  const begun = performance.now();
-  const isLate = () => performance.now() - begun > wish.secondsInAll * 1000;
-  for (let round = 0; round < wish.rounds && (round === 0 || !isLate()); round++) {
+  const startedAt = performance.now();
+  const isLate = () => performance.now() - startedAt > options.secondsInAll * 1000;
+  for (let round = 0; round < options.rounds && (round === 0 || !isLate()); round++) {
     for (const runner of runners) {
-      rates.get(runner)!.push(await runOnce(stand, runner, wish));
+      rates.get(runner)!.push(await runOnce(harness, runner, options));
     }
   }
   const own = rates.get(ours)!;
   const value = median(own);
-  const note = `${own.length} round(s) of each in turns; ${legend}`;
-  report({ what: ours.name, value, unit: "cells/s", spread: spreadOf(own), note });
+  const note = `${own.length} round(s) in turns; ${legend}`;
+  report({ what: ours.name, value, unit: "cells/s", spread: rangeOf(own), note });
   for (const peer of peers) {
     const theirs = rates.get(peer)!;
-    report({ what: peer.name, value: median(theirs), unit: "cells/s", spread: spreadOf(theirs) });
+    report({ what: peer.name, value: median(theirs), unit: "cells/s", spread: rangeOf(theirs) });
   }
   for (const peer of peers) {
-    // Round by round: what else the machine did then hit both.
+    // Rates of the same round are compared, since both saw a similar load of the machine.
     const ratios = rates.get(peer)!.map((rate, round) => own[round]! / rate);
     const value = median(ratios);
     report({
       what: `contactsheet ÷ ${peer.name}`,
       value,
       unit: "×",
-      spread: spreadOf(ratios),
+      spread: rangeOf(ratios),
       ...(peer.goal === undefined ? {} : { goal: atLeast(value, peer.goal, "×") }),
     });
   }

@@ -1,6 +1,6 @@
 /** v2's goals (api-v2.md): ratings, statistics, export, live events, plan. `--only events,export` `--quick` */
 import { print, printError, runMain } from "../../process.ts";
-import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { formatTable } from "../../migrate/data/tools/format.ts";
 import { type BenchApi, benchEvents, startBenchApi } from "./events.ts";
 import { benchExport } from "./export.ts";
 import { benchRatings } from "./ratings.ts";

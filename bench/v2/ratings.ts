@@ -6,7 +6,7 @@
 import { Hono } from "hono";
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
-import { formatTable } from "../../migrate/data/ledger/status.ts";
+import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain, whenAborted } from "../../process.ts";
 import { addBenchTask, type BenchApi, flag, startBenchApi } from "./events.ts";
 

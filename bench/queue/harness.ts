@@ -1,10 +1,10 @@
-/** What every part of the queue bench stands on: durable servers of its own, a user, tasks, a worker in this process. */
+/** The harness of the queue bench: servers with fsync, databases, tasks, and a worker in this process. */
 import { parseConfig } from "../../config.ts";
 import { connect, type Pool } from "../../db/pg/connect.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
-import type { Http, HttpRequest } from "../../http.ts";
-import { openRedis, type RedisPlace } from "../../redis/connect.ts";
+import type { Http } from "../../http.ts";
+import { openRedis, type RedisAddress } from "../../redis/connect.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
 import { runWorker } from "../../jobs/worker.ts";
 import { int, type Json, type JsonObject, parseJson } from "../../json.ts";
@@ -13,31 +13,35 @@ import { createMetrics, type Metrics } from "../../metrics.ts";
 import { createClient } from "redis";
 import { migrateUp } from "../../migrate/schema/runner.ts";
 
+/** The user who owns all tasks of a bench database. */
 export interface User {
   id: string;
   email: string;
 }
 
 /** A migrated database with one user. */
-export interface Base extends AsyncDisposable {
+export interface BenchDatabase extends AsyncDisposable {
   url: string;
   sql: Pool;
   user: User;
 }
 
-export interface Stand extends AsyncDisposable {
+/** The servers of the bench. */
+export interface Harness extends AsyncDisposable {
   redis: LocalRedis & { pid: number };
-  /** A database of its own, so that no run pays for what another left. */
-  openBase(): Promise<Base>;
+  /** Creates a new database, so that no run is affected by the rows of another. */
+  createDatabase(): Promise<BenchDatabase>;
+  /** Deletes all keys of Redis. */
   flushRedis(): Promise<void>;
-  /** Bytes that Redis holds for what it stores, its own needs left out. */
+  /** Returns the size of the stored data in Redis, without its own overhead. */
   countRedisBytes(): Promise<number>;
 }
 
+/** Resolves after `ms` milliseconds. */
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until `check` gives something. @throws Error naming what was waited for */
-export async function until<T>(
+/** Polls `check` and returns its first truthy value. @throws Error that names `what` after `ms` milliseconds */
+export async function waitUntil<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,
   { ms = 60_000, everyMs = 10 } = {},
@@ -51,8 +55,8 @@ export async function until<T>(
   }
 }
 
-/** Opens servers with fsync on; one database is migrated, all others are its clones. */
-export async function openStand(): Promise<Stand> {
+/** Starts servers with fsync. One database is migrated; all others are created from it. */
+export async function startHarness(): Promise<Harness> {
   const stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
   const postgres = stack.use(await startPostgres({ folder, keep: false }));
@@ -73,7 +77,7 @@ export async function openStand(): Promise<Stand> {
       const info = await client.info("memory");
       return Number(/used_memory_dataset:(\d+)/.exec(info)![1]);
     },
-    async openBase() {
+    async createDatabase() {
       const name = `bench_${crypto.randomUUID().replaceAll("-", "")}`;
       await admin`create database ${admin(name)} template bench_template`;
       const url = postgres.url(name);
@@ -98,8 +102,8 @@ export async function openStand(): Promise<Stand> {
 const words =
   "masterpiece, best quality, a quiet harbour at dawn, long exposure, soft light, detailed background";
 
-/** A task of realistic size a cell: as many prompts as axes, an element beside them. */
-function makeOrder(user: User, lengths: number[]) {
+/** Returns a task with cells of realistic size: one prompt per axis, and an element. */
+function makeSubmission(user: User, lengths: number[]) {
   const axis = (slot: number, length: number) => ({
     tag_id: String(slot),
     name: `axis${slot}`,
@@ -124,44 +128,33 @@ function makeOrder(user: User, lengths: number[]) {
   };
 }
 
-/** Submits a task as the API does. @param lengths of its axes @returns its id */
-export async function submit({ sql, user }: Base, lengths: number[]): Promise<string> {
-  return (await submitTask({ sql, log: silentLog }, makeOrder(user, lengths))).id;
+/** Submits a task as the API does. @param lengths numbers of levels of its axes @returns its id */
+export async function submit({ sql, user }: BenchDatabase, lengths: number[]): Promise<string> {
+  return (await submitTask({ sql, log: silentLog }, makeSubmission(user, lengths))).id;
 }
 
-/** Axes of a task of at least `cells` cells, in hundreds. */
-export const axesOf = (cells: number): number[] => [Math.ceil(cells / 100), 10, 10];
+/** Returns axis lengths for a task of at least `cells` cells, rounded up to hundreds. */
+export const axisLengths = (cells: number): number[] => [Math.ceil(cells / 100), 10, 10];
 
-/** An image API in this process: each job is done as soon as it is asked for. */
-export function playNoOp(onPost: () => void = () => {}): Http {
-  let made = 0;
-  const answer = (text: string) =>
-    Promise.resolve({ kind: "answer" as const, status: 200, headers: new Headers(), text });
-  return ({ method }: HttpRequest) => {
-    if (method === "GET") return answer('{"task_status":"SUCCESS","artifacts":[{"url":"http://i/1.png"}]}');
-    onPost();
-    return answer(`"job-${++made}"`);
-  };
-}
-
-export interface WorkerWish {
+/** Options of a worker in this process. */
+export interface WorkerOptions {
   slots: number;
   http: Http;
   env?: Record<string, string>;
 }
 
-/** Runs a worker in this process while `work` lasts. */
+/** Runs a worker in this process until `work` settles. */
 export async function withWorker<T>(
-  base: Base,
-  place: RedisPlace,
-  { slots, http, env = {} }: WorkerWish,
+  database: BenchDatabase,
+  address: RedisAddress,
+  { slots, http, env = {} }: WorkerOptions,
   work: (metrics: Metrics) => Promise<T>,
 ): Promise<T> {
-  const sql = connect(base.url, { max: 6 });
-  await using redis = openRedis(place);
+  const sql = connect(database.url, { max: 6 });
+  await using redis = openRedis(address);
   const config = parseConfig(
     {
-      DATABASE_URL: base.url,
+      DATABASE_URL: database.url,
       IMAGE_API_URL: "http://h",
       NIETA_XTOKEN: "t",
       TASK_EXECUTOR_MIN_CONCURRENT: String(slots),
@@ -185,7 +178,7 @@ export async function withWorker<T>(
   }
 }
 
-/** How far a task has come. */
+/** Reads the number of completed cells of a task and whether the task has completed. */
 export async function readProgress(sql: Pool, task: string): Promise<{ done: number; ended: boolean }> {
   const [row] = await sql<{ done: number; ended: boolean }[]>`
     select subtasks_completed as done, status = 'completed' as ended from tasks where id = ${task}`;
