@@ -1,4 +1,4 @@
-/** The generated dump in its other forms: canonical lines, BSON, a mongod, and with documents that nobody can take. */
+/** The generated dump in other forms: canonical lines, BSON, a mongod, and with documents that the lens rejects. */
 import { startMongo } from "../../dev/servers/mongo.ts";
 import { writeBson } from "../../migrate/data/documents/bson_write.ts";
 import { readDocument } from "../../migrate/data/documents/ejson_read.ts";
@@ -38,7 +38,7 @@ async function rewrite(
   }
 }
 
-/** Every line in canonical Extended JSON. */
+/** Writes every document as canonical Extended JSON. */
 export const writeCanonicalDump = (from: string, to: string) =>
   rewrite(
     from,
@@ -47,39 +47,40 @@ export const writeCanonicalDump = (from: string, to: string) =>
     (lines) => lines.map((line) => encoder.encode(`${writeCanonical(readDocument(line))}\n`)),
   );
 
-/** As mongodump writes it. */
+/** Writes BSON files as mongodump does. */
 export const writeBsonDump = (from: string, to: string) =>
   rewrite(from, to, "bson", (lines) => lines.map((line) => writeBson(readDocument(line))));
 
-/** Every twentieth subtask has a status that nobody knows. */
+/** Writes the dump with an unknown status in every twentieth subtask. */
 export function writePoisoned(from: string, to: string): Promise<void> {
   let count = 0;
   return rewrite(from, to, "json", (lines, collection) =>
     lines.map((line) => {
-      const poison = collection === "dramatiq_tasks" && ++count % 20 === 0;
-      return encoder.encode(`${poison ? line.replace(/"status":"\w+"/, '"status":"poison"') : line}\n`);
+      const isPoisoned = collection === "dramatiq_tasks" && ++count % 20 === 0;
+      return encoder.encode(`${isPoisoned ? line.replace(/"status":"\w+"/, '"status":"poison"') : line}\n`);
     }));
 }
 
+/** A running mongod with the dump. */
 export interface FilledMongo extends AsyncDisposable {
-  /** Names the database, too. */
+  /** URL with the name of the database. */
   url: string;
 }
 
-/** A mongod that holds the dump. */
+/** Starts a mongod and inserts the dump. */
 export async function fillMongo(binary: string, from: string): Promise<FilledMongo> {
   const server = await startMongo(binary, { replicaSet: true });
-  const part = 5000;
+  const batchSize = 5000;
   for (const collection of collections) {
     await insertRaw(server.url, { database: "old", collection, documents: [] });
-    let held: Uint8Array[] = [];
+    let documents: Uint8Array[] = [];
     const flush = async () => {
-      if (held.length > 0) await insertRaw(server.url, { database: "old", collection, documents: held });
-      held = [];
+      if (documents.length > 0) await insertRaw(server.url, { database: "old", collection, documents });
+      documents = [];
     };
     for await (const lines of readLines(`${from}/${collection}.json`)) {
-      for (const line of lines) held.push(writeBson(readDocument(line)));
-      if (held.length >= part) await flush();
+      for (const line of lines) documents.push(writeBson(readDocument(line)));
+      if (documents.length >= batchSize) await flush();
     }
     await flush();
   }

@@ -1,7 +1,7 @@
 /**
- * How fast a dump comes in: `data load` of generated subtasks in each form beside psql COPY of the ready rows into the
- * same table with its keys and beside multi-row INSERT, `data verify`, poison, memory and time left; in turns on one
- * server. `--subtasks 200000 --rounds 3 --times 10`, or `--quick`
+ * `deno task bench load`: measures `data load` of a generated dump in each form, and `data verify`. For comparison, psql
+ * COPY and multi-row INSERT write the same rows to the same table. Memory and the estimates of the time left are
+ * measured too. Options: `--subtasks 200000 --rounds 3 --times 10`, `--quick`.
  */
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
@@ -23,6 +23,7 @@ import {
 
 const insertRowsMax = 50_000;
 
+/** Paths and URL of the dump in each form. */
 interface Sources {
   lines: string;
   canonical: string;
@@ -31,12 +32,13 @@ interface Sources {
   mongod: string | undefined;
 }
 
-/** Seconds of one round by what was measured. */
-type Round = Record<string, number>;
+/** Values of one round by the name of the measurement. */
+type Values = Record<string, number>;
 
+/** Durations and peak memory in MiB of one round. */
 interface Measures {
-  seconds: Round;
-  peaks: Round;
+  seconds: Values;
+  peaks: Values;
 }
 
 async function measureRound(
@@ -45,52 +47,55 @@ async function measureRound(
   rows: string,
   subtasks: number,
 ): Promise<Measures> {
-  const seconds: Round = {}, peaks: Round = {};
-  const keep = (what: string, measured: Measured) => {
+  const seconds: Values = {};
+  const peaks: Values = {};
+  const record = (what: string, measured: Measured) => {
     seconds[what] = measured.seconds;
     peaks[what] = measured.peakMib;
   };
   await onDatabase(server, async (url, sql) => {
-    keep("load", await runMigrate(url, "load", sources.lines));
+    record("load", await runMigrate(url, "load", sources.lines));
     await sql`checkpoint`;
-    keep("verify", await runMigrate(url, "verify", sources.lines));
+    record("verify", await runMigrate(url, "verify", sources.lines));
     await saveRows(url, rows);
     seconds.copy = await measureCopy(sql, url, rows);
     seconds.insert = await measureInsert(sql, rows, Math.min(subtasks, insertRowsMax), subtasks);
   });
   for (const form of ["canonical", "bson", "mongod", "poisoned"] as const) {
     const from = sources[form];
-    if (from) await onDatabase(server, async (url) => keep(form, await runMigrate(url, "load", from)));
+    if (from) await onDatabase(server, async (url) => record(form, await runMigrate(url, "load", from)));
   }
   return { seconds, peaks };
 }
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-interface Line {
+/** A row of the report. */
+interface ReportRow {
   what: string;
   key: string;
-  /** What it is a multiple of, in speed. */
+  /** Measurement that the speed is compared with. */
   of: string;
+  /** Minimum ratio. */
   goal?: number;
 }
 
-const lines: Line[] = [
+const reportRows: ReportRow[] = [
   { what: "psql COPY of the ready rows", key: "copy", of: "copy" },
-  { what: "multi-row INSERT of them", key: "insert", of: "copy" },
+  { what: "multi-row INSERT of the ready rows", key: "insert", of: "copy" },
   { what: "data load, JSON lines", key: "load", of: "copy", goal: 0.9 },
   { what: "data load, BSON", key: "bson", of: "copy", goal: 0.9 },
   { what: "data load, canonical lines", key: "canonical", of: "copy" },
   { what: "data load, mongod", key: "mongod", of: "copy" },
-  { what: "data load, beside INSERT", key: "load", of: "insert", goal: 3.5 },
-  { what: "data verify, beside load", key: "verify", of: "load", goal: 0.8 },
-  { what: "5 % poison, beside clean", key: "poisoned", of: "load", goal: 0.8 },
+  { what: "data load, compared with INSERT", key: "load", of: "insert", goal: 3.5 },
+  { what: "data verify, compared with load", key: "verify", of: "load", goal: 0.8 },
+  { what: "load with 5 % rejected, compared with load", key: "poisoned", of: "load", goal: 0.8 },
 ];
 
-const say = (met: boolean) => met ? "met" : "missed";
+const formatVerdict = (met: boolean) => met ? "met" : "missed";
 
 function report(subtasks: number, rounds: Measures[]): void {
-  const rows = lines.filter(({ key }) => rounds[0]!.seconds[key] !== undefined).map(
+  const rows = reportRows.filter(({ key }) => rounds[0]!.seconds[key] !== undefined).map(
     ({ what, key, of, goal }) => {
       const seconds = median(rounds.map((round) => round.seconds[key]!));
       const ratios = rounds.map((round) => round.seconds[of]! / round.seconds[key]!);
@@ -98,15 +103,15 @@ function report(subtasks: number, rounds: Measures[]): void {
       return [
         ...[what, seconds.toFixed(2), Math.round(subtasks / seconds), median(ratios).toFixed(2)],
         `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`,
-        goal === undefined ? "" : `≥ ${goal}: ${say(median(ratios) >= goal)}`,
+        goal === undefined ? "" : `≥ ${goal}: ${formatVerdict(median(ratios) >= goal)}`,
         peak === 0 ? "" : `${Math.round(peak)} MiB`,
       ];
     },
   );
-  print(formatTable(["what", "seconds", "subtasks/s", "ratio", "of rounds", "goal", "peak memory"], rows));
+  print(formatTable(["what", "seconds", "subtasks/s", "ratio", "range", "goal", "peak memory"], rows));
 }
 
-/** One load and one verify of `times` as many, for memory and the time left. */
+/** Measures one load and one verify of more subtasks, for their memory and their estimates of the time left. */
 async function measureBig(
   server: Server,
   folder: string,
@@ -130,23 +135,25 @@ async function measureBig(
         verb === "load" ? "COPY" : "load"
       }`,
       `${peak(verb)} → ${Math.round(peakMib)} MiB`,
-      `≤ 256: ${say(peakMib <= 256)}`,
+      `≤ 256: ${formatVerdict(peakMib <= 256)}`,
     ];
   });
   print(
-    `\n${formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory, few → many", "goal"], rows)}`,
+    `\n${
+      formatTable(["what", "seconds", "subtasks/s", "ratio", "peak memory, small → large", "goal"], rows)
+    }`,
   );
   for (const [verb, measured] of [["load", load], ["verify", verify]] as const) {
-    const { shares, worst, told } = etaErrors(measured);
-    if (told === 0) print(`time left of a ${verb}: not told often enough to judge`);
+    const { shares, worst, reported } = etaErrors(measured);
+    if (reported === 0) print(`time left of a ${verb}: too few estimates to judge`);
     else {
       const each = shares.map(({ at, error }) =>
         `${percent(at)} ${error === undefined ? "–" : percent(error)}`
       );
       print(
-        `time left of a ${verb}, off by so much of the whole: after ${each.join(", after ")}; at most ${
+        `time left of a ${verb}, error as a share of the duration: after ${each.join(", after ")}; maximum ${
           percent(worst)
-        } of ${told} told after 5 % (goal ≤ 10 %: ${say(worst <= 0.1)})`,
+        } of ${reported} estimates after 5 % (goal ≤ 10 %: ${formatVerdict(worst <= 0.1)})`,
       );
     }
   }
@@ -154,18 +161,20 @@ async function measureBig(
 
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 
-function flag(name: string, standard: number): number {
+function readCount(name: string, defaultValue: number): number {
   const at = Deno.args.indexOf(`--${name}`);
-  const value = at < 0 ? standard : Number(Deno.args[at + 1]);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name}: wanted a whole number from 0`);
+  const value = at < 0 ? defaultValue : Number(Deno.args[at + 1]);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new Error(`--${name}: expected an integer of at least 0`);
+  }
   return value;
 }
 
 async function measureAll(server: Server, folder: string): Promise<void> {
   const quick = Deno.args.includes("--quick");
-  const subtasks = flag("subtasks", quick ? 20_000 : 200_000);
-  const rounds = flag("rounds", quick ? 1 : 3);
-  const times = flag("times", quick ? 2 : 10);
+  const subtasks = readCount("subtasks", quick ? 20_000 : 200_000);
+  const rounds = readCount("rounds", quick ? 1 : 3);
+  const times = readCount("times", quick ? 2 : 10);
   const sources: Sources = {
     lines: `${folder}/lines`,
     canonical: `${folder}/canonical`,
@@ -174,9 +183,9 @@ async function measureAll(server: Server, folder: string): Promise<void> {
     mongod: undefined,
   };
   const bytes = writeDump(sources.lines, subtasks);
-  const size = `${(bytes / 2 ** 20).toFixed(0)} MiB as mongoexport writes them`;
+  const size = `${(bytes / 2 ** 20).toFixed(0)} MiB as mongoexport writes it`;
   print(
-    `${subtasks.toLocaleString("en")} subtasks, ${size}, ${rounds} round(s), medians of the rounds' ratios`,
+    `${subtasks.toLocaleString("en")} subtasks, ${size}, ${rounds} round(s), medians of the ratios per round`,
   );
   await writeCanonicalDump(sources.lines, sources.canonical);
   await writeBsonDump(sources.lines, sources.bson);
@@ -184,9 +193,9 @@ async function measureAll(server: Server, folder: string): Promise<void> {
   const binary = await findMongoBinary(printError);
   await using mongod = binary ? await fillMongo(binary, sources.lines) : undefined;
   if (mongod) sources.mongod = mongod.url;
-  else print("no mongod can be had here: that form is left out");
+  else print("no mongod is available: this form is omitted");
   const rows = `${folder}/rows.copy`;
-  // The first round makes the server's files grow, which none of the later ones pays for.
+  // An unmeasured round lets the server's files grow first.
   if (!quick) {
     await measureRound(
       server,
@@ -210,11 +219,11 @@ async function measureAll(server: Server, folder: string): Promise<void> {
 
 async function main(): Promise<number> {
   if (!await hasPsql()) {
-    printError("bench load needs psql on PATH to compare with: apt-get install postgresql-client");
+    printError("bench load needs psql on PATH for its comparison: apt-get install postgresql-client");
     return 69;
   }
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
-  // A folder of its own: the server's account must get in.
+  // The cluster needs its own folder, which the server's account can enter.
   const cluster = await Deno.makeTempDir({ prefix: "contactsheet-bench-pg-" });
   try {
     await using server = await startPostgres({ folder: cluster, keep: false });

@@ -1,4 +1,4 @@
-/** One measured command on a database of its own: the migrator as a user starts it, psql, multi-row INSERT. */
+/** Measured commands on their own databases: the migrator as a user starts it, psql, and multi-row INSERT. */
 import { connect, type Pool } from "../../db/pg/connect.ts";
 import { decodeLine } from "../../migrate/data/tools/copy.ts";
 import { subtaskColumns } from "../../migrate/data/lens/subtasks.ts";
@@ -6,21 +6,25 @@ import { migrateUp } from "../../migrate/schema/runner.ts";
 
 const mainPath = new URL("../../migrate/main.ts", import.meta.url).pathname;
 
+/** A PostgreSQL server. */
 export interface Server {
   url(name: string): string;
 }
 
+/** The result of a command. */
 export interface Measured {
   seconds: number;
   /** Highest resident memory of the process, in MiB. */
   peakMib: number;
-  /** When the process ended, in seconds from its start. */
+  /** End of the process in seconds from its start. */
   endedAt: number;
-  /** The progress lines, each with when it came, in seconds from the start. */
+  /** Progress lines with their times in seconds from the start. */
   progress: { at: number; line: Progress }[];
+  /** Standard output. */
   out: string;
 }
 
+/** A progress line of the migrator. */
 interface Progress {
   stage: string;
   bytes: number;
@@ -28,7 +32,7 @@ interface Progress {
   eta_seconds: number | null;
 }
 
-/** Highest resident memory so far; 0 where the system does not say. */
+/** Returns the highest resident memory so far in MiB; 0 if the system does not report it. */
 function peakOf(pid: number): number {
   try {
     const kib = /VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
@@ -45,10 +49,10 @@ async function run(command: string, args: string[], env: Record<string, string> 
   let peakMib = 0;
   const timer = setInterval(() => peakMib = Math.max(peakMib, peakOf(child.pid)), 20);
   const progress: Measured["progress"] = [];
-  let said = "";
+  let errors = "";
   const listen = (async () => {
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      said += text;
+      errors += text;
       for (const line of text.split("\n")) {
         if (line.startsWith('{"stage"')) progress.push({ at: since(), line: JSON.parse(line) });
       }
@@ -58,18 +62,18 @@ async function run(command: string, args: string[], env: Record<string, string> 
   const { code } = await child.status;
   await listen;
   clearInterval(timer);
-  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${said}`);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${errors}`);
   const endedAt = since();
   return { seconds: endedAt, endedAt, peakMib, progress, out };
 }
 
-/** What `deno task migrate` says to V8: the memory measured is a user's. */
+/** Reads the V8 flags of `deno task migrate`, so that the measured memory is that of a user's process. */
 async function readFlags(): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
   return tasks.migrate.command.split(" ").filter((word: string) => word.startsWith("--v8-flags"));
 }
 
-/** Seconds are the verb's own, without the start of the process. */
+/** Runs a verb of the migrator. The seconds are those that the verb reports, without the start of the process. */
 export async function runMigrate(url: string, verb: string, from: string): Promise<Measured> {
   const args = [
     "run",
@@ -89,6 +93,7 @@ export async function runMigrate(url: string, verb: string, from: string): Promi
   return { ...measured, seconds };
 }
 
+/** Reports whether psql can be run. */
 export const hasPsql = (): Promise<boolean> => run("psql", ["--version"]).then(() => true, () => false);
 
 /** Runs `work` on a new database that is dropped afterwards. */
@@ -102,7 +107,7 @@ export async function onDatabase<T>(
   const sql = connect(server.url(name), { max: 1, noDelay: true });
   try {
     await migrateUp(sql);
-    // None of what the one before has left to write is paid for here.
+    // A checkpoint writes the dirty pages of the previous work before this one is measured.
     await sql`checkpoint`;
     return await work(server.url(name), sql);
   } finally {
@@ -114,32 +119,32 @@ export async function onDatabase<T>(
 
 const columns = subtaskColumns.join();
 
-/** Writes the subtasks that are there as COPY text. */
+/** Writes all subtasks to a file as COPY text. */
 export const saveRows = (url: string, file: string) =>
   run("psql", [url, "-qXc", `\\copy (select ${columns} from subtasks) to '${file}'`]);
 
-async function empty(sql: Pool): Promise<void> {
+async function emptySubtasks(sql: Pool): Promise<void> {
   await sql`truncate subtasks cascade`;
   await sql`checkpoint`;
 }
 
-/** psql COPY of ready rows into the emptied table, with its keys and indexes. */
+/** Measures psql COPY of ready rows into the empty table with its keys and indexes. @returns seconds */
 export async function measureCopy(sql: Pool, url: string, file: string): Promise<number> {
-  await empty(sql);
+  await emptySubtasks(sql);
   return (await run("psql", [url, "-qXc", `\\copy subtasks (${columns}) from '${file}'`])).seconds;
 }
 
-const rowsAtOnce = 500;
+const rowsPerStatement = 500;
 
-/** INSERT of many rows a statement, of the first `rows` ready ones; seconds for as many as there are in all. */
+/** Measures multi-row INSERT of the first `rows` ready rows. @returns seconds, extrapolated to `all` rows */
 export async function measureInsert(sql: Pool, file: string, rows: number, all: number): Promise<number> {
-  await empty(sql);
+  await emptySubtasks(sql);
   const text = await Deno.readTextFile(file);
   const lines = text.split("\n", rows).filter((line) => line !== "").map(decodeLine);
   const started = performance.now();
-  for (let at = 0; at < lines.length; at += rowsAtOnce) {
-    const part = lines.slice(at, at + rowsAtOnce);
-    const values = part.map((row) => `(${row.map(quote).join()})`).join();
+  for (let at = 0; at < lines.length; at += rowsPerStatement) {
+    const batchSize = lines.slice(at, at + rowsPerStatement);
+    const values = batchSize.map((row) => `(${row.map(quote).join()})`).join();
     await sql.unsafe(`insert into subtasks (${columns}) values ${values}`);
   }
   return (performance.now() - started) / 1000 * all / lines.length;
@@ -147,26 +152,27 @@ export async function measureInsert(sql: Pool, file: string, rows: number, all: 
 
 const quote = (field: string | null) => field === null ? "null" : `'${field.replaceAll("'", "''")}'`;
 
+/** The error of an estimate of the time left. */
 export interface EtaError {
-  /** Share of the verb's time at which it was told. */
+  /** Share of the duration at which the estimate is judged. */
   at: number;
-  /** The error as a share of the whole time; undefined where nothing was told by then. */
+  /** Error as a share of the duration; undefined if there was no estimate yet. */
   error: number | undefined;
 }
 
 const etaShares = [0.05, 0.1, 0.25, 0.5, 0.75];
 
-/** How far the time left was off that the verb had told last when so much of its time was over; and at most from then on. */
+/** Returns the errors of the latest estimates at several shares of the duration, and the largest error after 5 %. */
 export function etaErrors(
   { progress, endedAt }: Measured,
-): { shares: EtaError[]; worst: number; told: number } {
-  const begun = progress[0]?.at ?? 0;
-  const whole = endedAt - begun;
-  const told = progress.filter(({ line }) => line.eta_seconds !== null).map(({ at, line }) => ({
-    share: (at - begun) / whole,
-    error: Math.abs(at + line.eta_seconds! - endedAt) / whole,
+): { shares: EtaError[]; worst: number; reported: number } {
+  const startedAt = progress[0]?.at ?? 0;
+  const duration = endedAt - startedAt;
+  const reported = progress.filter(({ line }) => line.eta_seconds !== null).map(({ at, line }) => ({
+    share: (at - startedAt) / duration,
+    error: Math.abs(at + line.eta_seconds! - endedAt) / duration,
   }));
-  const shares = etaShares.map((at) => ({ at, error: told.findLast(({ share }) => share <= at)?.error }));
-  const late = told.filter(({ share }) => share >= etaShares[0]!);
-  return { shares, worst: Math.max(0, ...late.map(({ error }) => error)), told: late.length };
+  const shares = etaShares.map((at) => ({ at, error: reported.findLast(({ share }) => share <= at)?.error }));
+  const late = reported.filter(({ share }) => share >= etaShares[0]!);
+  return { shares, worst: Math.max(0, ...late.map(({ error }) => error)), reported: late.length };
 }

@@ -1,11 +1,12 @@
 /**
- * Exports of 50,000 cells: first byte, whole time, memory.
+ * Exports of 50,000 cells: time to the first and the last byte, and memory.
  * `deno run -A bench/v2/export.ts --cells 50000 --raters 3 --rounds 3`
  */
 import type { Pool } from "../../db/pg/connect.ts";
 import { print, runMain } from "../../process.ts";
-import { addBenchTask, type BenchApi, flag, startBenchApi } from "./events.ts";
+import { addBenchTask, type BenchApi, readNumber, startBenchApi } from "./api.ts";
 
+/** Inserts a rating per cell and rater, and updates the cells' sums. */
 async function addRatings(sql: Pool, task: string, raters: number): Promise<void> {
   for (let rater = 0; rater < raters; rater++) {
     await sql`
@@ -14,18 +15,19 @@ async function addRatings(sql: Pool, task: string, raters: number): Promise<void
       from subtasks where parent_task_id = ${task}`;
   }
   await sql`
-    update subtasks s set rating_n = r.n, rating_sum = r.sum, rating = round(r.sum::numeric / r.n)
+    update subtasks s
+    set rating_n = r.n, rating_sum = r.sum, rating = round(r.sum::numeric / r.n)
     from (select subtask_id, count(*) as n, sum(stars) as sum from ratings where task_id = ${task} group by 1) r
     where s.parent_task_id = ${task} and s.id = r.subtask_id`;
   await sql`vacuum analyze subtasks`;
   await sql`vacuum analyze ratings`;
 }
 
-/** Reads one export, and samples the API's memory meanwhile. */
+/** Reads one export and samples the API's memory meanwhile. */
 async function readExport(api: BenchApi, url: string, token: string) {
   const before = api.memory();
-  let most = before;
-  const sampling = setInterval(() => most = Math.max(most, api.memory()), 10);
+  let peak = before;
+  const sampling = setInterval(() => peak = Math.max(peak, api.memory()), 10);
   const started = performance.now();
   const response = await fetch(url, {
     headers: { authorization: `Bearer ${token}`, "accept-encoding": "identity" },
@@ -33,21 +35,21 @@ async function readExport(api: BenchApi, url: string, token: string) {
   if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
   let first = 0;
   let bytes = 0;
-  for await (const piece of response.body!) {
+  for await (const chunk of response.body!) {
     first ||= performance.now() - started;
-    bytes += piece.length;
+    bytes += chunk.length;
   }
-  const all = performance.now() - started;
+  const total = performance.now() - started;
   clearInterval(sampling);
   return {
     first_ms: Math.round(first),
-    all_ms: Math.round(all),
+    all_ms: Math.round(total),
     mb: Math.round(bytes / 1e5) / 10,
-    rss_mib: [Math.round(before), Math.round(most)],
+    rss_mib: [Math.round(before), Math.round(peak)],
   };
 }
 
-/** Measures each format `rounds` times over one task of rated cells. */
+/** Measures each format `rounds` times on one task of rated cells. */
 export async function benchExport(
   api: BenchApi,
   { cells, raters, rounds }: { cells: number; raters: number; rounds: number },
@@ -67,7 +69,11 @@ export async function benchExport(
 
 async function main(): Promise<void> {
   await using api = await startBenchApi();
-  const options = { cells: flag("cells", 50_000), raters: flag("raters", 3), rounds: flag("rounds", 3) };
+  const options = {
+    cells: readNumber("cells", 50_000),
+    raters: readNumber("raters", 3),
+    rounds: readNumber("rounds", 3),
+  };
   for (const result of await benchExport(api, options)) print(JSON.stringify(result));
 }
 

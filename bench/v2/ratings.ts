@@ -1,40 +1,42 @@
 /**
- * Rating at a steady rate: 500 ratings a second from many raters on one task, come what may, beside the least that Hono
- * and porsager can do, in turn in one run; fsync is on. Latencies count from when a rating was due, not from when it was
- * sent. `deno run -A bench/v2/ratings.ts --rate 500 --raters 24 --cells 3024 --seconds 10 --rounds 2`
+ * Ratings at a constant rate: 500 ratings a second from many raters on one task. The API and a minimal handler with Hono
+ * and porsager are measured in turns, with fsync. Latencies count from the time a rating was due, not from the time it
+ * was sent. `deno run -A bench/v2/ratings.ts --rate 500 --raters 24 --cells 3024 --seconds 10 --rounds 2`
  */
 import { Hono } from "hono";
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain, whenAborted } from "../../process.ts";
-import { addBenchTask, type BenchApi, flag, startBenchApi } from "./events.ts";
+import { addBenchTask, type BenchApi, readCpuMs, readNumber, startBenchApi, waitForPort } from "./api.ts";
 
+/** The load to generate. */
 export interface RatingLoad {
   port: number;
   task: string;
   cells: number;
   tokens: string[];
-  /** Ratings a second. */
+  /** Ratings per second. */
   rate: number;
   seconds: number;
 }
 
+/** The results of one server. Latencies are in milliseconds. */
 export interface RatingFigures {
   what: string;
-  /** Answered with 200, a second. */
+  /** Ratings per second that were answered with 200. */
   rate: number;
   failed: number;
   p50: number;
   p95: number;
   p99: number;
   max: number;
-  /** Processor time of the server's process a rating, in milliseconds; NaN where the system does not say. */
+  /** CPU time of the server per rating in milliseconds; NaN if the system does not report it. */
   cpu: number;
 }
 
-/** One keep-alive connection; requests on it follow each other. */
-async function openLane(port: number): Promise<(request: string) => Promise<number>> {
+/** Opens a keep-alive connection. @returns a function that sends a request and returns the status of its answer */
+async function openConnection(port: number): Promise<(request: string) => Promise<number>> {
   const conn = await Deno.connect({ hostname: "127.0.0.1", port });
   conn.setNoDelay(true);
   const buffer = new Uint8Array(65_536);
@@ -64,26 +66,28 @@ function toRequest({ task, cells, tokens }: RatingLoad, i: number): string {
     }\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-/** Sends each rating when it is due, over an idle connection or a new one. */
+/** Sends each rating at its due time over an idle connection or a new one. */
 async function generate(load: RatingLoad): Promise<Omit<RatingFigures, "what" | "cpu">> {
   const idle: ((request: string) => Promise<number>)[] = [];
-  for (let i = 0; i < load.tokens.length; i++) idle.push(await openLane(load.port));
+  for (let i = 0; i < load.tokens.length; i++) idle.push(await openConnection(load.port));
   const times: number[] = [];
   let failed = 0;
   const send = async (i: number, due: number) => {
-    const lane = idle.pop() ?? await openLane(load.port);
-    const status = await lane(toRequest(load, i));
+    const sendRequest = idle.pop() ?? await openConnection(load.port);
+    const status = await sendRequest(toRequest(load, i));
     times.push(performance.now() - due);
     if (status !== 200) failed++;
-    idle.push(lane);
+    idle.push(sendRequest);
   };
   const total = load.rate * load.seconds;
   const started = performance.now();
+  const dueAt = (i: number) => started + i * 1000 / load.rate;
   const all: Promise<void>[] = [];
   while (all.length < total) {
     for (
-      let due;
-      all.length < total && (due = started + all.length * 1000 / load.rate) <= performance.now();
+      let due = dueAt(all.length);
+      all.length < total && due <= performance.now();
+      due = dueAt(all.length)
     ) {
       all.push(send(all.length, due));
     }
@@ -92,18 +96,18 @@ async function generate(load: RatingLoad): Promise<Omit<RatingFigures, "what" | 
   await Promise.all(all);
   const seconds = (performance.now() - started) / 1000;
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!;
+  const quantile = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!;
   return {
     rate: (times.length - failed) / seconds,
     failed,
-    p50: at(0.5),
-    p95: at(0.95),
-    p99: at(0.99),
+    p50: quantile(0.5),
+    p95: quantile(0.95),
+    p99: quantile(0.99),
     max: times.at(-1)!,
   };
 }
 
-/** A handler without token, check, history, mean, revision, log and limits: one statement a rating. */
+/** Serves a minimal handler: one statement per rating, without tokens, validation, history, means, revision, log or limits. */
 async function serveBare(port: number, url: string, signal: AbortSignal): Promise<void> {
   const sql = connect(url, { max: 4, name: "bench bare" });
   const app = new Hono();
@@ -125,25 +129,15 @@ async function serveBare(port: number, url: string, signal: AbortSignal): Promis
   await sql.end({ timeout: 1 });
 }
 
-/** Processor time so far, in milliseconds. */
-function readCpu(pid: number): number {
-  try {
-    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10;
-  } catch {
-    return NaN;
-  }
-}
-
 const self = new URL(import.meta.url).pathname;
 
 async function runLoad(what: string, pid: number, load: RatingLoad): Promise<RatingFigures> {
-  const before = readCpu(pid);
+  const before = readCpuMs(pid);
   const args = ["run", "-A", "--quiet", self, "--generate", JSON.stringify(load)];
   const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
   if (code !== 0) throw new Error(`the load generator ended with ${code}`);
   const figures = JSON.parse(new TextDecoder().decode(stdout));
-  return { what, ...figures, cpu: (readCpu(pid) - before) / (load.rate * load.seconds) };
+  return { what, ...figures, cpu: (readCpuMs(pid) - before) / (load.rate * load.seconds) };
 }
 
 async function startBare(url: string): Promise<{ port: number; pid: number } & AsyncDisposable> {
@@ -151,15 +145,7 @@ async function startBare(url: string): Promise<{ port: number; pid: number } & A
   const args = ["run", "-A", "--quiet", self, "--bare", String(port)];
   const env = { DATABASE_URL: url };
   const child = new Deno.Command(Deno.execPath(), { args, env, stdout: "null", stderr: "inherit" }).spawn();
-  for (let tries = 0;; tries++) {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      break;
-    } catch (error) {
-      if (tries > 400) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
+  await waitForPort(port);
   return {
     port,
     pid: child.pid,
@@ -170,6 +156,7 @@ async function startBare(url: string): Promise<{ port: number; pid: number } & A
   };
 }
 
+/** Options of the rating bench. */
 export interface RatingBench {
   rate?: number;
   raters?: number;
@@ -178,51 +165,51 @@ export interface RatingBench {
   rounds?: number;
 }
 
-/** Measures ours and the bare handler in turn; the best round of each by its p95. */
+/** Measures the API and the minimal handler in turns. @returns the round with the lowest p95 of each */
 export async function benchRatings(
   api: BenchApi,
   { rate = 500, raters = 24, cells = 3024, seconds = 10, rounds = 2 }: RatingBench = {},
 ): Promise<{ ours: RatingFigures; bare: RatingFigures }> {
   const users = [];
   for (let i = 0; i < raters; i++) users.push(await api.addUser());
-  // One each: the bare handler leaves what cells show of their ratings as it was.
+  // Each server gets its own task, since the minimal handler does not update the sums of the cells.
   const task = await addBenchTask(api.sql, users[0]!, cells);
   const other = await addBenchTask(api.sql, users[0]!, cells);
   await using bare = await startBare(api.url);
   const port = Number(new URL(api.origin).port);
-  const of = { cells, rate };
-  const ours = { ...of, task, port, tokens: users.map(({ token }) => token) };
-  const least = { ...of, task: other, port: bare.port, tokens: users.map(({ id }) => id) };
-  for (const load of [ours, least]) await runLoad("warming up", api.pid, { ...load, seconds: 3 });
+  const shared = { cells, rate };
+  const ours = { ...shared, task, port, tokens: users.map(({ token }) => token) };
+  const minimal = { ...shared, task: other, port: bare.port, tokens: users.map(({ id }) => id) };
+  for (const load of [ours, minimal]) await runLoad("warming up", api.pid, { ...load, seconds: 3 });
   const all = { ours: [] as RatingFigures[], bare: [] as RatingFigures[] };
   for (let round = 0; round < rounds; round++) {
     all.ours.push(await runLoad("ours", api.pid, { ...ours, seconds }));
-    all.bare.push(await runLoad("bare", bare.pid, { ...least, seconds }));
+    all.bare.push(await runLoad("bare", bare.pid, { ...minimal, seconds }));
   }
   const best = (figures: RatingFigures[]) => figures.toSorted((a, b) => a.p95 - b.p95)[0]!;
   return { ours: best(all.ours), bare: best(all.bare) };
 }
 
-/** Milliseconds at the 95th percentile (api-v2.md «Goals»). */
+/** Goal for the 95th percentile in milliseconds. */
 const p95Goal = 15;
 
 async function main(signal: AbortSignal): Promise<number> {
-  const given = (name: string) => Deno.args[Deno.args.indexOf(name) + 1]!;
+  const argument = (name: string) => Deno.args[Deno.args.indexOf(name) + 1]!;
   if (Deno.args.includes("--generate")) {
-    print(JSON.stringify(await generate(JSON.parse(given("--generate")))));
+    print(JSON.stringify(await generate(JSON.parse(argument("--generate")))));
     return 0;
   }
   if (Deno.args.includes("--bare")) {
-    await serveBare(Number(given("--bare")), Deno.env.get("DATABASE_URL")!, signal);
+    await serveBare(Number(argument("--bare")), Deno.env.get("DATABASE_URL")!, signal);
     return 0;
   }
   await using api = await startBenchApi();
   const { ours, bare } = await benchRatings(api, {
-    rate: flag("rate", 500),
-    raters: flag("raters", 24),
-    cells: flag("cells", 3024),
-    seconds: flag("seconds", 10),
-    rounds: flag("rounds", 2),
+    rate: readNumber("rate", 500),
+    raters: readNumber("raters", 24),
+    cells: readNumber("cells", 3024),
+    seconds: readNumber("seconds", 10),
+    rounds: readNumber("rounds", 2),
   });
   const rows = [ours, bare].map(({ what, rate, failed, ...figures }) => [
     what,

@@ -1,29 +1,31 @@
-/** Statistics of 50,000 cells × 3 raters over HTTP: how long they take, and how long others wait meanwhile. */
+/** Statistics of 50,000 cells with 3 raters over HTTP: their latency, and the latency of other requests meanwhile. */
 import { connect, type Pool } from "../../db/pg/connect.ts";
 import { insertSession } from "../../db/people/sessions.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
-import { createAccessTokens } from "../../routes/v2/kit/access.ts";
+import { createAccessTokens } from "../../routes/v2/kit/access_tokens.ts";
+import { readCpuMs } from "./api.ts";
 
 const secret = "a key of the bench that has 32 bytes";
 const task = "00000000-0000-4000-8000-00000005747a";
 const other = "00000000-0000-4000-8000-00000005747b";
 const email = "stats@bench.example";
 
+/** The results of one request. */
 export interface StatsRow {
   what: string;
-  /** Milliseconds: of the very first request, the median, the 95th percentile. */
+  /** Milliseconds of the first request, the median and the 95th percentile. */
   first: number;
   p50: number;
   p95: number;
-  /** Milliseconds of the server's own time that a request takes; 0 where the system does not say. */
+  /** CPU time of the server per request in milliseconds; NaN if the system does not report it. */
   cpu: number;
-  /** Milliseconds that a request for the process' health waited at most meanwhile. */
+  /** Longest latency of a concurrent `/health` request in milliseconds. */
   lag: number;
-  /** Wanted of p95. */
+  /** Maximum p95 in milliseconds. */
   goal?: number;
 }
 
-/** A matrix of 100 prompts × 50 elements × 10 ratios, all drawn, each image rated by three; 20,000 votes. */
+/** Inserts two tasks of 100 prompts × 50 elements × 10 ratios, all completed and rated by three, and 20,000 votes. */
 export async function fillStats(sql: Pool): Promise<void> {
   await sql`insert into users (email, hashed_password) values (${email}, 'none') on conflict do nothing`;
   const values = (count: number, text: string) => ({
@@ -31,13 +33,12 @@ export async function fillStats(sql: Pool): Promise<void> {
     values: Array.from({ length: count }, (_, i) => ({ value: `${text} ${i}` })),
   });
   const variables = { v0: values(100, "prompt"), v1: values(50, "element"), v2: values(10, "ratio") };
+  const variablesJson = JSON.stringify(variables);
   for (const id of [task, other]) {
     await sql`
       insert into tasks (id, task_name, username, tags, variables, settings, status, total_images, completed_at,
         subtasks_total, subtasks_completed)
-      values (${id}, 'stats', ${email}, '[]', ${
-      JSON.stringify(variables)
-    }::text::json, '{}', 'completed', 50000, now(), 50000,
+      values (${id}, 'stats', ${email}, '[]', ${variablesJson}::text::json, '{}', 'completed', 50000, now(), 50000,
         50000)`;
     await sql`
       insert into subtasks (parent_task_id, legacy_id, cell, variable_indices, variable_types_map, status, result,
@@ -81,10 +82,10 @@ async function signIn(sql: Pool): Promise<string> {
   });
 }
 
-const at = (values: number[], share: number) =>
+const quantile = (values: number[], share: number) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!;
 
-/** Asks for the process' health again and again until told to stop. @returns the longest wait */
+/** Sends `/health` requests until the signal is aborted. @returns the longest latency in milliseconds */
 async function watchLag(origin: string, signal: AbortSignal): Promise<number> {
   let longest = 0;
   while (!signal.aborted) {
@@ -96,7 +97,8 @@ async function watchLag(origin: string, signal: AbortSignal): Promise<number> {
   return longest;
 }
 
-async function time(origin: string, token: string, path: string): Promise<number> {
+/** Sends a request. @returns its latency in milliseconds */
+async function timeRequest(origin: string, token: string, path: string): Promise<number> {
   const started = performance.now();
   const response = await fetch(`${origin}/api/v2${path}`, { headers: { authorization: `Bearer ${token}` } });
   const text = await response.text();
@@ -104,8 +106,8 @@ async function time(origin: string, token: string, path: string): Promise<number
   return performance.now() - started;
 }
 
-const asked: { what: string; path: string; goal?: number }[] = [
-  { what: "stats, failures alone", path: `/tasks/${task}/stats?axis=v1&measure=fail` },
+const requests: { what: string; path: string; goal?: number }[] = [
+  { what: "stats, failures only", path: `/tasks/${task}/stats?axis=v1&measure=fail` },
   { what: "stats, all measures", path: `/tasks/${task}/stats?axis=v1`, goal: 400 },
   { what: "stats, mean", path: `/tasks/${task}/stats?axis=v1&measure=mean`, goal: 400 },
   { what: "stats by ratio", path: `/tasks/${task}/stats?axis=v1&by=v2&measure=mean` },
@@ -113,16 +115,6 @@ const asked: { what: string; path: string; goal?: number }[] = [
   { what: "agreement", path: `/tasks/${task}/agreement`, goal: 400 },
   { what: "compare", path: `/compare?tasks=${task},${other}` },
 ];
-
-/** Milliseconds of CPU that a process has had; the system counts hundredths of a second. */
-function readCpu(pid: number): number {
-  try {
-    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
-    return 10 * (Number(fields[11]) + Number(fields[12]));
-  } catch {
-    return 0;
-  }
-}
 
 async function startServer(url: string): Promise<AsyncDisposable & { origin: string; pid: number }> {
   const port = findFreePort();
@@ -153,10 +145,9 @@ async function startServer(url: string): Promise<AsyncDisposable & { origin: str
 }
 
 /**
- * Measures the statistics against a server of its own. Nothing of an answer is kept by the server, so that each request
- * is cold but for PostgreSQL's buffers.
+ * Measures the statistics on a new server. The server does not cache answers, so only PostgreSQL's buffers are warm.
  *
- * @param url of a migrated database that `fillStats` has filled
+ * @param url URL of a migrated database that `fillStats` has filled
  */
 export async function measureStats(url: string, rounds = 20): Promise<StatsRow[]> {
   const sql = connect(url, { max: 1 });
@@ -164,17 +155,24 @@ export async function measureStats(url: string, rounds = 20): Promise<StatsRow[]
   await sql.end();
   await using server = await startServer(url);
   const rows: StatsRow[] = [];
-  for (const { path, ...named } of asked) {
-    const first = await time(server.origin, token, path);
-    const before = readCpu(server.pid);
-    for (let round = 0; round < 5; round++) await time(server.origin, token, path);
-    const cpu = (readCpu(server.pid) - before) / 5;
+  for (const { path, ...named } of requests) {
+    const first = await timeRequest(server.origin, token, path);
+    const before = readCpuMs(server.pid);
+    for (let round = 0; round < 5; round++) await timeRequest(server.origin, token, path);
+    const cpu = (readCpuMs(server.pid) - before) / 5;
     const stop = new AbortController();
     const lag = watchLag(server.origin, stop.signal);
     const times: number[] = [];
-    for (let round = 0; round < rounds; round++) times.push(await time(server.origin, token, path));
+    for (let round = 0; round < rounds; round++) times.push(await timeRequest(server.origin, token, path));
     stop.abort();
-    rows.push({ ...named, first, p50: at(times, 0.5), p95: at(times, 0.95), cpu, lag: await lag });
+    rows.push({
+      ...named,
+      first,
+      p50: quantile(times, 0.5),
+      p95: quantile(times, 0.95),
+      cpu,
+      lag: await lag,
+    });
   }
   return rows;
 }
