@@ -1,4 +1,4 @@
-/** `deno task schema`: writes db/schema.sql; with --check only says whether it is what the steps make. */
+/** `deno task schema`: writes db/schema.sql from the migrations. With --check it only compares the file with them. */
 import { connect } from "../db/pg/connect.ts";
 import { AppError } from "../errors.ts";
 import { dumpSchema } from "../migrate/schema/dump.ts";
@@ -25,10 +25,10 @@ async function main(): Promise<void> {
   if (committed !== text) {
     throw new AppError(
       "schema_mismatch",
-      "checking db/schema.sql: the steps make another schema; run 'deno task schema'",
+      "checking db/schema.sql: it differs from the migrations; run 'deno task schema'",
     );
   }
-  print("db/schema.sql is what the steps make");
+  print("db/schema.sql matches the migrations");
 }
 
 if (import.meta.main) await runMain(main);

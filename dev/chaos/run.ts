@@ -1,6 +1,6 @@
 /** One run: it starts servers and workers, performs the plan, waits until the system is idle and checks the rules. */
 import { connect } from "../../db/pg/connect.ts";
-import { type PlayedImageApi, startImageApi } from "../servers/image_api.ts";
+import { type FakeImageApi, startImageApi } from "../servers/image_api.ts";
 import { waitForIdle } from "./idle.ts";
 import { type Facts, gatherFacts, type InjectedFault } from "./facts.ts";
 import { faults } from "./faults.ts";
@@ -100,7 +100,7 @@ async function waitForWorkers(workers: SupervisedWorker[]): Promise<void> {
 /** A rig with its image API and its log. */
 interface OpenedRig {
   rig: Rig;
-  api: PlayedImageApi;
+  api: FakeImageApi;
   log: LogLine[];
 }
 

@@ -1,4 +1,4 @@
-/** What the demo asks of the API, as the frontend would. */
+/** The demo's client of the v1 API, and the task that it submits as the frontend would. */
 import { AppError } from "../../errors.ts";
 
 const prompts = ["a quiet harbour at dawn", "a moonlit temple, night", "a desert road at noon"];
@@ -11,7 +11,7 @@ const axis = (tag_id: string, name: string, values: (string | number)[]) => ({
   values: values.map((value, i) => ({ id: `${tag_id}-${i}`, value: String(value) })),
 });
 
-/** A task of 3 prompts × 4 seeds, as the frontend posts it. */
+/** The body of a task of 3 prompts × 4 seeds, as the frontend sends it. */
 export const demoTask = {
   task_name: "contactsheet demo",
   username: "",
@@ -31,8 +31,10 @@ export const demoTask = {
   settings: {},
 };
 
+/** Labels of the rows and columns of the contact sheet. */
 export const demoAxes = { rows: prompts, columns: seeds.map((seed) => `seed ${seed}`) };
 
+/** The fields of a task that the demo reads. */
 export interface TaskView {
   id: string;
   status: string;
@@ -40,6 +42,7 @@ export interface TaskView {
   processed_images: number;
 }
 
+/** The fields of a subtask that the demo reads. */
 export interface SubtaskView {
   variable_indices: (number | null)[];
   status: string;
@@ -47,8 +50,10 @@ export interface SubtaskView {
   result: { url: string; width: number; height: number; seed: number } | null;
 }
 
+/** A task with its subtasks. */
 export type TaskDetailView = TaskView & { dramatiq_tasks: SubtaskView[] };
 
+/** A signed-in client. Its methods return the `data` of an answer. */
 export interface Client {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
@@ -57,12 +62,12 @@ export interface Client {
 async function readData<T>(response: Response): Promise<T> {
   const text = await response.text();
   if (!response.ok) {
-    throw new AppError("internal", `asking '${response.url}': it answered ${response.status}: ${text}`);
+    throw new AppError("internal", `requesting '${response.url}': status ${response.status}: ${text}`);
   }
   return JSON.parse(text).data as T;
 }
 
-/** Signs in over the login form. @throws AppError internal with the answer when it is refused */
+/** Signs in with the login form. @throws AppError internal with the answer if it is rejected */
 export async function signIn(address: string, email: string, password: string): Promise<Client> {
   const response = await fetch(`${address}/api/v1/auth/login`, {
     method: "POST",

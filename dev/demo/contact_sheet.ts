@@ -1,16 +1,18 @@
-/** The grid of a finished task as one HTML file beside its images. */
+/** Renders the grid of a finished task as an HTML file next to its images. */
 import { escapeHtml } from "../../migrate/data/assess/html.ts";
 
+/** A cell of the grid. */
 export interface SheetCell {
   row: number;
   column: number;
-  /** Relative path of the image; undefined where none came. */
+  /** Relative path of the image; undefined if there is none. */
   src?: string | undefined;
   status: string;
-  /** One line below the image: seed, size. */
+  /** Caption below the image: seed and size. */
   note: string;
 }
 
+/** The content of a contact sheet. */
 export interface Sheet {
   title: string;
   subtitle: string;
@@ -41,13 +43,13 @@ function renderCell(cell: SheetCell | undefined, alt: string): string {
     `<figcaption>${escapeHtml(cell.note)}</figcaption></figure></td>`;
 }
 
-/** Renders the sheet; every text is escaped, no script, nothing loaded from elsewhere. */
+/** Renders a contact sheet as HTML. Every text is escaped. The page has no scripts and loads nothing from other hosts. */
 export function renderContactSheet({ title, subtitle, rows, columns, cells }: Sheet): string {
-  const byPlace = new Map(cells.map((cell) => [`${cell.row},${cell.column}`, cell]));
+  const byPosition = new Map(cells.map((cell) => [`${cell.row},${cell.column}`, cell]));
   const head = columns.map((column) => `<th scope="col">${escapeHtml(column)}</th>`).join("");
   const body = rows.map((row, y) =>
     `<tr><th scope="row">${escapeHtml(row)}</th>${
-      columns.map((column, x) => renderCell(byPlace.get(`${y},${x}`), `${row}, ${column}`)).join("")
+      columns.map((column, x) => renderCell(byPosition.get(`${y},${x}`), `${row}, ${column}`)).join("")
     }</tr>`
   );
   return `<!doctype html>

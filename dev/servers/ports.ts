@@ -1,4 +1,4 @@
-/** A TCP port of this machine that nothing listens on just now. */
+/** Returns a TCP port of loopback that is free at the moment. */
 export function findFreePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

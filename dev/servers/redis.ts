@@ -1,10 +1,11 @@
-/** A Redis of our own for demo and tests: what the machine has, else what it can get. */
+/** A local Redis for the demo and the tests: the installed one, or one that is installed or downloaded. */
 import { AppError } from "../../errors.ts";
 import { findFreePort } from "./ports.ts";
 
+/** A running Redis. */
 export interface LocalRedis extends AsyncDisposable {
   url: string;
-  /** Where it came from, to be shown. */
+  /** Path of its program, or the package that downloaded it. */
   origin: string;
   stop(): Promise<void>;
 }
@@ -19,17 +20,17 @@ async function findBinary(): Promise<string | undefined> {
   }
 }
 
-async function installPackage(say: (line: string) => void): Promise<boolean> {
+async function installPackage(onMessage: (line: string) => void): Promise<boolean> {
   if (Deno.uid() !== 0) return false;
   const run = (args: string[]) =>
     new Deno.Command("apt-get", {
       args,
       stdout: "null",
       stderr: "null",
-      // Without this the package would start a server of its own on the standard port.
+      // Without RUNLEVEL the package would start its own server on the standard port.
       env: { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
     }).output().then(({ success }) => success, () => false);
-  say("no Redis on this machine: installing the distribution's package redis-server (apt-get, as root)");
+  onMessage("no Redis is installed: installing the package redis-server with apt-get");
   return await run(["install", "-y", "redis-server"]) ||
     (await run(["update"]) && await run(["install", "-y", "redis-server"]));
 }
@@ -76,31 +77,33 @@ async function spawnServer(binary: string, port: number, folder: string): Promis
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   child.kill("SIGKILL");
-  throw new AppError("redis_unreachable", `starting '${binary}': it did not answer within 5 s`);
+  throw new AppError("redis_unreachable", `starting '${binary}': no answer within 5 s`);
 }
 
-/** The Redis program of this machine, installed when it has none and we may; undefined where neither works. */
-export async function findRedisBinary(say: (line: string) => void = () => {}): Promise<string | undefined> {
-  return await findBinary() ?? (await installPackage(say) ? await findBinary() : undefined);
+/** Returns the path of a Redis program, which is installed if necessary and if this process runs as root. */
+export async function findRedisBinary(
+  onMessage: (line: string) => void = () => {},
+): Promise<string | undefined> {
+  return await findBinary() ?? (await installPackage(onMessage) ? await findBinary() : undefined);
 }
 
 /**
- * Starts a Redis that keeps nothing on disk, on a free port.
+ * Starts a Redis without persistence.
  *
- * @param port a fixed one, to start again where one was killed
- * @throws AppError redis_unreachable with the one command that helps, where none can be had
+ * @param port port to listen on; a free one by default
+ * @throws AppError redis_unreachable with an installation command, if no Redis is available
  */
 export async function startRedis(
-  { port = findFreePort(), say }: { port?: number; say?: (line: string) => void } = {},
+  { port = findFreePort(), onMessage }: { port?: number; onMessage?: (line: string) => void } = {},
 ): Promise<LocalRedis & { pid: number }> {
-  const binary = await findRedisBinary(say);
+  const binary = await findRedisBinary(onMessage);
   if (!binary) {
     const downloaded = await downloadServer(port);
     if (downloaded) return downloaded;
     throw new AppError(
       "redis_unreachable",
-      "looking for a Redis: none on PATH and none could be installed; run 'apt-get install redis-server' " +
-        "(or set REDIS_URL) and try again",
+      "looking for Redis: it is not on PATH and could not be installed; run 'apt-get install redis-server' " +
+        "or set REDIS_URL",
     );
   }
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-redis-" });
@@ -109,7 +112,7 @@ export async function startRedis(
     try {
       child.kill("SIGTERM");
     } catch {
-      // It is gone already.
+      // It has already ended.
     }
     await child.status;
   };

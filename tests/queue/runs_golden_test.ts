@@ -1,7 +1,7 @@
 /** All recorded runs again, from the create call to the images: the API's routes, a worker process, a played image API. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
-import { type PlayedImageApi, startImageApi } from "../../dev/servers/image_api.ts";
+import { type FakeImageApi, startImageApi } from "../../dev/servers/image_api.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { type Json, type JsonObject, parseJson, stringifyJson } from "../../json.ts";
 import { silentLog } from "../../log.ts";
@@ -123,7 +123,7 @@ function drawnSeeds(played: Played[]): Set<string> {
   }));
 }
 
-function comparePosts(runs: Run[], played: Played[], api: PlayedImageApi): void {
+function comparePosts(runs: Run[], played: Played[], api: FakeImageApi): void {
   const drawn = drawnSeeds(played);
   const given = api.posts.map(({ lumina, token, body }) => {
     const fields = parseJson(body) as JsonObject;

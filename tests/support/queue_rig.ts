@@ -3,9 +3,9 @@ import { waitFor } from "./wait.ts";
 import { parseConfig } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import { connect } from "../../db/pg/connect.ts";
-import { type PlayedImageApi, startImageApi } from "../../dev/servers/image_api.ts";
+import { type FakeImageApi, startImageApi } from "../../dev/servers/image_api.ts";
 import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
-import { openRedis, type RedisPlace } from "../../redis/connect.ts";
+import { openRedis, type RedisAddress } from "../../redis/connect.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
 import { runWorker, type WorkerOptions } from "../../jobs/worker.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
@@ -36,8 +36,8 @@ export interface Rig extends AsyncDisposable {
   url: string;
   redis: LocalRedis & { pid: number };
   gateway?: UpstashGateway;
-  place: RedisPlace;
-  api: PlayedImageApi;
+  redisAddress: RedisAddress;
+  api: FakeImageApi;
   env: Record<string, string>;
   user: { id: string; email: string };
   startWorker(options?: Partial<WorkerOptions>): Promise<RunningWorker>;
@@ -164,7 +164,9 @@ export async function startRig(
   const redis = stack.use(await startRedis());
   const api = stack.use(await startImageApi({ delayMs }));
   const gateway = transport === "rest" ? stack.use(await startGateway(redis.url)) : undefined;
-  const place: RedisPlace = gateway ? { restUrl: gateway.url, restToken: gateway.token } : { url: redis.url };
+  const redisAddress: RedisAddress = gateway
+    ? { restUrl: gateway.url, restToken: gateway.token }
+    : { url: redis.url };
   const user = await insertUser(database.sql);
   const settings = {
     DATABASE_URL: database.url,
@@ -184,13 +186,13 @@ export async function startRig(
     const own = new AsyncDisposableStack();
     const sql = connect(database.url, { max: 6 });
     own.defer(() => sql.end({ timeout: 1 }));
-    const door = own.use(openRedis(place));
+    const connection = own.use(openRedis(redisAddress));
     const metrics = createMetrics();
     const stop = new AbortController();
     const ready = Promise.withResolvers<string>();
     const running = runWorker({
       sql,
-      redis: door,
+      redis: connection,
       log: rigLog,
       metrics,
       config: parseConfig(settings, "worker"),
@@ -219,7 +221,7 @@ export async function startRig(
     sql: database.sql,
     url: database.url,
     redis,
-    place,
+    redisAddress,
     api,
     env: settings,
     user,
