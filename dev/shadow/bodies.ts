@@ -1,9 +1,9 @@
-/** Bodies made up for the calls that take one: right, wrong, and no JSON at all. Simplest first, as shrinking goes there. */
+/** Generated request bodies: valid, invalid, and not JSON. The simplest come first, since shrinking moves towards them. */
 import fc from "fast-check";
 
 type Body = string | Uint8Array<ArrayBuffer> | null;
 
-/** A JSON text of a scalar or an odd little tree, in forms that JavaScript itself would not write. */
+/** JSON texts of scalars and small trees, also in forms that JavaScript does not write. */
 const oddJson = fc.oneof(
   fc.constantFrom(
     "null",
@@ -34,10 +34,10 @@ const oddJson = fc.oneof(
   fc.jsonValue({ maxDepth: 2, depthSize: "small" }).map((value) => JSON.stringify(value)),
 );
 
-const quoted = (texts: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+const quoteTexts = (texts: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   texts.map((text) => JSON.stringify(text));
 
-const plainText = quoted(
+const plainText = quoteTexts(
   fc.oneof(
     { withCrossShrink: true },
     fc.constantFrom("a", "1girl", "樱花", "é̂", "🐱‍👤", "a/b\\c", "line\nbreak", "it's", "％", " ", "<b>"),
@@ -45,21 +45,21 @@ const plainText = quoted(
   ),
 );
 
-/** An object's text out of some of its fields, each right or odd; more keys may follow. */
+/** Generates the text of an object from some of its fields, each valid or unusual. Further keys may follow. */
 function objectText(
   fields: Record<string, fc.Arbitrary<string>>,
-  least: { required?: string[]; odd?: fc.Arbitrary<string> } = {},
+  options: { required?: string[]; odd?: fc.Arbitrary<string> } = {},
 ): fc.Arbitrary<string> {
-  const required = least.required ?? [];
-  const entries = Object.entries(fields).map(([key, right]) =>
+  const required = options.required ?? [];
+  const entries = Object.entries(fields).map(([key, valid]) =>
     fc.oneof(
       { withCrossShrink: true },
       {
         weight: required.includes(key) ? 30 : 1,
-        arbitrary: required.includes(key) ? right : fc.constant(undefined),
+        arbitrary: required.includes(key) ? valid : fc.constant(undefined),
       },
-      { weight: 5, arbitrary: right },
-      { weight: 1, arbitrary: least.odd ?? oddJson },
+      { weight: 5, arbitrary: valid },
+      { weight: 1, arbitrary: options.odd ?? oddJson },
       { weight: 1, arbitrary: fc.constant(undefined) },
     ).map((text) => text === undefined ? undefined : `${JSON.stringify(key)}:${text}`)
   );
@@ -100,7 +100,7 @@ const tag = objectText({
   weight: fc.constantFrom("1", "1.0", "0.85", "-1"),
 }, {
   required: ["id", "type", "isVariable", "value"],
-  // An odd isVariable could be a variable tag without its variable: the old backend stores half a task of it.
+  // A truthy isVariable without a variable would make the old backend store an incomplete task.
   odd: fc.constantFrom("null", "0", '""', "false"),
 });
 
@@ -133,16 +133,16 @@ const taskFields = {
   settings,
 };
 
-/** A new task, mostly a good one. */
+/** A new task, usually a valid one. */
 export const taskText = objectText(taskFields, { required: ["task_name", "username", "tags"] });
 
-/** A new task that no backend may store: its name is missing or no text. */
+/** A new task that every backend rejects: its name is missing or not a string. */
 export const refusedTaskText = objectText({
   ...taskFields,
   task_name: fc.constantFrom("null", "3", "1.0", "[]", "{}", "true", "12345678901234567890"),
 }, { odd: fc.constantFrom("null", "0", "[]", "{}", "1.5") });
 
-const email = quoted(fc.constantFrom(
+const email = quoteTexts(fc.constantFrom(
   "x",
   "a b@example.com",
   "@example.com",
@@ -162,7 +162,7 @@ const email = quoted(fc.constantFrom(
   `${"a".repeat(65)}@example.com`,
   "a@exa_mple.com",
 ));
-const goodEmail = fc.tuple(
+const validEmail = fc.tuple(
   fc.constantFrom("new", "New.Name+tag", "ü", "o'neil"),
   fc.nat(9999),
   fc.constantFrom(
@@ -202,24 +202,24 @@ const roles = fc.constantFrom(
 const userFields = { fullname: plainText, roles, is_active: bool };
 const shortPassword = fc.constantFrom('"1"', '""', '"1234567"', "null", "12345678", '["12345678"]');
 
-/** A new user, mostly a good one. */
+/** A new user, usually a valid one. */
 export const userText = objectText(
-  { email: goodEmail, password: fc.constant('"12345678"'), ...userFields },
+  { email: validEmail, password: fc.constant('"12345678"'), ...userFields },
   { required: ["email", "password"] },
 );
 
-/** A new user that no backend may store: the password is missing, too short or no text. */
+/** A new user that every backend rejects: the password is missing, too short or not a string. */
 export const refusedUserText = objectText(
-  { email: fc.oneof(email, goodEmail), password: shortPassword, ...userFields },
+  { email: fc.oneof(email, validEmail), password: shortPassword, ...userFields },
   { odd: fc.constantFrom("null", "0", "[]", "1.0") },
 );
 
-/** Changes to a user, right and wrong. */
+/** Changes of a user, valid and invalid. */
 export const userChanges = objectText({ ...userFields, password: shortPassword, email });
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 
-/** Bodies that are no JSON object, or no JSON. */
+/** Bodies that are not a JSON object, or not JSON. */
 export const brokenBody: fc.Arbitrary<Body> = fc.oneof(
   { withCrossShrink: true },
   fc.constantFrom<Body>(
@@ -262,7 +262,7 @@ export const brokenBody: fc.Arbitrary<Body> = fc.oneof(
     bytes(0x7b, 0, 0x7d, 0),
     bytes(0xc0, 0xaf),
   ),
-  // A good text that stops somewhere is never JSON: its last brace is missing.
+  // A truncated text is never JSON, since its last brace is missing.
   fc.tuple(fc.nat(200), refusedTaskText).map(([at, text]) => text.slice(0, 1 + at % (text.length - 1))),
 );
 
@@ -277,13 +277,13 @@ const formName = fc.constantFrom(
 );
 const formValue = fc.constantFrom("", "x", "password", "other", "%00", "a%40b.c", "%zz", "+", "%E6%A8%B1");
 
-/** Sign-in forms that stop before a password is looked at: a field is missing, empty or wrong. */
+/** Sign-in forms that are rejected before the password is checked: a field is missing, empty or invalid. */
 export const refusedForm: fc.Arbitrary<string> = fc.array(fc.tuple(formName, formValue), { maxLength: 4 })
   .map((fields) =>
     fields.filter(([name]) => name !== "password").map(([name, value]) => `${name}=${value}`).join("&")
   );
 
-/** The same fields as multipart, with the boundary `B`. */
+/** The same fields as multipart forms with the boundary `B`. */
 export const refusedMultipart: fc.Arbitrary<string> = fc.array(
   fc.tuple(formName, fc.constantFrom("", "x", "名")),
   {

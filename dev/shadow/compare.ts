@@ -1,7 +1,8 @@
-/** Two answers held against each other: status, the headers a client can tell, and the body by JSON path. */
+/** Compares two answers: status, the headers that clients act on, and the body by JSON path. */
 import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Answer } from "./side.ts";
 
+/** Kind of a difference. */
 export type Kind =
   | "status"
   | "header"
@@ -14,25 +15,27 @@ export type Kind =
   | "number form"
   | "value";
 
+/** A difference between two answers. */
 export interface Difference {
   kind: Kind;
-  /** JSON pointer into the body, the header's name, or empty for the status. */
+  /** JSON pointer into the body, name of the header, or empty for the status. */
   path: string;
-  /** Shown to a person, cut and without tokens. */
+  /** Values for the report, truncated and without tokens. */
   old: string;
   new: string;
 }
 
-/** Says the name of the noise that makes up for two unequal values, if any does. */
+/** Returns the name of the noise that explains two different values, if any does. */
 export type Noise = (path: string, old: Json, now: Json) => string | undefined;
 
+/** The result of a comparison. */
 export interface Comparison {
   differences: Difference[];
-  /** Names of noise met, once a value. */
+  /** Names of the noise that was found, one per value. */
   masked: string[];
 }
 
-/** The headers that decide what a client does. */
+/** The headers that affect a client. */
 export const headersCompared = [
   "content-type",
   "www-authenticate",
@@ -47,25 +50,27 @@ export const headersCompared = [
   "vary",
 ];
 
-/** Differences of one answer that are looked for; more would say nothing new. */
+/** Maximum number of differences per answer. */
 const differencesMax = 100;
 const shownMax = 120;
 
 const jwt = /eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 
-/** A value for a report. */
+/** Formats a value for the report. */
 export function show(value: Json | undefined): string {
   if (value === undefined) return "(absent)";
-  const text = value instanceof JsonNumber ? value.text : stringifyJson(finite(value));
+  const text = value instanceof JsonNumber ? value.text : stringifyJson(replaceNonFinite(value));
   const bare = text.replace(jwt, "<jwt>");
   return bare.length > shownMax ? `${bare.slice(0, shownMax)}… (${bare.length} characters)` : bare;
 }
 
-/** NaN and its like as text, which JSON cannot say. */
-function finite(value: Json): Json {
+/** Replaces NaN and infinite numbers, which JSON cannot express, by strings. */
+function replaceNonFinite(value: Json): Json {
   if (value instanceof JsonNumber) return value.isFinite ? value : value.text;
-  if (Array.isArray(value)) return value.map(finite);
-  return value instanceof Map ? new Map([...value].map(([key, item]) => [key, finite(item)])) : value;
+  if (Array.isArray(value)) return value.map(replaceNonFinite);
+  return value instanceof Map
+    ? new Map([...value].map(([key, item]) => [key, replaceNonFinite(item)]))
+    : value;
 }
 
 const typeOf = (value: Json): string =>
@@ -94,7 +99,7 @@ class Comparer {
   compare(path: string, old: Json, now: Json): void {
     if (old instanceof Map && now instanceof Map) return this.#objects(path, old, now);
     if (Array.isArray(old) && Array.isArray(now)) {
-      // Beyond a different length every place would differ as well.
+      // With different lengths, most items would differ as well.
       if (old.length !== now.length) {
         return this.add("length", path, `${old.length} items`, `${now.length} items`);
       }
@@ -136,7 +141,7 @@ class Comparer {
   }
 }
 
-/** A header in the form in which two of them mean the same. */
+/** Returns a header in a normal form. */
 function headerValue(answer: Answer, name: string, origin: string): string | undefined {
   const value = answer.headers.get(name);
   if (value === undefined) return undefined;
@@ -148,10 +153,10 @@ function headerValue(answer: Answer, name: string, origin: string): string | und
 }
 
 /**
- * Everything in which two answers differ, less what `noise` makes up for. Another status is reported alone:
- * the bodies of two statuses have nothing to compare.
+ * Lists the differences between two answers that `noise` does not explain. A different status is reported alone, since
+ * the bodies are not comparable.
  *
- * @param origins of the old and the new backend, cut off a Location
+ * @param origins origins of the old and the new backend, which are removed from Location headers
  */
 export function compareAnswers(
   old: Answer,
@@ -183,12 +188,12 @@ export function compareAnswers(
 }
 
 const textOf = (body: Answer["body"]): string =>
-  body === undefined ? "" : "text" in body ? body.text : stringifyJson(finite(body.json));
+  body === undefined ? "" : "text" in body ? body.text : stringifyJson(replaceNonFinite(body.json));
 
 function summary(answer: Answer): string {
   const text = textOf(answer.body).replace(jwt, "<jwt>");
   return `${answer.status}${text ? ` ${text.length > shownMax ? `${text.slice(0, shownMax)}…` : text}` : ""}`;
 }
 
-/** The path of a difference with every place in a list as `*`, by which differences are grouped. */
+/** Returns a path with every list index replaced by `*`, for grouping differences. */
 export const groupPath = (path: string): string => path.replace(/\/[\d,]+(?=\/|$)/g, "/*");

@@ -1,4 +1,4 @@
-/** Requests made up for every call of v1, the same for the same seed and the same data. Simplest first. */
+/** Generates requests for every operation of v1. The same seed and data give the same requests, simplest first. */
 import fc from "fast-check";
 import {
   brokenBody,
@@ -30,7 +30,7 @@ import {
 } from "./parts.ts";
 import type { Step } from "./request.ts";
 
-/** What the requests may ask for, read from the backends before. */
+/** Ids and names that requests can use, read from the backends before. */
 export interface Known {
   taskIds: string[];
   userIds: string[];
@@ -38,9 +38,10 @@ export interface Known {
   taskNames: string[];
 }
 
-/** Steps that follow on each other; one, unless writes are allowed. */
+/** Consecutive requests; only one unless writes are allowed. */
 export type Case = Step[];
 
+/** Generators of the parts of a request. */
 interface Parts {
   method: string;
   path: fc.Arbitrary<string>;
@@ -51,6 +52,7 @@ interface Parts {
   save?: Record<string, string>;
 }
 
+/** Generates requests from their parts, with and without a trailing slash. */
 function step({ method, path, query, auth, headers, body, save }: Parts): fc.Arbitrary<Step> {
   const slash = fc.oneof(
     { withCrossShrink: true },
@@ -58,8 +60,8 @@ function step({ method, path, query, auth, headers, body, save }: Parts): fc.Arb
     fc.constant(true),
   );
   return fc.record({
-    path: fc.tuple(path, slash).map(([text, flip]) =>
-      flip && text.length > 1 ? text.endsWith("/") ? text.slice(0, -1) : `${text}/` : text
+    path: fc.tuple(path, slash).map(([text, isToggled]) =>
+      isToggled && text.length > 1 ? text.endsWith("/") ? text.slice(0, -1) : `${text}/` : text
     ),
     query: query ??
       fc.oneof({ withCrossShrink: true }, { weight: 9, arbitrary: fc.constant<string[]>([]) }, params()),
@@ -75,10 +77,10 @@ function step({ method, path, query, auth, headers, body, save }: Parts): fc.Arb
   }));
 }
 
-const at = (path: string): fc.Arbitrary<string> => fc.constant(path);
+const fixedPath = (path: string): fc.Arbitrary<string> => fc.constant(path);
 const json = { headers: jsonType };
 
-/** Reads, with all their queries. */
+/** Read requests with their query parameters. */
 function reads(known: Known): fc.WeightedArbitrary<Step>[] {
   const task = idOf(known.taskIds);
   const listQuery = params(
@@ -94,13 +96,13 @@ function reads(known: Known): fc.WeightedArbitrary<Step>[] {
   const get = (path: fc.Arbitrary<string>, query?: fc.Arbitrary<string[]>) =>
     step({ method: "GET", path, ...(query ? { query } : {}) });
   return [
-    { weight: 3, arbitrary: get(at("/api/v1/users/me")) },
+    { weight: 3, arbitrary: get(fixedPath("/api/v1/users/me")) },
     {
       weight: 5,
-      arbitrary: get(at("/api/v1/users/"), params(param("skip", intText), param("limit", intText))),
+      arbitrary: get(fixedPath("/api/v1/users/"), params(param("skip", intText), param("limit", intText))),
     },
     { weight: 3, arbitrary: get(idOf(known.userIds).map((id) => `/api/v1/users/${id}`)) },
-    { weight: 12, arbitrary: get(at("/api/v1/tasks"), listQuery) },
+    { weight: 12, arbitrary: get(fixedPath("/api/v1/tasks"), listQuery) },
     { weight: 5, arbitrary: get(task.map((id) => `/api/v1/tasks/${id}`)) },
     { weight: 4, arbitrary: get(task.map((id) => `/api/v1/tasks/${id}/matrix`)) },
     {
@@ -125,7 +127,7 @@ function reads(known: Known): fc.WeightedArbitrary<Step>[] {
   ];
 }
 
-/** Methods a path does not know, preflights and their like. */
+/** Requests with methods that a path does not support, and CORS preflights. */
 function refusedMethods(): fc.WeightedArbitrary<Step>[] {
   const paths = fc.constantFrom(
     "/api/v1/tasks",
@@ -166,7 +168,7 @@ function refusedMethods(): fc.WeightedArbitrary<Step>[] {
   ];
 }
 
-/** Calls that would write, in forms that every backend has to refuse: nothing is stored. */
+/** Write requests that every backend rejects, so that nothing is stored. */
 function refusedWrites(): fc.WeightedArbitrary<Step>[] {
   const body = (text: fc.Arbitrary<string>) => fc.oneof({ withCrossShrink: true }, text, brokenBody);
   const form = fc.oneof(
@@ -180,15 +182,15 @@ function refusedWrites(): fc.WeightedArbitrary<Step>[] {
   const login = form.chain(({ type, text }) =>
     step({
       method: "POST",
-      path: at("/api/v1/auth/login"),
+      path: fixedPath("/api/v1/auth/login"),
       auth: noAuth,
       headers: fc.constant<Headers>([["Content-Type", type]]),
       body: fc.constant(text),
     })
   );
   const post = (path: string, auth: fc.Arbitrary<Headers>, text: fc.Arbitrary<string>) =>
-    step({ method: "POST", path: at(path), auth, body: body(text), ...json });
-  const other = (method: string, path: string) => step({ method, path: at(path) });
+    step({ method: "POST", path: fixedPath(path), auth, body: body(text), ...json });
+  const other = (method: string, path: string) => step({ method, path: fixedPath(path) });
   return [
     { weight: 4, arbitrary: post("/api/v1/tasks", anyAuth, refusedTaskText) },
     { weight: 1, arbitrary: post("/api/v1/tasks", refusedAuth, taskText) },
@@ -210,12 +212,12 @@ function refusedWrites(): fc.WeightedArbitrary<Step>[] {
   ];
 }
 
-/** Sign-ins that reach the password: few, as hashing is slow and tries are throttled. */
+/** Sign-ins that reach the password check. They are rare, since hashing is slow and sign-ins are throttled. */
 const signIns: fc.WeightedArbitrary<Step> = {
   weight: 1,
   arbitrary: step({
     method: "POST",
-    path: at("/api/v1/auth/login"),
+    path: fixedPath("/api/v1/auth/login"),
     auth: noAuth,
     headers: fc.constant<Headers>([["Content-Type", "application/x-www-form-urlencoded"]]),
     body: fc.constantFrom(
@@ -227,13 +229,13 @@ const signIns: fc.WeightedArbitrary<Step> = {
   }),
 };
 
-/** What is done to a task or a user that the same case made before; a case without one meets an unknown id. */
+/** Cases that create a task or a user and then use it. If the creation fails, they use an unknown id. */
 function writes(): fc.Arbitrary<Case> {
   const signedIn = withAuth(fc.constant("Bearer ${token}"));
   const call = (method: string, path: string, body?: fc.Arbitrary<Step["body"]>) =>
     step({
       method,
-      path: at(path),
+      path: fixedPath(path),
       auth: signedIn,
       ...(body ? { body, headers: fc.constant<Headers>([["Content-Type", "application/json"]]) } : {}),
     });
@@ -252,7 +254,7 @@ function writes(): fc.Arbitrary<Case> {
   const make = (path: string, text: fc.Arbitrary<string>, name: string) =>
     step({
       method: "POST",
-      path: at(path),
+      path: fixedPath(path),
       auth: signedIn,
       headers: fc.constant<Headers>([["Content-Type", "application/json"]]),
       body: text,
@@ -266,7 +268,7 @@ function writes(): fc.Arbitrary<Case> {
   );
 }
 
-/** All of it; what writes only when `withWrites`. */
+/** Generates all cases. Cases that write are included only if `withWrites` is set. */
 export function createCases(known: Known, withWrites: boolean): fc.Arbitrary<Case> {
   const single = fc.oneof(...reads(known), ...refusedMethods(), ...refusedWrites(), signIns).map((
     one,

@@ -1,4 +1,4 @@
-/** `deno task shadow`: the same requests to the old and the new backend, and every difference explained. */
+/** `deno task shadow`: sends the same requests to the old and the new backend and reports every difference. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import progress from "cli-progress";
 import { AppError } from "../../errors.ts";
@@ -8,7 +8,8 @@ import { renderReport, reportToJson, unexplained } from "./report.ts";
 import { runShadow } from "./run.ts";
 import { Side } from "./side.ts";
 
-interface Given {
+/** Options of the command line. */
+interface Flags {
   old: string;
   new: string;
   seed?: number;
@@ -23,67 +24,75 @@ interface Given {
   json: boolean;
 }
 
-function whole(least: number, most: number): (text: string) => number {
+/** Returns a parser of integers in a range. */
+function parseInteger(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^-?\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}.`);
+    if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`);
   };
 }
 
-/** A command whose faults are thrown as usage errors. */
+/** Creates the command. Invalid arguments throw a CommanderError. */
 export function createCommand(): Command {
   const fromEnv = (flags: string, help: string, name: string) => new Option(flags, help).env(name);
   return new Command("deno task shadow")
     .description(
-      "Sends the same requests to two backends and explains every difference by route and JSON path.",
+      "Sends the same requests to two backends and reports every difference by route and JSON path.",
     )
-    .requiredOption("--old <url>", "the backend that is right")
-    .requiredOption("--new <url>", "the backend that is held against it")
+    .requiredOption("--old <url>", "reference backend")
+    .requiredOption("--new <url>", "backend to compare with it")
     .option(
       "--seed <number>",
-      "of the made-up requests; drawn and printed unless given",
-      whole(-(2 ** 31), 2 ** 31 - 1),
+      "seed of the generated requests (default: random, printed)",
+      parseInteger(-(2 ** 31), 2 ** 31 - 1),
     )
-    .option("--runs <number>", "requests to make up", whole(0, 1_000_000), 500)
-    .option("--recorded <file>", "recorded calls to send first, a JSON object a line")
-    .addOption(fromEnv("--email <email>", "signs in at both", "SHADOW_EMAIL"))
-    .addOption(fromEnv("--password <text>", "better given by the environment", "SHADOW_PASSWORD"))
-    .addOption(fromEnv("--token <jwt>", "for both, instead of signing in", "SHADOW_TOKEN"))
-    .addOption(fromEnv("--old-token <jwt>", "for the old one", "SHADOW_OLD_TOKEN"))
-    .addOption(fromEnv("--new-token <jwt>", "for the new one", "SHADOW_NEW_TOKEN"))
-    .option("--reads-only", "send nothing that a backend may store (the default)")
+    .option("--runs <number>", "number of generated requests", parseInteger(0, 1_000_000), 500)
+    .option("--recorded <file>", "file of recorded requests to send first, one JSON object per line")
+    .addOption(fromEnv("--email <email>", "e-mail to sign in at both", "SHADOW_EMAIL"))
+    .addOption(fromEnv("--password <text>", "password; prefer the environment variable", "SHADOW_PASSWORD"))
+    .addOption(fromEnv("--token <jwt>", "token for both backends, instead of signing in", "SHADOW_TOKEN"))
+    .addOption(fromEnv("--old-token <jwt>", "token for the old backend", "SHADOW_OLD_TOKEN"))
+    .addOption(fromEnv("--new-token <jwt>", "token for the new backend", "SHADOW_NEW_TOKEN"))
+    .option("--reads-only", "send only requests that store nothing (default)")
     .addOption(
-      new Option("--writes", "also create, change and delete: on copies only").default(false).conflicts(
-        "readsOnly",
-      ),
+      new Option("--writes", "also create, change and delete; use only on copies of the data").default(false)
+        .conflicts(
+          "readsOnly",
+        ),
     )
-    .option("--json", "one JSON object instead of the report", false)
+    .option("--json", "print one JSON object instead of the report", false)
     .addHelpText(
       "after",
-      "\nExit codes: 0 no difference without a rule, 1 some, 64 wrong usage. See docs/shadow.md.",
+      "\nExit codes: 0 no unexplained difference, 1 unexplained differences, 64 wrong usage. See docs/shadow.md.",
     )
     .exitOverride()
-    // Colours would ask for variables of the environment that are none of ours.
+    // The detection of colours would read environment variables without permission.
     .configureOutput({ writeErr: () => {}, getOutHasColors: () => false, getErrHasColors: () => false });
 }
 
-async function signIn(side: Side, token: string | undefined, given: Given): Promise<void> {
+/** Checks that a backend answers, and obtains a token. */
+async function signIn(side: Side, token: string | undefined, flags: Flags): Promise<void> {
   await side.requireAnswer();
   if (token !== undefined) side.variables.set("token", token);
-  else if (given.email !== undefined && given.password !== undefined) {
-    await side.signIn(given.email, given.password);
+  else if (flags.email !== undefined && flags.password !== undefined) {
+    await side.signIn(flags.email, flags.password);
   } else {
     throw new AppError(
       "usage",
-      `signing in at --${side.name}: neither a token nor e-mail and password: wanted ` +
+      `signing in at --${side.name}: no token, and no e-mail and password: set ` +
         `SHADOW_EMAIL and SHADOW_PASSWORD, SHADOW_TOKEN, or SHADOW_${side.name.toUpperCase()}_TOKEN`,
     );
   }
 }
 
-/** Compares two backends. @returns 1 when a difference has no rule, 130 when interrupted, else 0 @throws AppError usage */
-export async function shadow(args: string[], signal?: AbortSignal): Promise<number> {
+/**
+ * Runs the command.
+ *
+ * @returns 1 if a difference is unexplained, otherwise 130 if the run was interrupted, otherwise 0
+ * @throws AppError usage
+ */
+export async function compareBackends(args: string[], signal?: AbortSignal): Promise<number> {
   const command = createCommand();
   try {
     command.parse(args, { from: "user" });
@@ -92,13 +101,13 @@ export async function shadow(args: string[], signal?: AbortSignal): Promise<numb
     if (error.exitCode === 0) return 0;
     throw new AppError("usage", `${error.message.replace(/^error: /, "reading the options: ")}; see --help`);
   }
-  const given = command.opts<Given>();
-  using old = new Side("old", given.old);
-  using now = new Side("new", given.new);
-  const recorded = given.recorded === undefined ? [] : await readRecording(given.recorded);
-  await signIn(old, given.oldToken ?? given.token, given);
-  await signIn(now, given.newToken ?? given.token, given);
-  // Each must take the other's tokens: during a gradual move one browser meets both.
+  const flags = command.opts<Flags>();
+  using old = new Side("old", flags.old);
+  using now = new Side("new", flags.new);
+  const recorded = flags.recorded === undefined ? [] : await readRecording(flags.recorded);
+  await signIn(old, flags.oldToken ?? flags.token, flags);
+  await signIn(now, flags.newToken ?? flags.token, flags);
+  // Each backend must accept the other's tokens: during a gradual migration, a browser talks to both.
   old.variables.set("other", now.variables.get("token")!);
   now.variables.set("other", old.variables.get("token")!);
 
@@ -107,22 +116,22 @@ export async function shadow(args: string[], signal?: AbortSignal): Promise<numb
     hideCursor: true,
     clearOnComplete: true,
   }, progress.Presets.shades_classic);
-  const isShown = Deno.stderr.isTerminal() && !given.json;
-  if (isShown) bar.start(given.runs + recorded.length, 0);
+  const isShown = Deno.stderr.isTerminal() && !flags.json;
+  if (isShown) bar.start(flags.runs + recorded.length, 0);
   const result = await runShadow({
     old,
     new: now,
-    seed: given.seed ?? crypto.getRandomValues(new Int32Array(1))[0]!,
-    runs: given.runs,
-    withWrites: given.writes,
+    seed: flags.seed ?? crypto.getRandomValues(new Int32Array(1))[0]!,
+    runs: flags.runs,
+    withWrites: flags.writes,
     recorded,
     ...(signal ? { signal } : {}),
     ...(isShown ? { onProgress: (done: number) => bar.update(done) } : {}),
   }).finally(() => bar.stop());
-  if (given.json) print(reportToJson(result, now.origin));
+  if (flags.json) print(reportToJson(result, now.origin));
   else for (const line of renderReport(result, now.origin)) print(line);
-  // Half a run has shown nothing: it does not end like a whole one.
-  return unexplained(result).length > 0 ? 1 : result.isWhole ? 0 : 130;
+  // An incomplete run proves nothing and must not exit with 0.
+  return unexplained(result).length > 0 ? 1 : result.isComplete ? 0 : 130;
 }
 
-if (import.meta.main) await runMain((signal) => shadow(Deno.args, signal));
+if (import.meta.main) await runMain((signal) => compareBackends(Deno.args, signal));

@@ -1,19 +1,27 @@
-/** What requests are made of: tokens, headers, numbers, filters and ids in right, odd and wrong forms. */
+/** Generators of the parts of requests: tokens, headers, numbers, filters and ids, in valid and invalid forms. */
 import fc from "fast-check";
 
+/** A task id that does not exist. */
 export const unknownTask = "00000000-0000-4000-8000-000000000000";
+/** A user id that does not exist. */
 export const unknownUser = "ffffffffffffffffffffffff";
 
+/** Names and values of headers. */
 export type Headers = [string, string][];
 
 const jwtPart = (value: unknown): string =>
   btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-const forged = (header: unknown, payload: unknown): string =>
+const forgeToken = (header: unknown, payload: unknown): string =>
   `${jwtPart(header)}.${jwtPart(payload)}.c2lnbmF0dXJl`;
-const later = { sub: "1", email: "admin@example.com", exp: 4102444800 };
+const farExpiry = { sub: "1", email: "admin@example.com", exp: 4102444800 };
 
-const goodAuth = fc.constantFrom("Bearer ${token}", "bearer ${token}", "BEARER  ${token}", "Bearer ${other}");
-const badAuth = fc.constantFrom(
+const validAuth = fc.constantFrom(
+  "Bearer ${token}",
+  "bearer ${token}",
+  "BEARER  ${token}",
+  "Bearer ${other}",
+);
+const invalidAuth = fc.constantFrom(
   "Bearer abc.def.ghi",
   "Bearer nope",
   "Bearer",
@@ -21,26 +29,30 @@ const badAuth = fc.constantFrom(
   "Token x",
   "Bearer a b",
   "Bearer ${token}x",
-  `Bearer ${forged({ alg: "none", typ: "JWT" }, later)}`,
-  `Bearer ${forged({ alg: "HS256", typ: "JWT" }, later)}`,
-  `Bearer ${forged({ alg: "HS512", typ: "JWT" }, later)}`,
-  `Bearer ${forged({ alg: "HS256" }, [])}`,
+  `Bearer ${forgeToken({ alg: "none", typ: "JWT" }, farExpiry)}`,
+  `Bearer ${forgeToken({ alg: "HS256", typ: "JWT" }, farExpiry)}`,
+  `Bearer ${forgeToken({ alg: "HS512", typ: "JWT" }, farExpiry)}`,
+  `Bearer ${forgeToken({ alg: "HS256" }, [])}`,
   "Bearer eyJ",
   "Bearer ..",
 );
+/** Generates the Authorization header. */
 export const withAuth = (value: fc.Arbitrary<string>): fc.Arbitrary<Headers> =>
   value.map((text): Headers => [["Authorization", text]]);
+/** No authentication. */
 export const noAuth: fc.Arbitrary<Headers> = fc.constant([]);
 
-/** Mostly signed in. */
+/** Any authentication, usually a valid one. */
 export const anyAuth: fc.Arbitrary<Headers> = fc.oneof(
   { withCrossShrink: true },
-  { weight: 12, arbitrary: withAuth(goodAuth) },
+  { weight: 12, arbitrary: withAuth(validAuth) },
   { weight: 1, arbitrary: noAuth },
-  { weight: 2, arbitrary: withAuth(badAuth) },
+  { weight: 2, arbitrary: withAuth(invalidAuth) },
 );
-export const refusedAuth: fc.Arbitrary<Headers> = fc.oneof(noAuth, withAuth(badAuth));
+/** Authentication that every backend rejects. */
+export const refusedAuth: fc.Arbitrary<Headers> = fc.oneof(noAuth, withAuth(invalidAuth));
 
+/** Headers that should not change the answer, except for CORS. */
 export const plainHeaders: fc.Arbitrary<Headers> = fc.oneof(
   { withCrossShrink: true },
   { weight: 6, arbitrary: fc.constant<Headers>([]) },
@@ -91,15 +103,18 @@ const oddInt = fc.constantFrom(
   `1${"0".repeat(30)}`,
   "1,2",
 );
+/** Numbers as query text, valid and unusual. */
 export const intText = fc.oneof(
   { withCrossShrink: true },
   { weight: 3, arbitrary: fc.constantFrom("1", "2", "3", "10", "100") },
   { weight: 3, arbitrary: fc.integer({ min: -3, max: 120 }).map(String) },
   { weight: 2, arbitrary: oddInt },
 );
+/** Generates a query parameter. */
 export const param = (name: string, values: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   values.map((value) => `${name}=${value}`);
 const oddParam = fc.constantFrom("unknown=1", "x", "=", "PAGE=2", "page[]=3", "a=%zz", "status", "skip");
+/** Generates up to four query parameters, known and unknown ones. */
 export const params = (...known: fc.Arbitrary<string>[]): fc.Arbitrary<string[]> =>
   fc.array(
     fc.oneof(...known.map((arbitrary) => ({ weight: 4, arbitrary })), { weight: 1, arbitrary: oddParam }),
@@ -108,10 +123,13 @@ export const params = (...known: fc.Arbitrary<string>[]): fc.Arbitrary<string[]>
     },
   );
 
+/** Percent-encodes a text. */
 export const encode = (text: string): string => encodeURIComponent(text.toWellFormed());
+/** Generates one of the texts, percent-encoded. */
 export const encoded = (texts: string[], ...more: string[]): fc.Arbitrary<string> =>
   fc.constantFrom(...texts.map(encode), ...more.map(encode));
 
+/** Status filters, valid and invalid. */
 export const statusText = fc.oneof(
   fc.constantFrom("completed", "pending", "processing", "failed", "cancelled"),
   fc.array(fc.constantFrom("completed", "pending", "failed", "nope", "", " completed", "COMPLETED"), {
@@ -120,7 +138,7 @@ export const statusText = fc.oneof(
     .map((words) => encode(words.join(","))),
 );
 
-/** A name's beginning, middle or end, in any case; letters only where a person would notice. */
+/** Generates a part of a name, percent-encoded, as it is or in upper case. Parts are cut between code points. */
 export const namePart = (names: string[]): fc.Arbitrary<string> =>
   fc.tuple(fc.constantFrom(...names, "a"), fc.nat(20), fc.integer({ min: 0, max: 6 }), fc.boolean())
     .map(([name, from, length, upper]) => {
@@ -158,6 +176,7 @@ const idForms = [
   (id: string) => `${id}%20`,
 ];
 
+/** Generates known ids, altered forms of them, and unusual ids. */
 export function idOf(ids: string[]): fc.Arbitrary<string> {
   const odd = fc.constantFrom(...oddIds);
   if (ids.length === 0) return odd;
@@ -170,6 +189,7 @@ export function idOf(ids: string[]): fc.Arbitrary<string> {
   );
 }
 
+/** Content types of JSON bodies, valid and invalid. */
 export const jsonType = fc.constantFrom<Headers>(
   [["Content-Type", "application/json"]],
   [["Content-Type", "application/json; charset=utf-8"]],

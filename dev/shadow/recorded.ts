@@ -1,11 +1,12 @@
-/** Recorded calls, a JSON object a line, as requests; and the smaller forms of one that is to be explained. */
+/** Reads recorded requests, one JSON object per line, and generates smaller forms of a request. */
 import { AppError } from "../../errors.ts";
 import { type Json, JsonNumber, type JsonObject, parseJson, stringifyJson } from "../../json.ts";
 import { routeOf, type Step } from "./request.ts";
 
+/** A recorded request. */
 export interface RecordedCall {
   step: Step;
-  /** Whether it may change what a backend holds. */
+  /** Whether it may change stored data. */
   isWrite: boolean;
 }
 
@@ -18,14 +19,16 @@ function parseCall(line: string, where: string): RecordedCall {
   try {
     call = parseJson(line);
   } catch (cause) {
-    throw new AppError("invalid_source", `reading ${where}: no JSON: ${(cause as Error).message}`, { cause });
+    throw new AppError("invalid_source", `reading ${where}: not JSON: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const method = call instanceof Map ? text(call.get("method")) : undefined;
   const target = call instanceof Map ? text(call.get("path")) : undefined;
   if (!(call instanceof Map) || !method || !target?.startsWith("/")) {
     throw new AppError(
       "invalid_source",
-      `reading ${where}: wanted an object with 'method' and a 'path' that starts with /`,
+      `reading ${where}: expected an object with 'method' and a 'path' that starts with /`,
     );
   }
   const [path = "/", ...rest] = target.split("?");
@@ -49,7 +52,7 @@ function parseCall(line: string, where: string): RecordedCall {
   return { step, isWrite: isWrite(step, call) };
 }
 
-/** Reading, signing in, and what was refused when it was recorded change nothing. */
+/** Reports whether a request may change data. Reads, sign-ins and requests that were rejected when recorded do not. */
 function isWrite(step: Step, call: JsonObject): boolean {
   const status = call.get("status");
   const wasRefused = status instanceof JsonNumber && status.value >= 400 && status.value < 500;
@@ -58,9 +61,9 @@ function isWrite(step: Step, call: JsonObject): boolean {
 }
 
 /**
- * The calls of a recording, in order.
+ * Reads the requests of a recording in order.
  *
- * @throws AppError source_missing, invalid_source naming file and line
+ * @throws AppError source_missing; invalid_source with file and line
  */
 export async function readRecording(path: string): Promise<RecordedCall[]> {
   let content: string;
@@ -87,7 +90,7 @@ function* smallerBodies(body: string): Generator<string> {
     try {
       yield stringifyJson(smaller);
     } catch {
-      // NaN and its like have no JSON to be written in.
+      // JSON cannot express NaN and infinite numbers.
     }
   }
 }
@@ -110,7 +113,7 @@ function* smallerValues(value: Json): Generator<Json> {
 
 const usualAuth = ["Authorization", "Bearer ${token}"] satisfies [string, string];
 
-/** The same request with one thing less or plainer: a slash, a query's part, a header, a field of its body. */
+/** Generates simpler forms of a request: without its slash, a query parameter, a header or a field of its body. */
 export function* smallerSteps(step: Step): Generator<Step> {
   const { path } = step;
   if (/[^/]\/$/.test(path) && path !== "/api/v1/users/") yield { ...step, path: path.slice(0, -1) };

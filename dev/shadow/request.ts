@@ -1,40 +1,41 @@
-/** One request as it is made up, sent to both backends and shown to a person. */
+/** Requests: their parts, placeholders, routes, and their form as a curl command. */
 
+/** A request. */
 export interface Step {
   method: string;
-  /** Percent-encoded, without the query; may hold `${name}` for a value that each backend gave. */
+  /** Percent-encoded path without the query. `${name}` stands for a value that each backend returned. */
   path: string;
-  /** `name=value`, percent-encoded, as they are joined by `&`. */
+  /** Parts of the query, `name=value`, percent-encoded. */
   query: string[];
   headers: [name: string, value: string][];
-  /** Text goes out as UTF-8 with its `${name}` filled in, bytes as they are. */
+  /** Body: text with placeholders, sent as UTF-8, or bytes. */
   body: string | Uint8Array<ArrayBuffer> | null;
-  /** Values to keep out of the answer: name → JSON pointer. */
+  /** Values to save from the answer: name → JSON pointer. */
   save?: Record<string, string>;
   /** Noise declared for this request: `/pointer=<form>`. */
   masks?: string[];
-  /** The recorded call's name. */
+  /** Name of the recorded request. */
   name?: string;
 }
 
-/** What each backend gave under a name: tokens, ids. */
+/** Saved values of one backend by name, such as tokens and ids. */
 export type Variables = Map<string, string>;
 
 const placeholder = /\$\{([^}]+)\}/g;
 
-/** Names that a request needs filled in. */
+/** Lists the names of the placeholders in a request. */
 export function namesIn(step: Step): string[] {
   const texts = [step.path, ...step.query, ...step.headers.map(([, value]) => value)];
   if (typeof step.body === "string") texts.push(step.body);
   return texts.flatMap((text) => [...text.matchAll(placeholder)].map(([, name]) => name!));
 }
 
-/** Puts a backend's own values in; a name it never gave stays as it stands. */
+/** Replaces placeholders by the values of a backend. Unknown names stay unchanged. */
 export function fill(text: string, variables: Variables): string {
   return text.replace(placeholder, (whole, name: string) => variables.get(name) ?? whole);
 }
 
-/** Path and query as they are sent. */
+/** Returns path and query. */
 export const targetOf = ({ path, query }: Step): string =>
   path + (query.length > 0 ? `?${query.join("&")}` : "");
 
@@ -50,7 +51,7 @@ const routes: [RegExp, string][] = [
 ];
 
 /**
- * The call that a request belongs to, whatever its id and trailing slash.
+ * Returns the route of a request, regardless of its ids and trailing slash.
  *
  * @example
  * ```ts
@@ -67,11 +68,13 @@ export function routeOf({ method, path }: Step): string {
   return `${method} (no route)`;
 }
 
+/** Returns the value of a header. @param name in lower case */
 export const headerOf = (step: Step, name: string): string | undefined =>
   step.headers.find(([known]) => known.toLowerCase() === name)?.[1];
 
 const encoder = new TextEncoder();
 
+/** Returns the body as bytes with its placeholders replaced. */
 export function bodyBytes(body: Step["body"], variables: Variables): Uint8Array<ArrayBuffer> | null {
   return typeof body === "string" ? encoder.encode(fill(body, variables)) : body;
 }
@@ -88,15 +91,15 @@ function quoteBytes(bytes: Uint8Array): string {
   return `$'${text}'`;
 }
 
-/** A word for a POSIX shell; with `${name}` in double quotes, so that a shell variable of that name fills it. */
+/** Quotes a word for a POSIX shell. Words with `${name}` get double quotes, so that the shell replaces the variable. */
 function quoteWord(text: string): string {
-  // deno-lint-ignore no-control-regex -- what plain quotes would not show
+  // deno-lint-ignore no-control-regex -- plain quotes would not show them
   if (/[\x00-\x1f\x7f]/.test(text)) return quoteBytes(encoder.encode(text));
   if (/\$\{\w+\}/.test(text)) return `"${text.replace(/[\\"`]|\$(?!\{\w+\})/g, "\\$&")}"`;
   return /^[\w@%+=:,./?&-]+$/.test(text) && !/[&?]/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The request as a line for a shell; secrets stay `${token}` and `${password}`. */
+/** Returns the request as a curl command. Secrets stay `${token}` and `${password}`. */
 export function toCurl(step: Step, origin: string): string {
   const words = ["curl", "-i"];
   if (step.method === "HEAD") words.push("-I");

@@ -1,4 +1,4 @@
-/** The run: requests go to both, differences are explained by a rule or shrunk to their smallest request. */
+/** A run: it sends requests to both backends, explains differences by rules, and shrinks the requests of the others. */
 import fc from "fast-check";
 import { compareAnswers, type Difference, groupPath } from "./compare.ts";
 import { type Case, createCases } from "./generate.ts";
@@ -17,14 +17,15 @@ import {
   withoutHidden,
 } from "./rules.ts";
 import type { Answer, Side } from "./side.ts";
-import { keep, survey } from "./survey.ts";
+import { saveValues, survey } from "./survey.ts";
 
+/** Options of a run. */
 export interface Options {
   old: Side;
   new: Side;
-  /** A 32-bit whole number. */
+  /** Seed, a 32-bit integer. */
   seed: number;
-  /** Cases to make up. */
+  /** Number of generated cases. */
   runs: number;
   withWrites: boolean;
   recorded: RecordedCall[];
@@ -32,46 +33,50 @@ export interface Options {
   onProgress?(done: number, total: number): void;
 }
 
-/** Differences of one kind at one place of one route. */
+/** Differences of one kind at one path of one route. */
 export interface Finding extends Difference {
   route: string;
   /** The rule that explains it. */
   rule?: string;
   count: number;
   from: "generated" | "recorded";
-  /** The smallest case that shows it. */
+  /** Smallest case that shows the difference. */
   example: Case;
 }
 
+/** The result of a run. */
 export interface Result {
   seed: number;
   requests: number;
-  /** Recorded calls left out: they write, or need what one of those made. */
+  /** Number of skipped recorded requests: they write, or need a value from a skipped request. */
   skipped: number;
   masked: Map<string, number>;
   findings: Finding[];
-  isWhole: boolean;
+  /** Whether the run was not interrupted. */
+  isComplete: boolean;
 }
 
-/** A clock may be wrong by this much. */
+/** Accepted clock skew. */
 const skewMs = 300_000;
-/** Findings that are shrunk, and requests each shrinking may take. */
+/** Maximum number of findings that are shrunk, and of requests per shrinking. */
 const shrunkMax = 25;
 const shrinkRequestsMax = 150;
 
-interface Seen {
+/** A difference with its route and the rule that explains it. */
+interface Observation {
   route: string;
   difference: Difference;
   rule: string | undefined;
 }
 
-/** Differences of one key are one finding; a status counts with what it changed from and to. */
-function keyOf({ route, difference: { kind, path, old, new: now }, rule }: Seen): string {
-  const place = kind === "status" ? `${parseInt(old)} ${parseInt(now)}` : groupPath(path);
-  return JSON.stringify([rule ?? "", route, kind, place]);
+/** Returns the key of a finding. Differences with equal keys form one finding. */
+function keyOf({ route, difference: { kind, path, old, new: now }, rule }: Observation): string {
+  const location = kind === "status" ? `${parseInt(old)} ${parseInt(now)}` : groupPath(path);
+  return JSON.stringify([rule ?? "", route, kind, location]);
 }
 
-class Shadow {
+/** The state of a run. */
+class ShadowRun {
   readonly sinceMs = Date.now() - skewMs;
   readonly pairs = new Map<string, string>();
   readonly masked = new Map<string, number>();
@@ -85,12 +90,12 @@ class Shadow {
     return this.options.signal?.aborted ?? false;
   }
 
-  /** Sends one step to both. */
-  async exchange(step: Step): Promise<Seen[]> {
+  /** Sends a request to both backends and compares the answers. */
+  async exchange(step: Step): Promise<Observation[]> {
     const { old, new: now } = this.options;
     this.requests++;
     const answers: [Answer, Answer] = await Promise.all([old.send(step), now.send(step)]);
-    const seen: Seen[] = [];
+    const seen: Observation[] = [];
     const route = routeOf(step);
     const filled = { ...step, path: fill(step.path, old.variables) };
     if (isSlashRedirect({ step: filled, old: answers[0], new: answers[1] })) {
@@ -108,8 +113,8 @@ class Shadow {
       const difference: Difference = {
         kind: "length",
         path: "/data/tasks",
-        old: "without them",
-        new: "with them",
+        old: "without hidden tasks",
+        new: "with hidden tasks",
       };
       seen.push({ route, difference, rule: hiddenRule });
       answers[1] = page;
@@ -123,22 +128,23 @@ class Shadow {
       seen.push({ route, difference, rule: ruleFor(difference, exchange, this.facts) });
     }
     if (step.save && answers.every(({ status }) => status === 200)) {
-      keep(step.save, [old, now], answers, this.pairs);
+      saveValues(step.save, [old, now], answers, this.pairs);
     }
     return seen;
   }
 
-  /** Sends the steps of a case one after the other; what an earlier case made is forgotten. */
-  async runCase(steps: Case): Promise<Seen[]> {
+  /** Sends the requests of a case in order, without the saved ids of earlier cases. */
+  async runCase(steps: Case): Promise<Observation[]> {
     for (const { variables } of [this.options.old, this.options.new]) {
       variables.set("task", unknownTask).set("user", unknownUser);
     }
-    const seen: Seen[] = [];
+    const seen: Observation[] = [];
     for (const step of steps) seen.push(...await this.exchange(step));
     return seen;
   }
 
-  add(seen: Seen[], from: Finding["from"], example: Case, onNew?: (key: string) => void): void {
+  /** Adds observations to the findings. */
+  add(seen: Observation[], from: Finding["from"], example: Case, onNew?: (key: string) => void): void {
     for (const one of seen) {
       const key = keyOf(one);
       const known = this.found.get(key);
@@ -152,29 +158,31 @@ class Shadow {
     }
   }
 
-  /** A recording from its first call to its last: later calls need what earlier ones made. */
+  /** Sends the requests of a recording in order, since later ones need values from earlier ones. @returns skipped requests */
   async runRecorded(calls: RecordedCall[], withWrites: boolean, onDone: () => void): Promise<number> {
     let skipped = 0;
     for (const { step, isWrite } of calls) {
       if (this.isStopped) break;
-      const lacks = namesIn(step).some((name) =>
+      const needsValue = namesIn(step).some((name) =>
         !this.options.old.variables.has(name) && !this.#recordedNames.has(name)
       );
-      if (isWrite && !withWrites || lacks) skipped++;
+      if (isWrite && !withWrites || needsValue) skipped++;
       else {
         const seen = await this.exchange(step);
         for (const name of Object.keys(step.save ?? {})) this.#recordedNames.add(name);
         const fresh: string[] = [];
         this.add(seen, "recorded", [step], (key) => fresh.push(key));
-        // Sending a write again would not meet what it met before.
-        if (!isWrite) { for (const key of fresh) await this.simplify(key); }
+        // A repeated write would find other data, so only reads are shrunk.
+        if (!isWrite) {
+          for (const key of fresh) await this.simplify(key);
+        }
       }
       onDone();
     }
     return skipped;
   }
 
-  /** Takes one thing after another away from the request for as long as it still shows the same. */
+  /** Removes parts of the request as long as the difference remains. */
   async simplify(key: string): Promise<void> {
     const finding = this.found.get(key)!;
     if (finding.rule !== undefined) return;
@@ -192,7 +200,7 @@ class Shadow {
     }
   }
 
-  /** Lets fast-check shrink the case of its run `index` for as long as it still shows the same. */
+  /** Lets fast-check shrink the case of its run `index` as long as the difference remains. */
   async shrink(key: string, cases: fc.Arbitrary<Case>, index: number): Promise<void> {
     const finding = this.found.get(key)!;
     let left = shrinkRequestsMax;
@@ -200,49 +208,49 @@ class Shadow {
       if (left <= 0 || this.isStopped) return true;
       left -= steps.length;
       const same = (await this.runCase(steps)).find((seen) => keyOf(seen) === key);
-      // Of a case as small as the last one the later wins: fast-check goes on from it.
+      // fast-check continues from the last failing case, so the last one is kept.
       if (same) {
         Object.assign(finding, { old: same.difference.old, new: same.difference.new, example: steps });
       }
       return !same;
     });
     await fc.check(property, { seed: this.options.seed, numRuns: 1, path: String(index), verbose: 0 });
-    // A step that makes something is not sent without its parts: it might make something else.
+    // A request that creates an object is not simplified, since it might then create something else.
     if (finding.example.length === 1 && !finding.example[0]!.save) await this.simplify(key);
   }
 }
 
 /**
- * Sends recorded and made-up requests to both backends and gathers what differs.
- * The same seed over the same data sends the same requests.
+ * Sends recorded and generated requests to both backends and collects the differences. The same seed and data give the
+ * same requests.
  */
 export async function runShadow(options: Options): Promise<Result> {
   const { runs, seed, recorded, withWrites, onProgress } = options;
   const { known, facts } = await survey(options.old, options.new);
-  const shadow = new Shadow(options, facts);
+  const run = new ShadowRun(options, facts);
   let done = 0;
   const tick = () => onProgress?.(++done, runs + recorded.length);
-  const skipped = await shadow.runRecorded(recorded, withWrites, tick);
+  const skipped = await run.runRecorded(recorded, withWrites, tick);
 
   const cases = createCases(known, withWrites);
-  const firstSeen = new Map<string, number>();
+  const firstCases = new Map<string, number>();
   let index = -1;
   const property = fc.asyncProperty(cases, async (steps) => {
     index++;
-    if (shadow.isStopped) return;
+    if (run.isStopped) return;
     const at = index;
-    shadow.add(await shadow.runCase(steps), "generated", steps, (key) => firstSeen.set(key, at));
+    run.add(await run.runCase(steps), "generated", steps, (key) => firstCases.set(key, at));
     tick();
   });
   if (runs > 0) await fc.assert(property, { seed, numRuns: runs });
-  const unexplained = [...firstSeen].filter(([key]) => shadow.found.get(key)!.rule === undefined);
-  for (const [key, at] of unexplained.slice(0, shrunkMax)) await shadow.shrink(key, cases, at);
+  const unexplained = [...firstCases].filter(([key]) => run.found.get(key)!.rule === undefined);
+  for (const [key, at] of unexplained.slice(0, shrunkMax)) await run.shrink(key, cases, at);
   return {
     seed,
-    requests: shadow.requests,
+    requests: run.requests,
     skipped,
-    masked: shadow.masked,
-    findings: [...shadow.found.values()],
-    isWhole: !shadow.isStopped,
+    masked: run.masked,
+    findings: [...run.found.values()],
+    isComplete: !run.isStopped,
   };
 }

@@ -1,14 +1,15 @@
-/** One of the two backends: requests go out as they were made up, answers come back ready to compare. */
+/** One of the two compared backends: it sends requests and parses answers. */
 import { AppError } from "../../errors.ts";
 import { type Json, parseJson } from "../../json.ts";
 import { bodyBytes, fill, type Step, targetOf, type Variables } from "./request.ts";
 
+/** An answer of a backend. */
 export interface Answer {
-  /** 0 when none came. */
+  /** Status; 0 if there was no answer. */
   status: number;
-  /** Names in lower case. */
+  /** Headers by name in lower case. */
   headers: Map<string, string>;
-  /** Parsed where it says it is JSON, else its text; undefined when empty. */
+  /** Parsed JSON if the content type is JSON, otherwise text; undefined if empty. */
   body: { json: Json } | { text: string } | undefined;
 }
 
@@ -24,27 +25,28 @@ function readBody(text: string, contentType: string): Answer["body"] {
   }
 }
 
+/** The old or the new backend, with its saved values. */
 export class Side implements Disposable {
   readonly variables: Variables = new Map();
-  /** Without a slash at its end. */
+  /** URL without a slash at its end. */
   readonly origin: string;
   readonly #client = Deno.createHttpClient({ http2: false });
 
-  /** @throws AppError usage when `url` is not one */
+  /** @throws AppError usage if `url` is not an HTTP URL */
   constructor(readonly name: "old" | "new", url: string) {
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
       throw new AppError(
         "usage",
-        `reading --${name} '${url}': wanted a URL that starts with http:// or https://`,
+        `reading --${name} '${url}': expected a URL that starts with http:// or https://`,
       );
     }
     this.origin = url.replace(/\/+$/, "");
   }
 
-  /** Sends one; redirects are not followed. */
+  /** Sends a request. Redirects are not followed. */
   async send(step: Step): Promise<Answer> {
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new Error(`no answer in ${answerMsMax} ms`)), answerMsMax);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${answerMsMax} ms`)), answerMsMax);
     try {
       const headers = new Headers({ "accept-encoding": "identity" });
       for (const [name, value] of step.headers) headers.append(name, fill(value, this.variables));
@@ -54,7 +56,7 @@ export class Side implements Disposable {
         headers,
         body,
         redirect: "manual",
-        signal: late.signal,
+        signal: timeout.signal,
         client: this.#client,
       });
       const text = await response.text();
@@ -72,7 +74,7 @@ export class Side implements Disposable {
     }
   }
 
-  /** Asks for a path with this side's token. @returns the `data` of a 200, else undefined */
+  /** Reads a path with the token of this backend. @returns `data` of an answer with status 200, otherwise undefined */
   async read(path: string): Promise<Json | undefined> {
     const answer = await this.send({
       method: "GET",
@@ -85,7 +87,7 @@ export class Side implements Disposable {
     return answer.body.json instanceof Map ? answer.body.json.get("data") : undefined;
   }
 
-  /** @throws AppError usage when it does not answer or refuses the sign-in */
+  /** Signs in and saves the token. @throws AppError usage if there is no answer or the sign-in is rejected */
   async signIn(email: string, password: string): Promise<void> {
     const form = new URLSearchParams({ username: email, password });
     const answer = await this.send({
@@ -95,11 +97,11 @@ export class Side implements Disposable {
       headers: [["Content-Type", "application/x-www-form-urlencoded"]],
       body: new TextEncoder().encode(String(form)),
     });
-    const token = pointer(answer, "/data/access_token");
+    const token = valueAt(answer, "/data/access_token");
     if (typeof token !== "string") {
       throw new AppError(
         "usage",
-        `signing in as '${email}' at --${this.name} ${this.origin}: wanted 200 with a token, got ${
+        `signing in as '${email}' at --${this.name} ${this.origin}: expected 200 with a token, got ${
           describe(answer)
         }`,
       );
@@ -108,13 +110,13 @@ export class Side implements Disposable {
     this.variables.set("email", encodeURIComponent(email)).set("password", encodeURIComponent(password));
   }
 
-  /** @throws AppError usage when nothing answers at its URL */
+  /** Checks that the backend answers. @throws AppError usage if it does not */
   async requireAnswer(): Promise<void> {
     const answer = await this.send({ method: "GET", path: "/health", query: [], headers: [], body: null });
     if (answer.status !== 200) {
       throw new AppError(
         "usage",
-        `asking --${this.name} ${this.origin}/health: wanted 200, got ${describe(answer)}`,
+        `requesting --${this.name} ${this.origin}/health: expected 200, got ${describe(answer)}`,
       );
     }
   }
@@ -129,13 +131,13 @@ function describe({ status, body }: Answer): string {
   return status === 0 ? text : `${status}${text ? `: ${text}` : ""}`;
 }
 
-/** The value at a JSON pointer of an answer's body. */
-export function pointer(answer: Answer, path: string): Json | undefined {
-  let here: Json | undefined = answer.body && "json" in answer.body ? answer.body.json : undefined;
+/** Returns the value at a JSON pointer of an answer's body. */
+export function valueAt(answer: Answer, path: string): Json | undefined {
+  let value: Json | undefined = answer.body && "json" in answer.body ? answer.body.json : undefined;
   for (const part of path.split("/").slice(1)) {
-    if (here instanceof Map) here = here.get(part);
-    else if (Array.isArray(here)) here = here[Number(part)];
+    if (value instanceof Map) value = value.get(part);
+    else if (Array.isArray(value)) value = value[Number(part)];
     else return undefined;
   }
-  return here;
+  return value;
 }

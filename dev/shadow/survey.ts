@@ -1,16 +1,17 @@
-/** What the two backends hold, read before the first request: what to ask for, and what is known to differ. */
+/** Reads from both backends, before the first request, the ids to use and the facts that rules need. */
 import { type Json, JsonNumber } from "../../json.ts";
 import type { Known } from "./generate.ts";
 import type { Facts } from "./rules.ts";
-import { type Answer, pointer, type Side } from "./side.ts";
+import { type Answer, type Side, valueAt } from "./side.ts";
 
 const pagesMax = 20;
 const pageSize = 100;
 const idsMax = 40;
-/** Subtasks of a task that is asked for often. */
+/** Maximum number of subtasks of tasks that requests use. */
 const imagesMax = 500;
 const probesMax = 50;
 
+/** The tasks that a backend lists, and their number as it reports it. */
 interface Listed {
   tasks: Map<string, Map<string, Json>>;
   total: number;
@@ -33,25 +34,26 @@ async function listTasks(side: Side): Promise<Listed> {
   return listed;
 }
 
-async function findTurned(old: Side, now: Side, listed: Listed): Promise<Set<string>> {
+/** Returns the ids of tasks whose subtasks all failed and that the old backend reports as completed. */
+async function findMisreportedTasks(old: Side, now: Side, listed: Listed): Promise<Set<string>> {
   const failed = [...listed.tasks].filter(([, task]) => task.get("status") === "failed").slice(0, probesMax);
-  const turned = new Set<string>();
+  const misreportedTasks = new Set<string>();
   for (const [id] of failed) {
-    // Reading it is what turns it in the old backend, so that every later answer says the same.
+    // Reading a task changes its status in the old backend, so that later answers agree.
     const [was, is] = await Promise.all([old, now].map((side) => side.read(`/api/v1/tasks/${id}`)));
     const subtasks = is instanceof Map ? maps(is.get("dramatiq_tasks")) : [];
     const isFailed = subtasks.length > 0 && subtasks.every((subtask) => subtask.get("status") === "failed");
-    if (isFailed && was instanceof Map && was.get("status") === "completed") turned.add(id);
+    if (isFailed && was instanceof Map && was.get("status") === "completed") misreportedTasks.add(id);
   }
-  return turned;
+  return misreportedTasks;
 }
 
-/** Reads both backends' lists with their tokens; what they refuse to show is simply not known. */
+/** Reads the lists of both backends with their tokens. Data that they do not show is not used. */
 export async function survey(old: Side, now: Side): Promise<{ known: Known; facts: Facts }> {
   const [was, is] = await Promise.all([listTasks(old), listTasks(now)]);
   const onlyNew = [...is.tasks.keys()].filter((id) => !was.tasks.has(id));
   const uncounted = was.total - was.tasks.size;
-  const hidden = new Set(onlyNew.length <= uncounted ? onlyNew : []);
+  const hiddenTasks = new Set(onlyNew.length <= uncounted ? onlyNew : []);
   const small = [...is.tasks].filter(([, task]) => numberOf(task.get("total_images")) <= imagesMax);
   const tasks = small.map(([, task]) => task).slice(0, idsMax);
   const [users, me] = await Promise.all([now.read("/api/v1/users/?limit=20"), now.read("/api/v1/users/me")]);
@@ -64,28 +66,23 @@ export async function survey(old: Side, now: Side): Promise<{ known: Known; fact
       usernames: distinct(tasks.map((task) => textOf(task.get("username")))).slice(0, 10),
       taskNames: distinct(tasks.map((task) => textOf(task.get("task_name")))),
     },
-    facts: { hidden, turned: await findTurned(old, now, is) },
+    facts: { hiddenTasks, misreportedTasks: await findMisreportedTasks(old, now, is) },
   };
 }
 
-/** Keeps what a step wants kept of each side's answer. @returns whether both had all of it */
-export function keep(
+/** Saves the values that a request asks for from both answers, and pairs the ids of both backends. */
+export function saveValues(
   save: Record<string, string>,
   sides: [old: Side, now: Side],
   answers: [old: Answer, now: Answer],
   pairs: Map<string, string>,
-): boolean {
-  let isWhole = true;
+): void {
   for (const [name, path] of Object.entries(save)) {
-    const values = answers.map((answer) => pointer(answer, path));
+    const values = answers.map((answer) => valueAt(answer, path));
     const [was, is] = values;
-    if (typeof was !== "string" || typeof is !== "string") {
-      isWhole = false;
-      continue;
-    }
+    if (typeof was !== "string" || typeof is !== "string") continue;
     sides[0].variables.set(name, was);
     sides[1].variables.set(name, is);
     if (was !== is) pairs.set(was, is);
   }
-  return isWhole;
 }

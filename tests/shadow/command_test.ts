@@ -1,6 +1,7 @@
-/** `deno task shadow` as its users run it: options, exit codes, what it prints. */
+/** `deno task shadow` as a command: options, exit codes and output. */
 import assert from "node:assert/strict";
 import { startAltered } from "./support/altered.ts";
+import { waitFor } from "../support/wait.ts";
 import { person, startLoaded } from "./support/backends.ts";
 
 async function runTask(args: string[], env: Record<string, string> = {}) {
@@ -16,7 +17,7 @@ async function runTask(args: string[], env: Record<string, string> = {}) {
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
+Deno.test("deno task shadow exits with a code that matches its report", async (t) => {
   await using api = await startLoaded();
   await using altered = startAltered(api.origin, {
     after: (request, answer) => {
@@ -27,12 +28,12 @@ Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
   });
   const env = { SHADOW_EMAIL: person.email, SHADOW_PASSWORD: person.password };
   const args = (to: string) => ["--old", api.origin, "--new", to, "--seed", "5", "--runs", "80"];
-  await t.step("0: alike", async () => {
+  await t.step("0: equal backends", async () => {
     const { code, out, err } = await runTask(args(api.origin), env);
     assert.equal(code, 0, err);
-    assert.match(out, /80 requests to each, seed 5: no difference without a rule/);
+    assert.match(out, /80 requests to each, seed 5: no unexplained difference/);
   });
-  await t.step("1: altered, with the request as a line for a shell", async () => {
+  await t.step("1: a difference, with its request as a curl command", async () => {
     const { code, out, err } = await runTask(args(altered.origin), env);
     assert.equal(code, 1, err);
     assert.match(out, /^GET \/api\/v1\/users\/me\n {2}type at \/data\/is_active {2}\(/m);
@@ -42,7 +43,7 @@ Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
     );
     assert.ok(!out.includes(person.password) && !/eyJ/.test(out));
   });
-  await t.step("1: as one JSON object, with a token instead of a sign-in", async () => {
+  await t.step("1: the report as JSON, with a token instead of a sign-in", async () => {
     const token = await api.tokens.sign({ sub: "x", email: person.email });
     const { code, out } = await runTask([...args(altered.origin), "--json"], { SHADOW_TOKEN: token });
     assert.equal(code, 1);
@@ -59,18 +60,23 @@ Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
     assert.equal(example[0].target, "/api/v1/users/me");
     assert.ok(!out.includes(token));
   });
-  const wrong: [string, string[], Record<string, string>, RegExp][] = [
+  const usageErrors: [string, string[], Record<string, string>, RegExp][] = [
     ["no --new", ["--old", api.origin], env, /required option '--new <url>'/],
-    ["no URL", ["--old", api.origin, "--new", "localhost"], env, /--new 'localhost': wanted a URL/],
+    ["an invalid URL", ["--old", api.origin, "--new", "localhost"], env, /--new 'localhost': expected a URL/],
     ["an unknown option", [...args(api.origin), "--quick"], env, /unknown option '--quick'/],
     [
-      "half a run",
+      "a fractional number of runs",
       ["--old", api.origin, "--new", api.origin, "--runs", "0.5"],
       env,
-      /'0.5' is invalid. wanted a whole/,
+      /'0.5' is invalid. Expected an integer/,
     ],
-    ["both modes", [...args(api.origin), "--writes", "--reads-only"], env, /cannot be used with option/],
-    ["nobody to sign in", args(api.origin), {}, /SHADOW_EMAIL and SHADOW_PASSWORD/],
+    [
+      "contradicting modes",
+      [...args(api.origin), "--writes", "--reads-only"],
+      env,
+      /cannot be used with option/,
+    ],
+    ["no credentials", args(api.origin), {}, /SHADOW_EMAIL and SHADOW_PASSWORD/],
     [
       "a wrong password",
       args(api.origin),
@@ -78,40 +84,40 @@ Deno.test("deno task shadow ends with 0, 1 or 64 and says why", async (t) => {
       /signing in as 'admin@example.com' at --old.*401/,
     ],
     [
-      "nothing there",
+      "no server",
       args("http://127.0.0.1:2"),
       env,
-      /asking --new http:\/\/127.0.0.1:2\/health: wanted 200/,
+      /requesting --new http:\/\/127.0.0.1:2\/health: expected 200/,
     ],
   ];
-  for (const [name, given, variables, said] of wrong) {
+  for (const [name, args, variables, message] of usageErrors) {
     await t.step(`64: ${name}`, async () => {
-      const { code, out, err } = await runTask(given, variables);
+      const { code, out, err } = await runTask(args, variables);
       assert.equal(code, 64, out + err);
-      assert.match(err, said);
+      assert.match(err, message);
     });
   }
-  await t.step("66 and 65: a recording that is not there, or is none", async () => {
+  await t.step("66 and 65: a missing recording, and a file that is not one", async () => {
     assert.equal((await runTask([...args(api.origin), "--recorded", "nowhere.jsonl"], env)).code, 66);
     const { code, err } = await runTask([...args(api.origin), "--recorded", "README.md"], env);
     assert.equal(code, 65);
-    assert.match(err, /README.md:1: no JSON/);
+    assert.match(err, /README.md:1: not JSON/);
   });
-  await t.step("130: interrupted before its end", async () => {
-    await using seen = startAltered(api.origin, {});
+  await t.step("130: an interrupted run", async () => {
+    await using proxy = startAltered(api.origin, {});
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", "dev/shadow/main.ts", ...args(seen.origin), "--runs", "100000"],
+      args: ["run", "--quiet", "-A", "dev/shadow/main.ts", ...args(proxy.origin), "--runs", "100000"],
       cwd: new URL("../..", import.meta.url).pathname,
       env,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    while (seen.asked.length < 30) await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitFor("30 requests", () => proxy.requests.length >= 30);
     child.kill("SIGINT");
     const { code, stdout } = await child.output();
     assert.equal(code, 130);
-    assert.match(new TextDecoder().decode(stdout), /requests to each before it was interrupted, seed 5/);
+    assert.match(new TextDecoder().decode(stdout), /requests to each before the interruption, seed 5/);
   });
   await t.step("0: --help", async () => {
     const { code, out } = await runTask(["--help"]);

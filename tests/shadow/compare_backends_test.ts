@@ -1,4 +1,4 @@
-/** The differential tool, between instances of our own API of which one may be altered on the way. */
+/** The shadow tool between instances of this API. A proxy may alter the answers of one of them. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createCases } from "../../dev/shadow/generate.ts";
@@ -7,11 +7,11 @@ import { renderReport, unexplained } from "../../dev/shadow/report.ts";
 import { headerOf, targetOf } from "../../dev/shadow/request.ts";
 import type { Finding } from "../../dev/shadow/run.ts";
 import { table } from "../../routes/v1/table.ts";
-import { type Answering, type Passing, startAltered } from "./support/altered.ts";
-import { oldWays } from "./support/played_old.ts";
+import { type PassingAnswer, type PassingRequest, startAltered } from "./support/altered.ts";
+import { playOldBackend } from "./support/old_backend.ts";
 import { compare, keyOf, person, recording, startLoaded, writer } from "./support/backends.ts";
 
-Deno.test("two alike answer all recorded and 550 made-up requests alike, writes too", async () => {
+Deno.test("two equal backends answer all recorded and 550 generated requests equally, including writes", async () => {
   await using one = await startLoaded();
   await using two = await startLoaded();
   const recorded = await readRecording(recording);
@@ -30,7 +30,7 @@ Deno.test("two alike answer all recorded and 550 made-up requests alike, writes 
   for (const { lines } of [one, two]) assert.deepEqual(lines.filter(({ level }) => level === "error"), []);
 });
 
-Deno.test("without --writes nothing is stored, whatever is sent", async () => {
+Deno.test("without --writes nothing is stored", async () => {
   await using api = await startLoaded();
   const { sql } = api.database;
   const content = async () =>
@@ -46,30 +46,30 @@ Deno.test("without --writes nothing is stored, whatever is sent", async () => {
   });
   assert.equal(unexplained(result).length, 0);
   assert.equal(await content(), before);
-  assert.ok(result.skipped > 0, "the recorded writes are left out");
+  assert.ok(result.skipped > 0, "recorded writes are skipped");
 });
 
-Deno.test("the same seed makes the same requests, another seed others", () => {
+Deno.test("createCases() gives the same requests for the same seed and others for another seed", () => {
   const known = { taskIds: ["a", "b"], userIds: ["c"], usernames: ["d@e.f"], taskNames: ["樱花 cat"] };
   const make = (seed: number) => JSON.stringify(fc.sample(createCases(known, true), { seed, numRuns: 300 }));
   assert.equal(make(42), make(42));
   assert.notEqual(make(42), make(43));
 });
 
-Deno.test("the same seed sends the same requests to a backend", async () => {
+Deno.test("a run sends the same requests for the same seed", async () => {
   await using api = await startLoaded();
   const sent: string[][] = [];
   for (let round = 0; round < 2; round++) {
     await using seen = startAltered(api.origin, {});
     await compare(api.origin, seen.origin, { seed: 99, runs: 60 });
-    // The first ones sign in and look around.
-    sent.push(seen.asked.map((line) => line.replace(/eyJ[\w.-]+/g, "<jwt>")));
+    // The first requests sign in and read ids.
+    sent.push(seen.requests.map((line) => line.replace(/eyJ[\w.-]+/g, "<jwt>")));
   }
   assert.ok(sent[0]!.length > 60);
   assert.deepEqual(sent[0], sent[1]);
 });
 
-Deno.test("every call of the route table is made up, signed in and not", () => {
+Deno.test("createCases() covers every route with and without a token", () => {
   const known = { taskIds: [crypto.randomUUID()], userIds: ["c"], usernames: ["d@e.f"], taskNames: ["cat"] };
   const steps = fc.sample(createCases(known, false), { seed: 1, numRuns: 3000 }).flat();
   const lacking = table.flatMap(({ methods, path }) =>
@@ -77,24 +77,25 @@ Deno.test("every call of the route table is made up, signed in and not", () => {
       const pattern = new RegExp(`^${path.replace("{id}", "[^/]+")}/?$`);
       const made = steps.filter((step) => step.method === method && pattern.test(step.path));
       const isSigned = made.map((step) => headerOf(step, "authorization") !== undefined);
-      const isWhole = isSigned.includes(false) && (isSigned.includes(true) || path.endsWith("/login"));
-      // HEAD on the documents' pages answers as GET does.
-      return isWhole || method === "HEAD" ? [] : [`${method} ${path}`];
+      const isComplete = isSigned.includes(false) && (isSigned.includes(true) || path.endsWith("/login"));
+      // HEAD on the documentation pages is answered like GET.
+      return isComplete || method === "HEAD" ? [] : [`${method} ${path}`];
     })
   );
   assert.deepEqual(lacking, []);
 });
 
+/** An alteration and the finding that it must cause. */
 interface Case {
   name: string;
-  /** The finding it must give. */
+  /** Key of the finding. */
   wanted: string;
-  after(request: Passing, answer: Answering): void;
-  /** What the smallest request looks like. */
+  after(request: PassingRequest, answer: PassingAnswer): void;
+  /** Checks the smallest request. */
   smallest(target: string, finding: Finding): void;
 }
 
-const on = (method: string, path: RegExp) => (request: Passing) =>
+const on = (method: string, path: RegExp) => (request: PassingRequest) =>
   request.method === method && path.test(request.url.pathname);
 const isList = on("GET", /^\/api\/v1\/tasks\/?$/);
 const isMe = on("GET", /^\/api\/v1\/users\/me\/?$/);
@@ -119,7 +120,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "fields in another order",
+    name: "a different order of fields",
     wanted: "GET /api/v1/tasks: field order /data",
     after: (request, answer) => {
       if (isList(request)) answer.text = answer.text.replace(/("page":\d+),("page_size":\d+)/, "$2,$1");
@@ -130,7 +131,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a field dropped from long pages only",
+    name: "a field missing on long pages only",
     wanted: "GET /api/v1/tasks: field missing /data/tasks/*/priority",
     after: (request, answer) => {
       if (isList(request) && /"page_size":(?!10\D)\d\d/.test(answer.text)) {
@@ -143,7 +144,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a number in another form",
+    name: "a different form of a number",
     wanted: "GET /api/v1/tasks/{id}: number form /data/progress",
     after: (request, answer) => {
       if (isDetail(request)) answer.text = answer.text.replace(/"progress":(\d+)/, '"progress":$1.0');
@@ -154,7 +155,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "another status",
+    name: "a different status",
     wanted: "GET /api/v1/tasks/{id}/matrix: status",
     after: (request, answer) => {
       if (isMatrix(request) && answer.status === 404) answer.status = 400;
@@ -167,7 +168,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a header left out",
+    name: "a missing header",
     wanted: "GET /api/v1/users/me: header www-authenticate",
     after: (request, answer) => {
       if (isMe(request)) answer.headers.delete("www-authenticate");
@@ -179,7 +180,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "a message in other words",
+    name: "a reworded message",
     wanted: "GET /api/v1/users/: value /detail/*/msg",
     after: (request, answer) => {
       if (request.url.pathname.startsWith("/api/v1/users") && request.method === "GET") {
@@ -189,7 +190,7 @@ const cases: Case[] = [
     smallest: (target) => assert.match(target, /^\/api\/v1\/users\/\?(skip|limit)(=[^&]*)?$/),
   },
   {
-    name: "an error's position off by one",
+    name: "an error position that is off by one",
     wanted: "POST /api/v1/users/: value /detail/*/loc/*",
     after: (request, answer) => {
       if (request.method === "POST" && /^\/api\/v1\/users\/?$/.test(request.url.pathname)) {
@@ -207,7 +208,7 @@ const cases: Case[] = [
   },
 ];
 
-Deno.test("every alteration is found, shrunk and explained, and nothing else is", async (t) => {
+Deno.test("every alteration is found, shrunk and reported, and nothing else is", async (t) => {
   await using api = await startLoaded();
   await using altered = startAltered(api.origin, {
     after: (request, answer) => cases.forEach(({ after }) => after(request, answer)),
@@ -223,41 +224,43 @@ Deno.test("every alteration is found, shrunk and explained, and nothing else is"
       assert.match(report, new RegExp(`^${wanted.split(":")[0]!.replace(/[{}]/g, "\\$&")}$`, "m"));
     });
   }
-  await t.step("nothing else", () => {
+  await t.step("no other difference", () => {
     const wanted = new Set(cases.map((one) => one.wanted));
     assert.deepEqual(result.findings.map(keyOf).filter((key) => !wanted.has(key)), []);
   });
 });
 
-Deno.test("the old backend's ways are all explained by their rules", async () => {
+Deno.test("rules explain all known differences of the old backend", async () => {
   await using api = await startLoaded();
   const { sql } = api.database;
   const listed = await sql<{ id: string; status: string; failed: boolean }[]>`
     select t.id, t.status, coalesce(bool_and(s.status = 'failed'), false) as failed
     from tasks t left join subtasks s on s.parent_task_id = t.id
     where not t.is_deleted group by t.id order by t.created_at desc`;
-  const turned = new Set(
+  const misreportedTasks = new Set(
     listed.filter(({ status, failed }) => status === "failed" && failed).map(({ id }) => id),
   );
-  const hidden = new Set(listed.filter(({ id }) => !turned.has(id)).slice(2, 4).map(({ id }) => id));
-  assert.ok(turned.size > 0 && hidden.size === 2);
+  const hiddenTasks = new Set(
+    listed.filter(({ id }) => !misreportedTasks.has(id)).slice(2, 4).map(({ id }) => id),
+  );
+  assert.ok(misreportedTasks.size > 0 && hiddenTasks.size === 2);
   const token = await api.tokens.sign({ sub: "x", email: person.email });
-  await using old = startAltered(api.origin, oldWays({ token, hidden, turned }));
+  await using old = startAltered(api.origin, playOldBackend({ token, hiddenTasks, misreportedTasks }));
   const result = await compare(old.origin, api.origin, { seed: 11, runs: 600 });
   assert.deepEqual(unexplained(result).map((one) => `${keyOf(one)} ${one.old} → ${one.new}`), []);
   assert.deepEqual([...new Set(result.findings.map(({ rule }) => rule!))].sort(), [
-    "bad token on the list",
-    "both slash forms are answered directly",
-    "detail and matrix want a token",
-    "failed stays failed",
-    "first generations are listed and readable",
+    "detail and matrix require a token",
+    "failed tasks stay failed",
+    "first-generation tasks are visible",
+    "invalid token on the task list",
     "malformed user id",
-    "numbers the old backend failed on",
+    "no redirect for a trailing slash",
+    "numbers that the old backend failed on",
     "task_name is plain text",
   ]);
 });
 
-Deno.test("a recorded call is shrunk too, unless it writes", async () => {
+Deno.test("a recorded request that does not write is shrunk", async () => {
   await using api = await startLoaded();
   await using altered = startAltered(api.origin, {
     after: (request, answer) => {
@@ -299,7 +302,7 @@ Deno.test("a recorded call is shrunk too, unless it writes", async () => {
   assert.match(findings[0]!.new, /^418/);
 });
 
-Deno.test("a difference in what is made before is shrunk to the two calls that show it", async () => {
+Deno.test("a difference that needs an earlier request is shrunk to two requests", async () => {
   await using one = await startLoaded();
   await using two = await startLoaded();
   await using altered = startAltered(two.origin, {

@@ -1,4 +1,4 @@
-/** What the differential tool calls a difference and what noise, and how it shows a request: tables of answers. */
+/** Differences and noise between answers, and requests as curl commands. */
 import assert from "node:assert/strict";
 import { compareAnswers } from "../../dev/shadow/compare.ts";
 import { createNoise, type NoiseContext } from "../../dev/shadow/masks.ts";
@@ -8,7 +8,7 @@ import { answer, origins, step } from "./support/backends.ts";
 const kinds = (old: Answer, now: Answer, noise = () => undefined as string | undefined) =>
   compareAnswers(old, now, noise, origins).differences.map(({ kind, path }) => `${kind} ${path}`.trim());
 
-const compared: [string, Answer, Answer, string[]][] = [
+const comparisonCases: [string, Answer, Answer, string[]][] = [
   ["the same", answer(200, '{"a":[1,{"b":null}]}'), answer(200, '{"a":[1,{"b":null}]}'), []],
   ["another status, which hides the rest", answer(200, "{}"), answer(404, '{"detail":"x"}'), ["status"]],
   ["another value", answer(200, '{"a":{"b":"x"}}'), answer(200, '{"a":{"b":"y"}}'), ["value /a/b"]],
@@ -45,7 +45,7 @@ const compared: [string, Answer, Answer, string[]][] = [
     [],
   ],
 ];
-for (const [name, old, now, wanted] of compared) {
+for (const [name, old, now, wanted] of comparisonCases) {
   Deno.test(`compare: ${name}`, () => assert.deepEqual(kinds(old, now), wanted));
 }
 
@@ -62,7 +62,7 @@ const detail = (id: string, seed: number, tags = "[]", subtaskId = ids[0] as str
   );
 const soon = ["2030-01-01T00:00:00.001000", "2030-01-01T00:00:01"] as const;
 
-const noises: [string, string, Answer, Answer, string[]][] = [
+const noiseCases: [string, string, Answer, Answer, string[]][] = [
   [
     "ids and times of what is made",
     "POST /api/v1/tasks",
@@ -135,7 +135,7 @@ const noises: [string, string, Answer, Answer, string[]][] = [
     "value /data/dramatiq_tasks/0/seed",
   ]],
 ];
-for (const [name, line, old, now, wanted] of noises) {
+for (const [name, line, old, now, wanted] of noiseCases) {
   Deno.test(`noise: ${name}`, () => {
     const context: NoiseContext = {
       step: step(line),
@@ -154,7 +154,7 @@ for (const [name, line, old, now, wanted] of noises) {
 }
 
 const signed: [string, string][] = [["Authorization", "Bearer ${token}"]];
-const curls: [Step, string][] = [
+const curlCases: [Step, string][] = [
   [step("GET /health"), "curl -i http://a/health"],
   [step("GET /api/v1/tasks?page=1&x=%20"), "curl -i 'http://a/api/v1/tasks?page=1&x=%20'"],
   [
@@ -179,7 +179,7 @@ const curls: [Step, string][] = [
     "curl -i -X POST -H 'A: b' -H 'Content-Type;' --data-binary \"p=${password}&\\\"\\$x\" http://a/health",
   ],
 ];
-for (const [given, wanted] of curls) {
+for (const [given, wanted] of curlCases) {
   Deno.test(`a request for a shell: ${wanted}`, () => assert.equal(toCurl(given, "http://a"), wanted));
 }
 

@@ -1,4 +1,4 @@
-/** Which differences the differential tool's rules explain, and which beside them they do not. */
+/** The rules of the shadow tool: differences that they explain, and similar ones that they do not. */
 import assert from "node:assert/strict";
 import { compareAnswers } from "../../dev/shadow/compare.ts";
 import type { Step } from "../../dev/shadow/request.ts";
@@ -23,16 +23,16 @@ const subtasks = (status: string, ...of: string[]) =>
   );
 const raw = (...keys: string[]) =>
   answer(200, `{"data":{"results":{"raw":{${keys.map((key) => `"${key}":1`).join(",")}}}}}`);
-const facts: Facts = { hidden: new Set(["hidden"]), turned: new Set(["turned"]) };
+const facts: Facts = { hiddenTasks: new Set(["hidden"]), misreportedTasks: new Set(["turned"]) };
 
-/** A request, both answers, and the rule that explains all of their differences, if one does. */
-const ruled: [string, Step, Answer, Answer, string | undefined][] = [
+/** A request, both answers, and the rule that must explain all their differences, if any. */
+const ruleCases: [string, Step, Answer, Answer, string | undefined][] = [
   [
     "pending after a cancel",
     step("GET /api/v1/tasks/1"),
     subtasks("cancelled", "pending"),
     subtasks("cancelled", "cancelled"),
-    "cancel stops subtasks",
+    "cancelling stops subtasks",
   ],
   [
     "completed after a cancel",
@@ -53,7 +53,7 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     step("GET /api/v1/tasks/1"),
     subtasks("completed", "failed"),
     subtasks("failed", "failed"),
-    "failed stays failed",
+    "failed tasks stay failed",
   ],
   [
     "one completed",
@@ -67,7 +67,7 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     step("GET /api/v1/tasks"),
     tasks(task("turned", "completed")),
     tasks(task("turned", "failed")),
-    "failed stays failed",
+    "failed tasks stay failed",
   ],
   [
     "in a list, of another task",
@@ -81,7 +81,7 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     step("GET /api/v1/tasks?status=failed"),
     tasks(),
     tasks(task("turned", "failed")),
-    "failed stays failed",
+    "failed tasks stay failed",
   ],
   [
     "variable tag",
@@ -134,9 +134,21 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     undefined,
   ],
   ["results", step("GET /api/v1/tasks/1"), raw("a"), raw("b", "c"), "results.raw has a key for each subtask"],
-  ["no token", step("GET /api/v1/tasks/1/matrix"), ok, answer(401, "{}"), "detail and matrix want a token"],
+  [
+    "no token",
+    step("GET /api/v1/tasks/1/matrix"),
+    ok,
+    answer(401, "{}"),
+    "detail and matrix require a token",
+  ],
   ["a good token", step("GET /api/v1/tasks/1/matrix", null, signed), ok, answer(401, "{}"), undefined],
-  ["list with a bad token", step("GET /api/v1/tasks", null, bad), tasks(), badToken, "bad token on the list"],
+  [
+    "list with a bad token",
+    step("GET /api/v1/tasks", null, bad),
+    tasks(),
+    badToken,
+    "invalid token on the task list",
+  ],
   ["list with a good token", step("GET /api/v1/tasks", null, signed), tasks(), badToken, undefined],
   [
     "list with a bad token, in other words",
@@ -150,7 +162,7 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     step("GET /api/v1/tasks/hidden"),
     answer(404, "{}"),
     answer(200, '{"data":{"id":"hidden"}}'),
-    "first generations are listed and readable",
+    "first-generation tasks are visible",
   ],
   [
     "others that come back",
@@ -164,37 +176,37 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
     step("DELETE /api/v1/users/67ecb1f5a1b2c3d4e5f2faee"),
     broken,
     answer(404, "{}"),
-    "users: gone or taken",
+    "missing user or taken e-mail",
   ],
   [
     "user taken",
     step("POST /api/v1/users/", "{}", signed),
     broken,
     answer(400, "{}"),
-    "users: gone or taken",
+    "missing user or taken e-mail",
   ],
-  ["skip=-1", step("GET /api/v1/users/?skip=-1"), broken, refused, "numbers the old backend failed on"],
+  ["skip=-1", step("GET /api/v1/users/?skip=-1"), broken, refused, "numbers that the old backend failed on"],
   ["skip=1", step("GET /api/v1/users/?skip=1"), broken, refused, undefined],
   [
     "past 64 bits",
     step("GET /api/v1/tasks?page=9223372036854775808"),
     broken,
     refused,
-    "numbers the old backend failed on",
+    "numbers that the old backend failed on",
   ],
   [
     "NaN",
     step("POST /api/v1/tasks", '{"tags":[NaN]}', signed),
     broken,
     refused,
-    "numbers the old backend failed on",
+    "numbers that the old backend failed on",
   ],
   [
     "concurrency",
     step("POST /api/v1/tasks", '{"settings":{"concurrency":"5"}}', signed),
     broken,
     refused,
-    "numbers the old backend failed on",
+    "numbers that the old backend failed on",
   ],
   [
     "concurrency that is a number",
@@ -212,8 +224,8 @@ const ruled: [string, Step, Answer, Answer, string | undefined][] = [
   ],
   ["anything else that fails", step("GET /api/v1/users/me", null, signed), ok, broken, undefined],
 ];
-for (const [name, given, old, now, wanted] of ruled) {
-  Deno.test(`rule: ${name}: ${wanted ?? "none"}`, () => {
+for (const [name, given, old, now, wanted] of ruleCases) {
+  Deno.test(`ruleFor(), ${name}: ${wanted ?? "no rule"}`, () => {
     const { differences } = compareAnswers(old, now, () => undefined, origins);
     const exchange = { step: given, old, new: now };
     const found = new Set(differences.map((difference) => ruleFor(difference, exchange, facts)));
@@ -223,11 +235,11 @@ for (const [name, given, old, now, wanted] of ruled) {
   });
 }
 
-Deno.test("every rule has a case here or is met by a whole run", () => {
-  const inRuns = ["both slash forms are answered directly"];
-  const named = new Set(ruled.map(([, , , , rule]) => rule));
+Deno.test("every rule has a case here or occurs in a complete run", () => {
+  const testedByRuns = ["no redirect for a trailing slash"];
+  const named = new Set(ruleCases.map(([, , , , rule]) => rule));
   assert.deepEqual(
-    rules.map(({ name }) => name).filter((name) => !named.has(name) && !inRuns.includes(name)),
+    rules.map(({ name }) => name).filter((name) => !named.has(name) && !testedByRuns.includes(name)),
     [],
   );
 });

@@ -1,48 +1,52 @@
-/** A backend that answers like another one but for what is altered on the way: a proxy on loopback. */
+/** A loopback proxy that alters the requests and answers of a backend. */
 
-export interface Passing {
+/** A request on its way to the backend. */
+export interface PassingRequest {
   method: string;
   url: URL;
   headers: Headers;
-  /** Its body as text. */
+  /** Body as text. */
   text: string;
 }
 
-export interface Answering {
+/** An answer on its way to the client. */
+export interface PassingAnswer {
   status: number;
   headers: Headers;
   text: string;
 }
 
+/** Functions that alter requests and answers. */
 export interface Alteration {
-  /** Changes a request on its way; an answer given here is sent at once. */
-  before?(request: Passing): Answering | undefined;
-  /** Changes an answer on its way back. */
-  after?(request: Passing, answer: Answering): void;
+  /** Alters a request. If it returns an answer, the backend is not called. */
+  before?(request: PassingRequest): PassingAnswer | undefined;
+  /** Alters an answer. */
+  after?(request: PassingRequest, answer: PassingAnswer): void;
 }
 
+/** A running proxy. */
 export interface AlteredBackend extends AsyncDisposable {
   origin: string;
-  /** Every request as it came, in order. */
-  asked: string[];
+  /** Received requests in order. */
+  requests: string[];
 }
 
 const bodiless = [101, 204, 205, 304];
 
-/** Starts one in front of `origin`, on a free port. */
+/** Starts a proxy to `origin` on a free port. */
 export function startAltered(origin: string, { before, after }: Alteration): AlteredBackend {
   const client = Deno.createHttpClient({ http2: false });
-  const asked: string[] = [];
+  const requests: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const bytes = new Uint8Array(await request.arrayBuffer());
-    const passing: Passing = {
+    const passing: PassingRequest = {
       method: request.method,
       url: new URL(request.url),
       headers: new Headers(request.headers),
       text: new TextDecoder().decode(bytes),
     };
     const { pathname, search } = passing.url;
-    asked.push(
+    requests.push(
       `${request.method} ${pathname}${search} ${request.headers.get("authorization")} ${passing.text}`,
     );
     passing.headers.delete("host");
@@ -67,7 +71,7 @@ export function startAltered(origin: string, { before, after }: Alteration): Alt
   });
   return {
     origin: `http://127.0.0.1:${server.addr.port}`,
-    asked,
+    requests,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
       client.close();
@@ -75,8 +79,12 @@ export function startAltered(origin: string, { before, after }: Alteration): Alt
   };
 }
 
-/** An answer with `{"detail": …}` or plain text. */
-export const answering = (status: number, text: string, headers: Record<string, string> = {}): Answering => ({
+/** Creates an answer with a JSON or plain text body. */
+export const createAnswer = (
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): PassingAnswer => ({
   status,
   text,
   headers: new Headers({

@@ -1,4 +1,4 @@
-/** What the differential tool's tests share: an API over the recordings' data, a comparison, hand-written answers. */
+/** Common parts of the shadow tool's tests: an API with the recordings' data, a comparison, and hand-written answers. */
 import assert from "node:assert/strict";
 import { groupPath } from "../../../dev/shadow/compare.ts";
 import { renderReport, reportToJson } from "../../../dev/shadow/report.ts";
@@ -6,24 +6,25 @@ import type { Step } from "../../../dev/shadow/request.ts";
 import { type Finding, type Options, type Result, runShadow } from "../../../dev/shadow/run.ts";
 import { type Answer, Side } from "../../../dev/shadow/side.ts";
 import { parseJson } from "../../../json.ts";
-import { openFolder } from "../../../migrate/data/sources/folder.ts";
+import { openJsonLines } from "../../../migrate/data/sources/json_lines.ts";
 import { load } from "../../../migrate/data/load/load.ts";
 import { silentProgress } from "../../../migrate/data/tools/progress.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 
 const folder = new URL("../../data/current", import.meta.url).pathname;
+/** Path of the recorded requests. */
 export const recording = new URL("../../data/golden/calls.jsonl", import.meta.url).pathname;
 export const person = { email: "admin@example.com", password: "admin-secret-1" };
 export const writer = { email: "tester1@example.com", password: "tester1-secret" };
 
 async function createLoaded(): Promise<TestDatabase> {
   const database = await createDatabase();
-  await load(database.sql, await openFolder(folder), { progress: silentProgress });
+  await load(database.sql, await openJsonLines(folder), { progress: silentProgress });
   return database;
 }
 
-/** One API over the recordings' data; two sides may ask the same one as long as nothing is written. */
+/** Starts an API with the recordings' data. Both sides may use the same API if nothing is written. */
 export async function startLoaded(): Promise<TestApi> {
   const database = await createLoaded();
   const api = await startApi({ database });
@@ -36,7 +37,7 @@ export async function startLoaded(): Promise<TestApi> {
   };
 }
 
-/** Signs in at both and compares them; the report must not hold a secret. */
+/** Signs in at both backends, compares them, and checks that the report contains no secret. */
 export async function compare(
   oldUrl: string,
   newUrl: string,
@@ -52,23 +53,23 @@ export async function compare(
   const result = await runShadow(given);
   const shown = renderReport(result, newUrl).join("\n") + reportToJson(result, newUrl);
   for (const name of ["token", "other", "password"]) {
-    assert.ok(!shown.includes(old.variables.get(name)!), `the report holds the ${name}`);
+    assert.ok(!shown.includes(old.variables.get(name)!), `the report contains the ${name}`);
   }
   return result;
 }
 
-/** A finding in a line. */
+/** Returns a finding as one line. */
 export const keyOf = ({ route, kind, path }: Finding): string =>
   `${route}: ${kind} ${groupPath(path)}`.trimEnd();
 
-/** An answer with a JSON body, a text or none. */
+/** Creates an answer with a JSON body, a text or no body. */
 export const answer = (status: number, text: string, headers: Record<string, string> = {}): Answer => ({
   status,
   headers: new Map(Object.entries(headers)),
   body: text === "" ? undefined : /^[[{]/.test(text) ? { json: parseJson(text) } : { text },
 });
 
-/** A request, `METHOD target`. */
+/** Creates a request from `METHOD target`. */
 export function step(line: string, body: string | null = null, headers: [string, string][] = []): Step {
   const [method = "", target = ""] = line.split(" ");
   const [path = "", query = ""] = target.split("?");

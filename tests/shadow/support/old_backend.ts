@@ -1,26 +1,26 @@
-/** A backend with the ways of the old one that the contract's last table leaves behind, played over our API. */
+/** A simulation of the old backend: this API with the differences that the rules of the shadow tool explain. */
 import { type Json, type JsonObject, parseJson, stringifyJson } from "../../../json.ts";
-import { type Alteration, answering, type Passing } from "./altered.ts";
+import { type Alteration, createAnswer, type PassingRequest } from "./altered.ts";
 
-export interface OldWays {
-  /** A token that every backend takes. */
+export interface OldBackendState {
+  /** Valid token. */
   token: string;
-  /** Tasks that it counts but does not show. */
-  hidden: ReadonlySet<string>;
-  /** Tasks that failed and read completed. */
-  turned: ReadonlySet<string>;
+  /** Ids of tasks that are counted but not shown. */
+  hiddenTasks: ReadonlySet<string>;
+  /** Ids of failed tasks that are reported as completed. */
+  misreportedTasks: ReadonlySet<string>;
 }
 
-const broken = () => answering(500, "Internal Server Error");
+const broken = () => createAnswer(500, "Internal Server Error");
 const hasSlash = /^\/api\/v1\/(users\/[^/]+|tasks\/[^/]+(\/matrix|\/cancel)?|auth\/login)\/$/;
 
-function redirect({ url }: Passing) {
+function redirect({ url }: PassingRequest) {
   const to = hasSlash.test(url.pathname)
     ? url.pathname.slice(0, -1)
     : url.pathname === "/api/v1/users"
     ? "/api/v1/users/"
     : undefined;
-  return to && answering(307, "", { location: url.origin + to + url.search });
+  return to && createAnswer(307, "", { location: url.origin + to + url.search });
 }
 
 const objectAt = (value: Json | undefined, key: string): JsonObject | undefined => {
@@ -28,25 +28,25 @@ const objectAt = (value: Json | undefined, key: string): JsonObject | undefined 
   return found instanceof Map ? found : undefined;
 };
 
-/** Its lists: without what is hidden, and with what turned. */
-function alterTasks(json: Json, { hidden, turned }: OldWays): void {
+/** Removes hidden tasks from lists and reports misreported tasks as completed. */
+function alterTasks(json: Json, { hiddenTasks, misreportedTasks }: OldBackendState): void {
   const data = objectAt(json, "data");
   const turn = (task: JsonObject) => {
-    if (turned.has(String(task.get("id")))) task.set("status", "completed");
+    if (misreportedTasks.has(String(task.get("id")))) task.set("status", "completed");
   };
   if (!data) return;
   turn(data);
   const tasks = data.get("tasks");
   if (!Array.isArray(tasks)) return;
   const shown = tasks.filter((task): task is JsonObject =>
-    task instanceof Map && !hidden.has(String(task.get("id")))
+    task instanceof Map && !hiddenTasks.has(String(task.get("id")))
   );
   shown.forEach(turn);
   data.set("tasks", shown);
 }
 
-/** What a proxy has to alter for it. */
-export function oldWays(ways: OldWays): Alteration {
+/** Returns the alterations for a proxy in front of this API. */
+export function playOldBackend(ways: OldBackendState): Alteration {
   return {
     before(request) {
       const { method, url, headers } = request;
@@ -57,8 +57,8 @@ export function oldWays(ways: OldWays): Alteration {
       const isList = /^\/api\/v1\/tasks\/?$/.test(url.pathname) &&
         /^bearer/i.test(headers.get("authorization") ?? "");
       if (isDetail || isList) headers.set("authorization", `Bearer ${ways.token}`);
-      if (isDetail && ways.hidden.has(url.pathname.split("/")[4]!)) {
-        return answering(404, '{"detail":"任务不存在"}');
+      if (isDetail && ways.hiddenTasks.has(url.pathname.split("/")[4]!)) {
+        return createAnswer(404, '{"detail":"任务不存在"}');
       }
       return undefined;
     },
@@ -69,7 +69,7 @@ export function oldWays(ways: OldWays): Alteration {
         /"(skip|limit|page|page_size)".*"input":"-?\d+"/.test(answer.text) &&
         (["skip", "limit"].some((name) => Number(searchParams.getAll(name).at(-1)) < 0) ||
           /"input":"-?\d{19,}"/.test(answer.text));
-      // Only what is found valid gets as far as being run as an expression.
+      // The old backend runs the expression only if the request is valid.
       const isExpression = answer.status === 200 && /^\/api\/v1\/tasks\/?$/.test(pathname) &&
         (searchParams.getAll("task_name").at(-1) ?? "").includes("(");
       if (isOddId && answer.status === 404 || isOddNumber || isExpression) Object.assign(answer, broken());
