@@ -1,48 +1,51 @@
-/** A small explicit-state checker: every reachable state of a model, breadth first, against what must hold. */
+/** An explicit-state model checker. It explores every reachable state of a model breadth first and checks its rules. */
 
 /**
- * What can happen. A `step` is what the system does by itself when it is left alone; a `fault` and a `wish` (of a
- * user) may happen, but nothing may depend on them.
+ * An action of the model. A `step` is performed by the system itself. A `fault` and a `request` of a user may happen, but
+ * progress must not depend on them.
  */
 export interface Action<S> {
   name: string;
-  kind: "step" | "fault" | "wish";
-  /** Every state that this may lead to; none where it cannot happen. */
+  kind: "step" | "fault" | "request";
+  /** Returns every state that the action may lead to; none if it is not possible. */
   next: (state: S) => S[];
 }
 
+/** A model and its rules. */
 export interface Model<S> {
   start: S;
-  /** The same text for states that differ in nothing that matters. */
+  /** Returns equal texts for equivalent states. */
   key: (state: S) => string;
   actions: Action<S>[];
-  /** Must hold in every state. */
+  /** Rules that hold in every state. */
   states: { name: string; holds: (state: S) => boolean }[];
-  /** Must hold for every move. */
+  /** Rules that hold for every move. */
   moves: { name: string; holds: (from: S, to: S, action: string) => boolean }[];
-  /** From every state a good one must be reachable by steps alone. */
-  good: { name: string; holds: (state: S) => boolean };
+  /** A state of this kind must be reachable from every state by steps alone. */
+  goal: { name: string; holds: (state: S) => boolean };
 }
 
+/** A broken rule. */
 export interface Violation<S> {
-  /** Name of what does not hold. */
+  /** Name of the rule. */
   rule: string;
-  /** Names of the actions from the start to the violation, as few as can be. */
+  /** Names of the actions of a shortest path from the start to the violation. */
   trace: string[];
   state: S;
 }
 
+/** The result of an exploration. */
 export interface Report<S> {
   states: number;
   moves: number;
-  /** Moves in the longest of the shortest ways to a state. */
+  /** Largest number of moves on a shortest path to a state. */
   depth: number;
-  /** Names of the actions that happened. */
-  happened: Set<string>;
+  /** Names of the performed actions. */
+  performed: Set<string>;
   violation?: Violation<S>;
 }
 
-/** Pairs of numbers, as many as come. */
+/** A growing list of pairs of numbers. */
 class Pairs {
   #items = new Int32Array(1 << 16);
   length = 0;
@@ -70,8 +73,8 @@ class Search<S> {
   readonly #by: string[] = [];
   readonly #depth: number[] = [];
   readonly #steps = new Pairs();
-  readonly #good: boolean[] = [];
-  readonly #happened = new Set<string>();
+  readonly #goal: boolean[] = [];
+  readonly #performed = new Set<string>();
   #moves = 0;
 
   constructor(model: Model<S>, statesMax: number) {
@@ -85,41 +88,43 @@ class Search<S> {
       states: this.#found.length,
       moves: this.#moves,
       depth: this.#depth.at(-1) ?? 0,
-      happened: this.#happened,
+      performed: this.#performed,
     };
     return violation ? { ...report, violation } : report;
   }
 
-  /** Where a state is kept; a new one is looked at later. */
-  #keep(state: S, parent: number, by: string): number {
+  /** Returns the index of a state and adds it if it is new. */
+  #add(state: S, parent: number, by: string): number {
     const key = this.#model.key(state);
     const known = this.#index.get(key);
     if (known !== undefined) return known;
     const at = this.#found.length;
-    if (at === this.#statesMax) throw new RangeError(`explored ${at} states: wanted a model with fewer`);
+    if (at === this.#statesMax) {
+      throw new RangeError(`explored ${at} states: the model has more than the limit`);
+    }
     this.#index.set(key, at);
     this.#found.push(state);
     this.#parent.push(parent);
     this.#by.push(by);
     this.#depth.push(parent < 0 ? 0 : this.#depth[parent]! + 1);
-    this.#good.push(this.#model.good.holds(state));
+    this.#goal.push(this.#model.goal.holds(state));
     return at;
   }
 
   #explore(): Violation<S> | undefined {
-    this.#keep(this.#model.start, -1, "");
+    this.#add(this.#model.start, -1, "");
     for (let at = 0; at < this.#found.length; at++) {
       const state = this.#found[at]!;
       for (const { name, kind, next } of this.#model.actions) {
         for (const to of next(state)) {
           this.#moves++;
-          this.#happened.add(name);
+          this.#performed.add(name);
           const known = this.#found.length;
-          const kept = this.#keep(to, at, name);
-          if (kind === "step" && kept !== at) this.#steps.push(at, kept);
-          const broken = this.#model.moves.find(({ holds }) => !holds(state, to, name)) ??
-            (kept < known ? undefined : this.#model.states.find(({ holds }) => !holds(to)));
-          if (broken) return { rule: broken.name, trace: [...this.#trace(at), name], state: to };
+          const index = this.#add(to, at, name);
+          if (kind === "step" && index !== at) this.#steps.push(at, index);
+          const brokenModels = this.#model.moves.find(({ holds }) => !holds(state, to, name)) ??
+            (index < known ? undefined : this.#model.states.find(({ holds }) => !holds(to)));
+          if (brokenModels) return { rule: brokenModels.name, trace: [...this.#trace(at), name], state: to };
         }
       }
     }
@@ -131,7 +136,7 @@ class Search<S> {
     return names;
   }
 
-  /** Goes backwards over steps from the good states; what is not met is stuck. */
+  /** Follows steps backwards from the goal states. States that are not reached are stuck. */
   #findStuck(): Violation<S> | undefined {
     const count = this.#found.length;
     const first = new Int32Array(count + 1);
@@ -140,7 +145,7 @@ class Search<S> {
     const fill = first.slice();
     const before = new Int32Array(this.#steps.length);
     for (let i = 0; i < this.#steps.length; i++) before[fill[this.#steps.to(i)]!++] = this.#steps.from(i);
-    const reached = Uint8Array.from(this.#good, Number);
+    const reached = Uint8Array.from(this.#goal, Number);
     const open = [...reached.keys()].filter((at) => reached[at] === 1);
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       for (let i = first[at]!; i < first[at + 1]!; i++) {
@@ -152,14 +157,14 @@ class Search<S> {
     }
     const stuck = reached.indexOf(0);
     if (stuck < 0) return undefined;
-    return { rule: this.#model.good.name, trace: this.#trace(stuck), state: this.#found[stuck]! };
+    return { rule: this.#model.goal.name, trace: this.#trace(stuck), state: this.#found[stuck]! };
   }
 }
 
 /**
- * Explores a model until something does not hold or every state was seen.
+ * Explores a model until a rule is broken or every state was visited.
  *
- * @throws RangeError for more than `statesMax` states
+ * @throws RangeError if there are more than `statesMax` states
  */
 export function check<S>(model: Model<S>, { statesMax = 1_000_000 } = {}): Report<S> {
   return new Search(model, statesMax).run();

@@ -1,4 +1,4 @@
-/** What may go wrong: to a worker between any two of its actions, to Redis, and by leading twice. */
+/** Faults: of a worker between any two of its actions, of Redis, and of a second leader. */
 import type { Action } from "./checker.ts";
 import { canClaim, claim, isHeld, release, settle } from "./rows.ts";
 import { type Act, byWorker, type Fault, type Guards, onCell, type Setting } from "./setting.ts";
@@ -13,90 +13,95 @@ import {
   type Worker,
 } from "./state.ts";
 
-/** Between the POST and the saving of its answer: the one window in which a POST can be lost. */
-function allowLostPost(s: State, w: Worker): void {
-  if (w.place === "posted") s.cells[w.cell]!.allowed++;
+/** Allows one more POST if the worker is between a POST and the saving of its id, where a POST can be lost. */
+function countLostPost(s: State, w: Worker): void {
+  if (w.phase === "posted") s.cells[w.cell]!.allowed++;
 }
 
-/** What a worker held by the rows has no worker any more. */
-function orphan(s: State, id: number): void {
+/** Marks the rows of a worker as rows of an unknown worker. */
+function orphanCells(s: State, id: number): void {
   for (const cell of s.cells) if (cell.owner === id) cell.owner = gone;
 }
 
-/** An entry that was read and will not be acknowledged by who read it. */
-const leaveEntry = (cell: Cell): void => {
+/** Keeps an entry that was read and that its reader will not acknowledge. */
+const keepUnclaimed = (cell: Cell): void => {
   cell.unclaimed = 1;
 };
 
-const crash = ({ guards }: Setting): Act => (s, w, id) => {
-  if (w.place === "idle" && !s.cells.some(({ owner }) => owner === id)) return false;
-  if (w.place === "read" && guards.ackAfterClaim) leaveEntry(s.cells[w.cell]!);
-  allowLostPost(s, w);
-  orphan(s, id);
+const die = ({ guards }: Setting): Act => (s, w, id) => {
+  if (w.phase === "idle" && !s.cells.some(({ owner }) => owner === id)) return false;
+  if (w.phase === "read" && guards.ackAfterClaim) keepUnclaimed(s.cells[w.cell]!);
+  countLostPost(s, w);
+  orphanCells(s, id);
   clearWorker(w);
-  w.signed = 1;
+  w.registered = 1;
 };
 
-/** It stands still until it is declared dead; from then on it may go on at any moment. */
-const pause: Act = (s, w, id) => {
-  if (w.signed === 0) return false;
-  if (w.place === "idle" && !s.cells.some(({ owner }) => owner === id)) return false;
-  if (w.place === "claimed" || w.place === "answered") s.cells[w.cell]!.allowed++;
-  allowLostPost(s, w);
-  orphan(s, id);
-  w.signed = 0;
+/** Pauses the worker until it is declared dead. It may continue at any later time. */
+const declareDead: Act = (s, w, id) => {
+  if (w.registered === 0) return false;
+  if (w.phase === "idle" && !s.cells.some(({ owner }) => owner === id)) return false;
+  if (w.phase === "claimed" || w.phase === "answered") s.cells[w.cell]!.allowed++;
+  countLostPost(s, w);
+  orphanCells(s, id);
+  w.registered = 0;
 };
 
-/** The claim was committed, its answer or its acknowledgement never came. */
-const claimUnheard = ({ guards }: Setting, dies: boolean): Act => (s, w, id) => {
+/** Commits a claim whose answer or acknowledgement is lost. */
+const claimWithLostAnswer = ({ guards }: Setting, dies: boolean): Act => (s, w, id) => {
   if (!canClaim(s, w, guards)) return false;
   const cell = s.cells[w.cell]!;
   claim(s, w, id, guards);
-  if (guards.ackAfterClaim) leaveEntry(cell);
+  if (guards.ackAfterClaim) keepUnclaimed(cell);
   clearWorker(w);
-  if (dies) orphan(s, id);
+  if (dies) orphanCells(s, id);
 };
 
-/** The answer to settling is lost: the worker writes again. */
-const settleUnheard = (g: Guards): Act => (s, w) => {
-  if (w.place !== "done" || !isHeld(s.cells[w.cell]!, w, g.leaseInSettle, g.stateInWrites)) return false;
+/** Settles and loses the answer, so that the worker settles again. */
+const settleWithLostAnswer = (g: Guards): Act => (s, w) => {
+  if (w.phase !== "done" || !isHeld(s.cells[w.cell]!, w, g.leaseInSettle, g.stateInWrites)) return false;
   const { cell, lease, attempt, failures } = w;
   settle(s, w, completed, g);
-  Object.assign(w, { place: "done", cell, lease, attempt, failures });
+  Object.assign(w, { phase: "done", cell, lease, attempt, failures });
 };
 
-/** An attempt ends by a fault of the program; the worker lives on. */
-const breakOff: Act = (s, w) => {
+/** Ends an attempt by an exception. The worker continues. */
+const abortAttempt: Act = (s, w) => {
   if (w.lease === 0) return false;
-  allowLostPost(s, w);
+  countLostPost(s, w);
   clearWorker(w);
 };
 
-/** SIGTERM: what is held is given back by its lease, and a new worker begins. */
-const stop = ({ guards: g }: Setting): Act => (s, w) => {
+/** Stops the worker by SIGTERM. It releases its lease, and a new worker starts. */
+const shutDown = ({ guards: g }: Setting): Act => (s, w) => {
   const cell = s.cells[w.cell]!;
   if (w.lease === 0 || cell.lease !== w.lease || cell.status !== processing || cell.owner === gone) {
     return false;
   }
-  allowLostPost(s, w);
-  const unsent = w.place === "claimed" || w.place === "waiting" ||
-    (!g.unsentIsUnsent && w.place === "posted");
+  countLostPost(s, w);
+  const unsent = w.phase === "claimed" || w.phase === "waiting" ||
+    (!g.unsentChecked && w.phase === "posted");
   if (unsent) {
     cell.attempt--;
     cell.intent = 0;
   }
-  release(cell, g.giveBackCounts);
+  release(cell, g.lostPostsCounted);
   clearWorker(w);
 };
 
-/** The actions of the faults that a setting allows; each takes one of the faults that are left. */
+/** Returns the actions of the faults that a setting allows. Each consumes one of the remaining faults. */
 export function faultActions(setting: Setting): Action<State>[] {
   const actions: Record<Fault, Action<State>[]> = {
     crash: [
-      ...byWorker("dies", "fault", "anywhere", crash(setting)),
-      ...byWorker("dies between claim and acknowledgement", "fault", "anywhere", claimUnheard(setting, true)),
+      ...byWorker("dies", "fault", "anywhere", die(setting)),
+      ...byWorker(
+        "dies between claim and acknowledgement",
+        "fault",
+        "anywhere",
+        claimWithLostAnswer(setting, true),
+      ),
     ],
-    pause: byWorker("is declared dead while it rests", "fault", "anywhere", pause),
+    pause: byWorker("is declared dead while paused", "fault", "anywhere", declareDead),
     wipe: [{
       name: "FLUSHALL",
       kind: "fault",
@@ -107,18 +112,24 @@ export function faultActions(setting: Setting): Action<State>[] {
         return [s];
       },
     }],
-    twice: onCell(setting, "Redis: gives twice", "fault", ({ entries }) => entries === 1, (cell) => {
-      cell.entries = 2;
-    }),
+    duplicate: onCell(
+      setting,
+      "Redis: duplicates an entry",
+      "fault",
+      ({ entries }) => entries === 1,
+      (cell) => {
+        cell.entries = 2;
+      },
+    ),
     "answer lost": [
-      ...byWorker("never hears of its claim", "fault", "anywhere", claimUnheard(setting, false)),
-      ...byWorker("settles and does not hear of it", "fault", "anywhere", settleUnheard(setting.guards)),
+      ...byWorker("loses the answer to its claim", "fault", "anywhere", claimWithLostAnswer(setting, false)),
+      ...byWorker("settles and loses the answer", "fault", "anywhere", settleWithLostAnswer(setting.guards)),
     ],
-    "break off": byWorker("breaks off", "fault", "anywhere", breakOff),
-    stop: byWorker("is told to stop", "fault", "anywhere", stop(setting)),
+    "abort": byWorker("aborts an attempt", "fault", "anywhere", abortAttempt),
+    stop: byWorker("shuts down", "fault", "anywhere", shutDown(setting)),
     "second leader": onCell(
       setting,
-      "second leader: finds an orphan",
+      "second leader: lists an orphan",
       "fault",
       ({ status, owner, listed }) => status === processing && owner === gone && listed === 0,
       (cell) => {

@@ -1,4 +1,4 @@
-/** The statements of the queue, on the rows of the model. */
+/** The statements of the queue, applied to the rows of the model. */
 import type { Guards } from "./setting.ts";
 import {
   cancelled,
@@ -15,20 +15,21 @@ import {
   type Worker,
 } from "./state.ts";
 
+/** Reports whether the worker's lease (and optionally the state) matches the row. */
 export const isHeld = (cell: Cell, worker: Worker, withLease: boolean, withState: boolean): boolean =>
   (!withLease || cell.lease === worker.lease) && (!withState || cell.status === processing);
 
-/** The row of an ended subtask. */
-export function endCell(cell: Cell, status: number, g: Guards): void {
+/** Writes an end state to a row. */
+export function endSubtask(cell: Cell, status: number, g: Guards): void {
   cell.status = status;
   if (g.leaseEndsWithState) cell.lease = 0;
   cell.owner = nobody;
   cell.wait = cell.listed = 0;
-  // It is never claimed again: what Redis still holds of it is read and dropped.
+  // It is never claimed again. Workers read and drop its remaining entries.
   if (g.stateInClaim) cell.entries = cell.unclaimed = cell.fed = 0;
 }
 
-/** Back to pending; whoever claims it polls on where a remote id is known. */
+/** Sets a row back to pending. The next worker continues to poll if the row has a remote id. */
 export function release(cell: Cell, counts: boolean): void {
   if (counts && cell.intent === 1 && cell.remote === 0) cell.counted++;
   cell.status = pending;
@@ -36,38 +37,39 @@ export function release(cell: Cell, counts: boolean): void {
   cell.owner = nobody;
 }
 
-/** Counters, the task's end, and its notice. */
+/** Updates the counters and, at the end of the task, its status and notice. */
 export function countEnd(s: State, status: number, g: Guards): void {
   if (status === completed) s.completed++;
   else s.failed++;
   if (s.status !== pending || s.completed + s.failed + s.cancelled < s.cells.length) return;
   s.status = s.failed === s.cells.length ? failed : completed;
   const kind = s.completed === s.cells.length ? "completed" : s.completed > 0 ? "partial" : "failed";
-  s.told[kind] = g.outboxUnique ? 1 : s.told[kind] + 1;
+  s.noticeCounts[kind] = g.outboxUnique ? 1 : s.noticeCounts[kind] + 1;
 }
 
-/** Ends what the worker holds; no row in the answer: the lease is lost, the work is thrown away. */
+/** Ends the worker's subtask. If the statement returns no row, the lease is lost and the result is discarded. */
 export function settle(s: State, w: Worker, status: number, g: Guards): void {
   const cell = s.cells[w.cell]!;
   if (!isHeld(cell, w, g.leaseInSettle, g.stateInWrites)) return clearWorker(w);
-  endCell(cell, status, g);
+  endSubtask(cell, status, g);
   if (status === failed) cell.failures = w.failures + 1;
   if (!g.countersInStatement) {
-    w.place = "counting";
+    w.phase = "counting";
     return;
   }
   countEnd(s, status, g);
   clearWorker(w);
 }
 
+/** Reports whether the task is open. */
 export const isOpen = (s: State): boolean => s.status === pending && s.deleted === 0;
 
-/** The claim's statement; the worker has its answer. */
+/** Performs the claim and gives the worker its answer. */
 export function claim(s: State, w: Worker, id: number, g: Guards): void {
   const cell = s.cells[w.cell]!;
   cell.status = processing;
   cell.lease = 1 + Math.max(...s.cells.map(({ lease }) => lease), ...s.workers.map(({ lease }) => lease));
-  cell.owner = w.signed === 1 ? id : gone;
+  cell.owner = w.registered === 1 ? id : gone;
   cell.fed = 0;
   const adopts = cell.remote === 1 && g.remoteAdopted;
   if (!adopts) {
@@ -78,46 +80,48 @@ export function claim(s: State, w: Worker, id: number, g: Guards): void {
   w.lease = cell.lease;
   w.attempt = cell.attempt;
   w.failures = cell.failures;
-  w.place = adopts ? "polling" : g.strangersTwice ? "claimed" : "answered";
+  w.phase = adopts ? "polling" : g.claimAnswerAwaited ? "claimed" : "answered";
 }
 
+/** Reports whether the claim's statement matches the row. */
 export const canClaim = (s: State, w: Worker, g: Guards): boolean => {
   const cell = s.cells[w.cell]!;
-  return w.place === "read" && (w.signed === 1 || !g.deadCannotClaim) && (isOpen(s) || !g.openInClaim) &&
+  return w.phase === "read" && (w.registered === 1 || !g.registeredInClaim) &&
+    (isOpen(s) || !g.openInClaim) &&
     (cell.status === pending || !g.stateInClaim) && cell.wait === 0;
 };
 
 /**
- * Ends an open task with what it has under way and what is pending; a big task's rest is swept later.
+ * Cancels an open task with its subtasks. Of a large task, some pending subtasks are left for a later sweep.
  *
- * @param rest a pending subtask that is left for later
+ * @param remaining a pending subtask that is left for the sweep
  */
-export function cancel(s: State, g: Guards, rest?: Cell): boolean {
-  if (s.status !== pending || (rest && rest.status !== pending)) return false;
+export function cancel(s: State, g: Guards, remaining?: Cell): boolean {
+  if (s.status !== pending || (remaining && remaining.status !== pending)) return false;
   s.status = cancelled;
   s.cells.forEach((cell, id) => {
-    // Without the lock, rows of a claim under way are neither seen nor waited for.
-    if (!g.cancelLocksTask && s.workers.some((w) => w.place === "taking" && w.cell === id)) return;
-    if (cell === rest) s.sweeping = 1;
+    // Without the lock, the statement neither sees nor waits for the rows of a concurrent claim.
+    if (!g.cancelLocksTask && s.workers.some((w) => w.phase === "claiming" && w.cell === id)) return;
+    if (cell === remaining) s.sweeping = 1;
     else if (!hasEnded(cell.status)) {
-      endCell(cell, cancelled, g);
+      endSubtask(cell, cancelled, g);
       s.cancelled++;
     }
   });
   return true;
 }
 
-/** Ends the pending rest of a cancelled task. */
+/** Cancels the remaining pending subtasks of a cancelled task. */
 export function sweep(s: State, g: Guards): void {
   for (const cell of s.cells) {
     if (cell.status !== pending) continue;
-    endCell(cell, cancelled, g);
+    endSubtask(cell, cancelled, g);
     s.cancelled++;
   }
   s.sweeping = 0;
 }
 
-/** Begins anew with what failed of a task that ended by itself. */
+/** Reopens the failed subtasks of a task that ended by itself. */
 export function retryFailed(s: State): boolean {
   if (s.retriesLeft === 0 || s.deleted === 1 || s.status === cancelled || s.failed === 0) return false;
   s.retriesLeft--;

@@ -1,4 +1,4 @@
-/** What must hold of the queue, in every state and for every move. */
+/** The rules of the queue for every state and every move. */
 import type { Model } from "./checker.ts";
 import { retryName } from "./setting.ts";
 import {
@@ -14,38 +14,41 @@ import {
 
 const count = (s: State, status: number): number => s.cells.filter((cell) => cell.status === status).length;
 
+/** Rules for every state. */
 export const stateRules: Model<State>["states"] = [
   {
-    name: "the counters are those of the rows",
+    name: "the counters equal the rows",
     holds: (s) =>
       s.completed === count(s, completed) && s.failed === count(s, failed) &&
       s.cancelled === count(s, cancelled),
   },
-  { name: "an attempt is POSTed once", holds: (s) => s.cells.every(({ twice }) => twice === 0) },
+  { name: "an attempt has one POST", holds: (s) => s.cells.every(({ isRepeated }) => isRepeated === 0) },
   {
-    name: "a POST is made again only after a failure, or where its id could not be saved",
+    name: "a POST is repeated only after a failure or after its id could not be saved",
     holds: (s) => s.cells.every(({ allowed }) => allowed >= 0),
   },
   { name: "every lost POST is counted", holds: (s) => s.cells.every(({ counted }) => counted >= 0) },
   {
-    name: "a task is told of once for each kind",
-    holds: ({ told }) => told.completed <= 1 && told.partial <= 1 && told.failed <= 1,
+    name: "a task has one notice of each kind",
+    holds: ({ noticeCounts }) =>
+      noticeCounts.completed <= 1 && noticeCounts.partial <= 1 && noticeCounts.failed <= 1,
   },
   {
-    name: "the task has ended when its subtasks have",
+    name: "the task has ended if its subtasks have",
     holds: (s) =>
       s.cells.every(({ status }) => hasEnded(status))
         ? hasEnded(s.status)
         : s.status === pending || s.sweeping === 1,
   },
   {
-    name: "a task that ended by itself is told of",
-    holds: ({ status, told }) =>
-      status !== completed && status !== failed || told.completed + told.partial + told.failed > 0,
+    name: "a task that ended by itself has a notice",
+    holds: ({ status, noticeCounts }) =>
+      status !== completed && status !== failed ||
+      noticeCounts.completed + noticeCounts.partial + noticeCounts.failed > 0,
   },
 ];
 
-/** Number of the worker that acts; undefined for leaders, users and Redis. */
+/** Returns the number of the acting worker; undefined for leaders, users and Redis. */
 const actor = (action: string): number | undefined =>
   action.startsWith("worker ") ? Number(action.charAt(7)) : undefined;
 
@@ -62,16 +65,17 @@ const everyCell = (rule: (a: Cell, b: Cell, id: number, action: string, from: St
 
 const isRetry = (action: string): boolean => action === retryName;
 
+/** Rules for every move. */
 export const moveRules: Model<State>["moves"] = [
   {
-    name: "what has ended stays as it ended",
+    name: "an end state does not change",
     holds: everyCell((a, b, _, action) =>
       !hasEnded(a.status) || a.status === b.status ||
       (a.status === failed && b.status === pending && isRetry(action))
     ),
   },
   {
-    name: "nothing starts after its task was cancelled",
+    name: "nothing starts after the cancellation of its task",
     holds: everyCell((a, b, _, __, from) =>
       !(a.status === pending && b.status === processing) || from.status === pending
     ),
@@ -82,14 +86,14 @@ export const moveRules: Model<State>["moves"] = [
       if (!rowChanged(a, b)) return true;
       const worker = from.workers[actor(action) ?? 9];
       return !worker || worker.lease === 0 || worker.cell !== id || a.lease === worker.lease ||
-        action.includes("gives back");
+        action.includes("releases a lease");
     }),
   },
   {
-    name: "nobody takes the lease of a worker that lives",
+    name: "a living worker keeps its lease",
     holds: everyCell((a, b, _, action, from) => {
       if (a.status !== processing || a.lease === b.lease || b.status === cancelled) return true;
-      return from.workers[a.owner]?.signed !== 1 || actor(action) === a.owner;
+      return from.workers[a.owner]?.registered !== 1 || actor(action) === a.owner;
     }),
   },
   {

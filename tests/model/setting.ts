@@ -1,8 +1,8 @@
-/** Guards, faults and bounds of one exploration, and what makes actions of them. */
+/** The setting of an exploration: guards, faults and limits, and helpers that create actions. */
 import type { Action } from "./checker.ts";
-import { type Cell, copyState, type Place, type State, type Worker } from "./state.ts";
+import { type Cell, copyState, type Phase, type State, type Worker } from "./state.ts";
 
-/** What keeps the queue right; the words in brackets say where. */
+/** The guards of the queue, with their places in the code in brackets. */
 export const guards = {
   /** `lease_id = …` in settling [isHeld in db/queue/subtasks.ts]. */
   leaseInSettle: true,
@@ -10,122 +10,125 @@ export const guards = {
   leaseInRetry: true,
   /** `lease_id = …` in saving the remote id [isHeld]. */
   leaseInSave: true,
-  /** `lease_id = …` in beginning the next attempt [isHeld]. */
+  /** `lease_id = …` in starting the next attempt [isHeld]. */
   leaseInBegin: true,
   /** `status = 'pending'` in claiming [claimSubtasks]. */
   stateInClaim: true,
   /** The task is open, in claiming [claimSubtasks]. */
   openInClaim: true,
   /** The worker has its row in `workers`, in claiming [claimSubtasks]. */
-  deadCannotClaim: true,
-  /** A lease goes when its state goes [CHECK subtasks_lease_only_while_processing]. */
+  registeredInClaim: true,
+  /** A lease ends with its state [CHECK subtasks_lease_only_while_processing]. */
   leaseEndsWithState: true,
-  /** `status = 'processing'` beside the lease in every write: not asked for, since the one above is enough. */
+  /** `status = 'processing'` besides the lease in every write: not used, since the guard above is sufficient. */
   stateInWrites: false,
   /** Rows, counters, state of the task and notices in one statement [settleSubtasks]. */
   countersInStatement: true,
   /** `unique (task_id, kind)` [outbox]. */
   outboxUnique: true,
-  /** Acknowledged only after the claim's commit [Puller.take]. */
+  /** Entries are acknowledged only after the claim's commit [Puller]. */
   ackAfterClaim: true,
-  /** What was read and neither claimed nor acknowledged is read by another [Streams.takeOver]. */
+  /** Another worker reads entries that were read and neither claimed nor acknowledged [Streams]. */
   takeOver: true,
-  /** The leader forgets what it fed once Redis was wiped [Feed, the epoch]. */
+  /** The leader forgets what it fed after Redis was wiped [Feed, epoch]. */
   epoch: true,
-  /** What was fed and is still pending after a while is fed again [Feed, staleMs]. */
+  /** Cells that are still pending some time after they were fed are fed again [Feed, staleMs]. */
   refeed: true,
-  /** A worker that was declared dead begins anew, under another name and without its work [Member]. */
-  deadStaysDead: true,
-  /** The remote job's id is written as soon as it is known [saveRemoteIds]. */
+  /** A worker that was declared dead continues under a new id and without its work [Member]. */
+  rejoinsAnew: true,
+  /** The id of the remote job is saved as soon as it is known [saveRemoteIds]. */
   remoteSaved: true,
-  /** Who claims a subtask with a remote id polls on [claimSubtasks, runAttempt]. */
+  /** A worker that claims a subtask with a remote id polls that job [claimSubtasks, runAttempt]. */
   remoteAdopted: true,
-  /** Cancelling and claiming wait for each other [cancelTaskRow, `for update`; claimSubtasks, `for key share`]. */
+  /** Cancelling and claiming lock the task's row [cancelTaskRow, `for update`; claimSubtasks, `for key share`]. */
   cancelLocksTask: true,
-  /** What a second leader releases is still the orphan that it found [releaseOrphans]. */
-  orphanLookedAtAgain: true,
-  /** A lease whose claim has not answered yet is not given back as a stranger's [Member, Claims]. */
-  strangersTwice: true,
-  /** An attempt is taken back only if its POST was never sent [releaseSubtasks, unsent]. */
-  unsentIsUnsent: true,
-  /** Given back with an intent and without a remote id: counted as a POST that may be lost [releaseSubtasks]. */
-  giveBackCounts: true,
+  /** A leader releases only rows that are still the orphans that it found [releaseOrphans]. */
+  orphanRechecked: true,
+  /** A lease is not released as unknown while the answer of a claim is outstanding [Member, Claims]. */
+  claimAnswerAwaited: true,
+  /** An attempt is uncounted only if its POST was never sent [releaseSubtasks, unsent]. */
+  unsentChecked: true,
+  /** A release with an intent and without a remote id counts a POST that may be lost [releaseSubtasks]. */
+  lostPostsCounted: true,
 };
 
+/** The guards and whether each is present. */
 export type Guards = typeof guards;
 
-/** What may go wrong. */
+/** Kinds of faults. */
 export type Fault =
   | "crash"
   | "pause"
   | "wipe"
-  | "twice"
+  | "duplicate"
   | "answer lost"
-  | "break off"
+  | "abort"
   | "stop"
   | "second leader";
 
+/** All kinds of faults. */
 export const allFaults: Fault[] = [
   "crash",
   "pause",
   "wipe",
-  "twice",
+  "duplicate",
   "answer lost",
-  "break off",
+  "abort",
   "stop",
   "second leader",
 ];
 
+/** The setting of an exploration. */
 export interface Setting {
   guards: Guards;
   cells: number;
-  /** Attempts of a subtask that end in an error before it fails. */
+  /** Number of failed attempts after which a subtask fails. */
   attemptsMax: number;
-  /** How often the user retries what failed. */
+  /** Number of times the user retries failed subtasks. */
   retries: number;
   faults: Fault[];
-  /** How many faults may happen in one run. */
+  /** Maximum number of faults on a path. */
   faultsMax: number;
 }
 
-/** The one action that may take an end back. */
-export const retryName = "user: retries what failed";
+/** Name of the only action that may change an end state. */
+export const retryName = "user: retries failed subtasks";
 
-/** One action of worker `w` on a copy of the state; false: it cannot happen. */
+/** Performs an action of worker `w` on a copy of the state. It returns false if the action is not possible. */
 export type Act = (s: State, w: Worker, id: number) => boolean | void;
 
-/** An action that any of the workers may take, from one place or from any. */
+/** Returns an action for each worker, in one phase or in any. */
 export const byWorker = (
   name: string,
   kind: Action<State>["kind"],
-  place: Place | "anywhere",
-  acts: Act,
+  phase: Phase | "anywhere",
+  act: Act,
 ): Action<State>[] =>
   [0, 1].map((id) => ({
     name: `worker ${id}: ${name}`,
     kind,
     next: (state) => {
-      if (place !== "anywhere" && state.workers[id]!.place !== place) return [];
+      if (phase !== "anywhere" && state.workers[id]!.phase !== phase) return [];
       const s = copyState(state);
-      return acts(s, s.workers[id]!, id) === false ? [] : [s];
+      return act(s, s.workers[id]!, id) === false ? [] : [s];
     },
   }));
 
-/** An action on any of the subtasks that are fit for it. */
+/** Returns an action for each subtask, if it is applicable. */
 export const onCell = (
   setting: Setting,
   name: string,
   kind: Action<State>["kind"],
-  fits: (cell: Cell, s: State) => boolean,
-  acts: (cell: Cell) => void,
+  isApplicable: (cell: Cell, s: State) => boolean,
+  act: (cell: Cell) => void,
 ): Action<State>[] =>
   Array.from({ length: setting.cells }, (_, id) => ({
     name: `${name} ${id}`,
     kind,
     next: (state) => {
-      if (!fits(state.cells[id]!, state)) return [];
+      if (!isApplicable(state.cells[id]!, state)) return [];
       const s = copyState(state);
-      acts(s.cells[id]!);
+      act(s.cells[id]!);
       return [s];
     },
   }));

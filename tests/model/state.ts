@@ -1,10 +1,18 @@
-/** What the model of the queue knows: rows, stream, ledger of the image API, and what each worker believes. */
+/** The state of the model: rows, stream, POSTs to the image API, and the knowledge of each worker. */
 
-export const pending = 0, processing = 1, completed = 2, failed = 3, cancelled = 4;
-/** Of a row: the id of a worker that is no longer in the table `workers`, or of none. */
-export const gone = 8, nobody = 9;
+/** Statuses of subtasks and of the task. */
+export const pending = 0;
+export const processing = 1;
+export const completed = 2;
+export const failed = 3;
+export const cancelled = 4;
 
-/** One row of `subtasks`, what Redis and the feed hold of it, and its part of the ledger. */
+/** Owner of a row whose worker is not in the table `workers` any more. */
+export const gone = 8;
+/** Owner of a row without a worker. */
+export const nobody = 9;
+
+/** One row of `subtasks`, its entries in Redis, the leader's memory of it, and its POSTs. */
 export interface Cell {
   status: number;
   lease: number;
@@ -17,26 +25,27 @@ export interface Cell {
   remote: number;
   /** 1: `intent_at` is set. */
   intent: number;
-  /** 1: `run_after` is to come. */
+  /** 1: `run_after` is in the future. */
   wait: number;
-  /** POSTs by number of the attempt, a bit each. */
+  /** POSTs by the number of the attempt, one bit each. */
   posted: number;
-  /** 1: two POSTs of one attempt. */
-  twice: number;
-  /** POSTs that may still be made: 1, 1 more for each failure and each POST whose id could not be saved. */
+  /** 1: an attempt had two POSTs. */
+  isRepeated: number;
+  /** Allowed further POSTs: 1, plus 1 for each failure and each POST whose id could not be saved. */
   allowed: number;
-  /** The same by what the metric of unsaved POSTs says. */
+  /** Allowed further POSTs according to the metric of lost POSTs. */
   counted: number;
-  /** Entries in the stream, and entries read by who will neither claim nor acknowledge them. */
+  /** Entries in the stream. */
   entries: number;
+  /** Entries that were read and that their reader will neither claim nor acknowledge. */
   unclaimed: number;
-  /** 1: the leader remembers that it was fed. */
+  /** 1: the leader remembers that it fed the subtask. */
   fed: number;
-  /** 1: a second leader found it an orphan, some time ago. */
+  /** 1: a second leader found the row orphaned some time ago. */
   listed: number;
 }
 
-const placeNumbers = {
+const phaseNumbers = {
   idle: 0,
   read: 1,
   claimed: 2,
@@ -45,46 +54,48 @@ const placeNumbers = {
   done: 5,
   error: 6,
   waiting: 7,
-  // Only where a guard is removed: within a claim, after it, between a row and its counter.
-  taking: 8,
+  // Only without a guard: within a claim, after it, and between a row and its counter.
+  claiming: 8,
   answered: 9,
   counting: 10,
 };
 
-/** Where a worker is. */
-export type Place = keyof typeof placeNumbers;
+/** The phase of a worker. */
+export type Phase = keyof typeof phaseNumbers;
 
-/** What a worker believes; one that was stopped for a while believes what was true before. */
+/** The knowledge of a worker. After a pause it may be outdated. */
 export interface Worker {
-  /** 0: declared dead, and it does not know. */
-  signed: number;
-  place: Place;
+  /** 0: the worker was declared dead and does not know it. */
+  registered: number;
+  phase: Phase;
   cell: number;
   lease: number;
   attempt: number;
   failures: number;
 }
 
+/** The state of the model. Flags are 0 or 1. */
 export interface State {
   cells: Cell[];
   workers: Worker[];
-  /** Of the task: `pending` as long as it is open. */
+  /** Status of the task; `pending` while it is open. */
   status: number;
-  /** Subtasks counted on the task's row, by how they ended. */
+  /** Counters of the task's row. */
   completed: number;
   failed: number;
   cancelled: number;
   deleted: number;
-  /** 1: cancelled, with pending subtasks still to be swept. */
+  /** 1: the task is cancelled and has pending subtasks that a sweep must cancel. */
   sweeping: number;
   /** Notices in the outbox by kind. */
-  told: { completed: number; partial: number; failed: number };
+  noticeCounts: { completed: number; partial: number; failed: number };
   retriesLeft: number;
   faultsLeft: number;
-  /** 1: Redis was wiped and nobody has noticed. */
+  /** 1: Redis was wiped, and the leader has not noticed it. */
   wiped: number;
 }
 
+/** Returns the initial state. */
 export function startState(
   { cells, retries, faults }: { cells: number; retries: number; faults: number },
 ): State {
@@ -99,7 +110,7 @@ export function startState(
       intent: 0,
       wait: 0,
       posted: 0,
-      twice: 0,
+      isRepeated: 0,
       allowed: 1,
       counted: 1,
       entries: 0,
@@ -107,53 +118,55 @@ export function startState(
       fed: 0,
       listed: 0,
     })),
-    workers: [0, 1].map(() => ({ signed: 1, place: "idle", cell: 0, lease: 0, attempt: 0, failures: 0 })),
+    workers: [0, 1].map(() => ({ registered: 1, phase: "idle", cell: 0, lease: 0, attempt: 0, failures: 0 })),
     status: pending,
     completed: 0,
     failed: 0,
     cancelled: 0,
     deleted: 0,
     sweeping: 0,
-    told: { completed: 0, partial: 0, failed: 0 },
+    noticeCounts: { completed: 0, partial: 0, failed: 0 },
     retriesLeft: retries,
     faultsLeft: faults,
     wiped: 0,
   };
 }
 
+/** Returns a deep copy. */
 export function copyState(s: State): State {
   return {
     ...s,
     cells: s.cells.map((cell) => ({ ...cell })),
     workers: s.workers.map((worker) => ({ ...worker })),
-    told: { ...s.told },
+    noticeCounts: { ...s.noticeCounts },
   };
 }
 
+/** Reports whether a status is an end state. */
 export const hasEnded = (status: number): boolean => status >= completed;
 
-/** Puts a worker back to where it knows of no subtask. */
+/** Resets a worker to idle. */
 export function clearWorker(worker: Worker): void {
-  worker.place = "idle";
+  worker.phase = "idle";
   Object.assign(worker, { cell: 0, lease: 0, attempt: 0, failures: 0 });
 }
 
-/** The orders of one or two things to look at: smaller first, both ways where they look alike. */
-function listOrders<T>(items: T[], size: (item: T) => number): number[][] {
+/** Returns the permutations of one or two items to try: the smaller first, or both if their keys are equal. */
+function listPermutations<T>(items: T[], size: (item: T) => number): number[][] {
   if (items.length === 1) return [[0]];
   const [a, b] = items.map(size);
   if (a === b) return [[0, 1], [1, 0]];
   return a! < b! ? [[0, 1]] : [[1, 0]];
 }
 
-const sizeOfCell = (c: Cell): number =>
+const sortKeyOfCell = (c: Cell): number =>
   c.status + 8 * c.failures + 32 * c.remote + 64 * c.intent + 128 * c.wait + 256 * c.entries + 1024 * c.fed +
   2048 * c.unclaimed + 4096 * c.allowed + 65536 * c.counted + 2 ** 20 * c.listed;
 
-const sizeOfWorker = (w: Worker): number =>
-  placeNumbers[w.place] + 16 * w.signed + 32 * w.failures + 128 * Number(w.lease > 0);
+const sortKeyOfWorker = (w: Worker): number =>
+  phaseNumbers[w.phase] + 16 * w.registered + 32 * w.failures + 128 * Number(w.lease > 0);
 
-/** Attempts below this one cannot be POSTed any more. */
+/** Returns the number of the oldest attempt that may still POST. */
 function oldestAttempt(s: State, cell: number): number {
   let oldest = s.cells[cell]!.attempt;
   for (const worker of s.workers) {
@@ -163,7 +176,7 @@ function oldestAttempt(s: State, cell: number): number {
 }
 
 function keyInOrder(s: State, cells: number[], workers: number[]): string {
-  // Of a lease only matters which others are the same.
+  // Only the equality of leases matters, not their numbers.
   const leases = [0];
   const lease = (number: number) => {
     const known = leases.indexOf(number);
@@ -173,9 +186,9 @@ function keyInOrder(s: State, cells: number[], workers: number[]): string {
   const codes = [s.status, s.completed, s.failed, s.cancelled, s.retriesLeft, s.faultsLeft, s.wiped];
   codes.push(
     s.status === cancelled ? 2 + s.sweeping : s.deleted,
-    s.told.completed,
-    s.told.partial,
-    s.told.failed,
+    s.noticeCounts.completed,
+    s.noticeCounts.partial,
+    s.noticeCounts.failed,
   );
   cells.forEach((cell, i) => {
     const c = s.cells[cell]!;
@@ -183,7 +196,7 @@ function keyInOrder(s: State, cells: number[], workers: number[]): string {
     codes.push(c.attempt - oldest[i]!, c.failures, c.remote + 2 * c.intent + 4 * c.wait + 8 * c.fed);
     codes.push(
       c.posted >> oldest[i]!,
-      c.twice + 2 * c.listed,
+      c.isRepeated + 2 * c.listed,
       c.allowed + 8,
       c.counted + 8,
       c.entries,
@@ -192,18 +205,18 @@ function keyInOrder(s: State, cells: number[], workers: number[]): string {
   });
   for (const worker of workers) {
     const w = s.workers[worker]!;
-    const cell = w.place === "idle" ? 0 : cells.indexOf(w.cell);
+    const cell = w.phase === "idle" ? 0 : cells.indexOf(w.cell);
     const attempt = w.lease > 0 ? w.attempt - oldest[cell]! : 0;
-    codes.push(w.signed, placeNumbers[w.place], cell, lease(w.lease), attempt, w.failures);
+    codes.push(w.registered, phaseNumbers[w.phase], cell, lease(w.lease), attempt, w.failures);
   }
   return String.fromCharCode.apply(null, codes);
 }
 
-/** The same text for states that differ only in names: which worker is which, which subtask, which number a lease has. */
+/** Returns equal texts for states that differ only in the numbering of workers, subtasks and leases. */
 export function keyOf(s: State): string {
   let least: string | undefined;
-  for (const cells of listOrders(s.cells, sizeOfCell)) {
-    for (const workers of listOrders(s.workers, sizeOfWorker)) {
+  for (const cells of listPermutations(s.cells, sortKeyOfCell)) {
+    for (const workers of listPermutations(s.workers, sortKeyOfWorker)) {
       const key = keyInOrder(s, cells, workers);
       if (least === undefined || key < least) least = key;
     }

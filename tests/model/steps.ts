@@ -1,4 +1,4 @@
-/** What workers, leaders and users do. */
+/** The actions of workers, leaders and users. */
 import type { Action } from "./checker.ts";
 import {
   cancel,
@@ -22,7 +22,7 @@ import {
   gone,
   hasEnded,
   pending,
-  type Place,
+  type Phase,
   processing,
   type State,
 } from "./state.ts";
@@ -33,7 +33,7 @@ const settleError = ({ guards: g, attemptsMax }: Setting): Act => (s, w) => {
   if (!isHeld(cell, w, g.leaseInRetry, g.stateInWrites)) return clearWorker(w);
   cell.allowed++;
   cell.counted++;
-  w.place = "waiting";
+  w.phase = "waiting";
   w.failures = cell.failures = w.failures + 1;
   w.attempt = cell.attempt = w.attempt + 1;
   cell.remote = cell.intent = 0;
@@ -45,16 +45,16 @@ const begin = (g: Guards): Act => (s, w) => {
   if (!isHeld(cell, w, g.leaseInBegin, g.stateInWrites)) return clearWorker(w);
   cell.intent = 1;
   cell.wait = 0;
-  w.place = "claimed";
-  // Declared dead, and not yet aware of it: its POST and that of the next worker may both be made.
-  if (w.signed === 0) cell.allowed++;
+  w.phase = "claimed";
+  // A worker that was declared dead without knowing it may POST, and so may the next worker.
+  if (w.registered === 0) cell.allowed++;
 };
 
-/** Claims what it read, or drops the message where there is nothing to claim. */
+/** Claims the subtask of the entry, or drops the entry if the subtask cannot be claimed. */
 const tryClaim = (g: Guards): Act => (s, w, id) => {
   if (!canClaim(s, w, g)) clearWorker(w);
-  // Without the lock the task is looked at in one moment and the row is committed in another.
-  else if (!g.cancelLocksTask) w.place = "taking";
+  // Without the lock, the task is checked at another time than the row is committed.
+  else if (!g.cancelLocksTask) w.phase = "claiming";
   else claim(s, w, id, g);
 };
 
@@ -65,22 +65,22 @@ const commitClaim = (g: Guards): Act => (s, w, id) => {
 
 const post: Act = (s, w) => {
   const cell = s.cells[w.cell]!;
-  if (cell.posted & (1 << w.attempt)) cell.twice = 1;
+  if (cell.posted & (1 << w.attempt)) cell.isRepeated = 1;
   cell.posted |= 1 << w.attempt;
   cell.allowed--;
   cell.counted--;
-  w.place = "posted";
+  w.phase = "posted";
 };
 
 const saveRemote = (g: Guards): Act => (s, w) => {
   const cell = s.cells[w.cell]!;
   if (!isHeld(cell, w, g.leaseInSave, g.stateInWrites)) return clearWorker(w);
   if (g.remoteSaved) cell.remote = 1;
-  w.place = "polling";
+  w.phase = "polling";
 };
 
-const goTo = (place: Place): Act => (_, w) => {
-  w.place = place;
+const moveTo = (phase: Phase): Act => (_, w) => {
+  w.phase = phase;
 };
 
 const read = (id: number, from: "entries" | "unclaimed"): Act => (s, w) => {
@@ -88,62 +88,64 @@ const read = (id: number, from: "entries" | "unclaimed"): Act => (s, w) => {
   if (cell[from] === 0) return false;
   cell[from]--;
   w.cell = id;
-  w.place = "read";
+  w.phase = "read";
 };
 
-/** What the rows give this worker and it does not work on. */
-const giveBack = (g: Guards, id: number): Act => (s, w, self) => {
+/** Releases a lease that the rows assign to this worker and that it does not work on. */
+const releaseStrangeLease = (g: Guards, id: number): Act => (s, w, self) => {
   const cell = s.cells[id]!;
-  if (w.signed === 0 || cell.status !== processing || cell.owner !== self) return false;
-  if (cell.lease === w.lease && w.place !== "answered") return false;
-  release(cell, g.giveBackCounts);
+  if (w.registered === 0 || cell.status !== processing || cell.owner !== self) return false;
+  if (cell.lease === w.lease && w.phase !== "answered") return false;
+  release(cell, g.lostPostsCounted);
 };
 
-/** A sign of life of who was declared dead. */
+/** Sends a heartbeat after the worker was declared dead. */
 const rejoin = (g: Guards): Act => (s, w, id) => {
-  if (w.signed === 1) return false;
-  w.signed = 1;
+  if (w.registered === 1) return false;
+  w.registered = 1;
   const cell = s.cells[w.cell]!;
-  if (g.deadStaysDead) return clearWorker(w);
+  if (g.rejoinsAnew) return clearWorker(w);
   if (w.lease === 0 || cell.status !== processing) return;
   cell.owner = id;
   cell.lease = w.lease;
 };
 
-/** What a worker does by itself. */
+/** Returns the actions of workers. */
 export function workerSteps(setting: Setting): Action<State>[] {
   const g = setting.guards;
   const cells = Array.from({ length: setting.cells }, (_, id) => id);
-  const step = (name: string, place: Place | "anywhere", acts: Act) => byWorker(name, "step", place, acts);
+  const step = (name: string, phase: Phase | "anywhere", act: Act) => byWorker(name, "step", phase, act);
   return [
     ...cells.flatMap((id) => step(`reads ${id}`, "idle", read(id, "entries"))),
-    ...(g.takeOver ? cells.flatMap((id) => step(`takes over ${id}`, "idle", read(id, "unclaimed"))) : []),
+    ...(g.takeOver
+      ? cells.flatMap((id) => step(`takes over the entry of ${id}`, "idle", read(id, "unclaimed")))
+      : []),
     ...step("claims", "read", tryClaim(g)),
-    ...(g.cancelLocksTask ? [] : step("commits its claim", "taking", commitClaim(g))),
-    ...(g.strangersTwice ? [] : step("hears of its claim", "answered", goTo("claimed"))),
+    ...(g.cancelLocksTask ? [] : step("commits its claim", "claiming", commitClaim(g))),
+    ...(g.claimAnswerAwaited ? [] : step("receives the answer to its claim", "answered", moveTo("claimed"))),
     ...step("POSTs", "claimed", post),
     ...step("saves the remote id", "posted", saveRemote(g)),
-    ...step("polls: done", "polling", goTo("done")),
-    ...step("polls: error", "polling", goTo("error")),
+    ...step("polls: done", "polling", moveTo("done")),
+    ...step("polls: error", "polling", moveTo("error")),
     ...step("settles", "done", (s, w) => settle(s, w, completed, g)),
     ...step("writes the error", "error", settleError(setting)),
-    ...step("begins again", "waiting", begin(g)),
+    ...step("starts the next attempt", "waiting", begin(g)),
     ...(g.countersInStatement ? [] : step("counts", "counting", (s, w) => {
       countEnd(s, s.cells[w.cell]!.status, g);
       clearWorker(w);
     })),
-    ...cells.flatMap((id) => step(`gives back ${id}`, "anywhere", giveBack(g, id))),
-    ...step("beats again", "anywhere", rejoin(g)),
+    ...cells.flatMap((id) => step(`releases a lease of ${id}`, "anywhere", releaseStrangeLease(g, id))),
+    ...step("sends a heartbeat again", "anywhere", rejoin(g)),
   ];
 }
 
 const isOrphan = (cell: Cell) => cell.status === processing && cell.owner === gone;
 
-/** What leaders do, and what time does. */
+/** Returns the actions of leaders, and the passing of time. */
 export function leaderSteps(setting: Setting): Action<State>[] {
   const g = setting.guards;
-  const step = (name: string, fits: (cell: Cell, s: State) => boolean, acts: (cell: Cell) => void) =>
-    onCell(setting, name, "step", fits, acts);
+  const step = (name: string, isApplicable: (cell: Cell, s: State) => boolean, act: (cell: Cell) => void) =>
+    onCell(setting, name, "step", isApplicable, act);
   const isForgotten = (cell: Cell, s: State) =>
     (g.refeed && cell.status === pending && cell.entries === 0) || (g.epoch && s.wiped === 1);
   return [
@@ -155,15 +157,15 @@ export function leaderSteps(setting: Setting): Action<State>[] {
         cell.fed = 1;
       },
     ),
-    ...step("leader: forgets", (cell, s) => cell.fed === 1 && isForgotten(cell, s), (cell) => {
+    ...step("leader: forgets a fed cell", (cell, s) => cell.fed === 1 && isForgotten(cell, s), (cell) => {
       cell.fed = 0;
     }),
     ...step("leader: releases", isOrphan, (cell) => release(cell, true)),
     ...step("second leader: releases", ({ listed }) => listed === 1, (cell) => {
       cell.listed = 0;
-      if (isOrphan(cell) || (!g.orphanLookedAtAgain && cell.status === processing)) release(cell, true);
+      if (isOrphan(cell) || (!g.orphanRechecked && cell.status === processing)) release(cell, true);
     }),
-    ...step("time: due again", ({ status, wait }) => status === pending && wait === 1, (cell) => {
+    ...step("time: retry is due", ({ status, wait }) => status === pending && wait === 1, (cell) => {
       cell.wait = 0;
     }),
     {
@@ -185,17 +187,17 @@ export function leaderSteps(setting: Setting): Action<State>[] {
   ];
 }
 
-/** What users ask for. */
-export function wishes({ guards: g }: Setting): Action<State>[] {
+/** Returns the actions of users. */
+export function userActions({ guards: g }: Setting): Action<State>[] {
   const cancels = (name: string, deletes: number): Action<State> => ({
     name,
-    kind: "wish",
+    kind: "request",
     next: (state) => {
       if (state.status !== pending) return [];
-      return [undefined, ...state.cells.keys()].flatMap((rest) => {
+      return [undefined, ...state.cells.keys()].flatMap((remaining) => {
         const s = copyState(state);
         s.deleted = Math.max(s.deleted, deletes);
-        return cancel(s, g, rest === undefined ? undefined : s.cells[rest]) ? [s] : [];
+        return cancel(s, g, remaining === undefined ? undefined : s.cells[remaining]) ? [s] : [];
       });
     },
   });
@@ -203,13 +205,13 @@ export function wishes({ guards: g }: Setting): Action<State>[] {
     cancels("user: cancels", 0),
     cancels("user: deletes", 1),
     {
-      name: "user: deletes what has ended",
-      kind: "wish",
+      name: "user: deletes the ended task",
+      kind: "request",
       next: (s) => hasEnded(s.status) && s.deleted === 0 ? [{ ...copyState(s), deleted: 1 }] : [],
     },
     {
       name: retryName,
-      kind: "wish",
+      kind: "request",
       next: (state) => {
         const s = copyState(state);
         return retryFailed(s) ? [s] : [];
