@@ -1,20 +1,15 @@
-/** Many small writes as few big ones, and patience with a database that is away. */
+/** Gathers many small writes into few big ones, and repeats work while PostgreSQL is unavailable. */
+import { isPassing } from "./passing.ts";
 
 const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** Failures that pass: the connection, a restart, a server that takes no writes just now, a deadlock. */
-export function isPassing(error: unknown): boolean {
-  const code = String((error as { code?: unknown })?.code ?? "");
-  return /^(08|25006|40|53|57)/.test(code) || /^(CONNECT|E[A-Z]+$|.*CONNECTION)/.test(code);
-}
 
 const waitMsMax = 1_000;
 
 /**
- * Repeats work until it succeeds or fails for good.
+ * Repeats work while it fails with a failure that passes by itself.
  *
- * @param onWait told of each failure that is waited out
- * @throws what does not pass, and anything once `signal` is aborted
+ * @param onWait called with each failure before the wait
+ * @throws any other failure, and every failure once `signal` is aborted
  */
 export async function withPatience<T>(
   work: () => Promise<T>,
@@ -32,11 +27,11 @@ export async function withPatience<T>(
 }
 
 /**
- * Gathers single items into calls of `run`: what comes while a call is under way goes together in the next.
+ * Creates a function that gathers single items into calls of `run`. Items that arrive during a call go into the next.
  *
- * @param run answers in the order of its items
- * @param gatherMs waits so long for company before a call; 0 waits for the end of this turn
- * @param itemsMax of one call
+ * @param run returns the answers in the order of its items
+ * @param gatherMs wait for further items before a call; 0 waits for the end of the current turn of the event loop
+ * @param itemsMax maximum number of items in a call
  */
 export function createBatcher<Item, Answer>(
   run: (items: Item[]) => Promise<Answer[]>,
@@ -51,9 +46,9 @@ export function createBatcher<Item, Answer>(
       const answers = await run(batch.map(({ item }) => item));
       batch.forEach(({ resolve }, i) => resolve(answers[i]!));
     } catch (error) {
-      // What passes is no item's fault: each alone would only fail again, one after the other.
+      // A failure that passes is not caused by an item: single calls would only fail one after the other.
       if (batch.length === 1 || isPassing(error)) batch.forEach(({ reject }) => reject(error));
-      // One bad item must not spoil the others: each goes alone.
+      // One bad item must not fail the others, so each item gets a call of its own.
       else for (const single of batch) await runOne([single]);
     }
   }

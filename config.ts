@@ -1,37 +1,38 @@
-/** The only reader of the environment: one table of settings, all faults reported at once. */
+/** The settings: one table of all environment variables, which only this file reads. */
 import { AppError, type FieldFault } from "./errors.ts";
 import { type Level, levels } from "./log.ts";
 
 interface Setting {
-  /** text, int (whole number), number, flag (true or false), list (joined by commas) */
+  /** `int`: a whole number; `flag`: true or false; `list`: texts separated by commas. */
   kind: "text" | "int" | "number" | "flag" | "list";
   default: string;
-  /** Least and most, for int and number. */
+  /** Minimum and maximum of an `int` or `number`. */
   range?: readonly [number, number];
   unit?: string;
   oneOf?: readonly string[];
-  /** Never shown: not in an error, not in a log. */
+  /** Keeps the value out of errors and logs. */
   secret?: true;
   help: string;
 }
 
 const url = (help: string): Setting & { kind: "text" } => ({ kind: "text", default: "", help });
-const slots = (standard: number, help: string): Setting & { kind: "int" } => ({
+const count = (defaultValue: number, unit: string, help: string): Setting & { kind: "int" } => ({
   kind: "int",
-  default: String(standard),
+  default: String(defaultValue),
   range: [1, 10_000],
-  unit: "slots",
+  unit,
   help,
 });
-const seconds = (standard: number, help: string): Setting & { kind: "number" } => ({
+const slots = (defaultValue: number, help: string) => count(defaultValue, "slots", help);
+const seconds = (defaultValue: number, help: string): Setting & { kind: "number" } => ({
   kind: "number",
-  default: String(standard),
+  default: String(defaultValue),
   range: [0.01, 86_400],
   unit: "s",
   help,
 });
 
-/** Every setting by its environment name; `.env.example` and the README's table are tested against this. */
+/** All settings by environment name. A test compares `.env.example` and `docs/settings.md` with this table. */
 export const settings = {
   DATABASE_URL: { ...url("PostgreSQL: postgres://user:password@host:port/database"), secret: true },
   REDIS_URL: {
@@ -41,90 +42,96 @@ export const settings = {
     help: "Redis over TCP: redis:// or rediss://",
   },
   UPSTASH_REDIS_REST_URL: url("Redis over HTTP, instead of REDIS_URL"),
-  UPSTASH_REDIS_REST_TOKEN: { kind: "text", default: "", secret: true, help: "token of the HTTP Redis" },
+  UPSTASH_REDIS_REST_TOKEN: { kind: "text", default: "", secret: true, help: "token for Redis over HTTP" },
   HOST: { kind: "text", default: "0.0.0.0", help: "address the API listens on" },
-  PORT: { kind: "int", default: "8000", range: [0, 65_535], help: "port of the API; 0 takes a free one" },
+  PORT: { kind: "int", default: "8000", range: [0, 65_535], help: "port of the API; 0 selects a free port" },
   ADMIN_PORT: {
     kind: "int",
     default: "0",
     range: [0, 65_535],
-    help: "private port of /live, /ready and /metrics on 127.0.0.1; 0 opens none",
+    help: "private port of /live, /ready and /metrics on 127.0.0.1; 0 disables it",
   },
   SECRET_KEY: {
     kind: "text",
     default: "",
     secret: true,
-    help: "signs the tokens, 32 bytes or more; the old backend's key keeps its tokens valid",
+    help: "key that signs the tokens, 32 bytes or more; the old backend's key keeps its tokens valid",
   },
   SHORT_SECRET_KEY: {
     kind: "text",
     default: "refuse",
     oneOf: ["refuse", "allow"],
-    help: "allow lets in an old key under 32 bytes, with a warning at each start",
+    help: "allow accepts an old key shorter than 32 bytes, with a warning at each start",
   },
-  ALGORITHM: { kind: "text", default: "HS256", oneOf: ["HS256"], help: "of the tokens" },
+  ALGORITHM: { kind: "text", default: "HS256", oneOf: ["HS256"], help: "algorithm of the tokens" },
   ACCESS_TOKEN_EXPIRE_MINUTES: {
     kind: "int",
     default: "10080",
     range: [1, 525_600],
     unit: "min",
-    help: "life of a token",
+    help: "lifetime of a token",
   },
-  CORS_ORIGINS: { kind: "list", default: "*", help: "origins allowed to call, joined by commas" },
+  CORS_ORIGINS: {
+    kind: "list",
+    default: "*",
+    help: "origins that browsers may call from, separated by commas",
+  },
   TRUSTED_PROXIES: {
     kind: "int",
     default: "0",
     range: [0, 10],
     unit: "proxies",
-    help: "proxies in front whose X-Forwarded-For is believed",
+    help: "number of proxies in front whose X-Forwarded-For is trusted",
   },
   RATE_LIMIT: {
     kind: "int",
     default: "200",
     range: [1, 1_000_000],
     unit: "requests/s",
-    help: "v2: what one user may ask of a process, ten seconds' worth at once",
+    help: "v2: request rate of one user at one process; bursts of ten seconds' worth are accepted",
   },
   WEBHOOK_HOSTS: {
     kind: "list",
     default: "",
     help:
-      "v2: where webhooks may go, joined by commas, nowhere without it: host[:port] by https and never into a " +
-      "private network, http(s)://host[:port] wherever it is",
+      "v2: hosts that webhooks may be sent to, separated by commas; empty disables webhooks; host[:port] allows " +
+      "https to public addresses only, http(s)://host[:port] allows any address",
   },
-  PUBLIC_TASK_READS: { kind: "flag", default: "false", help: "task detail and matrix without a token" },
-  LOG_LEVEL: { kind: "text", default: "INFO", oneOf: levels, help: "least level that is logged" },
+  PUBLIC_TASK_READS: {
+    kind: "flag",
+    default: "false",
+    help: "allows reading task details and matrices without a token",
+  },
+  LOG_LEVEL: { kind: "text", default: "INFO", oneOf: levels, help: "lowest level that is logged" },
   IMAGE_API_URL: url("base URL of the standard image API"),
-  LUMINA_API_URL: url("base URL of the lumina image API; IMAGE_API_URL unless set"),
+  LUMINA_API_URL: url("base URL of the lumina image API; defaults to IMAGE_API_URL"),
   NIETA_XTOKEN: { kind: "text", default: "", secret: true, help: "token of the image API" },
-  TASK_EXECUTOR_MIN_CONCURRENT: slots(10, "standard queue: slots at first"),
-  TASK_EXECUTOR_MAX_CONCURRENT: slots(50, "standard queue: slots at most"),
-  TASK_EXECUTOR_SCALE_UP_STEP: slots(5, "standard queue: slots added at a time"),
-  TASK_EXECUTOR_SCALE_UP_INTERVAL: seconds(60, "standard queue: between two steps up"),
-  TASK_EXECUTOR_SCALE_DOWN_INTERVAL: seconds(180, "standard queue: between two steps down"),
-  LUMINA_EXECUTOR_MIN_CONCURRENT: slots(24, "lumina queue: slots at first"),
-  LUMINA_EXECUTOR_MAX_CONCURRENT: slots(100, "lumina queue: slots at most"),
-  LUMINA_EXECUTOR_SCALE_UP_STEP: slots(1, "lumina queue: slots added at a time"),
-  LUMINA_EXECUTOR_SCALE_UP_INTERVAL: seconds(90, "lumina queue: between two steps up"),
-  LUMINA_EXECUTOR_SCALE_DOWN_INTERVAL: seconds(180, "lumina queue: between two steps down"),
-  IMAGE_MAX_POLLING_ATTEMPTS: {
-    kind: "int",
-    default: "30",
-    range: [1, 10_000],
-    unit: "polls",
-    help: "standard: polls of one job",
+  TASK_EXECUTOR_MIN_CONCURRENT: slots(10, "standard queue: initial and minimum slots"),
+  TASK_EXECUTOR_MAX_CONCURRENT: slots(50, "standard queue: maximum slots"),
+  TASK_EXECUTOR_SCALE_UP_STEP: slots(5, "standard queue: slots added or removed in one step"),
+  TASK_EXECUTOR_SCALE_UP_INTERVAL: seconds(60, "standard queue: minimum time between two steps up"),
+  TASK_EXECUTOR_SCALE_DOWN_INTERVAL: seconds(180, "standard queue: minimum time between two steps down"),
+  LUMINA_EXECUTOR_MIN_CONCURRENT: slots(24, "lumina queue: initial and minimum slots"),
+  LUMINA_EXECUTOR_MAX_CONCURRENT: slots(100, "lumina queue: maximum slots"),
+  LUMINA_EXECUTOR_SCALE_UP_STEP: slots(1, "lumina queue: slots added or removed in one step"),
+  LUMINA_EXECUTOR_SCALE_UP_INTERVAL: seconds(90, "lumina queue: minimum time between two steps up"),
+  LUMINA_EXECUTOR_SCALE_DOWN_INTERVAL: seconds(180, "lumina queue: minimum time between two steps down"),
+  IMAGE_MAX_POLLING_ATTEMPTS: count(30, "polls", "standard: maximum polls of one job"),
+  IMAGE_POLLING_INTERVAL: seconds(2.0, "standard: time between two polls"),
+  LUMINA_MAX_POLLING_ATTEMPTS: count(50, "polls", "lumina: maximum polls of one job"),
+  LUMINA_POLLING_INTERVAL: seconds(3.0, "lumina: time between two polls"),
+  NOTIFY_URLS: {
+    kind: "list",
+    default: "",
+    secret: true,
+    help: "URLs that receive notices about a task's start and end, separated by commas",
   },
-  IMAGE_POLLING_INTERVAL: seconds(2.0, "standard: between two polls"),
-  LUMINA_MAX_POLLING_ATTEMPTS: {
-    kind: "int",
-    default: "50",
-    range: [1, 10_000],
-    unit: "polls",
-    help: "lumina: polls of one job",
+  MONGODB_URL: {
+    kind: "text",
+    default: "",
+    secret: true,
+    help: "URL of the old database, the source of the migration",
   },
-  LUMINA_POLLING_INTERVAL: seconds(3.0, "lumina: between two polls"),
-  NOTIFY_URLS: { kind: "list", default: "", secret: true, help: "webhooks told of a task's start and end" },
-  MONGODB_URL: { kind: "text", default: "", secret: true, help: "the old database: source of the migration" },
   DB_NAME: { kind: "text", default: "", help: "name of the old database" },
 } as const satisfies Record<string, Setting>;
 
@@ -135,10 +142,10 @@ type Value<N extends SettingName> = (typeof settings)[N]["kind"] extends "int" |
   : (typeof settings)[N]["kind"] extends "list" ? string[]
   : string;
 
-/** Parsed settings by their environment names; LOG_LEVEL in lower case. */
+/** Parsed settings by environment name. LOG_LEVEL is in lower case. */
 export type Config = { [N in SettingName]: N extends "LOG_LEVEL" ? Level : Value<N> };
 
-/** Who asks: each program refuses to start without what it cannot do without. */
+/** The program that reads the settings. Each program has its own required settings. */
 export type Program = "api" | "worker" | "migrate";
 
 const required: Record<Program, readonly SettingName[]> = {
@@ -166,13 +173,11 @@ function parseValue(name: SettingName, text: string): { value: unknown } | { wan
     return value === undefined ? { wanted: `one of ${setting.oneOf.join(", ")}` } : { value };
   }
   const value = text.trim() === "" ? NaN : Number(text);
-  const [least, most] = range ?? [-Infinity, Infinity];
-  const good = (kind === "int" ? Number.isSafeInteger(value) : Number.isFinite(value)) && value >= least &&
-    value <= most;
+  const [min, max] = range ?? [-Infinity, Infinity];
+  const isNumber = kind === "int" ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (isNumber && value >= min && value <= max) return { value };
   const noun = kind === "int" ? "a whole number" : "a number";
-  return good
-    ? { value }
-    : { wanted: `${noun} from ${least} to ${most}${setting.unit ? ` (${setting.unit})` : ""}` };
+  return { wanted: `${noun} from ${min} to ${max}${setting.unit ? ` (${setting.unit})` : ""}` };
 }
 
 function checkSecret(config: Config): FieldFault[] {
@@ -181,7 +186,7 @@ function checkSecret(config: Config): FieldFault[] {
   return [{
     field: "SECRET_KEY",
     wanted:
-      `${secretBytesMin} bytes or more, it has ${bytes}; for an old key that signed tokens still in use ` +
+      `${secretBytesMin} bytes or more, it has ${bytes}; to keep an old key whose tokens are still in use, ` +
       "set SHORT_SECRET_KEY=allow",
   }];
 }
@@ -204,10 +209,10 @@ function checkUrls(config: Config): FieldFault[] {
   });
 }
 
-/** Where a webhook goes. */
+/** A URL that webhooks may be sent to. */
 export interface WebhookTarget {
   url: URL;
-  /** Its origin is listed with its scheme: it may be in a private network, and be reached by http. */
+  /** Whether WEBHOOK_HOSTS lists the origin with its scheme: then http and private addresses are allowed. */
   trusted: boolean;
 }
 
@@ -219,15 +224,15 @@ const originOf = (entry: string): string | undefined => {
 };
 
 /**
- * A webhook's URL as WEBHOOK_HOSTS allows it.
+ * Parses a webhook's URL and checks it against WEBHOOK_HOSTS.
  *
- * @returns what was wanted where it does not
+ * @returns the target, or a text that says what is wanted instead
  *
  * @example
  * ```ts
  * import { readWebhookUrl } from "./config.ts";
  * const target = readWebhookUrl(["hooks.example.com"], "https://hooks.example.com/a");
- * if (typeof target === "string" || target.trusted) throw new Error("by https, to a public address");
+ * if (typeof target === "string" || target.trusted) throw new Error("https to a public address");
  * if (readWebhookUrl(["hooks.example.com"], "http://hooks.example.com/a") instanceof Object) throw new Error();
  * ```
  */
@@ -245,9 +250,9 @@ function checkWebhookHosts({ WEBHOOK_HOSTS }: Config): FieldFault[] {
 }
 
 /**
- * Reads the settings out of `env`; names that are not ours are ignored, an empty value counts as unset.
+ * Parses the settings in `env`. Ignores unknown names. An empty value counts as unset.
  *
- * @throws AppError invalid_config with one field a fault, all of them at once
+ * @throws AppError invalid_config with one field for each fault
  *
  * @example
  * ```ts
@@ -274,14 +279,14 @@ export function parseConfig(env: Record<string, string | undefined>, program: Pr
   if (program === "api" && !unset.has("SECRET_KEY")) faults.push(...checkSecret(parsed));
   faults.push(...checkUrls(parsed), ...checkWebhookHosts(parsed));
   if (faults.length > 0) {
-    throw new AppError("invalid_config", "reading the settings: some are wrong", { fields: faults });
+    throw new AppError("invalid_config", "reading the settings: some values are invalid", { fields: faults });
   }
   config.LOG_LEVEL = parsed.LOG_LEVEL.toLowerCase();
   if (parsed.LUMINA_API_URL === "") config.LUMINA_API_URL = parsed.IMAGE_API_URL;
   return parsed;
 }
 
-/** The environment of this process. */
+/** Returns the settings in the environment of this process. */
 export function readEnvironment(): Record<string, string | undefined> {
   return Object.fromEntries(Object.keys(settings).map((name) => [name, Deno.env.get(name)]));
 }

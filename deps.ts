@@ -1,9 +1,9 @@
-/** Opens what a process needs and closes it in reverse. */
+/** Opens the dependencies of a process and closes them in reverse order. */
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
 import { connect, connectError, type Pool } from "./db/pg/connect.ts";
 import { AppError } from "./errors.ts";
 import { createLimiter } from "./redis/limiter.ts";
-import { openRedis, type RedisDoor } from "./redis/connect.ts";
+import { openRedis, type RedisConnection } from "./redis/connect.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { requireSchema } from "./migrate/schema/runner.ts";
@@ -17,25 +17,25 @@ export interface Deps extends AsyncDisposable {
   sql: Pool;
 }
 
-/** What the API needs beside: where logins are counted. */
+/** Dependencies of the API. It counts logins in Redis. */
 export interface ApiDeps extends Deps {
-  redis: RedisDoor;
+  redis: RedisConnection;
   throttle: LoginThrottle;
 }
 
-/** Longer than any statement of ours takes, the wait for a lock included. */
+/** Maximum silence of a database connection. Every statement is shorter, including its wait for a lock. */
 const silentMsMax = 15_000;
 
 /**
- * Sessions of the API: what takes longer than its clients wait is given up, and rows that it has locked are free again
- * soon after it vanished.
+ * Session settings of the API. Statements end before clients stop waiting, and locks are released soon after an API
+ * process vanished. Both times are shorter than `silentMsMax`.
  */
 const apiSession = { statement_timeout: "10s", idle_in_transaction_session_timeout: "10s" };
 
 /**
- * Reads the settings of `program`, connects to PostgreSQL and checks that its schema is this version's.
+ * Reads the settings of `program`, connects to PostgreSQL and checks the version of its schema.
  *
- * @param connectionsMax pool size; small pools win on few cores
+ * @param connectionsMax size of the pool; small pools are faster on few cores
  * @throws AppError invalid_config, database_unreachable, database_refused, schema_mismatch
  */
 export async function openDeps(program: Program, connectionsMax = 4): Promise<Deps> {
@@ -43,7 +43,8 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
   const log = createLog(config.LOG_LEVEL);
   if (program === "api" && config.SHORT_SECRET_KEY === "allow") {
     log.warn(
-      "SHORT_SECRET_KEY=allow: tokens are signed with a key under 32 bytes; change it when the old ones expired",
+      "SHORT_SECRET_KEY=allow: tokens are signed with a key shorter than 32 bytes; " +
+        "change the key after the old tokens have expired",
     );
   }
   const sql = connect(config.DATABASE_URL, {
@@ -69,12 +70,11 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
   };
 }
 
-/** A login waits for hashing anyway; one that Redis keeps waiting is better told to come again. */
+/** Maximum wait for Redis during a login. After it, the client is asked to try again. */
 const redisMsMax = 1000;
 
 /**
- * The same for the API, with Redis, which it can start without: a warning is logged, and logins are put off until it is
- * there.
+ * Opens the dependencies of the API. It starts without Redis, logs a warning, and refuses logins until Redis answers.
  *
  * @throws AppError as {@link openDeps}
  */
@@ -88,7 +88,7 @@ export async function openApiDeps(): Promise<ApiDeps> {
     timeoutMs: redisMsMax,
   });
   redis.check().catch((error) =>
-    log.warn("logins are put off until Redis is there", {
+    log.warn("logins are refused until Redis answers", {
       why: error instanceof AppError ? error.message : String(error),
     })
   );

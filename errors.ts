@@ -1,9 +1,9 @@
 /**
- * Every failure the product has a name for. Anything else is `internal`: logged with its cause, answered
- * without its text.
+ * The known failures of the product. Every other error is `internal`: it is logged with its cause and answered without
+ * its text.
  */
 
-/** The closed list of codes. `exit` is what a command line ends with, `status` what HTTP answers. */
+/** All error codes. `exit` is the exit code of a command line, `status` the HTTP status. */
 export const codes = {
   invalid_config: { exit: 78, status: 500 },
   usage: { exit: 64, status: 400 },
@@ -39,21 +39,23 @@ export const codes = {
 
 export type ErrorCode = keyof typeof codes;
 
-/** One faulty field: where it is, what was given, what was wanted. */
+/** An invalid field. */
 export interface FieldFault {
   field: string;
+  /** The given value; absent where it is missing or secret. */
   value?: string;
+  /** The valid values, for a person. */
   wanted: string;
 }
 
 /**
- * A failure with a code, thrown where it is noticed and rendered at the edge (HTTP or command line).
+ * A failure with a code. It is thrown where it is detected and rendered by the HTTP layer or the command line.
  *
  * @example
  * ```ts
  * import { AppError } from "./errors.ts";
  * const error = new AppError("not_found", "finding task 'x': no such id");
- * if (error.exit !== 1 || error.status !== 404) throw new Error("wrong table");
+ * if (error.exit !== 1 || error.status !== 404) throw new Error("the code decides both");
  * ```
  */
 export class AppError extends Error {
@@ -76,7 +78,7 @@ export class AppError extends Error {
   }
 }
 
-/** What a person is told of a failure: its text, then one line a faulty field. */
+/** Returns the text of a failure for people: its message, then a line for each invalid field. */
 export function describeError(error: unknown): string {
   if (!(error instanceof AppError)) return error instanceof Error ? error.message : String(error);
   const lines = error.fields.map(({ field, value, wanted }) =>

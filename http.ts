@@ -1,18 +1,18 @@
-/** The one place where the product calls out. */
+/** The only HTTP client of the product. */
 
 export interface HttpRequest {
   method: "GET" | "POST";
   url: string;
   headers?: Record<string, string>;
   body?: string;
-  /** For the whole exchange, the body included. */
+  /** Timeout of the whole exchange, including the body of the answer. */
   timeoutMs: number;
-  /** An answer longer than this is given up. */
+  /** Maximum size of the answer's body. */
   bodyBytesMax: number;
   signal?: AbortSignal;
 }
 
-/** How a call ended; only the caller's own abort is an exception. */
+/** How a call ended. Only an abort by the caller is an exception. */
 export type HttpResult =
   | { kind: "answer"; status: number; headers: Headers; text: string }
   | { kind: "unreachable"; reason: string }
@@ -23,8 +23,11 @@ export type Http = (request: HttpRequest) => Promise<HttpResult>;
 
 class Stopped extends Error {}
 
-/** A signal of our own for one call: the caller's signal may live for hours and must not gather listeners. */
-function openGate(timeoutMs: number, outer: AbortSignal | undefined) {
+/**
+ * Opens a signal that ends one call at its timeout or with the caller's signal. The caller's signal can live for hours,
+ * so `close` removes the listener from it.
+ */
+function openCallSignal(timeoutMs: number, outer: AbortSignal | undefined) {
   const controller = new AbortController();
   let late = false;
   const stop = () => controller.abort();
@@ -33,7 +36,7 @@ function openGate(timeoutMs: number, outer: AbortSignal | undefined) {
     stop();
   }, timeoutMs);
   outer?.addEventListener("abort", stop, { once: true });
-  // Raced against each step, for a body that stalls does not always notice the abort.
+  // Each step races against this promise: reading a stalled body does not always end with the abort.
   const stopped = new Promise<never>((_, reject) => {
     controller.signal.addEventListener("abort", () => reject(new Stopped()), { once: true });
   });
@@ -49,19 +52,20 @@ function openGate(timeoutMs: number, outer: AbortSignal | undefined) {
   };
 }
 
-/** Bodies that say that they are short, and are not unpacked on the way, are read in one go: twice as fast. */
-function saysShort(headers: Headers, bytesMax: number): boolean {
+/** Reports whether the headers promise a short, uncompressed body. Reading it in one call is twice as fast. */
+function hasShortLength(headers: Headers, bytesMax: number): boolean {
   const length = headers.get("content-length");
   return length !== null && Number(length) <= bytesMax && headers.get("content-encoding") === null;
 }
 
+/** @returns the body, or undefined where it is longer than `bytesMax` */
 async function readText(
   response: Response,
   bytesMax: number,
   race: <T>(step: Promise<T>) => Promise<T>,
 ): Promise<string | undefined> {
   if (response.body === null) return "";
-  if (saysShort(response.headers, bytesMax)) return await race(response.text());
+  if (hasShortLength(response.headers, bytesMax)) return await race(response.text());
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -80,25 +84,25 @@ async function readText(
 }
 
 /**
- * For calls that must be sent once: on a connection that was used before, `fetch` sends a call again whose answer did
- * not come, and a POST is paid for twice. These have a connection of their own each.
+ * A client with a new connection for each call, for calls that must not be repeated. On a reused connection, `fetch`
+ * silently sends a request again when the connection closes before the answer, and a repeated POST is paid for twice.
  */
-const onceOnly = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+const unpooledClient = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
 /**
- * Makes one call and reads its answer whole; redirects are not followed.
+ * Makes a call and reads the whole answer. Does not follow redirects.
  *
- * @throws the reason of `signal` once that is aborted
+ * @throws the reason of `signal` once it is aborted
  */
 export const callHttp: Http = async ({ method, url, headers, body, timeoutMs, bodyBytesMax, signal }) => {
   signal?.throwIfAborted();
-  const gate = openGate(timeoutMs, signal);
+  const gate = openCallSignal(timeoutMs, signal);
   try {
     const response = await gate.race(fetch(url, {
       method,
       redirect: "manual",
       signal: gate.signal,
-      ...(method === "GET" ? {} : { client: onceOnly }),
+      ...(method === "GET" ? {} : { client: unpooledClient }),
       ...(headers ? { headers } : {}),
       ...(body === undefined ? {} : { body }),
     }));

@@ -1,4 +1,4 @@
-/** JSON lines on stderr: one a request, an attempt, a batch; after the fact. */
+/** The log: JSON lines on stderr. */
 
 export const levels = ["debug", "info", "warning", "error", "critical"] as const;
 export type Level = (typeof levels)[number];
@@ -18,14 +18,14 @@ function writeStderr(line: string): void {
 }
 
 /**
- * A log that drops what is below `level`. Never hand it a token, a password, a prompt or a body.
+ * Creates a log that drops entries below `level`. Never log a token, a password, a prompt or a body.
  *
- * @param write where a finished line goes; stderr unless told
+ * @param write receives each finished line; writes to stderr by default
  */
 export function createLog(level: Level, write: (line: string) => void = writeStderr): Log {
-  const least = levels.indexOf(level);
+  const lowest = levels.indexOf(level);
   const emit = (at: Level, msg: string, fields: Fields = {}) => {
-    if (levels.indexOf(at) < least) return;
+    if (levels.indexOf(at) < lowest) return;
     write(JSON.stringify({ time: new Date().toISOString(), level: at, msg, ...fields }));
   };
   return {
@@ -42,5 +42,5 @@ export function createLog(level: Level, write: (line: string) => void = writeStd
   };
 }
 
-/** A log that says nothing, for callers that have none. */
+/** A log that drops everything. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,4 +1,4 @@
-/** The API process: settings → dependencies → app → serve → drain on SIGTERM. */
+/** The API process: reads the settings, opens the dependencies, serves the app, and drains on SIGTERM. */
 import { ping } from "./db/pg/connect.ts";
 import { openApiDeps } from "./deps.ts";
 import { AppError } from "./errors.ts";
@@ -15,14 +15,13 @@ function listen(
   try {
     return Deno.serve({ hostname, port, onListen() {} }, handler);
   } catch (cause) {
-    const why = (cause as Error).message;
-    throw new AppError("busy", `listening on ${hostname}:${port}: ${why}; free it or set ${setting}`, {
-      cause,
-    });
+    const reason = (cause as Error).message;
+    const text = `listening on ${hostname}:${port}: ${reason}; free the port or set ${setting}`;
+    throw new AppError("busy", text, { cause });
   }
 }
 
-/** A client that does not read its answer is not waited for. */
+/** Maximum wait for answers under way. It bounds the wait for clients that do not read. */
 const shutdownMsMax = 4_000;
 
 async function main(signal: AbortSignal): Promise<void> {
@@ -32,7 +31,7 @@ async function main(signal: AbortSignal): Promise<void> {
   const ops = createOps({
     metrics,
     checks: { database: () => ping(sql) },
-    spareChecks: { redis: () => redis.check() },
+    optionalChecks: { redis: () => redis.check() },
     draining: signal,
   });
   const admin = config.ADMIN_PORT === 0
@@ -41,8 +40,8 @@ async function main(signal: AbortSignal): Promise<void> {
   print(JSON.stringify({ listening: `http://${server.addr.hostname}:${server.addr.port}` }));
   await whenAborted(signal);
   log.info("draining");
-  const late = new Promise((resolve) => setTimeout(resolve, shutdownMsMax));
-  await Promise.race([server.shutdown(), late]);
+  const timeout = new Promise((resolve) => setTimeout(resolve, shutdownMsMax));
+  await Promise.race([server.shutdown(), timeout]);
   await admin?.shutdown();
 }
 

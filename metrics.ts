@@ -1,7 +1,7 @@
-/** What the processes count, in Prometheus' base units. One registry a process, handed on, never global. */
+/** The Prometheus metrics, in base units. Each process has one registry, which is passed as a dependency. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-/** Opens a registry with every metric of the product. */
+/** Creates a registry with all metrics of the product. */
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
@@ -9,61 +9,61 @@ export function createMetrics() {
     registry,
     requests: new Counter({
       name: "contactsheet_http_requests_total",
-      help: "Requests answered",
+      help: "Answered requests",
       labelNames: ["method", "route", "status"],
       registers,
     }),
     requestSeconds: new Histogram({
       name: "contactsheet_http_request_seconds",
-      help: "Time to the answer's head",
+      help: "Time until the head of the answer",
       labelNames: ["route"],
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
       registers,
     }),
     attempts: new Counter({
       name: "contactsheet_attempts_total",
-      help: "Attempts ended",
+      help: "Ended attempts",
       labelNames: ["queue", "outcome"],
       registers,
     }),
     attemptSeconds: new Histogram({
       name: "contactsheet_attempt_seconds",
-      help: "Time of one attempt",
+      help: "Length of an attempt",
       labelNames: ["queue"],
       buckets: [0.1, 0.3, 1, 3, 10, 30, 100, 300],
       registers,
     }),
     slots: new Gauge({
       name: "contactsheet_slots",
-      help: "Attempts allowed at once",
+      help: "Attempts that may run at once in this worker",
       labelNames: ["queue"],
       registers,
     }),
     slotsBusy: new Gauge({
       name: "contactsheet_slots_busy",
-      help: "Attempts under way",
+      help: "Running attempts of this worker",
       labelNames: ["queue"],
       registers,
     }),
     unsavedPosts: new Counter({
       name: "contactsheet_possible_double_generations_total",
-      help: "Attempts taken over after a POST whose job id was never saved",
+      help: "Attempts released after a POST whose job id was not saved",
       registers,
     }),
     repairs: new Counter({
       name: "contactsheet_reconciler_repairs_total",
-      help: "Rows the reconciler put right",
+      help: "Rows that the reconciler repaired",
       labelNames: ["kind"],
       registers,
     }),
     limiterFailOpens: new Counter({
       name: "contactsheet_limiter_fail_opens_total",
-      help: "Calls let through because the limiter had no answer",
+      help: "Calls accepted because the limiter did not answer",
       registers,
     }),
     limiterFailCloses: new Counter({
       name: "contactsheet_limiter_fail_closes_total",
-      help: "Logins put off because the limiter had no answer",
+      help: "Logins refused because the limiter did not answer",
       registers,
     }),
   };

@@ -1,25 +1,25 @@
-/** Live, ready and metrics, on a port of their own that stays private. */
+/** The routes `/live`, `/ready` and `/metrics`, served on a private port. */
 import { Hono } from "hono";
 import type { Metrics } from "./metrics.ts";
 
 export interface OpsDeps {
   metrics: Metrics;
-  /** What must answer before requests may come, by name; each rejects or settles. */
+  /** Checks that must succeed before the process is ready, by name. */
   checks: Record<string, () => Promise<unknown>>;
-  /** What requests can do without for a while: shown as degraded, ready all the same. */
-  spareChecks?: Record<string, () => Promise<unknown>>;
-  /** Aborted once the process drains: ready answers 503 from then on. */
+  /** Checks whose failure is reported as degraded and leaves the process ready. */
+  optionalChecks?: Record<string, () => Promise<unknown>>;
+  /** Aborted when the process drains. `/ready` answers 503 from then on. */
   draining: AbortSignal;
 }
 
 const checkMsMax = 2000;
 
 async function runCheck(check: () => Promise<unknown>): Promise<string> {
-  const late = Promise.withResolvers<string>();
-  const timer = setTimeout(() => late.resolve(`no answer within ${checkMsMax} ms`), checkMsMax);
+  const timeout = Promise.withResolvers<string>();
+  const timer = setTimeout(() => timeout.resolve(`no answer within ${checkMsMax} ms`), checkMsMax);
   const outcome = await Promise.race([
     check().then(() => "ok", (error) => error instanceof Error ? error.message : String(error)),
-    late.promise,
+    timeout.promise,
   ]);
   clearTimeout(timer);
   return outcome;
@@ -30,18 +30,18 @@ async function runChecks(checks: OpsDeps["checks"]): Promise<Record<string, stri
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** `/live`: the loop turns. `/ready`: every check answers. `/metrics`: Prometheus' text form. */
-export function createOps({ metrics, checks, spareChecks = {}, draining }: OpsDeps): Hono {
+/** Creates the app. `/live` always answers 200, `/ready` runs the checks, `/metrics` answers in Prometheus' format. */
+export function createOps({ metrics, checks, optionalChecks = {}, draining }: OpsDeps): Hono {
   const app = new Hono();
   app.get("/live", (c) => c.json({ status: "live" }));
   app.get("/ready", async (c) => {
-    const [outcome, spare] = await Promise.all([runChecks(checks), runChecks(spareChecks)]);
-    const ready = !draining.aborted && Object.values(outcome).every((said) => said === "ok");
-    for (const [name, said] of Object.entries(spare)) {
-      outcome[name] = said === "ok" ? said : `degraded: ${said}`;
+    const [outcomes, optional] = await Promise.all([runChecks(checks), runChecks(optionalChecks)]);
+    const ready = !draining.aborted && Object.values(outcomes).every((outcome) => outcome === "ok");
+    for (const [name, outcome] of Object.entries(optional)) {
+      outcomes[name] = outcome === "ok" ? outcome : `degraded: ${outcome}`;
     }
     return c.json(
-      { status: draining.aborted ? "draining" : ready ? "ready" : "not ready", ...outcome },
+      { status: draining.aborted ? "draining" : ready ? "ready" : "not ready", ...outcomes },
       ready ? 200 : 503,
     );
   });

@@ -1,4 +1,4 @@
-/** The one place that ends the process and writes to its standard output. */
+/** The only code that ends the process or writes to its standard output. */
 import { AppError, describeError } from "./errors.ts";
 
 const encoder = new TextEncoder();
@@ -8,30 +8,30 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): v
   while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
 }
 
-/** Writes a line to stdout: what a script may read. */
+/** Writes a line to stdout, for scripts. */
 export function print(line: string): void {
   writeAll(Deno.stdout, line + "\n");
 }
 
-/** Writes a line to stderr: what a person reads beside it. */
+/** Writes a line to stderr, for people. */
 export function printError(line: string): void {
   writeAll(Deno.stderr, line + "\n");
 }
 
-/** The exit code of a failure: an AppError's own, else 1. */
+/** Returns the exit code of a failure: the code of an AppError, else 1. */
 export function exitCode(error: unknown): number {
   return error instanceof AppError ? error.exit : 1;
 }
 
-/** Settles once the signal is aborted, at once when it is already. */
+/** Waits until the signal is aborted. */
 export function whenAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /**
- * Runs a program to its end: SIGINT and SIGTERM abort the signal it is given (a second one ends it at once), a
- * failure is printed as one message, and the process exits with what `main` returned or the failure's code.
+ * Runs a program and exits with the code that `main` returned, or with the code of its failure, which it prints.
+ * SIGINT and SIGTERM abort the signal that `main` receives; a second one exits at once with code 130.
  */
 export async function runMain(main: (signal: AbortSignal) => Promise<number | void>): Promise<never> {
   const stop = new AbortController();

@@ -1,45 +1,45 @@
-/** The command line of the worker: what it may be told to do, read and checked. */
+/** Parses the command line of the worker. */
 import { isUuidOfAnyCase } from "../uuid.ts";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
-import type { DeadFilter } from "../db/queue/attempts.ts";
-import type { CellName } from "../db/queue/control.ts";
+import { Command as Program, CommanderError, InvalidArgumentError } from "commander";
+import type { DeadLetterFilter } from "../db/queue/attempts.ts";
+import type { CellRef } from "../db/queue/control.ts";
 import { type Queue, queues } from "../db/queue/subtasks.ts";
 import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
 
-/** What a worker itself is told. */
+/** Options of a worker process. */
 export interface WorkFlags {
   once?: true;
   queues?: Queue[];
   slots?: number;
 }
 
-/** What was asked for. */
-export type Order =
+/** A parsed command. */
+export type Command =
   | { kind: "work"; flags: WorkFlags }
   | { kind: "doctor"; repair: boolean; json: boolean; days: number | null }
-  | { kind: "why"; taskId: string; cell: CellName; json: boolean }
+  | { kind: "why"; taskId: string; cell: CellRef; json: boolean }
   | { kind: "pause"; taskId: string }
   | { kind: "resume"; taskId: string }
   | { kind: "retry"; taskId: string; cause?: string }
-  | { kind: "rerun"; taskId: string; cell: CellName }
-  | { kind: "dead_list"; filter: DeadFilter; limit: number; json: boolean }
-  | { kind: "dead_replay"; filter: DeadFilter }
+  | { kind: "rerun"; taskId: string; cell: CellRef }
+  | { kind: "dead_list"; filter: DeadLetterFilter; limit: number; json: boolean }
+  | { kind: "dead_replay"; filter: DeadLetterFilter }
   | { kind: "slots_list"; queue?: Queue; changes: number; json: boolean }
   | { kind: "slots_set"; queue: Queue; slots: number; forMs: number; reason: string; by: string }
   | { kind: "slots_clear"; queue: Queue };
 
 function parseQueues(text: string): Queue[] {
   const names = text.split(",").map((name) => name.trim());
-  const strange = names.find((name) => !queues.includes(name as Queue));
-  if (strange !== undefined) throw new InvalidArgumentError(`'${strange}': wanted ${queues.join(", ")}`);
+  const unknown = names.find((name) => !queues.includes(name as Queue));
+  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': wanted ${queues.join(", ")}`);
   return [...new Set(names as Queue[])];
 }
 
-const parseWhole = (least: number, most: number) => (text: string): number => {
+const parseWhole = (min: number, max: number) => (text: string): number => {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) {
-    throw new InvalidArgumentError(`wanted a whole number from ${least} to ${most}`);
+  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) {
+    throw new InvalidArgumentError(`wanted a whole number from ${min} to ${max}`);
   }
   return value;
 };
@@ -49,10 +49,10 @@ function parseTask(text: string): string {
   return text;
 }
 
-function parseCell(text: string): CellName {
+function parseCell(text: string): CellRef {
   if (isUuidOfAnyCase(text)) return text;
   if (!/^\d{1,9}$/.test(text)) {
-    throw new InvalidArgumentError("wanted a place in the matrix from 0, or a subtask's id");
+    throw new InvalidArgumentError("wanted a cell's number from 0, or a subtask's id");
   }
   return Number(text);
 }
@@ -68,25 +68,25 @@ function parseSince(text: string): Date {
   return since;
 }
 
-const spanMsMax = 30 * unitMs.d!;
+const durationMsMax = 30 * unitMs.d!;
 
-/** How long something holds, in ms. */
-function parseSpan(text: string): number {
+/** @returns milliseconds */
+function parseDuration(text: string): number {
   const [, count, unit] = text.match(/^(\d{1,6})([mhd])$/) ?? [];
   const ms = unit === undefined ? NaN : Number(count) * unitMs[unit]!;
-  if (!(ms > 0 && ms <= spanMsMax)) {
-    throw new InvalidArgumentError("wanted a time such as 30m, 12h or 7d, at most 30d");
+  if (!(ms > 0 && ms <= durationMsMax)) {
+    throw new InvalidArgumentError("wanted a duration such as 30m, 12h or 7d, at most 30d");
   }
   return ms;
 }
 
-/** A few words that are kept beside what they explain. */
-function parseWords(text: string): string {
-  const words = text.trim();
-  if (words === "" || words.length > 200 || words.includes("\0")) {
+/** Parses a short text that is stored, such as a reason or a name. */
+function parseShortText(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === "" || trimmed.length > 200 || trimmed.includes("\0")) {
     throw new InvalidArgumentError("wanted 1 to 200 characters");
   }
-  return words;
+  return trimmed;
 }
 
 function parseQueue(text: string): Queue {
@@ -94,7 +94,7 @@ function parseQueue(text: string): Queue {
   return text as Queue;
 }
 
-function readFilter({ task, cause, since }: { task?: string; cause?: string; since?: Date }): DeadFilter {
+function toFilter({ task, cause, since }: { task?: string; cause?: string; since?: Date }): DeadLetterFilter {
   return {
     ...(task === undefined ? {} : { taskId: task }),
     ...(cause === undefined ? {} : { cause }),
@@ -102,44 +102,47 @@ function readFilter({ task, cause, since }: { task?: string; cause?: string; sin
   };
 }
 
-type Give = (order: Order) => void;
+/** Receives the parsed command. */
+type Accept = (command: Command) => void;
 
-function addTaskCommands(program: Command, give: Give): void {
-  program.command("pause").description("start nothing more of a task; what is under way ends")
-    .argument("<task>", "its id", parseTask)
-    .action((taskId: string) => give({ kind: "pause", taskId }));
-  program.command("resume").description(
-    "let a task go on that is paused, held by the canary, or was brought over",
-  )
-    .argument("<task>", "its id", parseTask)
-    .action((taskId: string) => give({ kind: "resume", taskId }));
+function addTaskCommands(program: Program, accept: Accept): void {
+  program.command("pause").description("start no further cells of a task; running attempts finish")
+    .argument("<task>", "the task's id", parseTask)
+    .action((taskId: string) => accept({ kind: "pause", taskId }));
+  program.command("resume").description("continue a task that is paused, held by its canary, or imported")
+    .argument("<task>", "the task's id", parseTask)
+    .action((taskId: string) => accept({ kind: "resume", taskId }));
   program.command("retry").description("draw the failed cells of a task again")
-    .argument("<task>", "its id", parseTask)
-    .option("--cause <text>", "only those whose cause contains this")
+    .argument("<task>", "the task's id", parseTask)
+    .option("--cause <text>", "only cells whose cause of failure contains this text")
     .action((taskId: string, { cause }: { cause?: string }) =>
-      give({ kind: "retry", taskId, ...(cause === undefined ? {} : { cause }) })
+      accept({ kind: "retry", taskId, ...(cause === undefined ? {} : { cause }) })
     );
   program.command("rerun").description("draw one cell again, whether it failed or has an image")
-    .argument("<task>", "its id", parseTask)
-    .argument("<cell>", "its place in the matrix from 0, or its subtask's id", parseCell)
-    .action((taskId: string, cell: CellName) => give({ kind: "rerun", taskId, cell }));
+    .argument("<task>", "the task's id", parseTask)
+    .argument("<cell>", "the cell's number from 0, or its subtask's id", parseCell)
+    .action((taskId: string, cell: CellRef) => accept({ kind: "rerun", taskId, cell }));
 }
 
-function addDeadCommands(program: Command, give: Give): void {
-  const dead = program.command("dead").description("cells that failed for good: list, replay");
-  const filtered = (name: string, about: string) =>
-    dead.command(name).description(about)
-      .option("--task <id>", "of this task alone", parseTask)
-      .option("--cause <text>", "only those whose cause contains this")
-      .option("--since <time>", "only those that failed since: a time, or 90m, 12h, 7d ago", parseSince);
-  filtered("list", "the newest, and how many there are by cause")
-    .option("--limit <count>", "how many are shown", parseWhole(1, 1_000), 20)
-    .option("--json", "as JSON")
+function addDeadCommands(program: Program, accept: Accept): void {
+  const dead = program.command("dead").description("list or replay dead letters: cells that failed for good");
+  const filtered = (name: string, description: string) =>
+    dead.command(name).description(description)
+      .option("--task <id>", "only cells of this task", parseTask)
+      .option("--cause <text>", "only cells whose cause of failure contains this text")
+      .option(
+        "--since <time>",
+        "only cells that failed since this time, or since 90m, 12h or 7d ago",
+        parseSince,
+      );
+  filtered("list", "print the newest dead letters, and their number by cause")
+    .option("--limit <count>", "maximum number of dead letters", parseWhole(1, 1_000), 20)
+    .option("--json", "print JSON")
     .action(({ limit, json = false, ...filter }) =>
-      give({ kind: "dead_list", filter: readFilter(filter), limit, json })
+      accept({ kind: "dead_list", filter: toFilter(filter), limit, json })
     );
-  filtered("replay", "draw all of them again; cancelled tasks stay as they are")
-    .action((filter) => give({ kind: "dead_replay", filter: readFilter(filter) }));
+  filtered("replay", "draw the cells of all dead letters again, except those of cancelled tasks")
+    .action((filter) => accept({ kind: "dead_replay", filter: toFilter(filter) }));
 }
 
 interface SlotsFlags {
@@ -151,66 +154,65 @@ interface SlotsFlags {
   json?: true;
 }
 
-/** @throws InvalidArgumentError where the flags do not belong together */
-function readSlots(queue: Queue | undefined, slots: number | undefined, flags: SlotsFlags): Order {
+/** @throws InvalidArgumentError when the flags do not fit together */
+function toSlotsCommand(queue: Queue | undefined, slots: number | undefined, flags: SlotsFlags): Command {
   const { for: forMs, reason, by, clear = false, changes, json = false } = flags;
-  const refuse = (what: string): never => {
-    throw new InvalidArgumentError(`slots: ${what}`);
+  const refuse = (reason: string): never => {
+    throw new InvalidArgumentError(`slots: ${reason}`);
   };
   if (clear) {
-    if (queue === undefined) return refuse("--clear wants a queue");
-    if (slots !== undefined) return refuse("--clear and a count contradict each other");
+    if (queue === undefined) return refuse("--clear needs a queue");
+    if (slots !== undefined) return refuse("--clear cannot be combined with a count");
     return { kind: "slots_clear", queue };
   }
   if (slots !== undefined && queue !== undefined) {
-    if (forMs === undefined) return refuse("a count wants --for, such as --for 30m: nothing is set for good");
-    if (reason === undefined) return refuse("a count wants --reason, for those who wonder later");
+    if (forMs === undefined) return refuse("a count needs --for, such as --for 30m: every override expires");
+    if (reason === undefined) return refuse("a count needs --reason, which is stored with the change");
     return { kind: "slots_set", queue, slots, forMs, reason, by };
   }
   if (forMs !== undefined || reason !== undefined) {
-    return refuse("--for and --reason want a queue and a count");
+    return refuse("--for and --reason need a queue and a count");
   }
   return { kind: "slots_list", ...(queue === undefined ? {} : { queue }), changes, json };
 }
 
-function addSlots(program: Command, give: Give): void {
+function addSlots(program: Program, accept: Accept): void {
   program.command("slots").description(
-    "how many attempts of each queue may run at once over all workers, and why; or set that by hand",
+    "print the slots of each queue over all workers with their reasons, or override them for a time",
   )
-    .argument("[queue]", `this alone: ${queues.join(", ")}`, parseQueue)
-    .argument("[count]", "slots from now on, 0 to stop it; with --for and --reason", parseWhole(0, 10_000))
-    .option("--for <time>", "how long a count holds: 30m, 12h, 7d", parseSpan)
-    .option("--reason <text>", "why, kept with each change", parseWords)
-    .option("--by <name>", "who says so", parseWords, "an operator")
-    .option("--clear", "take back what was set by hand")
-    .option("--changes <count>", "how many of the latest changes are shown", parseWhole(0, 1_000), 3)
-    .option("--json", "as JSON")
+    .argument("[queue]", `only this queue: ${queues.join(", ")}`, parseQueue)
+    .argument("[count]", "slots during the override; 0 stops the queue", parseWhole(0, 10_000))
+    .option("--for <time>", "length of the override: 30m, 12h, 7d", parseDuration)
+    .option("--reason <text>", "reason of the override, stored with each change", parseShortText)
+    .option("--by <name>", "name of the person who sets the override", parseShortText, "an operator")
+    .option("--clear", "end the override")
+    .option("--changes <count>", "number of the latest changes to print", parseWhole(0, 1_000), 3)
+    .option("--json", "print JSON")
     .action((queue: Queue | undefined, slots: number | undefined, flags: SlotsFlags) =>
-      give(readSlots(queue, slots, flags))
+      accept(toSlotsCommand(queue, slots, flags))
     );
 }
 
-function addQuestions(program: Command, give: Give): void {
-  program.command("doctor").description(
-    "check PostgreSQL and Redis against what must hold; exit 1 where it does not",
-  )
-    .option("--repair", "put right what is safe to")
-    .option("--json", "as JSON")
-    .option("--days <count>", "how far back ended tasks are looked at", parseWhole(1, 36_500), 7)
-    .option("--all", "look at all ended tasks")
+function addDiagnoses(program: Program, accept: Accept): void {
+  program.command("doctor").description("check the queue in PostgreSQL and Redis; exit with 1 on a fault")
+    .option("--repair", "repair the faults that can be repaired safely")
+    .option("--json", "print JSON")
+    .option("--days <count>", "check tasks that ended in the last days", parseWhole(1, 36_500), 7)
+    .option("--all", "check all ended tasks")
     .action(({ repair = false, json = false, days, all }) =>
-      give({ kind: "doctor", repair, json, days: all ? null : days })
+      accept({ kind: "doctor", repair, json, days: all ? null : days })
     );
-  program.command("why").description("why a cell is not running, or where it runs, or how it ended")
-    .argument("<task>", "its id", parseTask)
-    .argument("<cell>", "its place in the matrix from 0, or its subtask's id", parseCell)
-    .option("--json", "as JSON")
-    .action((taskId: string, cell: CellName, { json = false }) => give({ kind: "why", taskId, cell, json }));
+  program.command("why").description("explain why a cell is not running, where it runs, or how it ended")
+    .argument("<task>", "the task's id", parseTask)
+    .argument("<cell>", "the cell's number from 0, or its subtask's id", parseCell)
+    .option("--json", "print JSON")
+    .action((taskId: string, cell: CellRef, { json = false }) => accept({ kind: "why", taskId, cell, json }));
 }
 
-function quiet(command: Command): void {
+/** Makes the program throw instead of exiting, and print through this process's own functions. */
+function configureOutput(command: Program): void {
   command.exitOverride()
-    // Colours and widths would be asked of an environment that this process may not read.
+    // By default, Commander reads colours and widths from environment variables that this process may not read.
     .configureOutput({
       writeOut: (text) => print(text.trimEnd()),
       writeErr: () => {},
@@ -219,47 +221,51 @@ function quiet(command: Command): void {
       getOutHelpWidth: () => 100,
       getErrHelpWidth: () => 100,
     });
-  for (const sub of command.commands) quiet(sub);
+  for (const subcommand of command.commands) configureOutput(subcommand);
 }
 
-function makeProgram(give: Give): Command {
-  const program = new Command("worker")
-    .description("Draws what is pending, until it is told to stop; or does one thing and ends.")
-    .option("--once", "end when nothing is left to draw")
-    .option("--queues <names>", `serve only these, joined by commas: ${queues.join(", ")}`, parseQueues)
+function createProgram(accept: Accept): Program {
+  const program = new Program("worker")
+    .description("Draws pending cells until it is stopped, or carries out one command.")
+    .option("--once", "exit when no pending cells are left")
+    .option(
+      "--queues <names>",
+      `serve only these queues, separated by commas: ${queues.join(", ")}`,
+      parseQueues,
+    )
     .option(
       "--slots <count>",
-      "the most attempts at once of each queue in this worker; the fleet's limits hold all the same ('slots')",
+      "maximum attempts of each queue at once in this worker, within the limits of the fleet (see 'slots')",
       parseWhole(1, 10_000),
     )
     .allowExcessArguments(false)
-    .action((flags: WorkFlags) => give({ kind: "work", flags }));
-  addQuestions(program, give);
-  addTaskCommands(program, give);
-  addDeadCommands(program, give);
-  addSlots(program, give);
-  quiet(program);
+    .action((flags: WorkFlags) => accept({ kind: "work", flags }));
+  addDiagnoses(program, accept);
+  addTaskCommands(program, accept);
+  addDeadCommands(program, accept);
+  addSlots(program, accept);
+  configureOutput(program);
   return program;
 }
 
 /**
- * Reads the command line; undefined where help was asked for and given.
+ * Parses the command line.
  *
- * @throws AppError usage naming what is wrong
+ * @returns the command, or undefined after printing help
+ * @throws AppError usage; its text names the invalid argument
  */
-export function parseOrder(args: string[]): Order | undefined {
-  let order: Order | undefined;
+export function parseCommand(args: string[]): Command | undefined {
+  let command: Command | undefined;
   try {
-    makeProgram((given) => order = given).parse(args, { from: "user" });
+    createProgram((parsed) => command = parsed).parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return undefined;
-    const what = error.message === "(outputHelp)"
+    const reason = error.message === "(outputHelp)"
       ? "a command is missing"
       : error.message.replace(/^error: /, "");
-    throw new AppError("usage", `reading the flags: ${what}; see 'deno task worker --help'`, {
-      cause: error,
-    });
+    const text = `reading the command line: ${reason}; see 'deno task worker --help'`;
+    throw new AppError("usage", text, { cause: error });
   }
-  return order;
+  return command;
 }

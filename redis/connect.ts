@@ -1,33 +1,33 @@
-/** One Redis API over two transports: Upstash's REST, and TCP through a `Requester` over node-redis. */
+/** Opens Redis over either of two transports: REST with Upstash's client, or TCP with the same client over node-redis. */
 import { Redis } from "@upstash/redis";
 import { createClient, ErrorReply } from "redis";
 import { AppError } from "../errors.ts";
 
 type Requester = ConstructorParameters<typeof Redis>[0] & { request: unknown };
 
-/** Where Redis is. */
-export interface RedisPlace {
+/** The address of a Redis server. */
+export interface RedisAddress {
   /** redis:// or rediss:// */
   url?: string;
-  /** Upstash REST, used instead of `url` where it is set. */
+  /** URL of Upstash's REST interface. It takes precedence over `url`. */
   restUrl?: string;
   restToken?: string;
-  /** Of one call; a connection that is silent for longer is left behind. */
+  /** Timeout of a call. A TCP connection that is silent for longer is closed. */
   timeoutMs?: number;
 }
 
-export interface RedisDoor extends AsyncDisposable {
+export interface RedisConnection extends AsyncDisposable {
   kind: "tcp" | "rest";
   redis: Redis;
-  /** Opens a connection of its own for reads that block up to `blockMs`; undefined where blocking is impossible. */
-  openBlocking?: (blockMs: number) => BlockingDoor;
-  /** @throws AppError redis_unreachable with what to do */
+  /** Opens a separate connection for reads that block up to `blockMs`. Absent over REST, which cannot block. */
+  openBlocking?: (blockMs: number) => BlockingConnection;
+  /** @throws AppError redis_unreachable; its text names the setting to correct */
   check(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A connection that waits; `close` ends a wait at once. */
-export interface BlockingDoor {
+/** A connection for blocking reads. `close` ends a read at once. */
+export interface BlockingConnection {
   redis: Redis;
   close(): void;
 }
@@ -40,24 +40,26 @@ function createTcpClient(url: string) {
   const client = createClient({
     url,
     RESP: 2,
-    // A command that cannot be sent now fails now: PostgreSQL is asked instead.
+    // Commands fail at once while disconnected, so that the worker reads from PostgreSQL instead.
     disableOfflineQueue: true,
     socket: {
       connectTimeout: callTimeoutMs,
       reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 1_000) + Math.random() * 50,
     },
   });
-  // Without a listener an error event would end the process; each command reports its own failure.
+  // Without a listener, an error event would end the process. Each command reports its own failure.
   client.on("error", () => {});
   return client;
 }
 
-/** Rejects when `work` is not done in time: a peer that went silent must not hold a caller. */
-async function withDeadline<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`${what}: no answer within ${ms} ms`)), ms);
+class RedisTimeout extends Error {}
+
+/** @throws RedisTimeout when `work` has not ended after `ms` */
+async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new RedisTimeout(`asking Redis: no answer within ${ms} ms`)), ms);
   try {
-    return await Promise.race([work, promise]);
+    return await Promise.race([work, timeout]);
   } finally {
     clearTimeout(timer);
   }
@@ -71,7 +73,7 @@ interface Reply {
   error?: string;
 }
 
-/** Redis' own refusals are answers; anything else is a failure of the connection. */
+/** Turns an error that Redis answered into a reply. Throws other errors: the connection failed. */
 function toReply(result: unknown): Reply {
   if (result instanceof ErrorReply) return { error: result.message };
   if (result instanceof Error) throw result;
@@ -91,16 +93,17 @@ async function sendAtomic(client: TcpClient, commands: unknown[][]): Promise<Rep
   return (replies as unknown[]).map(toReply);
 }
 
-function send(client: TcpClient, way: string | undefined, body: unknown[]): Promise<Reply | Reply[]> {
-  if (way === "multi-exec") return sendAtomic(client, body as unknown[][]);
-  // Commands written in one turn leave in one packet.
-  if (way === "pipeline") {
+/** @param mode path of Upstash's REST interface; undefined sends a single command */
+function send(client: TcpClient, mode: string | undefined, body: unknown[]): Promise<Reply | Reply[]> {
+  if (mode === "multi-exec") return sendAtomic(client, body as unknown[][]);
+  // node-redis sends commands that are written in the same turn in one packet.
+  if (mode === "pipeline") {
     return Promise.all((body as unknown[][]).map((command) => sendOne(client, command)));
   }
   return sendOne(client, body);
 }
 
-/** Upstash's protocol spoken to a TCP connection; connects on first use. */
+/** Carries out the requests of Upstash's client on a TCP connection. Connects on first use. */
 class TcpRequester {
   readonly #client: TcpClient;
   readonly #timeoutMs: number;
@@ -111,9 +114,9 @@ class TcpRequester {
     this.#timeoutMs = timeoutMs;
   }
 
-  async #ready(): Promise<void> {
+  async #waitUntilReady(): Promise<void> {
     if (this.#client.isReady) return;
-    // The first connect() keeps trying by itself; nobody waits for it longer than one call may take.
+    // The first connect() retries by itself. A caller waits for it at most a second.
     this.#connecting ??= this.#client.connect().catch(() => this.#connecting = undefined);
     const until = performance.now() + 1_000;
     while (!this.#client.isReady && performance.now() < until) {
@@ -123,18 +126,18 @@ class TcpRequester {
   }
 
   async request({ path, body }: { path?: string[]; body?: unknown }): Promise<Reply | Reply[]> {
-    await this.#ready();
+    await this.#waitUntilReady();
     const call = send(this.#client, path?.[0], body as unknown[]);
     try {
-      return await withDeadline(call, this.#timeoutMs, "asking Redis");
+      return await withTimeout(call, this.#timeoutMs);
     } catch (error) {
-      if (describe(error).startsWith("asking Redis")) this.#reconnect();
+      if (error instanceof RedisTimeout) this.#disconnect();
       throw error;
     }
   }
 
-  /** Leaves a silent socket behind. */
-  #reconnect(): void {
+  /** Closes a silent connection. The next request opens a new one. */
+  #disconnect(): void {
     this.close();
     this.#connecting = undefined;
   }
@@ -143,12 +146,12 @@ class TcpRequester {
     try {
       this.#client.destroy();
     } catch {
-      // It never opened.
+      // It was never open.
     }
   }
 }
 
-/** The package's class drops its options when it is given a requester; values must come back as they are. */
+/** Upstash's client without deserialization. Its own constructor ignores options when it receives a requester. */
 class PlainRedis extends Redis {
   constructor(requester: TcpRequester) {
     super(requester as unknown as Requester);
@@ -156,36 +159,34 @@ class PlainRedis extends Redis {
   }
 }
 
-function openTcp(url: string, timeoutMs: number): Omit<RedisDoor, "check" | typeof Symbol.asyncDispose> {
+type Transport = Omit<RedisConnection, "check" | typeof Symbol.asyncDispose>;
+
+function openTcp(url: string, timeoutMs: number): Transport {
   const requester = new TcpRequester(url, timeoutMs);
-  const blocking = new Set<TcpRequester>();
+  const blockingRequesters = new Set<TcpRequester>();
   return {
     kind: "tcp",
     redis: new PlainRedis(requester),
     openBlocking(blockMs) {
       const own = new TcpRequester(url, timeoutMs + blockMs);
-      blocking.add(own);
+      blockingRequesters.add(own);
       return {
         redis: new PlainRedis(own),
         close: () => {
-          blocking.delete(own);
+          blockingRequesters.delete(own);
           own.close();
         },
       };
     },
-    // deno-lint-ignore require-await -- closing is immediate here, not everywhere
+    // deno-lint-ignore require-await -- the interface is asynchronous, this transport closes at once
     async close() {
-      for (const own of blocking) own.close();
+      for (const own of blockingRequesters) own.close();
       requester.close();
     },
   };
 }
 
-function openRest(
-  restUrl: string,
-  token: string,
-  timeoutMs: number,
-): Omit<RedisDoor, "check" | typeof Symbol.asyncDispose> {
+function openRest(restUrl: string, token: string, timeoutMs: number): Transport {
   const redis = new Redis({
     url: restUrl,
     token,
@@ -198,34 +199,28 @@ function openRest(
   return { kind: "rest", redis, close: () => Promise.resolve() };
 }
 
-/** Host and port of a URL, without user, password and token. */
-function describePlace({ url = "", restUrl = "" }: RedisPlace): string {
+/** Returns host and port, without user, password and token. */
+function describeAddress({ url = "", restUrl = "" }: RedisAddress): string {
   const text = restUrl || url;
   return URL.canParse(text) ? new URL(text).host : text;
 }
 
-/** Opens Redis lazily: nothing is connected until the first command. */
-export function openRedis(place: RedisPlace): RedisDoor {
-  const { timeoutMs = callTimeoutMs } = place;
-  const door = place.restUrl
-    ? openRest(place.restUrl, place.restToken ?? "", timeoutMs)
-    : openTcp(place.url ?? "redis://127.0.0.1:6379/0", timeoutMs);
+/** Opens Redis. Connects with the first command. */
+export function openRedis(address: RedisAddress): RedisConnection {
+  const { url = "redis://127.0.0.1:6379/0", restUrl, restToken = "", timeoutMs = callTimeoutMs } = address;
+  const transport = restUrl ? openRest(restUrl, restToken, timeoutMs) : openTcp(url, timeoutMs);
   return {
-    ...door,
+    ...transport,
     async check() {
       try {
-        await door.redis.ping();
+        await transport.redis.ping();
       } catch (cause) {
-        const name = place.restUrl ? "UPSTASH_REDIS_REST_URL" : "REDIS_URL";
-        const where = describePlace(place);
-        throw new AppError(
-          "redis_unreachable",
-          `connecting to Redis at '${where}': it does not answer (${describe(cause)}); ` +
-            `start it or set ${name}`,
-          { cause },
-        );
+        const setting = restUrl ? "UPSTASH_REDIS_REST_URL" : "REDIS_URL";
+        const text = `connecting to Redis at '${describeAddress(address)}': it does not answer ` +
+          `(${describe(cause)}); start it or set ${setting}`;
+        throw new AppError("redis_unreachable", text, { cause });
       }
     },
-    [Symbol.asyncDispose]: door.close,
+    [Symbol.asyncDispose]: transport.close,
   };
 }

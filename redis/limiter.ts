@@ -1,45 +1,45 @@
-/** Tries counted in Redis, for all processes together: one script, one round trip. */
+/** A rate limiter in Redis, shared by all processes. Each call is one script and one round trip. */
 import type { Redis } from "@upstash/redis";
 
-/** One thing that tries are counted by. */
+/** A limit on the tries under one name. */
 export interface Limit {
-  /** What is counted: keyed and hashed before it leaves the process, so that Redis holds no e-mail and no address. */
+  /** The counted name, such as an e-mail or an address. The process sends only a keyed hash of it to Redis. */
   name: string;
-  /** Tries at once. */
+  /** Maximum number of tries in a burst. */
   burst: number;
-  /** Tries that come back in a second. */
+  /** Tries that become free in a second. */
   perSecond: number;
-  /** Each further burst in a row comes back half as fast, down to 1 in this many; 1 never slows down. */
+  /** Each further burst in a row is refilled at half the rate, down to 1 / `slowestMax` of it; 1 keeps the rate. */
   slowestMax: number;
 }
 
-export interface Taken {
-  /** 0 when the try may go ahead, else whole seconds to wait. */
+export interface LimitResult {
+  /** 0 when the try is accepted, else the whole seconds to wait. */
   seconds: number;
-  /** Which of the limits says so, by its place. */
+  /** Index of the limit that refused the try. */
   refusedBy: number | undefined;
 }
 
 export interface Limiter {
   /**
-   * Takes one try of every limit, or of none when one of them refuses: a refused try makes nobody wait longer.
+   * Acquires one try from every limit. When one limit refuses, acquires none, so that a refused try prolongs no wait.
    *
-   * @param pass where the mark of {@link Limiter.giveBack} is, `passes` is not asked
-   * @throws what the client throws when Redis does not answer
+   * @param pass name that {@link Limiter.release} remembers; with it, the limit at index `passes` is skipped
+   * @throws the error of the client when Redis does not answer
    */
-  take(limits: Limit[], pass: string, passes: number): Promise<Taken>;
-  /** Gives the try back to every limit and marks `pass` for `passDays`. */
-  giveBack(limits: Limit[], pass: string): Promise<void>;
+  acquire(limits: Limit[], pass: string, passes: number): Promise<LimitResult>;
+  /** Returns the try to every limit and remembers `pass` for `passDays`. */
+  release(limits: Limit[], pass: string): Promise<void>;
 }
 
-/** A sign-in from the same place within this many days is not kept out by strangers who guess. */
+/** Days for which a successful sign-in exempts its address and account from the limit that strangers can exhaust. */
 const passDays = 30;
 
 /**
- * The generic cell rate algorithm: a key holds `t`, the millisecond at which all its tries are back, and `n`, the tries
- * since they last were. A key lives until then, so who waits is forgotten. Redis' own clock counts.
+ * The generic cell rate algorithm. A key holds `t`, the millisecond at which all its tries are free again, and `n`, the
+ * number of tries since they last were. The key expires at that time. The clock is the clock of Redis.
  */
-const takeScript = `
+const acquireScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local passed = redis.call('EXISTS', KEYS[#KEYS]) == 1 and tonumber(ARGV[1]) or 0
@@ -60,7 +60,7 @@ for i, to in pairs(found) do
 end
 return {0, 0}`;
 
-const giveBackScript = `
+const releaseScript = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for i = 1, #KEYS - 1 do
@@ -77,8 +77,10 @@ return 1`;
 const encoder = new TextEncoder();
 
 /**
- * @param area keeps apart what is counted for different ends; all its keys share a slot of a Redis cluster
- * @param secret makes the hashes: without it nobody can tell whose they are by trying names
+ * Creates a limiter.
+ *
+ * @param area separates the counters of different uses; all keys of an area share a slot of a Redis cluster
+ * @param secret key of the hashes; without it, names cannot be found by trying
  */
 export function createLimiter(redis: Redis, area: string, secret: string): Limiter {
   const hmac = { name: "HMAC", hash: "SHA-256" };
@@ -91,18 +93,18 @@ export function createLimiter(redis: Redis, area: string, secret: string): Limit
     Promise.all([...limits.map(({ name }) => name), `pass ${pass}`].map(keyOf));
   const stepMs = ({ perSecond }: Limit) => 1000 / perSecond;
   return {
-    async take(limits, pass, passes) {
+    async acquire(limits, pass, passes) {
       const args = limits.flatMap((limit) => [limit.burst, stepMs(limit), limit.slowestMax]);
       const keys = await keysOf(limits, pass);
-      const [by, ms] = (await redis.eval(takeScript, keys, [passes + 1, ...args].map(String)) as unknown[])
-        .map(Number) as [number, number];
-      return by === 0
+      const answer = await redis.eval(acquireScript, keys, [passes + 1, ...args].map(String)) as unknown[];
+      const [refusedBy, ms] = answer.map(Number) as [number, number];
+      return refusedBy === 0
         ? { seconds: 0, refusedBy: undefined }
-        : { seconds: Math.max(1, Math.ceil(ms / 1000)), refusedBy: by - 1 };
+        : { seconds: Math.max(1, Math.ceil(ms / 1000)), refusedBy: refusedBy - 1 };
     },
-    async giveBack(limits, pass) {
+    async release(limits, pass) {
       const args = [passDays * 86_400, ...limits.map(stepMs)];
-      await redis.eval(giveBackScript, await keysOf(limits, pass), args.map(String));
+      await redis.eval(releaseScript, await keysOf(limits, pass), args.map(String));
     },
   };
 }

@@ -1,25 +1,29 @@
-/** The streams that say «look here»: `high`, `standard`, `lumina`, one consumer group each. */
-import type { Queue, Ref } from "../db/queue/subtasks.ts";
-import type { BlockingDoor, RedisDoor } from "./connect.ts";
+/** The streams of subtasks that workers should claim: one for each queue, each with one consumer group. */
+import type { Queue, SubtaskRef } from "../db/queue/subtasks.ts";
+import type { BlockingConnection, RedisConnection } from "./connect.ts";
 
-/** What was read: the entry to acknowledge, and the subtasks it points to. */
+/** An entry of a stream. */
 export interface Message {
+  /** Id of the entry. */
   entry: string;
-  refs: Ref[];
+  /** The subtasks that the entry names. */
+  refs: SubtaskRef[];
 }
 
-const group = "workers";
-/** A fuse, far above any dispatch window. */
+/** Name of the consumer group of each stream. */
+export const consumerGroup = "workers";
+const group = consumerGroup;
+/** Maximum length of a stream, as a safeguard: the feed's window is far shorter. */
 const entriesMax = 100_000;
 
 const isMissingGroup = (error: unknown) => error instanceof Error && error.message.includes("NOGROUP");
 const isUnknownCommand = (error: unknown) =>
   error instanceof Error && /unknown command|unsupported/i.test(error.message);
 
-/** Entries come as `[id, [field, value, …]]`; one whose content is gone has null instead. */
+/** An entry as Redis returns it: `[id, [field, value, …]]`, with null for the fields of a deleted entry. */
 type RawEntry = [string, string[] | null];
 
-function readRefs(fields: string[] | null): Ref[] {
+function readRefs(fields: string[] | null): SubtaskRef[] {
   const text = fields?.[fields.indexOf("refs") + 1] ?? "";
   return text.split(" ").flatMap((pair) => {
     const [task_id, id] = pair.split("/");
@@ -30,19 +34,23 @@ function readRefs(fields: string[] | null): Ref[] {
 const readEntries = (raw: RawEntry[]): Message[] =>
   raw.map(([entry, fields]) => ({ entry, refs: readRefs(fields) }));
 
-/** One queue's stream, its group and the marks that tell of a wiped Redis. Keys: `{prefix}:stream:QUEUE`. */
+/**
+ * The streams of all queues, and the epoch key by which a wiped Redis is detected.
+ *
+ * Keys: `{prefix}:stream:QUEUE` and `{prefix}:epoch`.
+ */
 export class Streams {
-  readonly #door: RedisDoor;
+  readonly #connection: RedisConnection;
   readonly #prefix: string;
   #hasAckDel = true;
 
-  constructor(door: RedisDoor, prefix = "contactsheet") {
-    this.#door = door;
+  constructor(connection: RedisConnection, prefix = "contactsheet") {
+    this.#connection = connection;
     this.#prefix = `{${prefix}}`;
   }
 
-  get kind(): RedisDoor["kind"] {
-    return this.#door.kind;
+  get kind(): RedisConnection["kind"] {
+    return this.#connection.kind;
   }
 
   key(queue: Queue): string {
@@ -54,12 +62,12 @@ export class Streams {
   }
 
   /**
-   * Length of each stream (what is neither claimed nor dropped), and whether Redis still is the one we filled.
+   * Reads the length of each stream, and whether the epoch key exists.
    *
-   * @returns `epoch` false where everything was wiped since `markEpoch`
+   * @returns `epoch` false when Redis was wiped since `markEpoch`
    */
-  async look(queues: readonly Queue[]): Promise<{ epoch: boolean; lengths: Map<Queue, number> }> {
-    const pipeline = this.#door.redis.pipeline();
+  async readState(queues: readonly Queue[]): Promise<{ epoch: boolean; lengths: Map<Queue, number> }> {
+    const pipeline = this.#connection.redis.pipeline();
     pipeline.exists(this.#epochKey);
     for (const queue of queues) pipeline.xlen(this.key(queue));
     const [epoch, ...lengths] = await pipeline.exec<number[]>();
@@ -69,24 +77,25 @@ export class Streams {
     };
   }
 
-  /** Creates what is missing of streams and groups, from the first entry on, and leaves the mark. */
+  /** Creates missing streams and groups, then sets the epoch key to `mark`. */
   async markEpoch(queues: readonly Queue[], mark: string): Promise<void> {
     for (const queue of queues) await this.ensureGroup(queue);
-    await this.#door.redis.set(this.#epochKey, mark);
+    await this.#connection.redis.set(this.#epochKey, mark);
   }
 
+  /** Creates the stream and its group if they are missing. The group reads from the first entry. */
   async ensureGroup(queue: Queue): Promise<void> {
     const options = { MKSTREAM: true };
-    await this.#door.redis.xgroup(this.key(queue), { type: "CREATE", group, id: "0", options })
+    await this.#connection.redis.xgroup(this.key(queue), { type: "CREATE", group, id: "0", options })
       .catch((error: Error) => {
         if (!error.message.includes("BUSYGROUP")) throw error;
       });
   }
 
-  /** Adds one entry for every `refsPerEntry` subtasks. */
-  async add(queue: Queue, refs: Ref[], refsPerEntry = 1): Promise<void> {
+  /** Adds entries of up to `refsPerEntry` subtasks each. */
+  async add(queue: Queue, refs: SubtaskRef[], refsPerEntry = 1): Promise<void> {
     if (refs.length === 0) return;
-    const pipeline = this.#door.redis.pipeline();
+    const pipeline = this.#connection.redis.pipeline();
     for (let i = 0; i < refs.length; i += refsPerEntry) {
       const text = refs.slice(i, i + refsPerEntry).map(({ task_id, id }) => `${task_id}/${id}`).join(" ");
       pipeline.xadd(this.key(queue), "*", { refs: text }, {
@@ -96,29 +105,29 @@ export class Streams {
     await pipeline.exec();
   }
 
-  openBlocking(blockMs: number): BlockingDoor | undefined {
-    return this.#door.openBlocking?.(blockMs);
+  openBlocking(blockMs: number): BlockingConnection | undefined {
+    return this.#connection.openBlocking?.(blockMs);
   }
 
   /**
-   * Reads up to `count` entries that no consumer has; waits up to `blockMs` on a connection of its own.
+   * Reads up to `count` entries that no consumer has read. With `wait`, blocks up to `blockMs` on its connection.
    *
-   * @returns entries, or `no_group` after a wipe: the group is there again, the feed must fill it
+   * @returns the entries, or `no_group` when the group was missing; it is created again, and the feed must refill it
    */
   async read(
     queue: Queue,
     { consumer, count, wait }: {
       consumer: string;
       count: number;
-      wait?: { door: BlockingDoor; blockMs: number };
+      wait?: { connection: BlockingConnection; blockMs: number };
     },
   ): Promise<Message[] | "no_group"> {
-    // The package's type for `options` wants blockMS or NOACK, never count alone.
+    // The type of `options` in the package does not allow `count` alone.
     const options = { count, ...(wait ? { blockMS: wait.blockMs } : {}) } as {
       count: number;
       blockMS: number;
     };
-    const redis = wait?.door.redis ?? this.#door.redis;
+    const redis = wait?.connection.redis ?? this.#connection.redis;
     try {
       const raw = await redis.xreadgroup(group, consumer, this.key(queue), ">", options) as
         | [string, RawEntry[]][]
@@ -131,34 +140,34 @@ export class Streams {
     }
   }
 
-  /** Acknowledges and removes: in one command where Redis has it, else in one transaction. */
+  /** Acknowledges and deletes entries: with XACKDEL where Redis has it, else in a transaction. */
   async drop(queue: Queue, entries: string[]): Promise<void> {
     if (entries.length === 0) return;
     const key = this.key(queue);
     if (this.#hasAckDel) {
       try {
-        await this.#door.redis.xackdel(key, group, "DELREF", ...entries);
+        await this.#connection.redis.xackdel(key, group, "DELREF", ...entries);
         return;
       } catch (error) {
         if (!isUnknownCommand(error)) throw error;
         this.#hasAckDel = false;
       }
     }
-    await this.#door.redis.multi().xack(key, group, entries).xdel(key, entries).exec();
+    await this.#connection.redis.multi().xack(key, group, entries).xdel(key, entries).exec();
   }
 
   /**
-   * Takes over what another consumer read and never claimed: it died in between.
+   * Takes over entries that another consumer read and did not acknowledge.
    *
-   * @param cursor `0-0` at first, then what the last call returned
-   * @param idleMs since delivery; far above the time between read and claim
+   * @param cursor `0-0` at first, then the cursor that the last call returned
+   * @param idleMs minimum time since an entry was read
    */
   async takeOver(
     queue: Queue,
     { consumer, cursor, idleMs, count }: { consumer: string; cursor: string; idleMs: number; count: number },
   ): Promise<{ cursor: string; messages: Message[] }> {
     try {
-      const [next, raw, gone] = await this.#door.redis.xautoclaim(
+      const [next, raw, gone] = await this.#connection.redis.xautoclaim(
         this.key(queue),
         group,
         consumer,
@@ -166,7 +175,7 @@ export class Streams {
         cursor,
         { count },
       ) as unknown as [string, RawEntry[], string[]?];
-      // Entries that were trimmed away while pending are out of the group's list with this answer.
+      // XAUTOCLAIM itself removes deleted entries from the list of pending ones.
       void gone;
       return { cursor: next, messages: readEntries(raw.filter((entry) => entry !== null)) };
     } catch (error) {
@@ -175,9 +184,13 @@ export class Streams {
     }
   }
 
-  /** Removes consumers that were idle for `idleMs` and hold nothing. @returns how many */
+  /**
+   * Removes consumers that were idle for `idleMs` and have no pending entries.
+   *
+   * @returns the number of removed consumers
+   */
   async sweepConsumers(queue: Queue, idleMs: number): Promise<number> {
-    const raw = await this.#door.redis.xinfo(this.key(queue), { type: "CONSUMERS", group })
+    const raw = await this.#connection.redis.xinfo(this.key(queue), { type: "CONSUMERS", group })
       .catch((error) => {
         if (isMissingGroup(error) || /no such key/i.test(String(error))) return [];
         throw error;
@@ -186,7 +199,7 @@ export class Streams {
     for (const fields of raw) {
       const read = (name: string) => fields[fields.indexOf(name) + 1];
       if (Number(read("pending")) > 0 || Number(read("idle")) < idleMs) continue;
-      await this.#door.redis.xgroup(this.key(queue), {
+      await this.#connection.redis.xgroup(this.key(queue), {
         type: "DELCONSUMER",
         group,
         consumer: String(read("name")),

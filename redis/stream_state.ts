@@ -1,11 +1,10 @@
-/** What Redis holds of the queue, for the doctor: nothing here is part of dispatching. */
+/** The state of the streams, for the doctor. Dispatching does not use it. */
+import type { Redis } from "@upstash/redis";
 import type { Queue } from "../db/queue/subtasks.ts";
-import type { RedisDoor } from "./connect.ts";
-import type { Streams } from "./stream.ts";
+import type { RedisConnection } from "./connect.ts";
+import { consumerGroup as group, type Streams } from "./stream.ts";
 
-const group = "workers";
-
-/** Entries that one consumer has read and neither acknowledged nor dropped. */
+/** Entries that a consumer has read and not acknowledged. */
 export interface Unfinished {
   consumer: string;
   entries: string[];
@@ -13,7 +12,7 @@ export interface Unfinished {
 
 export interface StreamState {
   queue: Queue;
-  /** `none` where there is no such key; anything but `stream` is a fault. */
+  /** Redis' type of the key: `stream`, `none` when the key is missing; any other type is a fault. */
   type: string;
   length: number;
   hasGroup: boolean;
@@ -22,48 +21,53 @@ export interface StreamState {
 
 const entriesMax = 1_000;
 
-async function listUnfinished(door: RedisDoor, key: string, idleMs: number): Promise<Unfinished[]> {
-  const raw = await door.redis.xpending(key, group, "-", "+", entriesMax, {
-    idleTime: idleMs,
-  }) as unknown as [
-    entry: string,
-    consumer: string,
-    ...unknown[],
-  ][];
-  const by = Map.groupBy(raw, ([, consumer]) => consumer);
-  return [...by].map(([consumer, rows]) => ({ consumer, entries: rows.map(([entry]) => entry) }));
+type PendingEntry = [entry: string, consumer: string, ...unknown[]];
+
+async function listUnfinished(redis: Redis, key: string, idleMs: number): Promise<Unfinished[]> {
+  const options = { idleTime: idleMs };
+  const raw = await redis.xpending(key, group, "-", "+", entriesMax, options) as unknown as PendingEntry[];
+  const byConsumer = Map.groupBy(raw, ([, consumer]) => consumer);
+  return [...byConsumer].map(([consumer, rows]) => ({ consumer, entries: rows.map(([entry]) => entry) }));
 }
 
-async function readOne(door: RedisDoor, key: string, queue: Queue, idleMs: number): Promise<StreamState> {
-  const type = String(await door.redis.type(key));
+async function readOne(redis: Redis, key: string, queue: Queue, idleMs: number): Promise<StreamState> {
+  const type = String(await redis.type(key));
   const empty: StreamState = { queue, type, length: 0, hasGroup: false, unfinished: [] };
   if (type !== "stream") return empty;
-  const length = Number(await door.redis.xlen(key));
-  const groups = await door.redis.xinfo(key, { type: "GROUPS" }) as (string | number)[][];
+  const length = Number(await redis.xlen(key));
+  const groups = await redis.xinfo(key, { type: "GROUPS" }) as (string | number)[][];
   const hasGroup = groups.some((fields) => String(fields[fields.indexOf("name") + 1]) === group);
-  return { ...empty, length, hasGroup, unfinished: hasGroup ? await listUnfinished(door, key, idleMs) : [] };
+  return { ...empty, length, hasGroup, unfinished: hasGroup ? await listUnfinished(redis, key, idleMs) : [] };
 }
 
-/** Each stream as it is. @param idleMs only entries that were read so long ago count as unfinished */
+/**
+ * Reads the state of each stream.
+ *
+ * @param idleMs minimum time since an entry was read for it to count as unfinished
+ */
 export async function readStreams(
-  door: RedisDoor,
+  { redis }: RedisConnection,
   streams: Streams,
   queues: readonly Queue[],
   idleMs: number,
 ): Promise<StreamState[]> {
-  return await Promise.all(queues.map((queue) => readOne(door, streams.key(queue), queue, idleMs)));
+  return await Promise.all(queues.map((queue) => readOne(redis, streams.key(queue), queue, idleMs)));
 }
 
-/** Removes a key that is no stream, and makes an empty one with its group: the feed fills it from the rows. */
-export async function replaceKey(door: RedisDoor, streams: Streams, queue: Queue): Promise<void> {
-  await door.redis.del(streams.key(queue));
+/** Replaces a key of another type with an empty stream and its group. The feed fills it from the rows. */
+export async function replaceKey(
+  { redis }: RedisConnection,
+  streams: Streams,
+  queue: Queue,
+): Promise<void> {
+  await redis.del(streams.key(queue));
   await streams.ensureGroup(queue);
 }
 
-/** What Redis does when its memory is full; undefined where it does not tell (Upstash). */
-export async function readEviction(door: RedisDoor): Promise<string | undefined> {
+/** Returns Redis' `maxmemory-policy`, or undefined where Redis does not report it (Upstash). */
+export async function readEvictionPolicy({ redis }: RedisConnection): Promise<string | undefined> {
   try {
-    const info = String(await door.redis.exec<string>(["INFO", "memory"]));
+    const info = String(await redis.exec<string>(["INFO", "memory"]));
     return info.match(/^maxmemory_policy:(\w[\w-]*)/m)?.[1];
   } catch {
     return undefined;

@@ -1,32 +1,32 @@
-/** What the doctor's checks are given, and what they find. */
+/** The interface of the doctor's checks. */
 import type { Pool } from "../../db/pg/connect.ts";
 import type { Days } from "../../db/queue/doctor.ts";
 import type { Log } from "../../log.ts";
-import type { RedisDoor } from "../../redis/connect.ts";
+import type { RedisConnection } from "../../redis/connect.ts";
 
 export interface DoctorDeps {
   sql: Pool;
-  redis: RedisDoor;
+  redis: RedisConnection;
   log: Log;
-  /** First part of every Redis key. */
+  /** Prefix of all Redis keys. */
   prefix?: string;
-  /** How many days back ended tasks are looked at; null: all. 7 unless told. */
+  /** Tasks that ended within this many days are checked; null checks all. The default is 7. */
   days?: Days;
-  /** Between two looks at a fault: what passes by itself is none. */
+  /** Wait before a fault is checked again. Faults that disappear by themselves are not reported. */
   settleMs?: number;
 }
 
-/** Something that does not hold. */
+/** A fault, or a note about an unusual state. */
 export interface Finding {
-  /** What it is about, so that two looks can be compared: a task, a cell, a worker, a queue. */
+  /** Key of the task, cell, worker or queue, by which the findings of two examinations are compared. */
   about: string;
-  /** False: worth knowing, nothing is wrong. */
+  /** Whether it is a fault; a note otherwise. */
   fault: boolean;
-  /** What was found, in a sentence. */
+  /** Description, for people. */
   text: string;
-  /** What to do, or what `fix` will have done. */
+  /** What a person can do, or what `fix` does. */
   advice: string;
-  /** Puts it right; absent where that is for people. Safe to run twice, and beside living workers. */
+  /** Repairs the fault. Absent where a person must act. It may run twice, and while workers run. */
   fix?: () => Promise<unknown>;
 }
 

@@ -1,6 +1,6 @@
-/** The doctor's checks of workers, their leader, and the slots. */
+/** The doctor's checks of workers, leader, slots and held tasks. */
 import {
-  countHeld,
+  countHeldTasks,
   deleteSilentWorker,
   findSilentWorkers,
   listQueueLoads,
@@ -10,7 +10,7 @@ import {
 import { listSlotOverrides } from "../../db/queue/slots.ts";
 import { queues } from "../../db/queue/subtasks.ts";
 import type { Check, Finding } from "./check.ts";
-import { deadAfterMs } from "../lead/leader.ts";
+import { deadAfterMs } from "../../db/queue/times.ts";
 import { describeOverride } from "../moves/slot_settings.ts";
 
 const silent: Check = {
@@ -20,7 +20,7 @@ const silent: Check = {
       about: id,
       fault: true,
       text: `worker ${id} (${host}, process ${pid}) has been silent for ${silent_s} s`,
-      advice: "it is signed out, and what it held is released; a leader does so within a second",
+      advice: "it is signed out and its leases are released; a running leader does so within a second",
       fix: () => deleteSilentWorker(sql, id, deadAfterMs),
     }));
   },
@@ -31,78 +31,41 @@ const leader: Check = {
   async examine({ sql }) {
     const { holder, leads, workers } = await readLeadership(sql);
     if (leads || workers === 0) return [];
-    const text = `${workers} workers are signed in and nobody leads them (the last was ${
-      holder ?? "nobody"
-    })`;
     return [{
       about: "queue",
       fault: true,
-      text,
-      advice: "a worker takes the lead within seconds: look at their logs",
+      text: `${workers} workers are signed in and none is the leader (the last was ${holder ?? "none"})`,
+      advice: "a worker becomes leader within seconds; if none does, read the workers' logs",
     }];
   },
 };
 
 function judgeLoad({ queue, slots, room, running, workers, backlog }: QueueLoad): Finding[] {
-  const found = (fault: boolean, what: string, text: string, advice: string): Finding => ({
-    about: `${queue} ${what}`,
-    fault,
-    text,
-    advice,
-  });
-  const waiting = backlog >= 1_000 ? "a thousand cells or more" : `${backlog} cells`;
-  return [
-    ...backlog > 0 && workers === 0
-      ? [
-        found(
-          true,
-          "unserved",
-          `${waiting} wait in the queue ${queue}, which no living worker serves`,
-          "start a worker: deno task worker",
-        ),
-      ]
-      : [],
-    ...backlog > 0 && workers > 0 && room === 0
-      ? [
-        found(
-          true,
-          "no room",
-          `${waiting} wait in the queue ${queue}, in which its ${workers} workers have no slots`,
-          `allowed over all are ${slots ?? 0}: look at queue_slots and at the settings of concurrency`,
-        ),
-      ]
-      : [],
-    ...slots === null && workers > 0
-      ? [
-        found(
-          true,
-          "unset",
-          `the queue ${queue} has no row in queue_slots, so its workers get no share`,
-          "a worker that starts writes it: start one anew",
-        ),
-      ]
-      : [],
-    ...slots !== null && running > Math.max(slots, room)
-      ? [
-        found(
-          true,
-          "over",
-          `${running} cells of the queue ${queue} are under way, ${slots} are allowed`,
-          "nothing new starts until enough of them have ended",
-        ),
-      ]
-      : [],
-    ...slots !== null && room > slots
-      ? [
-        found(
-          false,
-          "room",
-          `the workers of the queue ${queue} have room for ${room}, ${slots} are allowed over all`,
-          "some run with --slots, or a change is on its way",
-        ),
-      ]
-      : [],
-  ];
+  const findings: Finding[] = [];
+  const add = (kind: "fault" | "note", what: string, text: string, advice: string) =>
+    findings.push({ about: `${queue} ${what}`, fault: kind === "fault", text, advice });
+  const waiting = backlog >= 1_000 ? "1,000 cells or more" : `${backlog} cells`;
+  if (backlog > 0 && workers === 0) {
+    const text = `${waiting} wait in queue ${queue}, which no living worker serves`;
+    add("fault", "unserved", text, "start a worker: deno task worker");
+  }
+  if (backlog > 0 && workers > 0 && room === 0) {
+    const text = `${waiting} wait in queue ${queue}, and its ${workers} workers have no slots`;
+    add("fault", "no slots", text, `${slots ?? 0} slots are allowed: run 'deno task worker slots ${queue}'`);
+  }
+  if (slots === null && workers > 0) {
+    const text = `queue ${queue} has no row in queue_slots, so its workers get no slots`;
+    add("fault", "unset", text, "each starting worker inserts the row: restart one");
+  }
+  if (slots !== null && running > Math.max(slots, room)) {
+    const text = `${running} cells of queue ${queue} are running, ${slots} are allowed`;
+    add("fault", "over", text, "no attempts start until enough of them have ended");
+  }
+  if (slots !== null && room > slots) {
+    const text = `the workers of queue ${queue} hold ${room} slots, ${slots} are allowed`;
+    add("note", "too many slots", text, "some workers run with --slots, or a change is being applied");
+  }
+  return findings;
 }
 
 const load: Check = {
@@ -112,34 +75,34 @@ const load: Check = {
   },
 };
 
-const causes: Record<string, string> = {
-  import: "brought over unfinished",
+const holdTexts: Record<string, string> = {
+  import: "held since the import",
   pause: "paused",
-  canary: "held because their first cells failed for one cause",
+  canary: "held because the first cells failed with the same cause",
 };
 
 const held: Check = {
   name: "held_tasks",
   async examine({ sql }) {
-    return (await countHeld(sql)).map(({ hold, tasks }) => ({
+    return (await countHeldTasks(sql)).map(({ hold, tasks }) => ({
       about: hold,
       fault: false,
-      text: `${tasks} open ${tasks === 1 ? "task is" : "tasks are"} ${causes[hold] ?? hold}`,
-      advice: "deno task worker resume TASK lets one go on",
+      text: `${tasks} open ${tasks === 1 ? "task is" : "tasks are"} ${holdTexts[hold] ?? hold}`,
+      advice: "deno task worker resume TASK continues a task",
     }));
   },
 };
 
-const setByHand: Check = {
+const overrides: Check = {
   name: "overrides",
   async examine({ sql }) {
     return (await listSlotOverrides(sql)).map((override) => ({
       about: override.queue,
       fault: false,
       text: describeOverride(override),
-      advice: `deno task worker slots ${override.queue} --clear takes it back`,
+      advice: `deno task worker slots ${override.queue} --clear ends the override`,
     }));
   },
 };
 
-export const fleetChecks: Check[] = [silent, leader, load, setByHand, held];
+export const fleetChecks: Check[] = [silent, leader, load, overrides, held];

@@ -1,4 +1,4 @@
-/** The doctor's checks of Redis, which only says «look here»: whatever is removed there is fed again from the rows. */
+/** The doctor's checks of Redis. Removing anything there is safe, because the feed writes it again from the rows. */
 import {
   listQueueLoads,
   listWorkerIds,
@@ -7,13 +7,11 @@ import {
 } from "../../db/queue/doctor_fleet.ts";
 import { queues } from "../../db/queue/subtasks.ts";
 import type { Check, DoctorDeps, Finding } from "./check.ts";
-import { deadAfterMs } from "../lead/leader.ts";
+import { deadAfterMs, messageLostMs } from "../../db/queue/times.ts";
 import { Streams } from "../../redis/stream.ts";
-import { readEviction, readStreams, replaceKey, type StreamState } from "../../redis/stream_state.ts";
+import { readEvictionPolicy, readStreams, replaceKey, type StreamState } from "../../redis/stream_state.ts";
 
-/** Workers take over by themselves what was read and not claimed for 10 s. */
-const unfinishedMs = 15_000;
-/** Far above any window: twice the slots of a queue. */
+/** Maximum length of a stream. A window is far shorter: twice the slots of its queue. */
 const lengthMax = 50_000;
 
 function judgeStream(
@@ -24,13 +22,11 @@ function judgeStream(
 ): Finding[] {
   const streams = new Streams(redis, prefix);
   if (type !== "stream" && type !== "none") {
-    const text = `the key '${streams.key(queue)}' is a ${type}, no stream: somebody else writes there`;
-    const advice = "it is replaced by an empty stream, which the leader fills from the rows";
     return [{
       about: `${queue} type`,
       fault: true,
-      text,
-      advice,
+      text: `key '${streams.key(queue)}' is a ${type} instead of a stream: another program writes it`,
+      advice: "it is replaced with an empty stream, which the leader fills from the rows",
       fix: () => replaceKey(redis, streams, queue),
     }];
   }
@@ -39,8 +35,9 @@ function judgeStream(
     found.push({
       about: `${queue} group`,
       fault: true,
-      text: `the stream '${streams.key(queue)}' has no group, and its workers do not make one`,
-      advice: "it is made; if it goes missing again, the workers use another Redis: compare REDIS_URL",
+      text: `stream '${streams.key(queue)}' has no consumer group, and its workers do not create one`,
+      advice:
+        "the group is created; if it goes missing again, the workers use another Redis: compare REDIS_URL",
       fix: () => streams.ensureGroup(queue),
     });
   }
@@ -50,18 +47,17 @@ function judgeStream(
       about: `${queue} ${consumer}`,
       fault: true,
       text:
-        `${entries.length} entries of the queue ${queue} were read by ${consumer}, which is gone, and never claimed`,
-      advice: "they are dropped: their cells are fed again",
+        `${entries.length} entries of queue ${queue} were read by ${consumer}, which is gone, and not claimed`,
+      advice: "the entries are dropped; the leader feeds their cells again",
       fix: () => streams.drop(queue, entries),
     });
   }
   if (length > lengthMax) {
-    const text = `the stream of the queue ${queue} has ${length} entries, far more than a window`;
     found.push({
       about: `${queue} length`,
       fault: false,
-      text,
-      advice: "what is not pending any more is dropped when read",
+      text: `the stream of queue ${queue} has ${length} entries, far more than a window`,
+      advice: "workers drop entries of cells that are no longer pending when they read them",
     });
   }
   return found;
@@ -74,16 +70,15 @@ const streamsCheck: Check = {
     try {
       await redis.check();
     } catch (error) {
-      const text = `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`;
       return [{
         about: "redis",
         fault: true,
-        text,
-        advice: "workers go on from PostgreSQL meanwhile, a little slower",
+        text: `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`,
+        advice: "meanwhile the workers read from PostgreSQL, a little slower",
       }];
     }
     const loads = await listQueueLoads(sql, queues, deadAfterMs);
-    const states = await readStreams(redis, new Streams(redis, prefix), queues, unfinishedMs);
+    const states = await readStreams(redis, new Streams(redis, prefix), queues, messageLostMs);
     const workers = await listWorkerIds(sql);
     return states.flatMap((state) =>
       judgeStream(deps, state, loads.find(({ queue }) => queue === state.queue), workers)
@@ -94,37 +89,33 @@ const streamsCheck: Check = {
 const epoch: Check = {
   name: "epoch",
   async examine({ sql, redis, prefix }) {
-    const answer = await new Streams(redis, prefix).look([]).catch(() => undefined);
+    const answer = await new Streams(redis, prefix).readState([]).catch(() => undefined);
     if (!answer || answer.epoch) return [];
     const { leads } = await readLeadership(sql);
-    const waits = (await listQueueLoads(sql, queues, deadAfterMs)).some(({ backlog, room }) =>
+    const hasWork = (await listQueueLoads(sql, queues, deadAfterMs)).some(({ backlog, room }) =>
       backlog > 0 && room > 0
     );
-    const text = "Redis has no mark of ours: it was wiped, or was never used";
-    return [
-      leads && waits
-        ? {
-          about: "mark",
-          fault: true,
-          text,
-          advice: "the leader marks and fills it; if it does not, it uses another Redis",
-        }
-        : { about: "mark", fault: false, text, advice: "the leader marks and fills it when there is work" },
-    ];
+    return [{
+      about: "mark",
+      fault: leads && hasWork,
+      text: "Redis has no epoch key: it was wiped, or was never used",
+      advice: leads && hasWork
+        ? "the leader sets the key and fills the streams; if it does not, it uses another Redis"
+        : "the leader sets the key and fills the streams when there is work",
+    }];
   },
 };
 
 const eviction: Check = {
   name: "eviction",
   async examine({ redis }) {
-    const policy = await readEviction(redis);
+    const policy = await readEvictionPolicy(redis);
     if (policy === undefined || policy === "noeviction") return [];
-    const text = `Redis may throw keys away when its memory is full (maxmemory-policy ${policy})`;
     return [{
       about: "policy",
       fault: false,
-      text,
-      advice: "set noeviction; what is lost meanwhile is fed again",
+      text: `Redis may evict keys when its memory is full (maxmemory-policy ${policy})`,
+      advice: "set maxmemory-policy to noeviction; the leader feeds evicted entries again",
     }];
   },
 };

@@ -1,43 +1,44 @@
 /** The doctor's checks of tasks, cells and notices. */
-import { releaseUnheld } from "../../db/queue/control.ts";
+import { releaseUnleased } from "../../db/queue/control.ts";
 import { releaseOrphans } from "../../db/queue/dispatch.ts";
 import {
   closeTask,
   correctEnd,
-  countGivenUp,
-  findCountersOff,
+  countAbandonedNotices,
+  findCancellingTasks,
+  findCounterMismatches,
+  findEndMismatches,
   findLostCells,
-  findOpenCells,
+  findMissingEndNotices,
   findStuckNotices,
-  findSweeping,
-  findUnclosed,
-  findUntold,
-  findWrongEnds,
+  findTasksWithOpenCells,
+  findUnclosedTasks,
   insertEndNotice,
   recountTask,
-  settleOpenCells,
+  repairOpenCells,
 } from "../../db/queue/doctor.ts";
 import { makeNoticeDue } from "../../db/queue/doctor_fleet.ts";
 import { sweepCancelled } from "../../db/queue/tasks.ts";
 import type { Check, DoctorDeps } from "./check.ts";
-import { deadAfterMs } from "../lead/leader.ts";
-import { overdueMs } from "../lead/reconcile.ts";
+import { deadAfterMs, overdueMs } from "../../db/queue/times.ts";
 
+/** Age from which a due notice is late. */
 const lateMs = 5 * 60_000;
-const triesToSay = 3;
+/** Number of tries from which a late notice's text names them. */
+const triesReported = 3;
 const daysOf = ({ days = 7 }: DoctorDeps) => days;
 
 const counters: Check = {
   name: "counters",
   async examine(deps) {
-    const found = await findCountersOff(deps.sql, daysOf(deps));
-    return found.map(({ task_id, said, are }) => ({
+    const found = await findCounterMismatches(deps.sql, daysOf(deps));
+    return found.map(({ task_id, stored, actual }) => ({
       about: task_id,
       fault: true,
-      text: `task ${task_id} counts total, completed, failed, cancelled as ${said.join(", ")}; its rows are ${
-        are.join(", ")
-      }`,
-      advice: "its rows are counted again",
+      text:
+        `the counters of task ${task_id} (total, completed, failed, cancelled) are ${stored.join(", ")}; ` +
+        `its rows count ${actual.join(", ")}`,
+      advice: "the counters are set from its rows",
       fix: () => recountTask(deps.sql, task_id),
     }));
   },
@@ -46,11 +47,11 @@ const counters: Check = {
 const unclosed: Check = {
   name: "unclosed_tasks",
   async examine({ sql }) {
-    return (await findUnclosed(sql)).map(({ task_id }) => ({
+    return (await findUnclosedTasks(sql)).map(({ task_id }) => ({
       about: task_id,
       fault: true,
       text: `task ${task_id} is open although all its cells have ended`,
-      advice: "it is ended by its rows, and told of",
+      advice: "the task is ended from its rows, with a notice",
       fix: () => closeTask(sql, task_id),
     }));
   },
@@ -59,15 +60,15 @@ const unclosed: Check = {
 const openCells: Check = {
   name: "open_cells",
   async examine(deps) {
-    const found = await findOpenCells(deps.sql, daysOf(deps));
+    const found = await findTasksWithOpenCells(deps.sql, daysOf(deps));
     return found.map(({ task_id, status, cells }) => ({
       about: task_id,
       fault: true,
       text: `task ${task_id} is ${status}, and ${cells} of its cells are pending or processing`,
       advice: status === "cancelled"
         ? "these cells are cancelled"
-        : "the task is opened again, so that they are drawn",
-      fix: () => settleOpenCells(deps.sql, task_id),
+        : "the task is opened again, and these cells are drawn",
+      fix: () => repairOpenCells(deps.sql, task_id),
     }));
   },
 };
@@ -75,11 +76,11 @@ const openCells: Check = {
 const sweeping: Check = {
   name: "cancelling",
   async examine({ sql }) {
-    return (await findSweeping(sql)).map(({ task_id }) => ({
+    return (await findCancellingTasks(sql)).map(({ task_id }) => ({
       about: task_id,
       fault: true,
-      text: `task ${task_id} was cancelled, and its pending cells are still not swept`,
-      advice: "they are swept; a leader does so within a second",
+      text: `task ${task_id} was cancelled, and its pending cells are not cancelled yet`,
+      advice: "they are cancelled; a running leader does so within a second",
       fix: async () => {
         while (await sweepCancelled(sql, task_id, 5_000));
       },
@@ -90,13 +91,13 @@ const sweeping: Check = {
 const ends: Check = {
   name: "ends",
   async examine(deps) {
-    const found = await findWrongEnds(deps.sql, daysOf(deps));
+    const found = await findEndMismatches(deps.sql, daysOf(deps));
     return found.map(({ task_id, status, completed_at, all_subtasks_completed }) => ({
       about: task_id,
       fault: true,
       text: `task ${task_id} is ${status}, with completed_at ${completed_at?.toISOString() ?? "empty"} and ` +
         `all_subtasks_completed ${all_subtasks_completed}`,
-      advice: "the two follow its status",
+      advice: "both columns are set from its status",
       fix: () => correctEnd(deps.sql, task_id),
     }));
   },
@@ -109,11 +110,11 @@ const lostCells: Check = {
     return found.map(({ task_id, id, cell, queue, worker_id, why }) => ({
       about: id,
       fault: true,
-      text: `cell ${cell ?? id} of task ${task_id} (${queue}) is processing, but its worker ` +
-        `${worker_id ?? "is nobody"}: ${why}`,
+      text: `cell ${cell ?? id} of task ${task_id} (${queue}) is processing ` +
+        `${worker_id === null ? "without a worker" : `at worker ${worker_id}`}: ${why}`,
       advice:
-        "it becomes pending; where the generator's job is known, the next worker polls on and nobody pays twice",
-      fix: () => worker_id === null ? releaseUnheld(sql, task_id) : releaseOrphans(sql, overdueMs),
+        "the cell becomes pending; if its remote job is known, the next worker polls it, at no further cost",
+      fix: () => worker_id === null ? releaseUnleased(sql, task_id) : releaseOrphans(sql, overdueMs),
     }));
   },
 };
@@ -127,20 +128,19 @@ const notices: Check = {
       about: id,
       fault: true,
       text: `notice '${kind}' of task ${task_id} is ${late_s} s late` +
-        (tries >= triesToSay || error !== null
-          ? `, after ${tries} tries (${error ?? "no answer kept"})`
+        (tries >= triesReported || error !== null
+          ? `, after ${tries} tries (${error ?? "no answer recorded"})`
           : ""),
-      advice: "it is made due now; the leader sends it, so a worker must be running",
+      advice: "the notice becomes due now; the leader sends it, so a worker must be running",
       fix: () => makeNoticeDue(sql, id),
     }));
-    const givenUp = await countGivenUp(sql);
+    const givenUp = await countAbandonedNotices(sql);
     if (givenUp === 0) return stuck;
-    const text = `${givenUp} notices were given up in the last day: an address did not take them`;
     return [...stuck, {
       about: "given up",
       fault: false,
-      text,
-      advice: "look at NOTIFY_URLS and the receivers",
+      text: `${givenUp} notices were abandoned in the last day, because a receiver did not accept them`,
+      advice: "check NOTIFY_URLS and the receivers",
     }];
   },
 };
@@ -148,11 +148,11 @@ const notices: Check = {
 const untold: Check = {
   name: "untold_ends",
   async examine(deps) {
-    return (await findUntold(deps.sql, daysOf(deps))).map(({ task_id }) => ({
+    return (await findMissingEndNotices(deps.sql, daysOf(deps))).map(({ task_id }) => ({
       about: task_id,
       fault: true,
-      text: `task ${task_id} has ended, and no notice of its end was written`,
-      advice: "its notice is written",
+      text: `task ${task_id} has ended, and the notice of its end is missing`,
+      advice: "the notice is inserted",
       fix: () => insertEndNotice(deps.sql, task_id),
     }));
   },

@@ -1,11 +1,11 @@
-/** «Why isn't it running?», for one cell. */
-import { type CellState, findCell, type QueueState, readQueueState } from "../../db/queue/cells.ts";
+/** Explains why a cell is not running. */
+import { type CellState, findCell, type QueueCapacity, readQueueCapacity } from "../../db/queue/cells.ts";
 import type { Sql } from "../../db/pg/connect.ts";
-import type { CellName } from "../../db/queue/control.ts";
+import type { CellRef } from "../../db/queue/control.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
-import { deadAfterMs } from "../lead/leader.ts";
+import { deadAfterMs } from "../../db/queue/times.ts";
 
-/** In one word, for programs; `text` says the same to people, in whole sentences. */
+/** The explanation: `state` for programs, `text` for people. */
 export interface Why {
   state:
     | "completed"
@@ -23,30 +23,30 @@ export interface Why {
     | "next"
     | "queued";
   text: string;
-  /** Of a cell that is queued: how many are before it. */
+  /** Number of cells before a queued one. */
   behind?: number;
 }
 
-/** So far the order is looked through. */
+/** Maximum number of cells of the dispatch order that are searched. */
 const orderMax = 2_000;
 
 const at = (time: Date | null): string => time === null ? "an unknown time" : time.toISOString();
 
 const held: Record<string, string> = {
-  import: "its task was brought over from the old backend unfinished, and such tasks wait to be resumed",
+  import: "its task was imported unfinished from the old backend, and must be resumed",
   pause: "its task is paused",
-  canary: "its task holds itself, because its first cells failed",
+  canary: "its task was held because its first cells failed",
 };
 
 function whyEnded({ status, completed_at, attempt, error, retry_count }: CellState): Why {
   const when = at(completed_at);
   if (status === "completed") {
     const tries = retry_count > 0 ? ` after ${retry_count} failed attempts` : "";
-    return { state: "completed", text: `It is done: its image was there at ${when}${tries}.` };
+    return { state: "completed", text: `It is completed: its image was finished at ${when}${tries}.` };
   }
   if (status === "failed") {
-    const text = `It failed at ${when}, in attempt ${attempt}: ${error ?? "without a reason"}. ` +
-      "It is drawn again by 'deno task worker retry' or 'deno task worker rerun'.";
+    const text = `It failed at ${when}, in attempt ${attempt}: ${error ?? "no reason recorded"}. ` +
+      "'deno task worker retry' or 'deno task worker rerun' draws it again.";
     return { state: "failed", text };
   }
   return { state: "cancelled", text: `It was cancelled with its task at ${when}.` };
@@ -56,49 +56,46 @@ function whyProcessing(cell: CellState): Why {
   const { worker_id, host, pid, silent_ms, attempt, remote_id, run_after, intent_at, started_at } = cell;
   if (worker_id === null) {
     const text =
-      "It was under way in the old backend when it was brought over; nobody works on it until its task is " +
+      "It was processing in the old backend when its task was imported; no worker draws it until the task is " +
       "resumed.";
     return { state: "not_ours", text };
   }
   if (silent_ms === null || silent_ms > deadAfterMs) {
     const heard = silent_ms === null ? "is gone" : `has been silent for ${Math.round(silent_ms / 1000)} s`;
     const text =
-      `It is under way by the rows, but its worker ${worker_id} ${heard}: the leader makes it pending again ` +
-      "within seconds; where nobody leads, 'deno task worker:doctor --repair' does.";
+      `It is processing, but its worker ${worker_id} ${heard}. The leader makes it pending again within seconds; ` +
+      "without a leader, 'deno task worker:doctor --repair' does.";
     return { state: "orphaned", text };
   }
   const where = `worker ${worker_id} (${host}, process ${pid})`;
   if (run_after !== null) {
-    const text = `It waits at ${where} for attempt ${attempt}, which begins at ${
+    const text = `It waits at ${where} for attempt ${attempt}, which starts at ${
       at(run_after)
     }: ${cell.error}.`;
     return { state: "waiting_for_retry", text };
   }
-  const job = remote_id === null ? "it has no job id yet" : `the generator's job is ${remote_id}`;
+  const job = remote_id === null ? "it has no remote job yet" : `its remote job is ${remote_id}`;
   const since = at(intent_at ?? started_at);
   return { state: "running", text: `It is running at ${where} since ${since}, attempt ${attempt}; ${job}.` };
 }
 
-/** What in the queue itself keeps everything from starting. */
-function whyStuck(cell: CellState, queue: QueueState): Why | undefined {
+/** Returns the reason for which no cell of the queue starts, if there is one. */
+function whyStuck(cell: CellState, queue: QueueCapacity): Why | undefined {
   const name = cell.queue;
   if (queue.workers === 0) {
     return {
       state: "no_worker",
-      text: `No living worker serves the queue ${name}: start one ('deno task worker').`,
+      text: `No living worker serves queue ${name}: start one with 'deno task worker'.`,
     };
   }
-  if (queue.room === 0) {
-    const text =
-      `The ${queue.workers} workers that serve the queue ${name} have no slots in it (${
-        queue.slots ?? 0
-      } are ` +
-      "allowed over all).";
+  if (queue.worker_slots === 0) {
+    const text = `The ${queue.workers} workers that serve queue ${name} have no slots in it ` +
+      `(${queue.slots ?? 0} are allowed over all workers).`;
     return { state: "no_slots", text };
   }
-  if (!queue.led) {
+  if (!queue.has_leader) {
     const text =
-      "Nobody leads the workers just now, so nothing is fed; a living worker takes the lead within seconds.";
+      "No worker is the leader, so no cells are fed; a living worker becomes leader within seconds.";
     return { state: "no_leader", text };
   }
 }
@@ -106,8 +103,8 @@ function whyStuck(cell: CellState, queue: QueueState): Why | undefined {
 async function whyPending(sql: Sql, cell: CellState): Promise<Why> {
   const { task_status, is_deleted, hold, hold_reason, run_after, attempt, error, queue: name } = cell;
   if (task_status !== "pending" && task_status !== "processing") {
-    const text =
-      `Its task has ended as ${task_status}; what is left of it is being cancelled, or is for the doctor.`;
+    const text = `Its task has ended as ${task_status}. The cell is being cancelled; otherwise run ` +
+      "'deno task worker:doctor'.";
     return { state: "task_ended", text };
   }
   if (is_deleted) return { state: "task_ended", text: "Its task was deleted." };
@@ -115,43 +112,37 @@ async function whyPending(sql: Sql, cell: CellState): Promise<Why> {
     const reason = hold_reason === null ? "" : ` (${hold_reason})`;
     return {
       state: "held",
-      text: `It is held: ${held[hold]}${reason}. 'deno task worker resume' lets it go on.`,
+      text: `It is held: ${held[hold]}${reason}. 'deno task worker resume' continues it.`,
     };
   }
   if (run_after !== null) {
-    const text = `It waits until ${at(run_after)} for attempt ${attempt}: ${
-      error ?? "the one before failed"
-    }.`;
+    const cause = error ?? "the previous attempt failed";
+    const text = `It waits until ${at(run_after)} for attempt ${attempt}: ${cause}.`;
     return { state: "waiting_for_retry", text };
   }
-  const queue = await readQueueState(sql, name, deadAfterMs);
+  const queue = await readQueueCapacity(sql, name, deadAfterMs);
   const stuck = whyStuck(cell, queue);
   if (stuck) return stuck;
   const order = await listDispatchable(sql, name, orderMax);
-  const place = order.findIndex(({ id, task_id }) => id === cell.id && task_id === cell.task_id);
-  const busy = `${queue.running} of ${queue.room} slots of the queue ${name} are in use`;
-  if (place < 0) {
-    const text =
-      `It is in the queue ${name} behind ${order.length} others or more, its task's own among them; ${busy}.`;
+  const behind = order.findIndex(({ id, task_id }) => id === cell.id && task_id === cell.task_id);
+  const busy = `${queue.running} of ${queue.worker_slots} slots of queue ${name} are in use`;
+  if (behind < 0) {
+    const text = `It is in queue ${name} behind ${order.length} cells or more; ${busy}.`;
     return { state: "queued", behind: order.length, text };
   }
-  if (place < queue.room - queue.running) {
-    return { state: "next", behind: place, text: `Nothing keeps it: ${place} are before it and ${busy}.` };
+  if (behind < queue.worker_slots - queue.running) {
+    return { state: "next", behind, text: `It starts next: ${behind} cells are before it and ${busy}.` };
   }
-  return {
-    state: "queued",
-    behind: place,
-    text: `It is in the queue ${name} behind ${place} others; ${busy}.`,
-  };
+  return { state: "queued", behind, text: `It is in queue ${name} behind ${behind} cells; ${busy}.` };
 }
 
 /**
- * Says why a cell is not running, or where it is running, or how it ended.
+ * Explains why a cell is not running, where it is running, or how it ended.
  *
- * @param cell place in the matrix from 0, or the subtask's id
- * @returns undefined where there is no such task or cell
+ * @param cell the cell's number from 0, or the subtask's id
+ * @returns undefined when there is no such task or cell
  */
-export async function whyCell(sql: Sql, taskId: string, cell: CellName): Promise<Why | undefined> {
+export async function whyCell(sql: Sql, taskId: string, cell: CellRef): Promise<Why | undefined> {
   const found = await findCell(sql, taskId, cell);
   if (!found) return undefined;
   if (found.status === "processing") return whyProcessing(found);

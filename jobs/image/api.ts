@@ -1,25 +1,25 @@
-/** The image API as the worker meets it: one call makes a job, another asks for it (EXECUTION.md «The image API»). */
+/** The client of the image API: creates and polls remote jobs (EXECUTION.md «The image API»). */
 import type { Http, HttpResult } from "../../http.ts";
 
-/** Where jobs of one queue are made, and how the waiting for one call is bounded. */
+/** Address and credentials of a backend, and the limits of a call. */
 export interface ImageApi {
   http: Http;
-  /** `http://host/prefix`, with or without a slash at its end. */
+  /** `http://host/prefix`, with or without a slash at the end. */
   baseUrl: string;
   token: string;
   signal?: AbortSignal;
   timeoutMs?: number;
 }
 
-/** `reason` is for people: it goes into the subtask's `error`. */
+/** The result of creating a job. `reason` is a text for people, stored in the subtask's `error`. */
 export type CreateResult =
   | { kind: "job"; id: string }
   | { kind: "illegal"; reason: string }
   | { kind: "error"; reason: string; retryAfterMs?: number };
 
 /**
- * What one poll said. `empty`: done, but without an image. `unreadable`: an HTTP error or no JSON, which counts as a
- * poll and ends nothing. `failure`: also every status that nobody knows.
+ * The result of a poll. `empty` is a finished job without an image. `unreadable` is an HTTP error or an answer that is
+ * not JSON; it counts as a poll and ends nothing. `failure` includes unknown statuses.
  */
 export type PollResult =
   | { kind: "pending" }
@@ -31,7 +31,7 @@ export type PollResult =
   | { kind: "unreadable"; reason: string };
 
 const answerBytesMax = 1024 * 1024;
-// Given up late: a job may be made, and paid for, although its answer never came.
+// The timeout is long, because a job may be created and paid for although its answer is lost.
 const createTimeoutMs = 120_000;
 const pollTimeoutMs = 30_000;
 const idLengthMax = 256;
@@ -55,14 +55,14 @@ function parseAnswer(text: string): { json: unknown } | undefined {
   }
 }
 
-/** Seconds, or a date. */
+/** Parses the header `retry-after`, which holds seconds or a date. */
 function readRetryAfter(headers: Headers): number | undefined {
   const text = headers.get("retry-after")?.trim() ?? "";
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isFinite(ms) && ms > 0 ? Math.min(ms, retryAfterMsMax) : undefined;
 }
 
-/** It becomes a part of a path and a column. */
+/** Returns a job's id if it can be part of a URL path and stored in a column. */
 function readId(value: unknown): string | undefined {
   const text = Number.isSafeInteger(value) ? String(value) : value;
   if (typeof text !== "string" || text.length > idLengthMax) return undefined;
@@ -75,7 +75,8 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
- * The job's id: the answer itself, or its `uuid`, `task_uuid`, `id` or `task_id`, or one of these within `data`.
+ * Finds the job's id in an answer: the answer itself, its `uuid`, `task_uuid`, `id` or `task_id`, or one of these
+ * within its `data`.
  *
  * @example
  * ```ts
@@ -85,20 +86,20 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
  */
 export function findJobId(answer: unknown): string | undefined {
   if (!isRecord(answer)) return readId(answer);
-  for (const place of [answer, answer.data]) {
-    if (!isRecord(place)) continue;
+  for (const object of [answer, answer.data]) {
+    if (!isRecord(object)) continue;
     for (const key of ["uuid", "task_uuid", "id", "task_id"]) {
-      const id = readId(place[key]);
+      const id = readId(object[key]);
       if (id !== undefined) return id;
     }
   }
 }
 
 /**
- * Makes a job: this is the call that costs money.
+ * Creates a job. This call is charged.
  *
- * @param body JSON text of `buildImageRequest`
- * @throws the reason of `signal` once that is aborted
+ * @param body JSON text from `buildImageRequest`
+ * @throws the reason of `signal` once it is aborted
  */
 export async function createJob(
   { http, baseUrl, token, signal, timeoutMs = createTimeoutMs, body }: ImageApi & { body: string },
@@ -125,7 +126,7 @@ export async function createJob(
   return id === undefined ? { kind: "error", reason: "图像接口没有给出任务编号" } : { kind: "job", id };
 }
 
-/** The address of an image as it was given; only http and https are. */
+/** Returns the URL of an artifact unchanged if it is a valid http or https URL. */
 function readImageUrl(artifact: unknown): string | undefined {
   const url = isRecord(artifact) ? artifact.url : undefined;
   if (typeof url !== "string" || url.length > urlLengthMax || !/^https?:\/\//i.test(url)) return undefined;
@@ -151,9 +152,9 @@ function judgePoll(answer: Record<string, unknown>): PollResult {
 }
 
 /**
- * Asks once how a job stands.
+ * Polls a job once.
  *
- * @throws the reason of `signal` once that is aborted
+ * @throws the reason of `signal` once it is aborted
  */
 export async function pollJob(
   { http, baseUrl, token, signal, timeoutMs = pollTimeoutMs, id }: ImageApi & { id: string },

@@ -1,13 +1,14 @@
-/** The two generators, each with its own address, pace and health: one that fails does not touch the other. */
+/** The two backends of the image API. Each has its own address, polling rate and health. */
 import type { Config } from "../../config.ts";
-import type { Claimed, Queue } from "../../db/queue/subtasks.ts";
+import { backendOf } from "../../db/queue/backends.ts";
+import type { ClaimedSubtask, Queue } from "../../db/queue/subtasks.ts";
 import type { Log } from "../../log.ts";
 import type { ImageApi } from "./api.ts";
 import { BackendHealth, watchHttp } from "./health.ts";
 import type { Http } from "../../http.ts";
 
-/** Elements named lumina are drawn by another generator; rows of `high` may be either's. */
-function isLumina({ queue, prompts }: Claimed): boolean {
+/** Reports whether backend `lumina` draws a subtask. In queue `high`, the names of its prompts decide. */
+function isLumina({ queue, prompts }: ClaimedSubtask): boolean {
   if (queue !== "high") return queue === "lumina";
   const entries = JSON.parse(prompts) as unknown[];
   return entries.some((entry) =>
@@ -15,30 +16,30 @@ function isLumina({ queue, prompts }: Claimed): boolean {
   );
 }
 
-/** The image API of one backend, and how its jobs are polled. */
+/** One backend of the image API, with the rate at which its jobs are polled. */
 export interface Backend extends Omit<ImageApi, "signal"> {
   pollMs: number;
   pollsMax: number;
 }
 
 export interface Backends {
-  of: (subtask: Claimed) => Backend;
-  /** How many new attempts of a queue its generator's circuit lets through. */
-  room: (queue: Queue) => number;
-  /** JSON text of what was counted since the start, by backend. */
+  of: (subtask: ClaimedSubtask) => Backend;
+  /** Returns the maximum of running attempts at which a queue's backend accepts a new one. */
+  attemptsMax: (queue: Queue) => number;
+  /** Returns the counts since the start by backend, as JSON text. */
   describeHealth: () => string;
 }
 
-/** Opens the generators of the settings over `http`. */
+/** Creates the backends from the settings. */
 export function openBackends({ config, http, log }: { config: Config; http: Http; log: Log }): Backends {
   const watch = (backend: string) =>
     new BackendHealth((open, forMs) =>
       open
-        ? log.warn("the image API is down: no new attempts for a while", {
+        ? log.warn("the image API fails: its circuit is open and no attempts start", {
           backend,
           pause_ms: Math.round(forMs),
         })
-        : log.info("the image API is back", { backend })
+        : log.info("the image API answers again", { backend })
     );
   const health = { standard: watch("standard"), lumina: watch("lumina") };
   const token = config.NIETA_XTOKEN;
@@ -58,7 +59,7 @@ export function openBackends({ config, http, log }: { config: Config; http: Http
   };
   return {
     of: (subtask) => isLumina(subtask) ? lumina : standard,
-    room: (queue) => (queue === "lumina" ? health.lumina : health.standard).room,
+    attemptsMax: (queue) => health[backendOf(queue)].attemptsMax,
     describeHealth: () => JSON.stringify({ standard: health.standard.counts, lumina: health.lumina.counts }),
   };
 }

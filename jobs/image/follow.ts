@@ -1,15 +1,15 @@
-/** From a job's id to how it ended: the polls of one attempt, counted. */
+/** Polls a remote job until it has ended. */
 import type { PollResult } from "./api.ts";
 import type { Outcome } from "./retry.ts";
 
-/** A job that is done without an image is asked again this often before it counts as an error. */
+/** Number of polls after which a finished job without an image counts as an error. */
 const emptiesMax = 3;
 
 /**
- * Polls until the job has ended or the polls are used up.
+ * Polls until the job has ended or `pollsMax` is reached.
  *
- * @param poll asks once
- * @param wait lets one poll interval pass
+ * @param poll polls once
+ * @param wait waits for one polling interval
  */
 export async function followJob(
   { poll, wait, pollsMax }: { poll: () => Promise<PollResult>; wait: () => Promise<void>; pollsMax: number },

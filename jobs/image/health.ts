@@ -1,94 +1,107 @@
-/** How one backend of the image API answers: counted for the scaler, and a circuit that keeps new work from it. */
+/** The health of one backend of the image API: counts for the scaler, and a circuit that stops new attempts. */
 import type { Http, HttpResult } from "../../http.ts";
 
-/** Since the worker began; all counts only grow. */
+/** Counts since the start of the worker. They never decrease. */
 export interface HealthCounts {
-  /** Calls that make a job. */
+  /** Calls that create a job. */
   creates: number;
-  /** Time of these, all together. */
+  /** Total time of these calls in milliseconds. */
   createMs: number;
   calls: number;
-  /** Unanswered, answered by a server error, or a job that timed out. */
+  /** Calls without an answer, answers with a server error, and jobs that timed out. */
   failures: number;
-  /** HTTP 429. */
+  /** Answers with HTTP 429. */
   throttled: number;
 }
 
 export const noCounts: HealthCounts = { creates: 0, createMs: 0, calls: 0, failures: 0, throttled: 0 };
 
-/** So many calls in a row without a sound answer open the circuit. */
-const downsMax = 8;
-const openMs = { least: 1_000, most: 30_000 };
-/** However long the API asks for. */
+/** Number of consecutive failed calls that opens the circuit. */
+const failuresMax = 8;
+const openMs = { min: 1_000, max: 30_000 };
+/** Maximum pause after HTTP 429, whatever `retry-after` says. */
 const pauseMsMax = 60_000;
 
-export type CallSign = "sound" | "down" | "throttled";
+/** What a call shows about its backend. */
+export type CallOutcome = "sound" | "down" | "throttled";
 
-const saysTimeout = /"task_status"\s*:\s*"TIMEOUT"/;
+const jobTimeout = /"task_status"\s*:\s*"TIMEOUT"/;
 
-/** What an answer says of who gave it; refusals of a single job are sound. */
-export function judgeCall(result: HttpResult): { sign: CallSign; failed: boolean; pauseMs: number } {
-  if (result.kind !== "answer") return { sign: "down", failed: true, pauseMs: 0 };
+/** Classifies the result of a call. An answer that refuses a single job is sound. */
+export function judgeCall(result: HttpResult): { outcome: CallOutcome; failed: boolean; pauseMs: number } {
+  if (result.kind !== "answer") return { outcome: "down", failed: true, pauseMs: 0 };
   if (result.status === 429) {
     const seconds = Number(result.headers.get("retry-after") ?? "");
-    return { sign: "throttled", failed: false, pauseMs: Number.isFinite(seconds) ? seconds * 1000 : 0 };
+    return { outcome: "throttled", failed: false, pauseMs: Number.isFinite(seconds) ? seconds * 1000 : 0 };
   }
-  if (result.status >= 500) return { sign: "down", failed: true, pauseMs: 0 };
-  return { sign: "sound", failed: saysTimeout.test(result.text), pauseMs: 0 };
+  if (result.status >= 500) return { outcome: "down", failed: true, pauseMs: 0 };
+  return { outcome: "sound", failed: jobTimeout.test(result.text), pauseMs: 0 };
 }
 
+/**
+ * The counts of a backend and its circuit.
+ *
+ * States: closed, open, half-open. Moves:
+ * - `failuresMax` failed calls in a row open a closed circuit.
+ * - When its time has passed, an open circuit is half-open: it lets one attempt through.
+ * - A failed call opens a half-open circuit again, for twice as long.
+ * - A sound call closes the circuit.
+ * - HTTP 429 pauses new attempts and changes no state.
+ */
 export class BackendHealth {
   readonly counts: HealthCounts = { ...noCounts };
-  #downs = 0;
+  #failures = 0;
   #opened = 0;
-  #closedUntil = -Infinity;
+  #pausedUntil = -Infinity;
   readonly #now: () => number;
-  readonly #say: (open: boolean, forMs: number) => void;
+  readonly #onChange: (open: boolean, forMs: number) => void;
 
-  /** @param say told when the circuit opens, and when it is whole again */
-  constructor(say: (open: boolean, forMs: number) => void = () => {}, now = () => performance.now()) {
-    this.#say = say;
+  /** @param onChange called when the circuit opens, with the length, and when it closes */
+  constructor(onChange: (open: boolean, forMs: number) => void = () => {}, now = () => performance.now()) {
+    this.#onChange = onChange;
     this.#now = now;
   }
 
-  /** How many new attempts may begin: none while the circuit is open, then one that tries, else any number. */
-  get room(): number {
-    if (this.#now() < this.#closedUntil) return 0;
+  /** Maximum number of running attempts that allows a new one: 0 while open, 1 while half-open, else Infinity. */
+  get attemptsMax(): number {
+    if (this.#now() < this.#pausedUntil) return 0;
     return this.#opened > 0 ? 1 : Infinity;
   }
 
-  note(sign: CallSign, pauseMs = 0): void {
-    if (sign === "sound") {
-      if (this.#opened > 0) this.#say(false, 0);
-      this.#downs = this.#opened = 0;
+  /** Notes the outcome of a call. */
+  note(outcome: CallOutcome, pauseMs = 0): void {
+    if (outcome === "sound") {
+      if (this.#opened > 0) this.#onChange(false, 0);
+      this.#failures = 0;
+      this.#opened = 0;
       return;
     }
-    if (sign === "throttled") {
-      this.#closedUntil = Math.max(this.#closedUntil, this.#now() + Math.min(pauseMs, pauseMsMax));
+    if (outcome === "throttled") {
+      this.#pausedUntil = Math.max(this.#pausedUntil, this.#now() + Math.min(pauseMs, pauseMsMax));
       return;
     }
-    this.#downs++;
-    // What was under way when it opened fails too, and says nothing new.
-    if (this.#downs < downsMax && this.#opened === 0 || this.#now() < this.#closedUntil) return;
-    const forMs = Math.min(openMs.least * 2 ** this.#opened, openMs.most) * (0.9 + Math.random() / 5);
-    if (this.#opened === 0) this.#say(true, forMs);
+    this.#failures++;
+    // Calls that were under way when the circuit opened fail too. They do not prolong it.
+    if (this.#failures < failuresMax && this.#opened === 0 || this.#now() < this.#pausedUntil) return;
+    const forMs = Math.min(openMs.min * 2 ** this.#opened, openMs.max) * (0.9 + Math.random() / 5);
+    if (this.#opened === 0) this.#onChange(true, forMs);
     this.#opened++;
-    this.#closedUntil = this.#now() + forMs;
+    this.#pausedUntil = this.#now() + forMs;
   }
 }
 
-/** Calls through `http` and notes how they went; a call that its caller aborts says nothing. */
+/** Wraps `http` so that `health` notes the outcome of each call, except of calls that the caller aborts. */
 export const watchHttp = (http: Http, health: BackendHealth): Http => async (request) => {
   const sentAt = performance.now();
   const result = await http(request);
-  const { sign, failed, pauseMs } = judgeCall(result);
+  const { outcome, failed, pauseMs } = judgeCall(result);
   health.counts.calls++;
   if (failed) health.counts.failures++;
-  if (sign === "throttled") health.counts.throttled++;
+  if (outcome === "throttled") health.counts.throttled++;
   if (request.method === "POST") {
     health.counts.creates++;
     health.counts.createMs += Math.round(performance.now() - sentAt);
   }
-  health.note(sign, pauseMs);
+  health.note(outcome, pauseMs);
   return result;
 };

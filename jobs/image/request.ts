@@ -1,4 +1,4 @@
-/** The body of the call that makes an image (EXECUTION.md «The image API»). */
+/** Builds the body of the request that creates an image (EXECUTION.md «The image API»). */
 import { readNumber } from "../matrix/values.ts";
 
 export interface Size {
@@ -8,7 +8,7 @@ export interface Size {
 
 const side = 1024;
 
-/** Python's round(): a half goes to the even neighbour. */
+/** Rounds like Python's `round()`: a half goes to the even neighbour. */
 function roundHalfEven(value: number): number {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);
@@ -18,8 +18,8 @@ function roundHalfEven(value: number): number {
 const toEighths = (length: number): number => roundHalfEven(length / 8) * 8;
 
 /**
- * Width and height, multiples of 8, whose product is near 1024² and whose ratio is near `a:b`; 1024 × 1024 where the
- * ratio can't be read or would leave one side nothing.
+ * Computes width and height from a ratio `a:b`. Both are multiples of 8 and their product is close to 1024². Returns
+ * 1024 × 1024 for an invalid ratio, or one that leaves a side without length.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ export function sizeOfRatio(ratio: string): Size {
   return drawable ? { width, height } : { width: side, height: side };
 }
 
-/** What of a subtask decides its image; `prompts` and `client_args` are JSON texts. */
+/** The fields of a subtask that determine its image. `prompts` and `client_args` are JSON texts. */
 export interface ImageSubtask {
   prompts: string;
   ratio: string;
@@ -46,7 +46,7 @@ export interface ImageSubtask {
   client_args: string | null;
 }
 
-/** The request for one subtask: `body` is JSON text with its fields in the order the generator has always got. */
+/** Builds the request of one subtask. `body` is JSON text with the fields in the order that the image API expects. */
 export function buildImageRequest(
   { prompts, ratio, seed, use_polish, client_args }: ImageSubtask,
 ): Size & { body: string } {

@@ -1,6 +1,6 @@
-/** What follows an attempt (EXECUTION.md «Retries and outcome»): pure. */
+/** Decides what follows an attempt (EXECUTION.md «Retries and outcome»): pure. */
 
-/** How an attempt ended; `timeout` also for one that ran past its five minutes. */
+/** How an attempt ended. `timeout` includes an attempt that exceeded its maximum length. */
 export type Outcome =
   | { kind: "done"; url: string }
   | { kind: "timeout"; reason: string }
@@ -11,23 +11,23 @@ export type Step =
   | { kind: "retry"; waitMs: number }
   | { kind: "end"; status: "completed" | "failed" };
 
-/** Attempts in all, by how the latest ended. */
+/** Maximum number of attempts, by the outcome of the latest. */
 export const attemptsMax = { timeout: 5, illegal: 1, error: 2 } as const;
 
-/** Before another attempt after an error. */
+/** Minimum wait before another attempt after an error. */
 export const errorWaitMs = 3_000;
 
-/** Part of the wait that chance may add, so that what failed together does not come back together. */
+/** Maximum random addition to a wait, as a fraction of it. It spreads attempts that failed together. */
 const jitterShare = 0.2;
 
-/** However long the generator asks for: longer, and a slot would be held for nothing. */
+/** Maximum wait, whatever the image API asks for. The attempt holds its slot meanwhile. */
 const waitMsMax = 60_000;
 
 /**
- * Decides what follows attempt number `attempt`.
+ * Decides what follows an attempt.
  *
- * @param attempt from 1, this one counted, whatever ended those before
- * @param random 0 up to 1, for the jitter of the wait after an error
+ * @param attempt number of the attempt, from 1
+ * @param random returns a number from 0 to below 1, for the jitter of the wait
  *
  * @example
  * ```ts

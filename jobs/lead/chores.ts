@@ -1,22 +1,26 @@
-/** What is cleared away now and then by whoever leads: rows that had their day. One line a chore. */
+/** Periodic deletion of expired rows by the leader. */
 import type { Sql } from "../../db/pg/connect.ts";
-import { forgetOldAnswers } from "../../db/people/idempotency.ts";
-import { forgetOldSessions } from "../../db/people/sessions.ts";
+import { deleteExpiredAnswers } from "../../db/people/idempotency.ts";
+import { deleteOldSessions } from "../../db/people/sessions.ts";
 
-/** Between two rounds. */
+/** Interval of the chores. */
 export const choresMs = 600_000;
 
 const chores: Record<string, (sql: Sql) => Promise<number>> = {
-  "answers of repeated requests": forgetOldAnswers,
-  "sessions that ended": forgetOldSessions,
+  "answers of repeated requests": deleteExpiredAnswers,
+  "sessions that ended": deleteOldSessions,
 };
 
-/** Does each chore once. @returns how many rows each has cleared away, where there were any */
+/**
+ * Runs each chore once.
+ *
+ * @returns the number of deleted rows of each chore that deleted any
+ */
 export async function runChores(sql: Sql): Promise<Record<string, number>> {
-  const cleared: Record<string, number> = {};
-  for (const [chore, clear] of Object.entries(chores)) {
-    const rows = await clear(sql);
-    if (rows > 0) cleared[chore] = rows;
+  const deleted: Record<string, number> = {};
+  for (const [chore, deleteRows] of Object.entries(chores)) {
+    const rows = await deleteRows(sql);
+    if (rows > 0) deleted[chore] = rows;
   }
-  return cleared;
+  return deleted;
 }

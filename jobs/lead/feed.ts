@@ -1,38 +1,46 @@
-/** Keeps a small window of the fair order in Redis: one leader does it, PostgreSQL says what is in it. */
+/** Writes the next subtasks of the fair order into the streams. Only the leader runs it. */
 import type { Sql } from "../../db/pg/connect.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
-import type { Queue, Ref } from "../../db/queue/subtasks.ts";
-import type { RedisHealth } from "../../bell.ts";
+import type { Queue, SubtaskRef } from "../../db/queue/subtasks.ts";
+import { refeedMs } from "../../db/queue/times.ts";
+import type { RedisHealth } from "../../redis/health.ts";
 import type { Streams } from "../../redis/stream.ts";
 
-/**
- * What was fed so long ago and is still pending is fed again, where the stream is shorter than what should be in it: a
- * claim guards against doing it twice, and a stream that nobody reads does not grow.
- */
-const staleMs = 15_000;
-/** The same where the stream is empty and readers keep nothing, so that the entry is certainly gone. */
-const lostMs = 250;
-/** Over REST looking costs; there a reader that finds its group gone says so. */
-const lookEveryMs = { tcp: 200, rest: 60_000 };
-/** The same where something is amiss. */
-const sureMs = 5_000;
-/** Subtasks of one entry where commands cost money. */
+/** Like `refeedMs`, for an empty stream over TCP: readers keep nothing there, so the entry is certainly lost. */
+const refeedEmptyMs = 250;
+/** Interval at which the streams are inspected. Over REST each call is charged, and readers report a wiped Redis. */
+const inspectEveryMs = { tcp: 200, rest: 60_000 };
+/** The same while a stream seems full or stuck. */
+const inspectAgainMs = 5_000;
+/** Maximum number of subtasks of an entry over REST, where each command is charged. */
 const refsPerEntryMax = 16;
 
-const keyOf = ({ task_id, id }: Ref): string => `${task_id}/${id}`;
+const keyOf = ({ task_id, id }: SubtaskRef): string => `${task_id}/${id}`;
 
+/**
+ * Keeps a window of each queue's fair order in its stream, twice as long as the queue's slots.
+ *
+ * States of a window: unknown, filling, full. Moves:
+ * - At first, and after `forget`, the content is unknown: the next run inspects Redis and writes the whole window.
+ * - `runOnce` adds the subtasks that are missing from the window and forgets those that are no longer pending.
+ * - A subtask that stays pending for `refeedMs` is written again while the stream is shorter than the window. The claim
+ *   ensures that a subtask in two entries starts once.
+ * - A stream of two windows is full: nothing is added until an inspection finds it shorter.
+ * - An inspection that finds Redis wiped creates the streams again and makes all windows unknown.
+ * - A failed call of Redis makes all windows unknown.
+ */
 export class Feed {
   readonly #sql: Sql;
   readonly #streams: Streams;
   readonly #health: RedisHealth;
   readonly #queues: readonly Queue[];
   readonly #mark: string;
-  /** What is in the window, as far as we know: when each was fed. */
+  /** The known content of each window: subtasks with the time at which each was written. */
   readonly #fed = new Map<Queue, Map<string, number>>();
-  #lookedAt = -Infinity;
-  /** Entries in the streams at most: those of the last look, and what was added since. */
+  #inspectedAt = -Infinity;
+  /** Upper bound of the entries in each stream: the length at the last inspection, and all entries added since. */
   readonly #entries = new Map<Queue, number>();
-  /** Something was added since the last look. */
+  /** Whether entries were added since the last inspection. */
   #grown = false;
 
   constructor(
@@ -41,7 +49,7 @@ export class Feed {
       streams: Streams;
       health: RedisHealth;
       queues: readonly Queue[];
-      /** Written into Redis to notice when it was wiped. */
+      /** Value of the epoch key, by which a wiped Redis is detected. */
       mark: string;
     },
   ) {
@@ -53,25 +61,25 @@ export class Feed {
     for (const queue of queues) this.#fed.set(queue, new Map());
   }
 
-  /** Forgets what was fed: another leader may have fed since, or Redis was wiped. */
+  /** Makes all windows unknown: another leader may have changed them. */
   forget(): void {
     for (const fed of this.#fed.values()) fed.clear();
-    this.#lookedAt = -Infinity;
+    this.#inspectedAt = -Infinity;
   }
 
-  /** Looks at Redis before the next feeding: somebody found it wiped. */
-  suspect(): void {
-    this.#lookedAt = -Infinity;
+  /** Inspects Redis before the next run: a reader found it wiped. */
+  inspectNext(): void {
+    this.#inspectedAt = -Infinity;
   }
 
   /**
    * Fills the windows.
    *
-   * @param slots over all workers, by queue: a window is twice as long
-   * @returns the queues to which something was added
+   * @param slots slots over all workers, by queue
+   * @returns the queues to which entries were added
    */
   async runOnce(slots: Map<Queue, number>): Promise<Queue[]> {
-    if (!this.#health.worthTrying) return [];
+    if (!this.#health.isWorthTrying) return [];
     const added: Queue[] = [];
     for (const queue of this.#queues) {
       const length = 2 * (slots.get(queue) ?? 0);
@@ -83,46 +91,45 @@ export class Feed {
     return added;
   }
 
-  #forgetGone(queue: Queue, pending: Ref[]): void {
+  #forgetGone(queue: Queue, pending: SubtaskRef[]): void {
     const fed = this.#fed.get(queue)!;
     if (fed.size === 0) return;
     const keys = new Set(pending.map(keyOf));
     for (const key of fed.keys()) if (!keys.has(key)) fed.delete(key);
   }
 
-  /** How long ago something must have been fed to be fed again. */
-  #tooOldMs(queue: Queue): number {
+  /** Returns the age from which a subtask of the window is written again. */
+  #refeedAfterMs(queue: Queue): number {
     const perEntry = this.#streams.kind === "tcp" ? 1 : refsPerEntryMax;
     const left = (this.#entries.get(queue) ?? 0) * perEntry;
     if (left >= this.#fed.get(queue)!.size) return Infinity;
-    return left === 0 && this.#streams.kind === "tcp" ? lostMs : staleMs;
+    return left === 0 && this.#streams.kind === "tcp" ? refeedEmptyMs : refeedMs;
   }
 
-  /** One each, or many together: all readers get some of a short backlog. */
-  #countPerEntry(refs: number, missing: number, length: number): number {
+  /** Returns the number of subtasks in an entry. A short backlog is spread over several entries for all readers. */
+  #refsPerEntry(refs: number, missing: number, length: number): number {
     if (this.#streams.kind === "tcp") return 1;
     return Math.max(1, Math.min(refsPerEntryMax, Math.ceil(refs < length ? missing / 4 : length / 2)));
   }
 
-  async #tryAdd(queue: Queue, refs: Ref[], length: number): Promise<boolean> {
+  async #tryAdd(queue: Queue, refs: SubtaskRef[], length: number): Promise<boolean> {
     try {
       const fed = this.#fed.get(queue)!;
       const now = performance.now();
       const isFull = () => (this.#entries.get(queue) ?? 0) >= 2 * length;
-      const isStuck = refs.some((ref) => now - (fed.get(keyOf(ref)) ?? now) > staleMs);
-      // Our own count only grows: full by what we added since the last look says nothing of what was read.
-      await this.#look(isFull() && this.#grown ? 0 : isFull() || isStuck ? sureMs : undefined);
-      // However often it was fed again: Redis never holds more than two windows.
+      const isStuck = refs.some((ref) => now - (fed.get(keyOf(ref)) ?? now) > refeedMs);
+      // The count of entries only grows between inspections, so a stream that seems full may have been read since.
+      await this.#inspect(isFull() && this.#grown ? 0 : isFull() || isStuck ? inspectAgainMs : undefined);
       if (isFull()) return false;
-      const tooOld = this.#tooOldMs(queue);
+      const refeedAfterMs = this.#refeedAfterMs(queue);
       const missing = refs.filter((ref) => {
         const fedAt = fed.get(keyOf(ref));
-        return fedAt === undefined || now - fedAt > tooOld;
+        return fedAt === undefined || now - fedAt > refeedAfterMs;
       });
-      // Over REST half a window is refilled at once.
+      // Over REST, entries are added only for half a window or more.
       const waits = this.#streams.kind === "rest" && refs.length - missing.length > length / 2;
       if (missing.length === 0 || waits) return false;
-      const perEntry = this.#countPerEntry(refs.length, missing.length, length);
+      const perEntry = this.#refsPerEntry(refs.length, missing.length, length);
       await this.#streams.add(queue, missing, perEntry);
       for (const ref of missing) fed.set(keyOf(ref), now);
       this.#entries.set(queue, (this.#entries.get(queue) ?? 0) + Math.ceil(missing.length / perEntry));
@@ -136,17 +143,17 @@ export class Feed {
     }
   }
 
-  /** Asks Redis what is left of the windows, unless it did so within `everyMs`. */
-  async #look(everyMs = lookEveryMs[this.#streams.kind]): Promise<void> {
+  /** Reads the lengths of the streams, unless it did so within `everyMs`. */
+  async #inspect(everyMs = inspectEveryMs[this.#streams.kind]): Promise<void> {
     const now = performance.now();
-    if (now - this.#lookedAt < Math.min(everyMs, lookEveryMs[this.#streams.kind])) return;
-    const { epoch, lengths } = await this.#streams.look(this.#queues);
+    if (now - this.#inspectedAt < Math.min(everyMs, inspectEveryMs[this.#streams.kind])) return;
+    const { epoch, lengths } = await this.#streams.readState(this.#queues);
     if (!epoch) {
       this.forget();
       await this.#streams.markEpoch(this.#queues, this.#mark);
     }
     for (const [queue, length] of lengths) this.#entries.set(queue, length);
     this.#grown = false;
-    this.#lookedAt = now;
+    this.#inspectedAt = now;
   }
 }

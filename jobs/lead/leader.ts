@@ -1,15 +1,16 @@
-/** What one worker of the fleet does for all: feeds, reconciles, scales, tells. */
+/** The duties of one worker for the whole fleet: feeding, reconciling, scaling, sending notices. */
 import type { Sql } from "../../db/pg/connect.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
-import { leaveLead, sumSlots, takeLead } from "../../db/queue/workers.ts";
+import { acquireLeaderLease, releaseLeaderLease, sumSlots } from "../../db/queue/workers.ts";
+import { deadAfterMs, dutiesMs, leaderLeaseMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { Bell } from "../../bell.ts";
 import { choresMs, runChores } from "./chores.ts";
 import type { Feed } from "./feed.ts";
 import { reconcile } from "./reconcile.ts";
-import { Scaler } from "../slots/scale_duty.ts";
-import type { ScaleRule } from "../slots/scaler.ts";
+import { Scaler } from "../slots/scaler.ts";
+import type { ScaleRule } from "../slots/scale_rules.ts";
 
 export interface LeaderDeps {
   sql: Sql;
@@ -17,35 +18,42 @@ export interface LeaderDeps {
   metrics: Metrics;
   feed: Feed;
   rules: Record<Queue, ScaleRule>;
-  /** Rung when there is something to feed. */
+  /** Rung when there may be subtasks to feed. */
   bell: Bell;
   workerId: () => string;
-  /** For how long this worker's own signs of life have all arrived. */
+  /** Returns the time in milliseconds for which all heartbeats of this worker succeeded. */
   steadyMs: () => number;
-  /** Told after entries were added. */
+  /** Called after entries were added to streams. */
   onFed: (queues: Queue[]) => void;
-  /** Sends the notices that are due. */
-  tell: () => Promise<unknown>;
+  /** Sends the notices and webhooks that are due. */
+  sendNotices: () => Promise<unknown>;
 }
 
 const role = "queue";
-export const deadAfterMs = 6_000;
-const leaseMs = 3_000;
-const dutiesMs = 1_000;
-/** Rounds of notices under way at once; what one has taken is not due for the others. */
-const roundsMax = 8;
-/** Feeding more often than this would only ask PostgreSQL more. */
+/** Maximum number of rounds of notices at once. A notice that one round has claimed is not due for the others. */
+const noticeRoundsMax = 8;
+/** Pause after feeding, which bounds the load on PostgreSQL. */
 const feedPauseMs = 10;
 
+/**
+ * Acquires the leader lease when it is free and carries out the duties while it is held.
+ *
+ * States: following, leading, stopped. Moves:
+ * - `#renew` makes a follower the leader when the lease is free, with a new term.
+ * - `#renew` makes the leader a follower when another worker holds the lease, or when PostgreSQL does not answer.
+ * - `stop` ends the loops; `run` then releases the lease.
+ *
+ * Three loops run side by side, so that none delays another: the duties, the feed, and the notices.
+ */
 export class Leader {
   readonly #deps: LeaderDeps;
   #stopping = false;
   #term: number | undefined;
   readonly #failing = new Set<string>();
-  #telling = 0;
-  #choresDueMs = -Infinity;
-  readonly #clock = new Bell();
-  readonly #noticeClock = new Bell();
+  #noticeRounds = 0;
+  #choresDueAt = -Infinity;
+  readonly #dutiesBell = new Bell();
+  readonly #noticeBell = new Bell();
   #slots = new Map<Queue, number>();
   readonly #scaler: Scaler;
 
@@ -61,21 +69,21 @@ export class Leader {
   stop(): void {
     this.#stopping = true;
     this.#deps.bell.ring();
-    this.#clock.ring();
-    this.#noticeClock.ring();
+    this.#dutiesBell.ring();
+    this.#noticeBell.ring();
   }
 
-  /** Leads whenever nobody else does, until it is stopped. */
+  /** Runs until `stop`, leading whenever the lease is free. */
   async run(): Promise<void> {
     await Promise.all([this.#runDuties(), this.#runFeed(), this.#runNotices()]);
-    await leaveLead(this.#deps.sql, role, this.#deps.workerId()).catch(() => {});
+    await releaseLeaderLease(this.#deps.sql, role, this.#deps.workerId()).catch(() => {});
   }
 
   async #runDuties(): Promise<void> {
     while (!this.#stopping) {
       await this.#try("lead", () => this.#renew());
       if (this.leads) await this.doDuties();
-      await this.#clock.wait(dutiesMs);
+      await this.#dutiesBell.wait(dutiesMs);
     }
   }
 
@@ -90,18 +98,18 @@ export class Leader {
     }
   }
 
-  /** In a loop of its own; a round that waits for a silent address holds up neither duties nor the next round. */
+  /** Starts a round of notices each second. A round that waits for a slow receiver delays no other round. */
   async #runNotices(): Promise<void> {
     while (!this.#stopping) {
-      if (this.leads && this.#telling < roundsMax) {
-        this.#telling++;
-        void this.#try("notices", this.#deps.tell).finally(() => this.#telling--);
+      if (this.leads && this.#noticeRounds < noticeRoundsMax) {
+        this.#noticeRounds++;
+        void this.#try("notices", this.#deps.sendNotices).finally(() => this.#noticeRounds--);
       }
-      await this.#noticeClock.wait(dutiesMs);
+      await this.#noticeBell.wait(dutiesMs);
     }
   }
 
-  /** One duty that fails must not keep the others from being done; said aloud at its first failure in a row. */
+  /** Carries out a duty. A failure does not stop the other duties; the first one in a row is logged. */
   async #try<T>(duty: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
       const answer = await work();
@@ -109,15 +117,16 @@ export class Leader {
       return answer;
     } catch (error) {
       if (!this.#failing.has(duty)) {
-        this.#deps.log.warn("a duty failed, it is tried again", { duty, cause: String(error) });
+        this.#deps.log.warn("a duty failed and will be repeated", { duty, cause: String(error) });
       }
       this.#failing.add(duty);
     }
   }
 
+  /** Acquires or renews the leader lease. */
   async #renew(): Promise<void> {
     const { sql, log, feed, bell, workerId } = this.#deps;
-    const term = await takeLead(sql, role, workerId(), leaseMs).catch((error) => {
+    const term = await acquireLeaderLease(sql, role, workerId(), leaderLeaseMs).catch((error) => {
       this.#term = undefined;
       throw error;
     });
@@ -131,14 +140,14 @@ export class Leader {
   }
 
   async #doChores(): Promise<void> {
-    const cleared = await runChores(this.#deps.sql);
-    if (Object.keys(cleared).length > 0) this.#deps.log.info("old rows cleared away", cleared);
+    const deleted = await runChores(this.#deps.sql);
+    if (Object.keys(deleted).length > 0) this.#deps.log.info("expired rows deleted", deleted);
   }
 
-  /** Reconciles, scales, and clears away. */
+  /** Reconciles, scales, and runs the chores when they are due. */
   async doDuties(): Promise<void> {
     const { sql, bell } = this.#deps;
-    // While PostgreSQL was away nobody could give a sign of life: then nobody is judged before all had time to.
+    // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time for one.
     const canJudge = this.#deps.steadyMs() > deadAfterMs;
     await this.#try("slots", async () => this.#slots = await sumSlots(sql));
     const repaired = await this.#try(
@@ -147,8 +156,8 @@ export class Leader {
     );
     if (repaired) bell.ring();
     await this.#try("scale", () => this.#scaler.runOnce());
-    if (performance.now() < this.#choresDueMs) return;
-    this.#choresDueMs = performance.now() + choresMs;
+    if (performance.now() < this.#choresDueAt) return;
+    this.#choresDueAt = performance.now() + choresMs;
     await this.#try("chores", () => this.#doChores());
   }
 }

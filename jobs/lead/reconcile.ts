@@ -1,7 +1,8 @@
-/** What puts right, from the rows alone, what a dead worker or a wiped Redis left behind. */
+/** Repairs rows that dead workers and interrupted cancellations left behind. */
 import type { Sql } from "../../db/pg/connect.ts";
 import { releaseOrphans } from "../../db/queue/dispatch.ts";
 import { listCancelling, sweepCancelled } from "../../db/queue/tasks.ts";
+import { overdueMs } from "../../db/queue/times.ts";
 import { deleteDeadWorkers } from "../../db/queue/workers.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
@@ -12,16 +13,15 @@ export interface ReconcileDeps {
   metrics: Metrics;
 }
 
-/** An attempt is given up after five minutes by its worker; this is for a worker that does not. */
-export const overdueMs = 6 * 60_000;
+/** Number of cells that one statement sweeps, and maximum number of statements for a task in one round. */
 const sweepCells = 5_000;
 const sweepChunks = 20;
 
 /**
- * Declares workers dead, makes what they held pending, and goes on cancelling big tasks.
+ * Deletes dead workers, makes their subtasks pending, and continues to cancel the cells of cancelled tasks.
  *
- * @param deadAfterMs without a sign of life; null while it is too early to judge, since PostgreSQL itself was away
- * @returns how many rows it put right
+ * @param deadAfterMs maximum age of a heartbeat; null deletes no workers, because PostgreSQL was unavailable too
+ * @returns the number of subtasks that it made pending
  */
 export async function reconcile(
   { sql, log, metrics }: ReconcileDeps,
@@ -41,7 +41,7 @@ export async function reconcile(
   }
   for (const task_id of await listCancelling(sql)) {
     for (let chunk = 0; chunk < sweepChunks && await sweepCancelled(sql, task_id, sweepCells); chunk++);
-    log.info("cells of a cancelled task swept", { task_id });
+    log.info("cells of a cancelled task cancelled", { task_id });
   }
   return orphans.length;
 }

@@ -1,11 +1,11 @@
-/** How many attempts an image API takes at once, by how it answers: less by half at once, more by steps. Pure. */
+/** The cap on a backend's slots by its health: additive increase, multiplicative decrease. Pure. */
 import { type HealthCounts, noCounts } from "../image/health.ts";
 
-/** What is remembered of a backend, in ms of one clock. */
+/** The cap of a backend and what its next change depends on. Times are in milliseconds of one clock. */
 export interface Cap {
-  /** The most slots its health allows. */
+  /** Maximum slots that the backend's health allows; Infinity without a limit. */
   slots: number;
-  /** The usual time to make a job; undefined before the first. */
+  /** Moving average of the time to create a job; undefined before the first job. */
   usualMs: number | undefined;
   cutAtMs: number;
   raisedAtMs: number;
@@ -18,7 +18,7 @@ export const uncapped: Cap = {
   raisedAtMs: -Infinity,
 };
 
-/** What happened in between, for two counts of the same worker; one that was never seen counts from its start. */
+/** Returns the increase between two counts of the same worker. Without an earlier count, returns the whole count. */
 export function subtractCounts(now: HealthCounts, before: HealthCounts = noCounts): HealthCounts {
   const less = (key: keyof HealthCounts) => Math.max(0, now[key] - before[key]);
   return {
@@ -32,44 +32,45 @@ export function subtractCounts(now: HealthCounts, before: HealthCounts = noCount
 
 const cutPauseMs = 10_000;
 const raisePauseMs = 5_000;
-const slowTimes = 3;
-const slowMsLeast = 2_000;
+/** Creating jobs is slow when it takes this many times the usual, and at least `slowMsMin`. */
+const slowFactor = 3;
+const slowMsMin = 2_000;
 
 interface Limits {
-  /** Slots it has now. */
+  /** Current slots. */
   slots: number;
   slotsMin: number;
   slotsMax: number;
   step: number;
 }
 
-/** Why there should be fewer, and how many at least: only an API that says so itself goes below the table's floor. */
+/** Returns the reason to decrease, the factor and the minimum. Only HTTP 429 goes below `slotsMin`. */
 function findTrouble(seen: HealthCounts, usualMs: number | undefined, slotsMin: number) {
   if (seen.throttled > 0) {
-    return { least: 1, times: 0.5, reason: `${seen.throttled} calls answered by HTTP 429` };
+    return { min: 1, factor: 0.5, reason: `${seen.throttled} calls answered by HTTP 429` };
   }
   if (seen.failures >= 3 && 2 * seen.failures > seen.calls) {
-    return { least: slotsMin, times: 0.5, reason: `${seen.failures} of ${seen.calls} calls failed` };
+    return { min: slotsMin, factor: 0.5, reason: `${seen.failures} of ${seen.calls} calls failed` };
   }
   const meanMs = Math.round(seen.createMs / Math.max(1, seen.creates));
-  if (usualMs !== undefined && meanMs > slowMsLeast && meanMs > slowTimes * usualMs) {
+  if (usualMs !== undefined && meanMs > slowMsMin && meanMs > slowFactor * usualMs) {
     const reason = `making a job takes ${meanMs} ms, usually ${Math.round(usualMs)} ms`;
-    return { least: slotsMin, times: 0.8, reason };
+    return { min: slotsMin, factor: 0.8, reason };
   }
 }
 
 /**
- * Looks at a backend once: multiplicative decrease on 429, failing or slow calls, additive increase while it is well.
+ * Adjusts a cap once. Decreases it by a factor on HTTP 429, failing or slow calls, and increases it by a step otherwise.
  *
- * @param seen what all workers counted since the last look
- * @returns the new memory, and the reason where the cap has changed
+ * @param seen counts of all workers since the last adjustment
+ * @returns the new cap, and the reason if its slots have changed
  *
  * @example
  * ```ts
  * import { adjustCap, uncapped } from "./aimd.ts";
  * const seen = { creates: 9, createMs: 90, calls: 9, failures: 0, throttled: 2 };
  * const limits = { slots: 40, slotsMin: 10, slotsMax: 50, step: 5 };
- * if (adjustCap(uncapped, seen, limits, 0).cap.slots !== 20) throw new Error("half of what there was");
+ * if (adjustCap(uncapped, seen, limits, 0).cap.slots !== 20) throw new Error("half of the slots");
  * ```
  */
 export function adjustCap(
@@ -81,7 +82,7 @@ export function adjustCap(
   const trouble = findTrouble(seen, before.usualMs, slotsMin);
   if (trouble) {
     if (nowMs - before.cutAtMs < cutPauseMs) return { cap: { ...before, raisedAtMs: nowMs } };
-    const fewer = Math.max(trouble.least, Math.floor(Math.min(before.slots, slots) * trouble.times));
+    const fewer = Math.max(trouble.min, Math.floor(Math.min(before.slots, slots) * trouble.factor));
     if (fewer >= before.slots) return { cap: { ...before, raisedAtMs: nowMs } };
     return { cap: { ...before, slots: fewer, cutAtMs: nowMs, raisedAtMs: nowMs }, reason: trouble.reason };
   }

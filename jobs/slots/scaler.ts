@@ -1,89 +1,165 @@
-/** How many attempts of a queue may run at once (EXECUTION.md «Concurrency»): pure. */
-import type { Config } from "../../config.ts";
-import type { Queue } from "../../db/queue/subtasks.ts";
+/** Decides the slots of each queue over all workers. Only the leader runs it. */
+import type { Sql } from "../../db/pg/connect.ts";
+import { type BackendName, backendNames, backendOf } from "../../db/queue/backends.ts";
+import { countBacklog, countRunning } from "../../db/queue/dispatch.ts";
+import {
+  listQueueSlots,
+  listSlotOverrides,
+  type QueueSlots,
+  saveQueueSlots,
+  type SlotOverride,
+  type SlotsDecision,
+} from "../../db/queue/slots.ts";
+import { type Queue, queues } from "../../db/queue/subtasks.ts";
+import { listHealth } from "../../db/queue/workers.ts";
+import type { Log } from "../../log.ts";
+import { adjustCap, type Cap, subtractCounts, uncapped } from "./aimd.ts";
+import { type HealthCounts, noCounts } from "../image/health.ts";
+import { noPressure, type Pressure, scale, type ScaleRule } from "./scale_rules.ts";
 
-/** One line of the table. */
-export interface ScaleRule {
-  slotsMin: number;
-  slotsMax: number;
-  step: number;
-  upAfterMs: number;
-  downAfterMs: number;
+export interface ScaleDeps {
+  sql: Sql;
+  log: Log;
+  rules: Record<Queue, ScaleRule>;
 }
 
-/** The rules by queue; `high` has few slots of its own, so that urgent work never waits behind the rest. */
-export function readScaleRules(config: Config): Record<Queue, ScaleRule> {
-  const rule = (min: number, max: number, step: number, up: number, down: number): ScaleRule => ({
-    slotsMin: min,
-    slotsMax: Math.max(min, max),
-    step,
-    upAfterMs: up * 1000,
-    downAfterMs: down * 1000,
-  });
-  return {
-    high: rule(5, 5, 1, 60, 180),
-    standard: rule(
-      config.TASK_EXECUTOR_MIN_CONCURRENT,
-      config.TASK_EXECUTOR_MAX_CONCURRENT,
-      config.TASK_EXECUTOR_SCALE_UP_STEP,
-      config.TASK_EXECUTOR_SCALE_UP_INTERVAL,
-      config.TASK_EXECUTOR_SCALE_DOWN_INTERVAL,
-    ),
-    lumina: rule(
-      config.LUMINA_EXECUTOR_MIN_CONCURRENT,
-      config.LUMINA_EXECUTOR_MAX_CONCURRENT,
-      config.LUMINA_EXECUTOR_SCALE_UP_STEP,
-      config.LUMINA_EXECUTOR_SCALE_UP_INTERVAL,
-      config.LUMINA_EXECUTOR_SCALE_DOWN_INTERVAL,
-    ),
-  };
-}
+/** Time for which lent slots stay with `high` after it last needed them. */
+const lentForMs = 10_000;
 
-/** What the scaler remembers of a queue: since when its backlog has pressed one way, in ms of one clock. */
-export interface Pressure {
-  way: "up" | "down" | "none";
-  sinceMs: number;
+/** Returns the slots that `standard` lends to `high`: those that `high` needs beyond its own, at most half. */
+export function countLent(standard: number, own: number, cells: number): number {
+  return Math.max(0, Math.min(Math.floor(standard / 2), cells - own));
 }
-
-export const noPressure: Pressure = { way: "none", sinceMs: 0 };
 
 /**
- * Looks at a queue once: up by a step after an interval with a backlog of more than twice the slots, down after one
- * with a backlog below the slots.
- *
- * @returns the new memory, and a change where it is time for one
- *
- * @example
- * ```ts
- * import { scale } from "./scaler.ts";
- * const rule = { slotsMin: 10, slotsMax: 50, step: 5, upAfterMs: 60_000, downAfterMs: 180_000 };
- * const first = scale(rule, { slots: 10, backlog: 21 }, { way: "none", sinceMs: 0 }, 0);
- * const later = scale(rule, { slots: 10, backlog: 21 }, first.pressure, 60_000);
- * if (first.change || later.change?.slots !== 15) throw new Error("five more after a minute");
- * ```
+ * Decides the slots of all queues, in four steps: the backlog proposes a number, the backend's health caps it,
+ * `standard` lends slots to `high`, and an override replaces the result.
  */
-export function scale(
-  { slotsMin, slotsMax, step, upAfterMs, downAfterMs }: ScaleRule,
-  { slots, backlog }: { slots: number; backlog: number },
-  before: Pressure,
-  nowMs: number,
-): { pressure: Pressure; change?: { slots: number; reason: string } } {
-  const bounded = Math.min(slotsMax, Math.max(slotsMin, slots));
-  const fresh: Pressure = { way: "none", sinceMs: nowMs };
-  if (bounded !== slots) {
-    return {
-      pressure: fresh,
-      change: { slots: bounded, reason: `bounds are ${slotsMin} to ${slotsMax}` },
-    };
+export class Scaler {
+  readonly #deps: ScaleDeps;
+  readonly #pressure = new Map<Queue, Pressure>();
+  readonly #caps = new Map<BackendName, Cap>();
+  #counts = new Map<string, HealthCounts>();
+  #lent = { slots: 0, neededAtMs: -Infinity };
+
+  constructor(deps: ScaleDeps) {
+    this.#deps = deps;
   }
-  const way = backlog > 2 * slots ? "up" : backlog < slots ? "down" : "none";
-  const pressure = way === before.way ? before : { way, sinceMs: nowMs } as Pressure;
-  const wanted = way === "up" ? slots + step : way === "down" ? slots - step : slots;
-  const next = Math.min(slotsMax, Math.max(slotsMin, wanted));
-  const due = nowMs - pressure.sinceMs >= (way === "up" ? upAfterMs : downAfterMs);
-  if (next === slots || !due) return { pressure };
-  return {
-    pressure: { way, sinceMs: nowMs },
-    change: { slots: next, reason: `backlog ${backlog} with ${slots} slots` },
-  };
+
+  /** Decides and saves the slots of all queues once. */
+  async runOnce(nowMs = performance.now()): Promise<void> {
+    const { sql, log } = this.#deps;
+    const current = await listQueueSlots(sql);
+    const decisions = new Map<Queue, SlotsDecision>();
+    for (const row of current) decisions.set(row.queue, await this.#decideByBacklog(row, nowMs));
+    await this.#capByHealth(current, decisions, nowMs);
+    const overrides = new Map((await listSlotOverrides(sql)).map((override) => [override.queue, override]));
+    await this.#lend(decisions, overrides, nowMs);
+    for (const [queue, override] of overrides) applyOverride(decisions.get(queue), override);
+    const before = new Map(current.map((row) => [row.queue, row]));
+    const changed = [...decisions.values()].filter(({ queue, slots, wanted }) =>
+      slots !== before.get(queue)!.slots || wanted !== before.get(queue)!.wanted
+    );
+    if (changed.length === 0) return;
+    await saveQueueSlots(sql, changed);
+    for (const { queue, slots, reason } of changed) {
+      const from = before.get(queue)!.slots;
+      if (slots !== from) log.info("slots changed", { queue, from, to: slots, reason });
+    }
+  }
+
+  async #decideByBacklog({ queue, wanted }: QueueSlots, nowMs: number): Promise<SlotsDecision> {
+    const rule = this.#deps.rules[queue];
+    const backlog = await countBacklog(this.#deps.sql, queue, 2 * rule.slotsMax + 1);
+    const before = this.#pressure.get(queue) ?? noPressure;
+    const { pressure, change } = scale(rule, { slots: wanted, backlog }, before, nowMs);
+    this.#pressure.set(queue, pressure);
+    const slots = change?.slots ?? wanted;
+    return { queue, slots, wanted: slots, reason: change?.reason ?? `${slots} by the backlog` };
+  }
+
+  /** Returns the counts of all workers since the last call, by backend. */
+  async #readNewCounts(): Promise<Map<BackendName, HealthCounts>> {
+    const seen = new Map<BackendName, HealthCounts>();
+    const latest = new Map<string, HealthCounts>();
+    for (const { worker, backend, ...counts } of await listHealth(this.#deps.sql)) {
+      const key = `${worker} ${backend}`;
+      latest.set(key, counts);
+      const increase = subtractCounts(counts, this.#counts.get(key));
+      const sum = seen.get(backend as BackendName) ?? noCounts;
+      const add = (part: keyof HealthCounts) => sum[part] + increase[part];
+      seen.set(backend as BackendName, {
+        creates: add("creates"),
+        createMs: add("createMs"),
+        calls: add("calls"),
+        failures: add("failures"),
+        throttled: add("throttled"),
+      });
+    }
+    this.#counts = latest;
+    return seen;
+  }
+
+  async #capByHealth(
+    current: QueueSlots[],
+    decisions: Map<Queue, SlotsDecision>,
+    nowMs: number,
+  ): Promise<void> {
+    const seen = await this.#readNewCounts();
+    for (const backend of backendNames) {
+      const slots = current.find(({ queue }) => queue === backend)?.slots ?? 0;
+      const limits = { ...this.#deps.rules[backend], slots };
+      const { cap, reason } = adjustCap(
+        this.#caps.get(backend) ?? uncapped,
+        seen.get(backend) ?? noCounts,
+        limits,
+        nowMs,
+      );
+      this.#caps.set(backend, cap);
+      if (reason) this.#deps.log.info("slots capped by health", { backend, slots: cap.slots, reason });
+      for (const queue of queues) {
+        const decision = decisions.get(queue);
+        if (!decision || backendOf(queue) !== backend || decision.slots <= cap.slots) continue;
+        Object.assign(decision, {
+          slots: cap.slots,
+          reason: reason ?? `the API's health allows ${cap.slots}`,
+        });
+      }
+    }
+  }
+
+  async #lend(
+    decisions: Map<Queue, SlotsDecision>,
+    overrides: Map<Queue, SlotOverride>,
+    nowMs: number,
+  ): Promise<void> {
+    const high = decisions.get("high");
+    const standard = decisions.get("standard");
+    // An override of either queue is meant exactly.
+    if (!high || !standard || overrides.has("high") || overrides.has("standard")) {
+      this.#lent.slots = 0;
+      return;
+    }
+    const { sql } = this.#deps;
+    const cells = (await countRunning(sql)).get("high") ?? 0;
+    const pending = await countBacklog(sql, "high", standard.slots + high.slots + 1);
+    const needed = countLent(standard.slots, high.slots, cells + pending);
+    if (needed >= this.#lent.slots) this.#lent = { slots: needed, neededAtMs: nowMs };
+    if (nowMs - this.#lent.neededAtMs >= lentForMs) this.#lent = { slots: needed, neededAtMs: nowMs };
+    const lent = Math.min(this.#lent.slots, Math.floor(standard.slots / 2));
+    if (lent === 0) return;
+    Object.assign(standard, { slots: standard.slots - lent, reason: `${lent} lent to high` });
+    Object.assign(high, { slots: high.slots + lent, reason: `${lent} borrowed from standard` });
+  }
+}
+
+function applyOverride(
+  decision: SlotsDecision | undefined,
+  { slots, reason, made_by, expires_at }: SlotOverride,
+) {
+  if (!decision) return;
+  Object.assign(decision, {
+    slots,
+    reason: `set by ${made_by} until ${expires_at.toISOString()}: ${reason}`,
+  });
 }

@@ -1,4 +1,4 @@
-/** Room for attempts of one queue in this worker. */
+/** The slots of one queue in this worker. Each running attempt uses one. */
 export class Slots {
   #max: number;
   #busy = 0;
@@ -6,7 +6,7 @@ export class Slots {
 
   readonly #onBusy: (busy: number) => void;
 
-  /** @param onBusy told of each change of what is in use */
+  /** @param onBusy called with the number of used slots at each change */
   constructor(max: number, onBusy: (busy: number) => void = () => {}) {
     this.#max = max;
     this.#onBusy = onBusy;
@@ -25,23 +25,23 @@ export class Slots {
     return this.#busy;
   }
 
-  /** Never below zero, also while fewer are allowed than run. */
+  /** Number of free slots; 0 while more are used than allowed. */
   get free(): number {
     return Math.max(0, this.#max - this.#busy);
   }
 
-  take(count = 1): void {
+  acquire(count = 1): void {
     this.#busy += count;
     this.#onBusy(this.#busy);
   }
 
-  give(count = 1): void {
+  release(count = 1): void {
     this.#busy -= count;
     this.#onBusy(this.#busy);
     this.#wake();
   }
 
-  /** Settles at the next change. */
+  /** Waits for the next change of the limit, or for a released slot. */
   changed(): Promise<void> {
     return this.#changed.promise;
   }

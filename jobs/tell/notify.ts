@@ -1,6 +1,6 @@
-/** Sends the notices that the outbox holds, each to every address, again until it arrived. */
+/** Sends the due notices of the outbox to all URLs, and repeats failed deliveries. */
 import type { Sql } from "../../db/pg/connect.ts";
-import { closeDueNotices, type DueNotice, saveNotice, takeDueNotices } from "../../db/queue/outbox.ts";
+import { claimDueNotices, closeDueNotices, type DueNotice, saveNotice } from "../../db/queue/outbox.ts";
 import type { Log } from "../../log.ts";
 import type { Http } from "../../http.ts";
 import { type Notice, noticeBody } from "./notify_text.ts";
@@ -13,9 +13,10 @@ export interface NotifyDeps {
 }
 
 const timeoutMs = 5_000;
-const holdMs = 60_000;
+/** Time for which a claimed notice is not due for other senders. It is longer than a try takes. */
+const claimMs = 60_000;
 const triesMax = 12;
-const againMs = (tries: number): number => Math.min(1_000 * 2 ** (tries - 1), 300_000);
+const retryAfterMs = (tries: number): number => Math.min(1_000 * 2 ** (tries - 1), 300_000);
 
 function toNotice(due: DueNotice): Notice {
   const { task_id: taskId, task_name: taskName, username, at, total, completed, failed, cancelled } = due;
@@ -34,7 +35,7 @@ async function hashOf(url: string): Promise<string> {
   return new Uint8Array(bytes).toHex().slice(0, 16);
 }
 
-/** @returns undefined when it arrived, else why not */
+/** @returns the reason of the failure, or undefined after success */
 async function sendOne({ http }: NotifyDeps, url: string, body: string): Promise<string | undefined> {
   const result = await http({
     method: "POST",
@@ -65,11 +66,11 @@ async function sendToAll(deps: NotifyDeps, due: DueNotice): Promise<void> {
     id: due.id,
     delivered: [...delivered],
     closed,
-    againMs: againMs(due.tries),
+    againMs: retryAfterMs(due.tries),
     error,
   });
   if (error !== null) {
-    deps.log.warn(closed ? "notice given up" : "notice will be sent again", {
+    deps.log.warn(closed ? "notice abandoned" : "notice will be sent again", {
       task_id: due.task_id,
       kind: due.kind,
       tries: due.tries,
@@ -79,17 +80,16 @@ async function sendToAll(deps: NotifyDeps, due: DueNotice): Promise<void> {
 }
 
 /**
- * Sends what is due, a task's notices one after another in their order and the tasks all at once: an address that
- * answers slowly holds up nothing but what goes to it.
+ * Sends the due notices: those of one task in order, those of different tasks at once.
  *
- * @returns how many notices were due
+ * @returns the number of due notices
  */
 export async function sendNotices(deps: NotifyDeps): Promise<number> {
   if (deps.urls.length === 0) {
     await closeDueNotices(deps.sql);
     return 0;
   }
-  const due = await takeDueNotices(deps.sql, 20, holdMs);
+  const due = await claimDueNotices(deps.sql, 20, claimMs);
   const byTask = Map.groupBy(due, ({ task_id }) => task_id);
   await Promise.all([...byTask.values()].map(async (notices) => {
     for (const notice of notices) await sendToAll(deps, notice);

@@ -1,12 +1,12 @@
-/** The notices' texts (EXECUTION.md «Notices»): pure. */
+/** The texts of the notices (EXECUTION.md «Notices»): pure. */
 
-/** What every notice tells of its task. */
+/** The fields of every notice. */
 interface NoticeTask {
   taskId: string;
   taskName: string;
-  /** Who submitted it: an e-mail. */
+  /** E-mail of the task's owner. */
   username: string;
-  /** When what it tells happened. */
+  /** Time of the reported change. */
   at: Date;
 }
 
@@ -27,7 +27,7 @@ export type Notice =
     | { kind: "held"; counts: SubtaskCounts; reason: string }
   );
 
-/** Which notice the end of a task calls for; none where nobody but its owner ended it. */
+/** Returns the kind of notice for an ended task; undefined when its owner cancelled it before any result. */
 export function endKindOf({ total, completed, failed, cancelled }: SubtaskCounts): EndKind | undefined {
   if (completed === total) return "completed";
   if (completed > 0) return "partial";
@@ -36,8 +36,8 @@ export function endKindOf({ total, completed, failed, cancelled }: SubtaskCounts
 
 const nameLengthMax = 500;
 
-/** A name must not break the lines, nor call people together: `<at user_id="all">` does so in Feishu. */
-function tameName(name: string): string {
+/** Removes line breaks from a name, and disables Feishu's mentions such as `<at user_id="all">`. */
+function sanitizeName(name: string): string {
   // deno-lint-ignore no-control-regex
   const line = name.toWellFormed().replace(/[\x00-\x1f\x7f\u2028\u2029]+/g, " ").replace(
     /<(?=\/?at\b)/gi,
@@ -46,14 +46,14 @@ function tameName(name: string): string {
   return line.length > nameLengthMax ? `${line.slice(0, nameLengthMax).toWellFormed()}…` : line;
 }
 
-/** Beijing time, where the notices are read. */
-function timeText(at: Date): string {
+/** Formats a time in Beijing time. */
+function formatTime(at: Date): string {
   const shifted = new Date(at.getTime() + 8 * 3_600_000).toISOString();
   return `${shifted.slice(0, 10)} ${shifted.slice(11, 19)}`;
 }
 
 /**
- * A duration for people.
+ * Formats a duration for people.
  *
  * @example
  * ```ts
@@ -72,8 +72,8 @@ function headOf(title: string, { taskId, taskName, username }: NoticeTask): stri
   return [
     title,
     `任务ID: ${taskId}`,
-    ...(taskName === "" ? [] : [`任务名称: ${tameName(taskName)}`]),
-    ...(username === "" ? [] : [`提交者: ${tameName(username)}`]),
+    ...(taskName === "" ? [] : [`任务名称: ${sanitizeName(taskName)}`]),
+    ...(username === "" ? [] : [`提交者: ${sanitizeName(username)}`]),
   ];
 }
 
@@ -87,7 +87,7 @@ function linesOf(notice: Notice): string[] {
   }
   const { total, completed, failed, cancelled } = notice.counts;
   if (notice.kind === "held") {
-    const reason = notice.reason === "" ? [] : [`原因: ${tameName(notice.reason)}`];
+    const reason = notice.reason === "" ? [] : [`原因: ${sanitizeName(notice.reason)}`];
     const counts = [`成功数: ${completed}/${total}`, `失败数: ${failed}/${total}`];
     return [
       ...headOf("⏸️ 任务已自动暂停", notice),
@@ -111,10 +111,10 @@ function linesOf(notice: Notice): string[] {
   return [...headOf("❌ 任务失败", notice), ...counts, "", "所有子任务均失败，请检查任务配置和服务状态"];
 }
 
-/** The text of a notice, lines parted by `\n`. */
+/** Formats a notice as text with lines separated by `\n`. */
 export const noticeText = (notice: Notice): string =>
-  [...linesOf(notice), "", `时间: ${timeText(notice.at)}`].join("\n");
+  [...linesOf(notice), "", `时间: ${formatTime(notice.at)}`].join("\n");
 
-/** The webhook's body, in Feishu's text form. */
+/** Formats a notice as a request body in Feishu's text format. */
 export const noticeBody = (notice: Notice): string =>
   JSON.stringify({ msg_type: "text", content: { text: noticeText(notice) } });

@@ -1,38 +1,39 @@
-/** Sends webhooks: signed, each in its order, again until they arrived; none waits for another's receiver. */
+/** Sends signed webhook deliveries in order, and repeats failed ones. A slow receiver delays no other. */
 import { readWebhookUrl } from "../../config.ts";
 import type { Sql } from "../../db/pg/connect.ts";
-import { type DueDelivery, saveDelivery, takeDueDeliveries } from "../../db/queue/webhooks.ts";
+import { claimDueDeliveries, type DueDelivery, saveDelivery } from "../../db/queue/webhooks.ts";
 import type { Log } from "../../log.ts";
 import { type PostDeps, postPinned, type PostResult } from "./webhooks_post.ts";
 
 export interface WebhookDeps {
   sql: Sql;
   log: Log;
-  /** WEBHOOK_HOSTS: may have changed since the webhook was made. */
+  /** The setting WEBHOOK_HOSTS. It may have changed since a webhook was created. */
   hosts: string[];
-  /** Milliseconds that a receiver has. */
+  /** Maximum wait for a receiver's answer. */
   timeoutMs?: number;
   random?: () => number;
   net?: PostDeps;
 }
 
-const timeoutMsStandard = 10_000;
-/** Longer than any try takes: what is due again after it had its sender die. */
-const holdMs = 60_000;
+const timeoutMsDefault = 10_000;
+/** Time for which a claimed delivery is not due for other senders. It is longer than a try takes. */
+const claimMs = 60_000;
 export const triesMax = 12;
+/** Maximum number of deliveries under way, in all and to one host. */
 const sendingMax = 64;
 const hostMax = 8;
 
-/** 5 s, 10 s, … an hour at most; 1.4 hours in all. */
-const againMs = (tries: number, random: () => number): number =>
+/** Returns the wait after a failed try: 5 s, 10 s, … up to an hour; 1.4 hours over all tries. */
+const retryAfterMs = (tries: number, random: () => number): number =>
   Math.round(Math.min(5_000 * 2 ** (tries - 1), 3_600_000) * (0.8 + 0.4 * random()));
 
 const hex = (bytes: ArrayBuffer): string => new Uint8Array(bytes).toHex();
 
 /**
- * `t=…,v1=…`: the second in which it was signed, and HMAC-SHA-256 of `t.body`.
+ * Signs a body. Returns `t=…,v1=…`: the time of the signature and the HMAC-SHA-256 of `t.body`.
  *
- * @param seconds since 1970
+ * @param seconds Unix time
  */
 export async function signBody(secret: string, body: string, seconds: number): Promise<string> {
   const encoder = new TextEncoder();
@@ -43,7 +44,7 @@ export async function signBody(secret: string, body: string, seconds: number): P
   }`;
 }
 
-/** What a receiver is sent; the task's part is as of the sending. */
+/** Returns the body of a delivery. Its `task` shows the state at the time of sending. */
 export function deliveryBody(due: DueDelivery): string {
   const {
     id,
@@ -87,20 +88,20 @@ export class WebhookSender {
   }
 
   /**
-   * Begins to send what is due, as much as there is room for; what ends makes room for more.
+   * Starts the due deliveries, up to the limits. Does not wait for their ends.
    *
-   * @returns how many were begun
+   * @returns the number of started deliveries
    */
-  async kick(): Promise<number> {
+  async startDue(): Promise<number> {
     const limit = sendingMax - this.#sending.size;
     if (limit <= 0) return 0;
     const fullHosts = [...this.#hosts].filter(([, count]) => count >= hostMax).map(([host]) => host);
-    const due = await takeDueDeliveries(this.#deps.sql, { limit, holdMs, fullHosts, hostMax });
+    const due = await claimDueDeliveries(this.#deps.sql, { limit, leaseMs: claimMs, fullHosts, hostMax });
     for (const delivery of due) {
       const { host } = new URL(delivery.url);
       this.#hosts.set(host, (this.#hosts.get(host) ?? 0) + 1);
       const sent = this.#send(delivery).catch((error) =>
-        this.#deps.log.warn("a webhook's try was not noted: it is sent again", { cause: String(error) })
+        this.#deps.log.warn("saving a webhook delivery failed: it is sent again", { cause: String(error) })
       ).finally(() => {
         this.#sending.delete(delivery.id);
         const left = this.#hosts.get(host)! - 1;
@@ -112,9 +113,9 @@ export class WebhookSender {
     return due.length;
   }
 
-  /** The same, until nothing is due any more and all tries have ended. */
+  /** Sends until no delivery is due and all tries have ended. */
   async drain(): Promise<void> {
-    while (await this.kick() > 0 || this.#sending.size > 0) await Promise.all(this.#sending.values());
+    while (await this.startDue() > 0 || this.#sending.size > 0) await Promise.all(this.#sending.values());
   }
 
   async #send(due: DueDelivery): Promise<void> {
@@ -122,21 +123,21 @@ export class WebhookSender {
     const result = await this.#post(due);
     const status = "status" in result ? result.status : null;
     const arrived = status !== null && status >= 200 && status < 300;
-    // 410 says that nobody will ever be there again.
+    // HTTP 410 means that the receiver is gone for good.
     const closed = arrived || status === 410 || due.tries >= triesMax;
     const refusal = status !== null && status >= 300 && status < 400
       ? "redirects are not followed"
       : `HTTP ${status}`;
     const error = arrived ? null : "error" in result ? result.error : refusal;
     const { id, tries } = due;
-    await saveDelivery(sql, { id, tries, closed, againMs: againMs(tries, random), status, error });
+    await saveDelivery(sql, { id, tries, closed, againMs: retryAfterMs(tries, random), status, error });
     if (error === null) return;
     const fields = { task_id: due.task_id, webhook: due.webhook_id, tries, cause: error };
-    log.warn(closed ? "webhook given up" : "webhook will be sent again", fields);
+    log.warn(closed ? "webhook abandoned" : "webhook will be sent again", fields);
   }
 
   async #post(due: DueDelivery): Promise<PostResult> {
-    const { hosts, timeoutMs = timeoutMsStandard, net } = this.#deps;
+    const { hosts, timeoutMs = timeoutMsDefault, net } = this.#deps;
     const target = readWebhookUrl(hosts, due.url);
     if (typeof target === "string") return { error: "its host is not in WEBHOOK_HOSTS any more" };
     const body = deliveryBody(due);

@@ -1,13 +1,13 @@
 /**
- * One POST to an address that was looked up once and judged: `fetch` would look the name up again, and might be told
- * another address then. HTTP/1.1 by hand, one request a connection; of the answer its status is read and no more.
+ * Sends one POST to an address that was resolved once and checked. `fetch` would resolve the name again and could get
+ * another address. Speaks HTTP/1.1 with one request on a connection, and reads only the status of the answer.
  */
 import { lookup } from "node:dns/promises";
 import { isPublicAddress } from "./webhooks_address.ts";
 
 export interface Post {
   url: URL;
-  /** The operator vouches for it: it may be in a network of their own. */
+  /** Whether the setting WEBHOOK_HOSTS allows private addresses for it. */
   trusted: boolean;
   headers: Record<string, string>;
   body: string;
@@ -15,9 +15,9 @@ export interface Post {
 }
 
 export interface PostDeps {
-  /** Addresses of a name; the system's own unless given. */
+  /** Resolves a name to addresses; the system's resolver by default. */
   resolve?: (name: string) => Promise<string[]>;
-  /** Believed beside the system's, in PEM. */
+  /** Certificates that are trusted in addition to the system's, in PEM. */
   caCerts?: string[];
 }
 
@@ -46,10 +46,10 @@ function writeRequest({ url, headers, body }: Post): Uint8Array {
 }
 
 async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+  for (let written = 0; written < bytes.length;) written += await conn.write(bytes.subarray(written));
 }
 
-/** The status of the first answer that is not an interim one. */
+/** Reads the status of the first answer that is not an interim (1xx) one. */
 async function readStatus(conn: Deno.Conn): Promise<PostResult> {
   const buffer = new Uint8Array(headBytesMax);
   for (let length = 0; length < headBytesMax;) {
@@ -65,7 +65,11 @@ async function readStatus(conn: Deno.Conn): Promise<PostResult> {
   return { error: "not an answer of HTTP/1.1" };
 }
 
-/** @returns the answer's status, or why there is none; redirects are answers like others */
+/**
+ * Sends a POST.
+ *
+ * @returns the status of the answer, also of a redirect, or the reason why there is none
+ */
 export async function postPinned(
   post: Post,
   { resolve = resolveAll, caCerts = [] }: PostDeps = {},
@@ -110,7 +114,7 @@ export async function postPinned(
     try {
       conn?.close();
     } catch {
-      // It was closed by the other side, or when time was up.
+      // The receiver or the timeout has closed it.
     }
   }
 }

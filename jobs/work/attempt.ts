@@ -1,5 +1,6 @@
-/** One claimed subtask, from its lease to its end: POST, poll, and whatever follows a failure. */
-import type { Claimed, Settlement } from "../../db/queue/subtasks.ts";
+/** Runs the attempts of a claimed subtask: the POST, the polls, and the retries, until the lease ends. */
+import type { ClaimedSubtask, Settlement } from "../../db/queue/subtasks.ts";
+import { postWithinMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { followJob } from "../image/follow.ts";
@@ -11,40 +12,41 @@ import type { Writes } from "./settle.ts";
 import { joinSignals } from "./signals.ts";
 
 export interface AttemptDeps {
-  backendOf: (subtask: Claimed) => Backend;
+  backendOf: (subtask: ClaimedSubtask) => Backend;
   writes: Writes;
   log: Log;
   metrics: Metrics;
-  /** A whole attempt is given up after this: 5 minutes. */
+  /** Maximum length of an attempt in milliseconds. */
   attemptMs: number;
   random: () => number;
 }
 
-/** How work on a subtask ended here; `unsent` when no POST of its present attempt was sent. */
+/** How a worker's work on a subtask ended. `unsent` is true when no POST of the current attempt was sent. */
 export type AttemptEnd =
   | { kind: "completed" | "failed" | "lost" }
   | { kind: "handed_over"; unsent: boolean };
 
 /**
- * What ends work from outside: `drop` throws it away (lease lost, task cancelled), `handOver` lets a POST under way
- * answer and stops everything else.
+ * Signals that end an attempt from outside. `drop` aborts it: the lease is lost or the task is cancelled. `handOver`
+ * waits for the answer to a POST and stops everything else.
  */
 export interface Stops {
   drop: AbortSignal;
   handOver: AbortSignal;
 }
 
-/** A payload that took down this many workers is not tried again. */
+/** Maximum number of lost workers before a subtask fails: its payload may be what ends them. */
 const lossesMax = 20;
-
-/** For so long after the write that allows it a POST may be sent; others take over no earlier than after 6 s. */
-const allowedMs = 4_000;
 
 class HandedOver extends Error {}
 
 const clean = (text: string): string => text.toWellFormed().replaceAll("\0", "").slice(0, 2_000);
 
-/** Lets time pass; rejects at once when one of the signals is aborted. */
+/**
+ * Waits for `ms`.
+ *
+ * @throws the reason of the first signal that is aborted
+ */
 async function pause(ms: number, signals: AbortSignal[]): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const stop = () => reject(signals.find(({ aborted }) => aborted)?.reason);
@@ -59,53 +61,58 @@ async function pause(ms: number, signals: AbortSignal[]): Promise<void> {
   }
 }
 
-/** Where one attempt stands, for whoever must stop it. */
-interface Standing {
+/** The state of the current attempt's remote job. */
+interface JobState {
   remoteId: string | null;
-  posted: boolean;
-  /** When the write that allows the POST was sent. */
+  isPosted: boolean;
+  /** Time of the write that allows the POST, by `performance.now()`. */
   allowedAt: number;
 }
 
+/** Runs one attempt: sends the POST unless the job's id is known, then polls. */
 async function runOnce(
-  subtask: Claimed,
-  standing: Standing,
+  subtask: ClaimedSubtask,
+  job: JobState,
   deps: AttemptDeps,
   stops: Stops,
   leftMs: number,
 ): Promise<Outcome | "lost"> {
   const backend = deps.backendOf(subtask);
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), Math.max(0, leftMs));
-  // One signal for the calls: the POST is not cut by a hand-over, for its answer is the job's id.
-  using joinedCall = joinSignals([stops.drop, late.signal]);
-  using joinedQuiet = joinSignals([stops.drop, late.signal, stops.handOver]);
-  const call = joinedCall.signal;
-  const quiet = joinedQuiet.signal;
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), Math.max(0, leftMs));
+  // A hand-over does not abort the POST, because its answer is the job's id. It does abort the polls.
+  using postStop = joinSignals([stops.drop, timeout.signal]);
+  using pollStop = joinSignals([stops.drop, timeout.signal, stops.handOver]);
+  const postSignal = postStop.signal;
+  const pollSignal = pollStop.signal;
   try {
-    if (standing.remoteId === null) {
+    if (job.remoteId === null) {
       stops.handOver.throwIfAborted();
       stops.drop.throwIfAborted();
-      // Whoever was stopped for so long in between may have been declared dead: somebody else pays, not we.
-      if (performance.now() - standing.allowedAt > allowedMs) return "lost";
-      standing.posted = true;
-      const created = await createJob({ ...backend, signal: call, body: buildImageRequest(subtask).body });
+      // After a longer pause, this worker may count as dead and another may pay for the same image.
+      if (performance.now() - job.allowedAt > postWithinMs) return "lost";
+      job.isPosted = true;
+      const created = await createJob({
+        ...backend,
+        signal: postSignal,
+        body: buildImageRequest(subtask).body,
+      });
       if (created.kind !== "job") return created;
-      standing.remoteId = created.id;
+      job.remoteId = created.id;
       if (!await deps.writes.saveRemote({ ...subtask, remote_id: created.id })) return "lost";
     }
-    const id = standing.remoteId;
+    const id = job.remoteId;
     return await followJob({
       poll: () => {
-        quiet.throwIfAborted();
-        return pollJob({ ...backend, signal: quiet, id });
+        pollSignal.throwIfAborted();
+        return pollJob({ ...backend, signal: pollSignal, id });
       },
-      wait: () => pause(backend.pollMs, [quiet]),
+      wait: () => pause(backend.pollMs, [pollSignal]),
       pollsMax: backend.pollsMax,
     });
   } catch (error) {
     if (stops.drop.aborted) return "lost";
-    if (late.signal.aborted) {
+    if (timeout.signal.aborted) {
       return { kind: "timeout", reason: `超过 ${Math.round(deps.attemptMs / 1000)} 秒仍未完成` };
     }
     if (stops.handOver.aborted) throw new HandedOver();
@@ -115,13 +122,13 @@ async function runOnce(
   }
 }
 
-/** Beijing time with microseconds, as results have always had it. */
-function resultTime(now: Date): string {
+/** Formats a time as the results of the old backend do: Beijing time with microseconds. */
+function formatResultTime(now: Date): string {
   return new Date(now.getTime() + 8 * 3_600_000).toISOString().replace("Z", "000+08:00");
 }
 
-function settlementOf(
-  subtask: Claimed,
+function toSettlement(
+  subtask: ClaimedSubtask,
   outcome: Outcome,
   status: "completed" | "failed",
   failures: number,
@@ -129,13 +136,22 @@ function settlementOf(
   const { task_id, id, lease_id } = subtask;
   if (outcome.kind !== "done") {
     const error = failures > 1 ? `已尝试 ${failures} 次: ${outcome.reason}` : outcome.reason;
-    const ended = { outcome: outcome.kind, reason: clean(outcome.reason) };
-    const none = { ...ended, result: null, image_url: null, error: clean(error) };
-    return { task_id, id, lease_id, status, retry_count: failures, ...none };
+    return {
+      task_id,
+      id,
+      lease_id,
+      status,
+      retry_count: failures,
+      outcome: outcome.kind,
+      reason: clean(outcome.reason),
+      result: null,
+      image_url: null,
+      error: clean(error),
+    };
   }
   const { width, height } = sizeOfRatio(subtask.ratio);
   const result = `{"url":${JSON.stringify(outcome.url)},"width":${width},"height":${height},` +
-    `"seed":${subtask.seed},"created_at":"${resultTime(new Date())}"}`;
+    `"seed":${subtask.seed},"created_at":"${formatResultTime(new Date())}"}`;
   return {
     task_id,
     id,
@@ -151,12 +167,16 @@ function settlementOf(
 interface Progress {
   failures: number;
   attempt: number;
-  standing: Standing;
+  job: JobState;
 }
 
-/** Writes a failure down and waits for the next attempt in the slot. @returns false where the lease is lost */
+/**
+ * Writes a failed attempt and waits for the next one in the slot.
+ *
+ * @returns false when the lease is lost
+ */
 async function prepareRetry(
-  subtask: Claimed,
+  subtask: ClaimedSubtask,
   progress: Progress,
   { kind: outcome, reason }: Exclude<Outcome, { kind: "done" }>,
   waitMs: number,
@@ -165,20 +185,26 @@ async function prepareRetry(
 ): Promise<boolean> {
   progress.failures++;
   progress.attempt++;
-  progress.standing = { remoteId: null, posted: false, allowedAt: -Infinity };
+  progress.job = { remoteId: null, isPosted: false, allowedAt: -Infinity };
   const { failures: retry_count, attempt } = progress;
-  const error = clean(`第 ${retry_count} 次尝试失败: ${reason}`);
-  const ended = { outcome, reason: clean(reason) };
-  if (!await deps.writes.retry({ ...subtask, ...ended, retry_count, attempt, error, wait_ms: waitMs })) {
-    return false;
-  }
+  const isHeld = await deps.writes.retry({
+    ...subtask,
+    outcome,
+    reason: clean(reason),
+    retry_count,
+    attempt,
+    error: clean(`第 ${retry_count} 次尝试失败: ${reason}`),
+    wait_ms: waitMs,
+  });
+  if (!isHeld) return false;
   if (waitMs > 0) await pause(waitMs, [stops.drop, stops.handOver]);
-  progress.standing.allowedAt = performance.now();
+  progress.job.allowedAt = performance.now();
   return await deps.writes.begin(subtask);
 }
 
+/** Runs attempts until the subtask has ended or its lease is lost. */
 async function runToEnd(
-  subtask: Claimed,
+  subtask: ClaimedSubtask,
   progress: Progress,
   deps: AttemptDeps,
   stops: Stops,
@@ -188,7 +214,7 @@ async function runToEnd(
     const started = performance.now();
     const outcome: Outcome | "lost" = subtask.losses >= lossesMax
       ? { kind: "illegal", reason: `放弃: 已开始 ${subtask.losses} 次，工作进程每次都中断` }
-      : await runOnce(subtask, progress.standing, deps, stops, leftMs);
+      : await runOnce(subtask, progress.job, deps, stops, leftMs);
     if (outcome === "lost") return { kind: "lost" };
     deps.metrics.attempts.inc({ queue: subtask.queue, outcome: outcome.kind });
     deps.metrics.attemptSeconds.observe({ queue: subtask.queue }, (performance.now() - started) / 1000);
@@ -201,19 +227,19 @@ async function runToEnd(
     }
     const status = step.kind === "end" ? step.status : "failed";
     const failures = progress.failures + (outcome.kind === "done" ? 0 : 1);
-    const held = await deps.writes.settle(settlementOf(subtask, outcome, status, failures));
-    return { kind: held ? status : "lost" };
+    const isHeld = await deps.writes.settle(toSettlement(subtask, outcome, status, failures));
+    return { kind: isHeld ? status : "lost" };
   }
 }
 
 /**
- * Works on a claimed subtask until it has ended, was lost or is to be handed over; every write carries the lease.
+ * Works on a claimed subtask until it ends, its lease is lost, or it is handed over. Every write carries the lease.
  *
- * @param claimedAt when the claim was sent, by `performance.now()`
- * @throws what the database or a fault of ours made of it; the lease is then given back by whoever called
+ * @param claimedAt time at which the claim was sent, by `performance.now()`
+ * @throws any unexpected error; the caller then leaves the lease to the next heartbeat, which releases it
  */
 export async function runAttempt(
-  subtask: Claimed,
+  subtask: ClaimedSubtask,
   deps: AttemptDeps,
   stops: Stops,
   claimedAt = performance.now(),
@@ -222,7 +248,7 @@ export async function runAttempt(
   const progress: Progress = {
     failures: subtask.retry_count,
     attempt: subtask.attempt,
-    standing: { remoteId: subtask.remote_id, posted: subtask.remote_id !== null, allowedAt: claimedAt },
+    job: { remoteId: subtask.remote_id, isPosted: subtask.remote_id !== null, allowedAt: claimedAt },
   };
   let end: AttemptEnd;
   try {
@@ -230,7 +256,7 @@ export async function runAttempt(
   } catch (error) {
     if (stops.drop.aborted) end = { kind: "lost" };
     else if (error instanceof HandedOver || stops.handOver.aborted) {
-      end = { kind: "handed_over", unsent: !progress.standing.posted };
+      end = { kind: "handed_over", unsent: !progress.job.isPosted };
     } else throw error;
   }
   deps.log.info("subtask", {

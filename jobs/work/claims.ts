@@ -1,49 +1,52 @@
-/** Claims under way: until one is answered, a lease that nobody works on may be its. */
+/** The claims of a worker that PostgreSQL has not answered yet. */
+import { claimAnswerMsMax } from "../../db/queue/times.ts";
 
-/** By the code, a failure that passes. */
-class LateClaim extends Error {
+/** A claim without an answer. Its code makes it a failure that passes. */
+class ClaimTimeout extends Error {
   readonly code = "ETIMEDOUT";
 }
 
-/** An answer later than this starts nothing: the POST that the claim allowed could not be sent any more. */
-const lateMs = 4_000;
-
+/** Tracks claims under way. Until a claim is answered, a lease without an attempt may belong to it. */
 export class Claims {
-  readonly #sent = new Set<{ at: number }>();
-  readonly #lateMs: number;
+  readonly #pending = new Set<{ sentAt: number }>();
+  readonly #timeoutMs: number;
 
-  constructor(lateAfterMs = lateMs) {
-    this.#lateMs = lateAfterMs;
+  constructor(timeoutMs = claimAnswerMsMax) {
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** Whether a claim that was sent by then has no answer yet. @param at of `performance.now()` */
-  underWaySince(at: number): boolean {
-    for (const sent of this.#sent) if (sent.at <= at) return true;
+  /**
+   * Reports whether a claim that was sent at `time` or before has no answer yet.
+   *
+   * @param time time by `performance.now()`
+   */
+  hasPendingClaimBefore(time: number): boolean {
+    for (const { sentAt } of this.#pending) if (sentAt <= time) return true;
     return false;
   }
 
   /**
-   * Waits for a claim's answer, within bounds.
+   * Sends a claim and waits for its answer.
    *
-   * @param onLate is given an answer that came after this gave up
-   * @throws what the claim throws, and an error that passes when it takes too long
+   * @param onLate receives an answer that arrives after the timeout
+   * @throws the error of the claim, or ClaimTimeout
    */
   async run<T>(claim: () => Promise<T>, onLate: (answer: T) => void): Promise<T> {
-    const sent = { at: performance.now() };
-    this.#sent.add(sent);
-    const { promise: late, reject } = Promise.withResolvers<never>();
+    const entry = { sentAt: performance.now() };
+    this.#pending.add(entry);
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      reject(new LateClaim("claiming took too long"));
-    }, this.#lateMs);
+      reject(new ClaimTimeout("claiming took too long"));
+    }, this.#timeoutMs);
     const answer = claim();
     answer.then((rows) => isLate && onLate(rows), () => {});
     try {
-      return await Promise.race([answer, late]);
+      return await Promise.race([answer, timeout]);
     } finally {
       clearTimeout(timer);
-      this.#sent.delete(sent);
+      this.#pending.delete(entry);
     }
   }
 }

@@ -1,5 +1,5 @@
-/** The attempts that run in this worker: started into slots, dropped, or handed over. */
-import { type Claimed, type Held, type Queue } from "../../db/queue/subtasks.ts";
+/** The running attempts of a worker. */
+import { type ClaimedSubtask, type LeasedSubtask, type Queue } from "../../db/queue/subtasks.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { type AttemptDeps, type AttemptEnd, runAttempt, type Stops } from "./attempt.ts";
@@ -7,7 +7,7 @@ import { Claims } from "./claims.ts";
 import { Slots } from "../slots/slots.ts";
 
 interface Running {
-  subtask: Claimed;
+  subtask: ClaimedSubtask;
   drop: AbortController;
   handOver: AbortController;
   ended: Promise<void>;
@@ -18,13 +18,20 @@ export interface CrewOptions {
   attempt: AttemptDeps;
   log: Log;
   metrics: Metrics;
-  /** Told of each end, after its slot is free. */
+  /** Called after each attempt, when its slot is free again. */
   onEnd: () => void;
 }
 
+/**
+ * Starts, drops and hands over attempts.
+ *
+ * States of an attempt: running, dropped, handed over, ended. Moves: `start` makes it running; `dropTask`,
+ * `dropExcept` and `dropAll` abort it; `handOverAll` lets a POST under way finish and stops everything else; in each
+ * case it ends when its calls have returned, and its slot is free then. After `handOverAll`, nothing starts.
+ */
 export class Crew {
   readonly slots: Map<Queue, Slots>;
-  /** Leases handed over whose POST was never sent. */
+  /** Leases that are handed over and whose POST was not sent. */
   readonly unsent = new Set<string>();
   readonly claims = new Claims();
   readonly #running = new Map<string, Running>();
@@ -56,11 +63,11 @@ export class Crew {
   }
 
   /**
-   * Runs a claimed subtask; its slot was taken before the claim.
+   * Starts a claimed subtask. Its slot was acquired before the claim.
    *
-   * @returns false once everything is being handed over: nothing was begun, the lease is to be given back
+   * @returns false after `handOverAll`; the caller must then release the lease
    */
-  start(subtask: Claimed, slots: Slots, claimedAt: number): boolean {
+  start(subtask: ClaimedSubtask, slots: Slots, claimedAt: number): boolean {
     if (this.#leaving) {
       if (subtask.remote_id === null) this.unsent.add(subtask.lease_id);
       return false;
@@ -71,25 +78,25 @@ export class Crew {
     this.#running.set(subtask.lease_id, { subtask, drop, handOver, ended });
     void this.#run(subtask, { drop: drop.signal, handOver: handOver.signal }, claimedAt).finally(() => {
       this.#running.delete(subtask.lease_id);
-      slots.give();
+      slots.release();
       resolve();
       this.#options.onEnd();
     });
     return true;
   }
 
-  async #run(subtask: Claimed, stops: Stops, claimedAt: number): Promise<void> {
+  async #run(subtask: ClaimedSubtask, stops: Stops, claimedAt: number): Promise<void> {
     const { attempt, log } = this.#options;
     try {
       const end: AttemptEnd = await runAttempt(subtask, attempt, stops, claimedAt);
       if (end.kind === "handed_over" && end.unsent) this.unsent.add(subtask.lease_id);
     } catch (error) {
-      // The lease stays in the rows without anybody here who works on it: the next heartbeat gives it back.
-      log.error("subtask broke off", { task_id: subtask.task_id, cell: subtask.cell }, error);
+      // The lease stays in the rows without an attempt. The next heartbeat releases it.
+      log.error("attempt failed unexpectedly", { task_id: subtask.task_id, cell: subtask.cell }, error);
     }
   }
 
-  #dropWhere(choose: (subtask: Claimed) => boolean): number {
+  #dropWhere(choose: (subtask: ClaimedSubtask) => boolean): number {
     let dropped = 0;
     for (const { subtask, drop } of this.#running.values()) {
       if (drop.signal.aborted || !choose(subtask)) continue;
@@ -99,12 +106,17 @@ export class Crew {
     return dropped;
   }
 
-  /** Aborts what runs of a cancelled task. */
+  /** Aborts the attempts of a cancelled task. */
   dropTask(taskId: string): number {
     return this.#dropWhere(({ task_id }) => task_id === taskId);
   }
 
-  /** Aborts what the rows no longer give us. */
+  /**
+   * Aborts attempts whose lease is lost.
+   *
+   * @param held leases of this worker in the rows
+   * @param known leases that were running before the rows were read; later ones are left alone
+   */
   dropExcept(held: Set<string>, known: Set<string>): number {
     return this.#dropWhere(({ lease_id }) => known.has(lease_id) && !held.has(lease_id));
   }
@@ -117,22 +129,23 @@ export class Crew {
     return new Set(this.#running.keys());
   }
 
-  /** Leases without anybody here who works on them. */
-  strangers(held: Held[]): Held[] {
+  /** Returns the leases without a running attempt. */
+  unmatchedLeases(held: LeasedSubtask[]): LeasedSubtask[] {
     return held.filter(({ lease_id }) => !this.#running.has(lease_id));
   }
 
   /**
-   * Stops all attempts where their remote jobs can be taken over, and begins no other; waits `graceMs` for POSTs under
-   * way.
+   * Stops all attempts so that other workers can take their remote jobs over, and starts no others.
+   *
+   * @param graceMs maximum wait for POSTs under way
    */
   async handOverAll(graceMs: number): Promise<void> {
     this.#leaving = true;
     const all = [...this.#running.values()];
     for (const { handOver } of all) handOver.abort();
-    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, graceMs);
-    await Promise.race([Promise.all(all.map(({ ended }) => ended)), late]);
+    await Promise.race([Promise.all(all.map(({ ended }) => ended)), timeout]);
     clearTimeout(timer);
     this.dropAll();
   }

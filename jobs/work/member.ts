@@ -1,12 +1,20 @@
-/** A worker's membership in the fleet: signs of life, its share of the slots, and what the rows say it holds. */
+/** A worker's membership in the fleet: its heartbeats, its slots, and its leases in the rows. */
 import type { Pool } from "../../db/pg/connect.ts";
-import { listHeld } from "../../db/queue/dispatch.ts";
-import { type Held, type Queue, releaseSubtasks } from "../../db/queue/subtasks.ts";
-import { beat, deleteWorker, insertWorker, type Room, takeSlots } from "../../db/queue/workers.ts";
+import { listLeases } from "../../db/queue/dispatch.ts";
+import { type LeasedSubtask, type Queue, releaseSubtasks } from "../../db/queue/subtasks.ts";
+import {
+  acquireSlots,
+  deleteWorker,
+  insertWorker,
+  saveHeartbeat,
+  type SlotUsage,
+} from "../../db/queue/workers.ts";
+import { heartbeatMs, startWithinMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
+import { isLockTimeout } from "../../passing.ts";
 import type { Crew } from "./crew.ts";
-import { type Portion, shareSlots } from "../slots/shares.ts";
+import { type Allotment, divideSlots } from "../slots/slot_division.ts";
 
 export interface MemberDeps {
   sql: Pool;
@@ -14,40 +22,49 @@ export interface MemberDeps {
   metrics: Metrics;
   crew: Crew;
   queues: Queue[];
-  /** The most slots of each queue, instead of an equal share of the fleet's. */
+  /** Maximum slots of each queue in this worker, instead of an equal part of the fleet's. */
   slotsMax?: number;
-  /** JSON text of how the image API answered, by backend. */
+  /** Returns the health counts of the image API by backend, as JSON text. */
   describeHealth?: () => string;
-  /** Between two signs of life: 2 s. */
-  beatMs?: number;
+  /** Interval of the heartbeats. */
+  heartbeatMs?: number;
 }
 
-const standardBeatMs = 2_000;
-const doubtMs = [300, 800, 1_500];
-/** Until the next look where slots have changed hands, or are waited for; for so long that is worth while. */
-const nudgeMs = { changed: 50, short: 250, shortFor: 15_000 };
-const lockTimeout = "55P03";
-/** Two thirds of the time after which others declare us dead. */
-const silentMsMax = 4_000;
+/** Delays of the heartbeats after a claim whose outcome is unknown. */
+const recheckMs = [300, 800, 1_500];
+/** Delay of the next heartbeat after slots changed, and while slots are missing; the latter ends after `missingFor`. */
+const beatSoonMs = { changed: 50, missing: 250, missingFor: 15_000 };
 
 const nameWorker = (): string =>
   `${Deno.hostname()}-${Deno.pid}-${crypto.getRandomValues(new Uint8Array(4)).toHex()}`;
 
+/**
+ * Keeps a worker in the fleet. Each heartbeat also divides the slots anew and compares the running attempts with the
+ * leases in the rows.
+ *
+ * States: outside, steady, silent, left. Moves:
+ * - `join` makes an outside worker steady.
+ * - A heartbeat makes a silent worker steady again.
+ * - Without a heartbeat for `startWithinMs`, a steady worker becomes silent: it starts nothing.
+ * - A heartbeat that finds no row (the fleet declared the worker dead) drops all attempts and joins under a new id.
+ * - `leave` hands everything over; then nothing follows.
+ */
 export class Member {
   readonly #deps: MemberDeps;
   #id = nameWorker();
-  #heardAt = -Infinity;
+  /** Time at which the last successful heartbeat was sent. */
+  #beatAt = -Infinity;
   #steadySince = Infinity;
-  /** Leases in the rows that nobody here works on: when each was first seen. */
-  #strangers = new Map<string, number>();
-  #looking: Promise<void> | undefined;
+  /** Leases in the rows without an attempt here, with the time at which each was first seen. */
+  #unmatched = new Map<string, number>();
+  #beating: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #doubts: ReturnType<typeof setTimeout>[] = [];
+  #recheckTimers: ReturnType<typeof setTimeout>[] = [];
   #stopped = false;
-  #nudge: ReturnType<typeof setTimeout> | undefined;
-  /** What the rows say that we hold. */
-  #held: Record<string, number> = {};
-  #shortSince: number | undefined;
+  #soonTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Slots that this worker holds in the rows, by queue. */
+  #heldSlots: Record<string, number> = {};
+  #missingSince: number | undefined;
 
   constructor(deps: MemberDeps) {
     this.#deps = deps;
@@ -57,17 +74,17 @@ export class Member {
     return this.#id;
   }
 
-  /** False once it could not say that it lives for too long: it must not begin anything. */
+  /** Whether this worker may start attempts: its last heartbeat is young enough. */
   get mayStart(): boolean {
-    return !this.#stopped && performance.now() - this.#heardAt < silentMsMax;
+    return !this.#stopped && performance.now() - this.#beatAt < startWithinMs;
   }
 
-  /** For how long all signs of life have arrived. */
+  /** Time in milliseconds for which all heartbeats succeeded. */
   get steadyMs(): number {
     return this.mayStart ? performance.now() - this.#steadySince : 0;
   }
 
-  /** Signs in and begins to beat. */
+  /** Signs in and starts the heartbeats. */
   async join(): Promise<void> {
     const { sql, queues } = this.#deps;
     await insertWorker(sql, { id: this.#id, host: Deno.hostname(), pid: Deno.pid, queues });
@@ -80,140 +97,147 @@ export class Member {
     this.#timer = setTimeout(async () => {
       await this.runOnce().catch((error) => {
         if (!this.mayStart) {
-          this.#deps.log.warn("no sign of life possible: nothing new is begun", { cause: String(error) });
+          this.#deps.log.warn("heartbeats fail: this worker starts nothing", { cause: String(error) });
         }
       });
       this.#schedule();
-    }, this.#deps.beatMs ?? standardBeatMs);
+    }, this.#deps.heartbeatMs ?? heartbeatMs);
   }
 
-  /** Looks soon, and once more, at what the rows say: a claim may have been carried out without our knowing. */
-  doubt(): void {
-    if (this.#doubts.length > 0) return;
-    this.#doubts = doubtMs.map((ms, i) =>
+  /** Compares the leases several times soon: a claim failed, but PostgreSQL may have carried it out. */
+  recheckLeases(): void {
+    if (this.#recheckTimers.length > 0) return;
+    this.#recheckTimers = recheckMs.map((ms, i) =>
       setTimeout(() => {
         void this.runOnce().catch(() => {});
-        if (i === doubtMs.length - 1) this.#doubts = [];
+        if (i === recheckMs.length - 1) this.#recheckTimers = [];
       }, ms)
     );
   }
 
-  /** Looks soon: slots have changed hands. */
-  nudge(ms = nudgeMs.changed): void {
+  /** Sends the next heartbeat soon, because slots have changed. */
+  beatSoon(ms = beatSoonMs.changed): void {
     if (this.#stopped) return;
-    this.#nudge ??= setTimeout(async () => {
-      this.#nudge = undefined;
-      await this.#looking?.catch(() => {});
+    this.#soonTimer ??= setTimeout(async () => {
+      this.#soonTimer = undefined;
+      await this.#beating?.catch(() => {});
       if (!this.#stopped) await this.runOnce().catch(() => {});
     }, ms);
   }
 
-  /** An attempt has ended: where others wait for its slot, it is given up soon. */
+  /** Handles the end of an attempt: returns its slot soon where this worker holds more than its part. */
   onEnd(): void {
-    for (const [queue, { max }] of this.#deps.crew.slots) if ((this.#held[queue] ?? 0) > max) this.nudge();
+    for (const [queue, { max }] of this.#deps.crew.slots) {
+      if ((this.#heldSlots[queue] ?? 0) > max) this.beatSoon();
+    }
   }
 
-  /** One sign of life, and a look at what the rows say; who asks while one is under way waits for that one. */
+  /** Sends one heartbeat, divides the slots and compares the leases. A call during another waits for that one. */
   runOnce(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => this.#looking = undefined);
-    return this.#looking;
+    this.#beating ??= this.#beat().finally(() => this.#beating = undefined);
+    return this.#beating;
   }
 
-  async #look(): Promise<void> {
+  async #beat(): Promise<void> {
     const { sql, crew, describeHealth = () => "{}" } = this.#deps;
     const sentAt = performance.now();
     const known = crew.leases();
-    if (!await beat(sql, this.#id, describeHealth())) return await this.#rejoin();
+    if (!await saveHeartbeat(sql, this.#id, describeHealth())) return await this.#rejoin();
     if (!this.mayStart) this.#steadySince = sentAt;
-    this.#heardAt = sentAt;
-    await this.#share();
-    await this.#compare(known);
+    this.#beatAt = sentAt;
+    await this.#divideSlots();
+    await this.#compareLeases(known);
   }
 
-  /** Takes our share of the slots, as far as nobody has it. */
-  async #share(): Promise<void> {
+  /** Acquires this worker's part of the slots, as far as it is free, and returns slots beyond it. */
+  async #divideSlots(): Promise<void> {
     const { sql, crew, queues, slotsMax, log } = this.#deps;
     if (this.#stopped) return;
-    let portions = new Map<Queue, Portion>();
-    const decide = (rooms: Room[]) => {
+    let allotments = new Map<Queue, Allotment>();
+    const decide = (usage: SlotUsage[]) => {
       const busy = (queue: Queue) => crew.slots.get(queue)?.busy ?? 0;
-      portions = shareSlots(rooms, { queues, busy, ...(slotsMax === undefined ? {} : { slotsMax }) });
+      allotments = divideSlots(usage, { queues, busy, ...(slotsMax === undefined ? {} : { slotsMax }) });
       const held: Record<string, number> = {};
-      for (const [queue, { slots }] of portions) {
-        // What is given up must not be begun any more when the rows say so.
+      for (const [queue, { slots }] of allotments) {
+        // A slot must be out of use here before the rows show it as free.
         if (slots < (crew.slots.get(queue)?.max ?? 0)) crew.setSlots(queue, slots);
         held[queue] = Math.max(slots, busy(queue));
       }
       return held;
     };
     try {
-      this.#held = await takeSlots(sql, this.#id, decide);
+      this.#heldSlots = await acquireSlots(sql, this.#id, decide);
     } catch (error) {
-      if ((error as { code?: string }).code !== lockTimeout) throw error;
-      log.warn("the slots' rows are locked: this worker keeps what it has", { worker: this.#id });
+      if (!isLockTimeout(error)) throw error;
+      log.warn("the rows of the slots are locked: this worker keeps its slots", { worker: this.#id });
       return;
     }
     if (this.#stopped) return;
-    for (const [queue, { slots }] of portions) crew.setSlots(queue, slots);
-    const short = [...portions.values()].some(({ slots, target }) => slots < target);
-    this.#shortSince = short ? this.#shortSince ?? performance.now() : undefined;
-    if (short && performance.now() - this.#shortSince! < nudgeMs.shortFor) this.nudge(nudgeMs.short);
-  }
-
-  /** Aborts what the rows took from us, and gives back what they say we hold and nobody here works on. */
-  async #compare(known: Set<string>): Promise<void> {
-    const { sql, crew, log } = this.#deps;
-    const held = await listHeld(sql, this.#id);
-    const seenAt = performance.now();
-    const dropped = crew.dropExcept(new Set(held.map(({ lease_id }) => lease_id)), known);
-    if (dropped > 0) log.info("subtasks taken away", { subtasks: dropped });
-    const strangers = crew.strangers(held);
-    // A claim or an end may be under way: only what was strange twice is given back, and only once every claim that
-    // may have brought it has been answered.
-    const sure = strangers.filter(({ lease_id }) => {
-      const firstAt = this.#strangers.get(lease_id);
-      return firstAt !== undefined && !crew.claims.underWaySince(firstAt);
-    });
-    const seen = this.#strangers;
-    this.#strangers = new Map(strangers.map(({ lease_id }) => [lease_id, seen.get(lease_id) ?? seenAt]));
-    if (sure.length > 0) {
-      await this.#release(sure, new Set());
-      log.warn("subtasks given back that nobody worked on", { subtasks: sure.length });
+    for (const [queue, { slots }] of allotments) crew.setSlots(queue, slots);
+    const areMissing = [...allotments.values()].some(({ slots, target }) => slots < target);
+    this.#missingSince = areMissing ? this.#missingSince ?? performance.now() : undefined;
+    if (areMissing && performance.now() - this.#missingSince! < beatSoonMs.missingFor) {
+      this.beatSoon(beatSoonMs.missing);
     }
   }
 
-  /** @returns how many were still ours */
-  async #release(held: Held[], unsent: Set<string>): Promise<number> {
+  /** Aborts attempts whose lease is lost, and releases leases without an attempt. */
+  async #compareLeases(known: Set<string>): Promise<void> {
+    const { sql, crew, log } = this.#deps;
+    const held = await listLeases(sql, this.#id);
+    const seenAt = performance.now();
+    const dropped = crew.dropExcept(new Set(held.map(({ lease_id }) => lease_id)), known);
+    if (dropped > 0) log.info("attempts dropped: their leases are lost", { subtasks: dropped });
+    const unmatched = crew.unmatchedLeases(held);
+    // A claim or a settlement may be under way. A lease is released when two heartbeats found it without an attempt,
+    // and every claim from before the first of them has been answered.
+    const abandoned = unmatched.filter(({ lease_id }) => {
+      const firstAt = this.#unmatched.get(lease_id);
+      return firstAt !== undefined && !crew.claims.hasPendingClaimBefore(firstAt);
+    });
+    const before = this.#unmatched;
+    this.#unmatched = new Map(unmatched.map(({ lease_id }) => [lease_id, before.get(lease_id) ?? seenAt]));
+    if (abandoned.length > 0) {
+      await this.#release(abandoned, new Set());
+      log.warn("leases without an attempt released", { subtasks: abandoned.length });
+    }
+  }
+
+  /** @returns the number of leases that this worker still held */
+  async #release(held: LeasedSubtask[], unsent: Set<string>): Promise<number> {
     const { released, unsaved } = await releaseSubtasks(this.#deps.sql, held, unsent);
     this.#deps.metrics.unsavedPosts.inc(unsaved);
     return released;
   }
 
-  /** Declared dead: everything we hold is others' now. */
+  /** Joins under a new id after the fleet declared this worker dead and released its leases and slots. */
   async #rejoin(): Promise<void> {
     const { sql, crew, queues, log } = this.#deps;
     const dropped = crew.dropAll();
-    // Our slots are others' now too.
     for (const queue of queues) crew.setSlots(queue, 0);
-    this.#held = {};
+    this.#heldSlots = {};
     const before = this.#id;
     this.#id = nameWorker();
     await insertWorker(sql, { id: this.#id, host: Deno.hostname(), pid: Deno.pid, queues });
-    log.warn("this worker was declared dead and begins anew", {
+    log.warn("this worker was declared dead and joins under a new id", {
       before,
       worker: this.#id,
       subtasks: dropped,
     });
-    this.nudge();
+    this.beatSoon();
   }
 
-  /** Hands everything over and signs out. @param graceMs for POSTs under way */
+  /**
+   * Hands everything over and signs out.
+   *
+   * @param graceMs maximum wait for POSTs under way
+   */
   async leave(graceMs: number): Promise<void> {
     const { sql, crew, log } = this.#deps;
     this.#stopped = true;
-    for (const timer of [this.#timer, this.#nudge, ...this.#doubts]) clearTimeout(timer);
-    await Promise.allSettled([crew.handOverAll(graceMs), this.#looking]);
-    const held = await listHeld(sql, this.#id);
+    for (const timer of [this.#timer, this.#soonTimer, ...this.#recheckTimers]) clearTimeout(timer);
+    await Promise.allSettled([crew.handOverAll(graceMs), this.#beating]);
+    const held = await listLeases(sql, this.#id);
     const released = held.length > 0 ? await this.#release(held, crew.unsent) : 0;
     await deleteWorker(sql, this.#id);
     if (released > 0) log.info("subtasks handed over", { subtasks: released });

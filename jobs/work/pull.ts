@@ -1,19 +1,21 @@
-/** One queue of one worker: waits for a slot, asks what to do, claims it, starts it. */
+/** Fills a worker's slots of one queue: reads messages, claims their subtasks and starts attempts. */
 import type { Sql } from "../../db/pg/connect.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import {
-  type Claimed,
+  type ClaimedSubtask,
   claimSubtasks,
   type Queue,
-  type Ref,
   releaseSubtasks,
+  type SubtaskRef,
 } from "../../db/queue/subtasks.ts";
 import { startTasks } from "../../db/queue/tasks.ts";
 import type { Log } from "../../log.ts";
-import { isPassing } from "../../batch.ts";
-import { Bell, type RedisHealth } from "../../bell.ts";
+import { stockMsMax } from "../../db/queue/times.ts";
+import { Bell } from "../../bell.ts";
+import { isPassing } from "../../passing.ts";
+import type { RedisHealth } from "../../redis/health.ts";
 import type { Crew } from "./crew.ts";
-import type { BlockingDoor } from "../../redis/connect.ts";
+import type { BlockingConnection } from "../../redis/connect.ts";
 import type { Slots } from "../slots/slots.ts";
 import type { Message, Streams } from "../../redis/stream.ts";
 
@@ -23,44 +25,54 @@ export interface PullDeps {
   streams: Streams;
   health: RedisHealth;
   crew: Crew;
-  /** Rung for the feed: the stream was found empty or wiped. */
-  hungry: () => void;
-  /** The worker's present id, in claims and as a consumer. */
+  /** Called when the consumer group was missing: Redis was wiped, and the feed must fill it. */
+  onGroupMissing: () => void;
+  /** Returns the worker's current id, which claims and consumers carry. */
   workerId: () => string;
-  /** How many pullers this worker has: without blocking reads they take turns. */
+  /** Number of pullers in this worker. Without blocking reads, they share the polling rate. */
   pullers?: number;
-  /** How many new attempts of a queue its generator takes; Infinity while it is well. */
-  room?: (queue: Queue) => number;
-  /** False while this worker must not begin anything: it could not say that it lives. */
+  /** Returns how many attempts of a queue its backend accepts; Infinity while the backend is healthy. */
+  attemptsMax?: (queue: Queue) => number;
+  /** Returns whether this worker may start attempts. */
   mayStart: () => boolean;
-  /** Told when a claim failed and may have been carried out all the same. */
-  onDoubt: () => void;
+  /** Called when a claim failed, although PostgreSQL may have carried it out. */
+  onClaimFailed: () => void;
 }
 
+/** Length of a blocking read. */
 const blockMs = 1_000;
-/** Of a worker; its queues share it. */
-const pollMs = { least: 100, most: 30_000 };
-/** What was kept for longer has been fed again. */
-const stockMs = 15_000;
-const entryRefs = 16;
+/** Shortest wait between two polls, and the longest of a worker with one queue. */
+const pollMs = { min: 100, max: 30_000 };
+/** Number of subtasks for which one entry is read over REST. */
+const refsPerEntry = 16;
 const fallbackMs = 500;
 
+/**
+ * The loop of one queue. Its sources, in order: messages whose claim failed, the stock, the stream, the rows.
+ *
+ * States: waiting for a slot, reading, claiming, waiting after a failure, stopped. Moves:
+ * - A free slot moves it from waiting to reading, while the worker may start attempts.
+ * - Messages, or rows while Redis is unavailable, move it from reading to claiming.
+ * - After a claim it starts the claimed subtasks and waits or reads again.
+ * - A failed claim keeps the messages and moves it to waiting after a failure, then to reading.
+ * - `stop` ends a read under way; it then returns unclaimed messages and stock to the stream.
+ */
 export class Puller {
   readonly queue: Queue;
   readonly #slots: Slots;
   readonly #deps: PullDeps;
-  #door: BlockingDoor | undefined;
+  #connection: BlockingConnection | undefined;
   #stopping = false;
-  #pollMs = pollMs.least;
+  #pollMs = pollMs.min;
   #cursor = "0-0";
-  /** Of entries with many subtasks: what had no room yet. */
-  #stock: Ref[] = [];
+  /** Subtasks of read entries for which there was no slot yet. */
+  #stock: SubtaskRef[] = [];
   #stockedAt = 0;
-  /** Read and not claimed, for PostgreSQL did not answer: whoever else is to have them would wait until they are stale. */
+  /** Messages whose claim failed because PostgreSQL did not answer. They are claimed first when it does. */
   #unclaimed: Message[] = [];
-  /** Messages read so far. */
+  /** Number of messages read so far. */
   reads = 0;
-  /** Rung when there may be something new in the stream, or in the rows while Redis is away. */
+  /** Rung when the stream, or the rows while Redis is unavailable, may have new subtasks. */
   readonly bell = new Bell();
 
   constructor(queue: Queue, deps: PullDeps) {
@@ -69,17 +81,17 @@ export class Puller {
     this.#slots = deps.crew.slots.get(queue)!;
   }
 
-  /** How many attempts may begin now. */
+  /** Number of attempts that may start now. */
   get #free(): number {
-    const room = this.#deps.room?.(this.queue) ?? Infinity;
-    return Math.max(0, Math.min(this.#slots.free, room === Infinity ? room : room - this.#slots.busy));
+    const max = this.#deps.attemptsMax?.(this.queue) ?? Infinity;
+    return Math.max(0, Math.min(this.#slots.free, max === Infinity ? max : max - this.#slots.busy));
   }
 
-  /** No new reads from now on; a read under way ends at once. */
+  /** Ends the loop and a read under way. */
   stop(): void {
     this.#stopping = true;
-    this.#door?.close();
-    this.#door = undefined;
+    this.#connection?.close();
+    this.#connection = undefined;
     this.bell.ring();
     this.#slots.max = 0;
   }
@@ -95,16 +107,16 @@ export class Puller {
         await this.runOnce();
       } catch (error) {
         if (this.#stopping) break;
-        this.#deps.onDoubt();
+        this.#deps.onClaimFailed();
         if (!isPassing(error)) this.#deps.log.error("claiming failed", { queue: this.queue }, error);
         await this.bell.wait(fallbackMs);
       }
     }
-    await this.#putBack();
+    await this.#returnUnclaimed();
   }
 
-  /** What was kept goes to others at once. */
-  async #putBack(): Promise<void> {
+  /** Writes unclaimed subtasks to the stream again, for other workers. */
+  async #returnUnclaimed(): Promise<void> {
     const { streams } = this.#deps;
     const stock = this.#stock.splice(0);
     const unclaimed = this.#unclaimed.splice(0);
@@ -114,50 +126,58 @@ export class Puller {
       .catch(() => {});
   }
 
-  /** Reads once, claims and starts what it got. @returns how many were started */
+  /**
+   * Reads once, claims and starts subtasks.
+   *
+   * @returns the number of started subtasks
+   */
   async runOnce(): Promise<number> {
-    if (this.#unclaimed.length > 0) return await this.take(this.#unclaimed.splice(0));
-    if (this.#stock.length > 0) return await this.#takeStock();
-    const messages = this.#deps.health.worthTrying ? await this.#tryRead() : undefined;
-    if (!messages) return this.#stopping ? 0 : await this.#takeFromRows();
+    if (this.#unclaimed.length > 0) return await this.claimMessages(this.#unclaimed.splice(0));
+    if (this.#stock.length > 0) return await this.#claimStock();
+    const messages = this.#deps.health.isWorthTrying ? await this.#tryRead() : undefined;
+    if (!messages) return this.#stopping ? 0 : await this.#claimFromRows();
     if (messages.length === 0) return 0;
-    return await this.take(messages);
+    return await this.claimMessages(messages);
   }
 
-  /** @returns undefined where Redis did not answer */
+  /** @returns undefined when Redis did not answer */
   async #tryRead(): Promise<Message[] | undefined> {
-    const { streams, health, hungry } = this.#deps;
+    const { streams, health, onGroupMissing } = this.#deps;
     try {
-      this.#door ??= streams.openBlocking(blockMs);
-      // An entry may hold many: over REST one is read at a time.
-      const count = streams.kind === "rest" ? Math.ceil(this.#free / entryRefs) : this.#free;
-      const ask = { consumer: this.#deps.workerId(), count };
-      const wait = this.#door ? { wait: { door: this.#door, blockMs } } : {};
-      const got = await streams.read(this.queue, { ...ask, ...wait });
+      this.#connection ??= streams.openBlocking(blockMs);
+      // Over REST, an entry names many subtasks.
+      const count = streams.kind === "rest" ? Math.ceil(this.#free / refsPerEntry) : this.#free;
+      const consumer = this.#deps.workerId();
+      const wait = this.#connection ? { wait: { connection: this.#connection, blockMs } } : {};
+      const answer = await streams.read(this.queue, { consumer, count, ...wait });
       health.answered();
-      if (got === "no_group") hungry();
-      const messages = got === "no_group" ? [] : got;
-      if (!this.#door) await this.#waitForPoll(messages.length);
+      if (answer === "no_group") onGroupMissing();
+      const messages = answer === "no_group" ? [] : answer;
+      if (!this.#connection) await this.#waitForPoll(messages.length);
       return messages;
     } catch (error) {
       if (!this.#stopping) health.failed(error);
-      this.#door?.close();
-      this.#door = undefined;
+      this.#connection?.close();
+      this.#connection = undefined;
     }
   }
 
-  /** Without blocking reads: soon again after work, ever later without, at once when woken. */
+  /** Waits between polls without blocking reads: not at all after messages, else twice as long each time. */
   async #waitForPoll(found: number): Promise<void> {
     if (found > 0) {
-      this.#pollMs = pollMs.least;
+      this.#pollMs = pollMs.min;
       return;
     }
     await this.bell.wait(this.#pollMs);
-    this.#pollMs = Math.min(this.#pollMs * 2, pollMs.most * (this.#deps.pullers ?? 1));
+    this.#pollMs = Math.min(this.#pollMs * 2, pollMs.max * (this.#deps.pullers ?? 1));
   }
 
-  /** Claims what messages point to, then acknowledges them, whoever got the rows. */
-  async take(messages: Message[]): Promise<number> {
+  /**
+   * Claims the subtasks of messages, then acknowledges the messages, even where another worker got the subtasks.
+   *
+   * @returns the number of started subtasks
+   */
+  async claimMessages(messages: Message[]): Promise<number> {
     const refs = messages.flatMap((message) => message.refs);
     this.reads += messages.length;
     const surplus = refs.slice(this.#free);
@@ -171,23 +191,23 @@ export class Puller {
       this.#stock.push(...surplus);
       this.#stockedAt = performance.now();
     }
-    // Slots were taken away since the read: what has no room goes to the end of the stream.
+    // Over TCP, subtasks without a slot go to the end of the stream: slots were withdrawn since the read.
     const settled = streams.add(this.queue, keeps ? [] : surplus)
       .then(() => streams.drop(this.queue, messages.map(({ entry }) => entry)));
     settled.catch((error) => health.failed(error));
     return started;
   }
 
-  /** From what was read before: costs no command. */
-  async #takeStock(): Promise<number> {
-    if (performance.now() - this.#stockedAt > stockMs) {
+  /** Claims subtasks of the stock, which needs no call of Redis. */
+  async #claimStock(): Promise<number> {
+    if (performance.now() - this.#stockedAt > stockMsMax) {
       this.#stock = [];
       return 0;
     }
     return await this.#claim(this.#stock.splice(0, this.#free));
   }
 
-  /** Takes over what a worker read and never claimed, from where the last call ended. */
+  /** Takes over messages that another worker read and did not claim. Continues where the last call ended. */
   async takeOver(idleMs: number): Promise<number> {
     const { streams, workerId } = this.#deps;
     const count = this.#free;
@@ -199,45 +219,46 @@ export class Puller {
       count,
     });
     this.#cursor = cursor;
-    return messages.length > 0 ? await this.take(messages) : 0;
+    return messages.length > 0 ? await this.claimMessages(messages) : 0;
   }
 
-  /** Without Redis: the fair order straight from the rows. */
-  async #takeFromRows(): Promise<number> {
+  /** Claims in fair order from the rows, without Redis. */
+  async #claimFromRows(): Promise<number> {
     const refs = await listDispatchable(this.#deps.sql, this.queue, this.#free);
     const started = refs.length > 0 ? await this.#claim(refs) : 0;
     if (started === 0) await this.bell.wait(fallbackMs);
     return started;
   }
 
-  /** Of what came too late to be begun no POST was sent; what cannot be written here others find by our silence. */
-  #giveBack(claimed: Claimed[]): void {
+  /** Releases claimed subtasks that were not started. If the write fails, a later heartbeat releases them. */
+  #releaseUnstarted(claimed: ClaimedSubtask[]): void {
     if (claimed.length === 0) return;
     const unsent = claimed.filter(({ remote_id }) => remote_id === null).map(({ lease_id }) => lease_id);
     releaseSubtasks(this.#deps.sql, claimed, new Set(unsent)).catch(() => {});
   }
 
-  async #claim(refs: Ref[]): Promise<number> {
+  /** @returns the number of started subtasks */
+  async #claim(refs: SubtaskRef[]): Promise<number> {
     const { sql, crew } = this.#deps;
-    // Slots are taken before the claim, so that nothing else can use them meanwhile.
+    // Slots are acquired before the claim, so that nothing else uses them meanwhile.
     const wanted = refs.slice(0, this.#free);
     if (wanted.length === 0 || this.#stopping) return 0;
-    this.#slots.take(wanted.length);
+    this.#slots.acquire(wanted.length);
     let used = 0;
     const claimedAt = performance.now();
     try {
       const claimed = await crew.claims.run(
         () => claimSubtasks(sql, this.#deps.workerId(), wanted),
-        (late) => this.#giveBack(late),
+        (late) => this.#releaseUnstarted(late),
       );
       const refused = claimed.filter((subtask) => !crew.start(subtask, this.#slots, claimedAt));
       used = claimed.length - refused.length;
-      this.#giveBack(refused);
+      this.#releaseUnstarted(refused);
       const fresh = claimed.filter(({ task_status }) => task_status === "pending");
       if (fresh.length > 0) await startTasks(sql, [...new Set(fresh.map(({ task_id }) => task_id))]);
       return used;
     } finally {
-      if (wanted.length > used) this.#slots.give(wanted.length - used);
+      if (wanted.length > used) this.#slots.release(wanted.length - used);
     }
   }
 }

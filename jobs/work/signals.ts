@@ -1,10 +1,13 @@
-/** One signal of several, for a while: what it listens to keeps nothing of it afterwards. */
+/** Joins abort signals for a limited time. */
 
 export interface JoinedSignal extends Disposable {
   signal: AbortSignal;
 }
 
-/** Aborts with the first of `sources`, until it is disposed of; `AbortSignal.any` would stay with them for good. */
+/**
+ * Returns a signal that aborts with the first of `sources`. Disposing of it removes its listeners from the sources;
+ * `AbortSignal.any` would keep them as long as the sources live.
+ */
 export function joinSignals(sources: AbortSignal[]): JoinedSignal {
   const joined = new AbortController();
   const stop = (event: Event) => joined.abort((event.target as AbortSignal).reason);

@@ -151,6 +151,7 @@ export const ground = [
   "log.ts",
   "metrics.ts",
   "ops.ts",
+  "passing.ts",
   "process.ts",
   "uuid.ts",
 ];

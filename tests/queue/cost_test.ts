@@ -1,7 +1,7 @@
 /** What Redis is asked and holds: where commands cost money, and however long the backlog is. */
 import assert from "node:assert/strict";
-import type { Ref } from "../../db/queue/subtasks.ts";
-import { RedisHealth } from "../../bell.ts";
+import type { SubtaskRef } from "../../db/queue/subtasks.ts";
+import { RedisHealth } from "../../redis/health.ts";
 import { Feed } from "../../jobs/lead/feed.ts";
 import { openRedis } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
@@ -43,17 +43,17 @@ for (const transport of ["tcp", "rest"] as const) {
   Deno.test(`what nobody reads does not grow: Redis holds two windows at most (${transport})`, async () => {
     await using rig = await startRig({ transport });
     await rig.submit(names(60), Array.from({ length: 50 }, (_, i) => i + 1));
-    await using door = openRedis(rig.place);
-    const streams = new Streams(door);
+    await using connection = openRedis(rig.redisAddress);
+    const streams = new Streams(connection);
     const health = new RedisHealth(() => {});
     const mark = crypto.randomUUID();
     for (let leaders = 0; leaders < 6; leaders++) {
       const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark });
       for (let rounds = 0; rounds < 3; rounds++) await feed.runOnce(new Map([["standard", 20]]));
     }
-    const entries = (await streams.look(["standard"])).lengths.get("standard")!;
+    const entries = (await streams.readState(["standard"])).lengths.get("standard")!;
     assert.ok(entries >= 1 && entries <= 80 + 40, `${entries} entries`);
-    const bytes = Number(await door.redis.exec<number>(["MEMORY", "USAGE", streams.key("standard")]));
+    const bytes = Number(await connection.redis.exec<number>(["MEMORY", "USAGE", streams.key("standard")]));
     assert.ok(bytes < 100_000, `${bytes} bytes`);
   });
 }
@@ -61,11 +61,11 @@ for (const transport of ["tcp", "rest"] as const) {
 Deno.test("several leaders' worth of entries are still drawn once", async () => {
   await using rig = await startRig({ delayMs: 5 });
   const task = await rig.submit(names(60));
-  await using door = openRedis(rig.place);
-  const streams = new Streams(door);
+  await using connection = openRedis(rig.redisAddress);
+  const streams = new Streams(connection);
   await streams.markEpoch(["standard"], "m");
   const refs = await rig.sql<
-    Ref[]
+    SubtaskRef[]
   >`select parent_task_id as task_id, id from subtasks where parent_task_id = ${task}`;
   for (let times = 0; times < 3; times++) await streams.add("standard", [...refs], 7);
   await rig.startWorker({ slots: 5 });

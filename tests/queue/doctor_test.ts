@@ -1,10 +1,10 @@
-/** The doctor finds each fault that is made here, explains it, and puts it right; and why a cell is not running. */
+/** The doctor finds, explains and repairs each kind of fault; `why` explains each state of a cell. */
 import assert from "node:assert/strict";
 import { saveRemoteIds, settleSubtasks } from "../../db/queue/subtasks.ts";
-import { takeLead } from "../../db/queue/workers.ts";
+import { acquireLeaderLease } from "../../db/queue/workers.ts";
 import { cancelTask } from "../../jobs/moves/cancel.ts";
 import { pauseTask } from "../../jobs/moves/control.ts";
-import { describeReport, type Report, runDoctor, type Told } from "../../jobs/doctor/doctor.ts";
+import { describeReport, type Report, type ReportedFinding, runDoctor } from "../../jobs/doctor/doctor.ts";
 import type { DoctorDeps } from "../../jobs/doctor/check.ts";
 import { openRedis } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
@@ -22,12 +22,12 @@ interface Clinic extends AsyncDisposable {
 async function openClinic(): Promise<Clinic> {
   const stack = new AsyncDisposableStack();
   const rig = stack.use(await startRig());
-  const redis = stack.use(openRedis(rig.place));
+  const redis = stack.use(openRedis(rig.redisAddress));
   const deps = { sql: rig.sql, redis, log: silentLog, settleMs: 0 };
   return { rig, deps, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-const faults = ({ findings }: Report): Told[] => findings.filter(({ fault }) => fault);
+const faults = ({ findings }: Report): ReportedFinding[] => findings.filter(({ fault }) => fault);
 
 /** A task that has ended, one cell of it failed. */
 async function endedTask({ sql, submit }: Rig): Promise<string> {
@@ -37,7 +37,7 @@ async function endedTask({ sql, submit }: Rig): Promise<string> {
   return task;
 }
 
-Deno.test("a queue at rest, one at work and one that is empty have no fault", async () => {
+Deno.test("the doctor finds no fault in an empty, a working or a finished queue", async () => {
   await using clinic = await openClinic();
   const { rig, deps } = clinic;
   assert.deepEqual(faults(await runDoctor(deps)), []);
@@ -51,18 +51,18 @@ Deno.test("a queue at rest, one at work and one that is empty have no fault", as
   for (const task of tasks) await waitForEnd(rig.sql, task);
   const report = await runDoctor(deps);
   assert.ok(report.healthy);
-  assert.match(describeReport(report), /checks: everything holds that must$/);
+  assert.match(describeReport(report), /checks: no faults$/);
 });
 
-/** Makes a fault. @returns what its finding must speak of */
+/** Makes a fault. @returns a pattern of the finding's text */
 type Fault = (clinic: Clinic) => Promise<RegExp>;
 
-const mendable: [string, string, Fault][] = [
+const repairable: [string, string, Fault][] = [
   ["counters that are not those of the rows", "counters", async ({ rig }) => {
     await join(rig.sql);
     const task = await endedTask(rig);
     await rig.sql`update tasks set subtasks_failed = 0 where id = ${task}`;
-    return /counts total, completed, failed, cancelled as 2, 1, 0, 0; its rows are 2, 1, 1, 0/;
+    return /\(total, completed, failed, cancelled\) are 2, 1, 0, 0; its rows count 2, 1, 1, 0/;
   }],
   ["a task left open whose cells have ended", "unclosed_tasks", async ({ rig }) => {
     await join(rig.sql);
@@ -89,9 +89,9 @@ const mendable: [string, string, Fault][] = [
   ["a cancelled task that nobody sweeps", "cancelling", async ({ rig }) => {
     await rig.submit(["p", "q"]);
     await rig.sql`update tasks set status = 'cancelled', cancelling = true, completed_at = now()`;
-    return /its pending cells are still not swept/;
+    return /its pending cells are not cancelled yet/;
   }],
-  ["an end that its columns tell otherwise", "ends", async ({ rig }) => {
+  ["an end that contradicts its columns", "ends", async ({ rig }) => {
     await join(rig.sql);
     await endedTask(rig);
     await rig.sql`alter table tasks drop constraint tasks_completed_at_with_end`;
@@ -103,20 +103,20 @@ const mendable: [string, string, Fault][] = [
     await rig.submit(["p"]);
     await claim(rig.sql);
     await rig.sql`delete from workers`;
-    return /cell 0 of task .* is processing, but its worker a: no such worker/;
+    return /cell 0 of task .* is processing at worker a: no such worker/;
   }],
-  ["an attempt far past its time", "leases", async ({ rig }) => {
+  ["an overdue attempt", "leases", async ({ rig }) => {
     await join(rig.sql);
     await rig.submit(["p"]);
     await claim(rig.sql);
     await rig.sql`update subtasks set intent_at = now() - interval '10 min'`;
     await rig.sql`update workers set heartbeat_at = now() + interval '1 min', slots = '{"standard": 5}'`;
-    return /its worker a: overdue/;
+    return /at worker a: overdue/;
   }],
-  ["a cell under way that is nobody's", "leases", async ({ rig }) => {
+  ["a processing cell without a worker", "leases", async ({ rig }) => {
     await rig.submit(["p"]);
     await rig.sql`update subtasks set status = 'processing'`;
-    return /its worker is nobody: no worker/;
+    return /is processing without a worker: no worker/;
   }],
   ["a worker that is silent", "silent_workers", async ({ rig }) => {
     await join(rig.sql);
@@ -132,26 +132,26 @@ const mendable: [string, string, Fault][] = [
     await rig.sql`update outbox set due_at = now() - interval '10 min', tries = 4, error = 'HTTP 500'`;
     return /notice 'submitted' of task .* is 6\d\d s late, after 4 tries \(HTTP 500\)/;
   }],
-  ["an end that nobody is told of", "untold_ends", async ({ rig }) => {
+  ["an end without a notice", "untold_ends", async ({ rig }) => {
     await join(rig.sql);
     await endedTask(rig);
     await rig.sql`delete from outbox where kind = 'partial'`;
-    return /has ended, and no notice of its end was written/;
+    return /has ended, and the notice of its end is missing/;
   }],
-  ["a key of another type in a stream's place", "streams", async ({ deps }) => {
+  ["a key of another type instead of a stream", "streams", async ({ deps }) => {
     await deps.redis.redis.set(new Streams(deps.redis).key("lumina"), "x");
-    return /is a string, no stream: somebody else writes there/;
+    return /is a string instead of a stream: another program writes it/;
   }],
   ["a group that is gone", "streams", async ({ rig, deps }) => {
     await join(rig.sql);
-    await takeLead(rig.sql, "queue", "a", 60_000);
+    await acquireLeaderLease(rig.sql, "queue", "a", 60_000);
     await deps.redis.redis.xadd(new Streams(deps.redis).key("standard"), "*", { refs: "" });
-    return /has no group, and its workers do not make one/;
+    return /has no consumer group, and its workers do not create one/;
   }],
 ];
 
-for (const [what, check, make] of mendable) {
-  Deno.test(`the doctor finds and mends ${what}`, async () => {
+for (const [what, check, make] of repairable) {
+  Deno.test(`the doctor finds and repairs ${what}`, async () => {
     await using clinic = await openClinic();
     const { deps } = clinic;
     const said = await make(clinic);
@@ -173,7 +173,7 @@ for (const [what, check, make] of mendable) {
   });
 }
 
-Deno.test("what was mended is right: counters, end, notice, and cells that are drawn", async () => {
+Deno.test("repairs write correct counters, end and notice, and the cells are drawn", async () => {
   await using clinic = await openClinic();
   const { rig, deps } = clinic;
   await join(rig.sql);
@@ -203,7 +203,7 @@ Deno.test("what was mended is right: counters, end, notice, and cells that are d
   await waitFor("a queue without faults", async () => (await runDoctor(deps)).healthy);
 });
 
-Deno.test("entries that a dead worker read are dropped, and their cells are drawn all the same", async () => {
+Deno.test("the doctor drops entries that a dead worker read, and their cells are still drawn", async () => {
   await using clinic = await openClinic();
   const { rig, deps } = clinic;
   const task = await rig.submit(["p"]);
@@ -229,7 +229,7 @@ Deno.test("entries that a dead worker read are dropped, and their cells are draw
   const told = report.findings.find(({ check, fault }) => check === "streams" && fault);
   assert.match(
     told?.text ?? "",
-    /1 entries of the queue standard were read by gone, which is gone, and never claimed/,
+    /1 entries of queue standard were read by gone, which is gone, and not claimed/,
   );
   assert.ok(told?.repaired);
   await rig.startWorker({ slots: 1 });
@@ -237,21 +237,21 @@ Deno.test("entries that a dead worker read are dropped, and their cells are draw
 });
 
 const forPeople: [string, string, Fault][] = [
-  ["work that no worker serves", "queues", async ({ rig }) => {
+  ["a queue that no worker serves", "queues", async ({ rig }) => {
     await rig.submit(["p"]);
-    return /1 cells wait in the queue standard, which no living worker serves/;
+    return /1 cells wait in queue standard, which no living worker serves/;
   }],
-  ["a fleet that nobody leads", "leader", async ({ rig }) => {
+  ["a fleet without a leader", "leader", async ({ rig }) => {
     await join(rig.sql);
-    return /1 workers are signed in and nobody leads them \(the last was nobody\)/;
+    return /1 workers are signed in and none is the leader \(the last was none\)/;
   }],
-  ["a Redis that is away", "streams", async ({ rig }) => {
+  ["a Redis that does not answer", "streams", async ({ rig }) => {
     await rig.redis.stop();
     return /Redis does not answer: connecting to Redis at/;
   }],
 ];
 for (const [what, check, make] of forPeople) {
-  Deno.test(`the doctor says what to do about ${what}`, async () => {
+  Deno.test(`the doctor advises what to do about ${what}`, async () => {
     await using clinic = await openClinic();
     const said = await make(clinic);
     const report = await runDoctor(clinic.deps, { repair: true });
@@ -262,7 +262,7 @@ for (const [what, check, make] of forPeople) {
   });
 }
 
-Deno.test("what was brought over is left as it came", async () => {
+Deno.test("the doctor leaves imported tasks unchanged", async () => {
   await using clinic = await openClinic();
   const { rig, deps } = clinic;
   await rig.submit(["p", "q"]);
@@ -275,7 +275,7 @@ Deno.test("what was brought over is left as it came", async () => {
   const { healthy, findings } = await runDoctor(deps, { repair: true });
   assert.ok(healthy, JSON.stringify(findings));
   assert.deepEqual([...await rig.sql`select to_json(t)::text as row from tasks t order by id`], [...before]);
-  assert.ok(findings.some(({ text }) => text === "1 open task is brought over unfinished"));
+  assert.ok(findings.some(({ text }) => text === "1 open task is held since the import"));
 });
 
 const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown>][] = [
@@ -297,21 +297,21 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
     /It waits until 20.* for attempt 0: x\./,
     (rig) => rig.sql`update subtasks set run_after = now() + interval '1 h', error = 'x'`,
   ],
-  ["has no worker", "no_worker", /No living worker serves the queue standard/, async () => {}],
+  ["has no worker", "no_worker", /No living worker serves queue standard/, async () => {}],
   ["has a worker without slots", "no_slots", /have no slots in it/, (rig) => join(rig.sql)],
-  ["has nobody who feeds it", "no_leader", /Nobody leads the workers/, async (rig) => {
+  ["has nobody who feeds it", "no_leader", /No worker is the leader/, async (rig) => {
     await join(rig.sql);
     await rig.sql`update workers set slots = '{"standard": 1}'`;
   }],
-  ["is next", "next", /Nothing keeps it: 0 are before it/, async (rig) => {
+  ["is next", "next", /It starts next: 0 cells are before it/, async (rig) => {
     await join(rig.sql);
     await rig.sql`update workers set slots = '{"standard": 1}'`;
-    await takeLead(rig.sql, "queue", "a", 60_000);
+    await acquireLeaderLease(rig.sql, "queue", "a", 60_000);
   }],
   [
     "is running",
     "running",
-    /It is running at worker a \(h, process 1\) since .*; the generator's job is job-7/,
+    /It is running at worker a \(h, process 1\) since .*; its remote job is job-7/,
     async (rig) => {
       await join(rig.sql);
       const [one] = await claim(rig.sql, 1);
@@ -321,7 +321,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
   [
     "waits in its slot",
     "waiting_for_retry",
-    /It waits at worker a .* for attempt 1, which begins at/,
+    /It waits at worker a .* for attempt 1, which starts at/,
     async (rig) => {
       await join(rig.sql);
       await claim(rig.sql, 1);
@@ -336,10 +336,10 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
   [
     "was begun by the old backend",
     "not_ours",
-    /under way in the old backend/,
+    /was processing in the old backend/,
     (rig) => rig.sql`update subtasks set status = 'processing'`,
   ],
-  ["is done", "completed", /It is done: its image was there at/, async (rig) => {
+  ["is done", "completed", /It is completed: its image was finished at/, async (rig) => {
     await join(rig.sql);
     await settleSubtasks(rig.sql, (await claim(rig.sql, 1)).map((one) => done(one)));
   }],
@@ -360,7 +360,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
     (rig) => rig.sql`update tasks set status = 'cancelled', cancelling = true, completed_at = now()`,
   ],
 ];
-Deno.test("why tells of every state a cell can be in", async (t) => {
+Deno.test("why explains every state of a cell", async (t) => {
   await using rig = await startRig();
   for (const [what, state, text, make] of whys) {
     await t.step(`a cell that ${what}`, async () => {
@@ -377,13 +377,13 @@ Deno.test("why tells of every state a cell can be in", async (t) => {
   }
 });
 
-Deno.test("why counts what is before a cell", async () => {
+Deno.test("why counts the cells before a cell", async () => {
   await using rig = await startRig();
   const first = await rig.submit(["p", "q", "r"]);
   const second = await rig.submit(["s"]);
   await join(rig.sql);
   await rig.sql`update workers set slots = '{"standard": 1}'`;
-  await takeLead(rig.sql, "queue", "a", 60_000);
+  await acquireLeaderLease(rig.sql, "queue", "a", 60_000);
   const places = await Promise.all(
     [[first, 0], [first, 1], [first, 2], [second, 0]].map(async ([task, cell]) =>
       (await whyCell(rig.sql, task as string, cell as number))!.behind
@@ -393,6 +393,6 @@ Deno.test("why counts what is before a cell", async () => {
   await claim(rig.sql, 1);
   const { state, text } = (await whyCell(rig.sql, second, 0))!;
   assert.equal(state, "queued");
-  assert.match(text, /behind \d others; 1 of 1 slots of the queue standard are in use/);
+  assert.match(text, /behind \d cells; 1 of 1 slots of queue standard are in use/);
   assert.ok((await readSubtasks(rig.sql, first)).some(({ status }) => status === "processing"));
 });

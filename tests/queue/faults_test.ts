@@ -150,12 +150,12 @@ for (const transport of ["tcp", "rest"] as const) {
     await using rig = await startRig({ transport, delayMs: 30 });
     await rig.startWorker({ slots: 4 });
     const task = await rig.submit(names(60));
-    const door = openRedis(rig.place);
+    const connection = openRedis(rig.redisAddress);
     for (const share of [10, 25, 40]) {
       await waitFor(`${share} images`, async () => await countStatus(rig, task, "completed") >= share);
-      await door.redis.flushall();
+      await connection.redis.flushall();
     }
-    await door.close();
+    await connection.close();
     await waitForEnd(rig.sql, task);
     await assertAllDone(rig, task, 60);
     assertPaidOnce(rig, 60);
@@ -174,9 +174,9 @@ Deno.test("Redis gone in the middle: work goes on from PostgreSQL, and through R
   await using back = await startRedis({ port: Number(new URL(rig.redis.url).port) });
   const third = await rig.submit(names(12).map((name) => `back again, ${name}`));
   await waitForEnd(rig.sql, third);
-  await using door = openRedis({ url: back.url });
+  await using connection = openRedis({ url: back.url });
   await waitFor("the streams to be there again", async () => {
-    return (await door.redis.keys("*stream*")).length === 3;
+    return (await connection.redis.keys("*stream*")).length === 3;
   });
   await assertAllDone(rig, first, 40);
   await assertAllDone(rig, second, 12);

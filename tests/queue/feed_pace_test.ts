@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { claimSubtasks } from "../../db/queue/subtasks.ts";
 import { insertWorker } from "../../db/queue/workers.ts";
-import { RedisHealth } from "../../bell.ts";
+import { RedisHealth } from "../../redis/health.ts";
 import { Feed } from "../../jobs/lead/feed.ts";
 import { openRedis } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
@@ -16,8 +16,8 @@ for (const transport of ["tcp", "rest"] as const) {
     await using rig = await startRig({ transport });
     await insertWorker(rig.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
     await rig.submit(names(120));
-    await using door = openRedis(rig.place);
-    const streams = new Streams(door);
+    await using connection = openRedis(rig.redisAddress);
+    const streams = new Streams(connection);
     const health = new RedisHealth(() => {});
     const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark: "m" });
     for (let round = 0; round < 12; round++) {
@@ -35,8 +35,8 @@ for (const transport of ["tcp", "rest"] as const) {
 Deno.test("a stream that stays full costs no command at each feeding", async () => {
   await using rig = await startRig({ transport: "rest" });
   await rig.submit(names(120));
-  await using door = openRedis(rig.place);
-  const streams = new Streams(door);
+  await using connection = openRedis(rig.redisAddress);
+  const streams = new Streams(connection);
   const health = new RedisHealth(() => {});
   await streams.markEpoch(["standard"], "m");
   const refs = await rig.sql<{ task_id: string; id: string }[]>`

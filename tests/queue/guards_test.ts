@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
-import { type Claimed, claimSubtasks } from "../../db/queue/subtasks.ts";
+import { type ClaimedSubtask, claimSubtasks } from "../../db/queue/subtasks.ts";
 import { deleteDeadWorkers, insertWorker } from "../../db/queue/workers.ts";
 import type { AttemptDeps } from "../../jobs/work/attempt.ts";
 import { Claims } from "../../jobs/work/claims.ts";
@@ -64,7 +64,7 @@ async function openMember(rows: Rows) {
     metrics,
     crew,
     queues: ["standard"],
-    beatMs: 3_600_000,
+    heartbeatMs: 3_600_000,
   });
   await member.join();
   return {
@@ -82,7 +82,7 @@ Deno.test("a lease is not given back while the claim that may have brought it is
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   await using worker = await openMember(rows);
-  const { promise, resolve } = Promise.withResolvers<Claimed[]>();
+  const { promise, resolve } = Promise.withResolvers<ClaimedSubtask[]>();
   const claiming = worker.crew.claims.run(() => promise, () => {});
   await worker.claim();
   const states = async () => (await readSubtasks(rows.sql, task)).map(({ status }) => status);
@@ -110,7 +110,7 @@ Deno.test("a claim answered too late begins nothing, and its answer is handed on
   const { promise, resolve } = Promise.withResolvers<string>();
   const late: string[] = [];
   await assert.rejects(claims.run(() => promise, (answer) => late.push(answer)), /took too long/);
-  assert.equal(claims.underWaySince(Infinity), false);
+  assert.equal(claims.hasPendingClaimBefore(Infinity), false);
   resolve("rows");
   await waitFor("the late answer", () => late.length === 1);
 });

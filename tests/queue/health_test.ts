@@ -13,22 +13,26 @@ const answer = (status: number, text = "{}", headers = {}): HttpResult => ({
   headers: new Headers(headers),
 });
 const calls: [string, HttpResult, ReturnType<typeof judgeCall>][] = [
-  ["an image", answer(200), { sign: "sound", failed: false, pauseMs: 0 }],
-  ["a refused prompt", answer(451), { sign: "sound", failed: false, pauseMs: 0 }],
-  ["a job unknown", answer(404), { sign: "sound", failed: false, pauseMs: 0 }],
-  ["a job timed out", answer(200, '{"task_status": "TIMEOUT"}'), { sign: "sound", failed: true, pauseMs: 0 }],
-  ["a server error", answer(502), { sign: "down", failed: true, pauseMs: 0 }],
-  ["nobody there", { kind: "unreachable", reason: "x" }, { sign: "down", failed: true, pauseMs: 0 }],
-  ["no answer", { kind: "slow" }, { sign: "down", failed: true, pauseMs: 0 }],
-  ["too many", answer(429), { sign: "throttled", failed: false, pauseMs: 0 }],
+  ["an image", answer(200), { outcome: "sound", failed: false, pauseMs: 0 }],
+  ["a refused prompt", answer(451), { outcome: "sound", failed: false, pauseMs: 0 }],
+  ["a job unknown", answer(404), { outcome: "sound", failed: false, pauseMs: 0 }],
+  ["a job timed out", answer(200, '{"task_status": "TIMEOUT"}'), {
+    outcome: "sound",
+    failed: true,
+    pauseMs: 0,
+  }],
+  ["a server error", answer(502), { outcome: "down", failed: true, pauseMs: 0 }],
+  ["nobody there", { kind: "unreachable", reason: "x" }, { outcome: "down", failed: true, pauseMs: 0 }],
+  ["no answer", { kind: "slow" }, { outcome: "down", failed: true, pauseMs: 0 }],
+  ["too many", answer(429), { outcome: "throttled", failed: false, pauseMs: 0 }],
   ["too many, for 7 s", answer(429, "", { "retry-after": "7" }), {
-    sign: "throttled",
+    outcome: "throttled",
     failed: false,
     pauseMs: 7_000,
   }],
 ];
 for (const [what, result, wanted] of calls) {
-  Deno.test(`health: ${what} is ${wanted.sign}`, () => assert.deepEqual(judgeCall(result), wanted));
+  Deno.test(`health: ${what} is ${wanted.outcome}`, () => assert.deepEqual(judgeCall(result), wanted));
 }
 
 const seen = (part: Partial<HealthCounts>): HealthCounts => ({ ...noCounts, ...part });
@@ -87,18 +91,18 @@ Deno.test("the circuit opens after calls that fail in a row, lets one through la
   for (let i = 0; i < 7; i++) health.note("down");
   health.note("sound");
   for (let i = 0; i < 7; i++) health.note("down");
-  assert.equal(health.room, Infinity);
+  assert.equal(health.attemptsMax, Infinity);
   health.note("down");
-  assert.equal(health.room, 0);
+  assert.equal(health.attemptsMax, 0);
   now = 1_200;
-  assert.equal(health.room, 1);
+  assert.equal(health.attemptsMax, 1);
   health.note("down");
   now += 1_700;
-  assert.equal(health.room, 0);
+  assert.equal(health.attemptsMax, 0);
   now += 1_000;
-  assert.equal(health.room, 1);
+  assert.equal(health.attemptsMax, 1);
   health.note("sound");
-  assert.equal(health.room, Infinity);
+  assert.equal(health.attemptsMax, Infinity);
   assert.deepEqual(said, [true, false]);
 });
 
@@ -107,12 +111,12 @@ Deno.test("a Retry-After keeps new attempts away for so long, a minute at most",
   const health = new BackendHealth(() => {}, () => now);
   health.note("throttled", 7_000);
   now = 6_999;
-  assert.equal(health.room, 0);
+  assert.equal(health.attemptsMax, 0);
   now = 7_001;
-  assert.equal(health.room, Infinity);
+  assert.equal(health.attemptsMax, Infinity);
   health.note("throttled", 3_600_000);
   now += 60_001;
-  assert.equal(health.room, Infinity);
+  assert.equal(health.attemptsMax, Infinity);
 });
 
 Deno.test("a lumina that is gone does not touch standard, and keeps its cells until it is back", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "../../db/pg/connect.ts";
 import { transact } from "../../db/pg/transaction.ts";
-import { insertWorker, takeSlots } from "../../db/queue/workers.ts";
+import { acquireSlots, insertWorker } from "../../db/queue/workers.ts";
 import { insertQueueSlots } from "../../db/queue/slots.ts";
 import { startProxy } from "../../dev/chaos/proxy.ts";
 import { openRows } from "../support/queue_rig.ts";
@@ -20,13 +20,13 @@ Deno.test("a worker that vanishes while it takes slots keeps the others from the
     await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
   }
   let looks = 0;
-  const lost = takeSlots(gone, "a", () => {
+  const lost = acquireSlots(gone, "a", () => {
     // The second look is the one under the lock.
     if (++looks === 2) proxy.orphan();
     return { standard: 2 };
   });
   await assert.rejects(lost, { code: "CONNECTION_CLOSED" });
-  const take = () => takeSlots(rows.sql, "b", () => ({ standard: 2 }));
+  const take = () => acquireSlots(rows.sql, "b", () => ({ standard: 2 }));
   await assert.rejects(take, { code: "55P03" });
   await waitFor("the lock to be given up", () => take().catch(() => undefined));
   const slots = await rows.sql`select id, slots from workers order by id`;

@@ -1,7 +1,7 @@
 /** What becomes of entries that were read just before PostgreSQL went away. */
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
-import { RedisHealth } from "../../bell.ts";
+import { RedisHealth } from "../../redis/health.ts";
 import type { Crew } from "../../jobs/work/crew.ts";
 import { Puller } from "../../jobs/work/pull.ts";
 import { openRedis } from "../../redis/connect.ts";
@@ -18,8 +18,8 @@ const gone = () => Object.assign(new Error("the connection ended"), { code: "CON
 async function openPuller(rows: Rows, failures: unknown[]) {
   const stack = new AsyncDisposableStack();
   const redis = stack.use(await startRedis());
-  const door = stack.use(openRedis({ url: redis.url }));
-  const streams = new Streams(door, "test");
+  const connection = stack.use(openRedis({ url: redis.url }));
+  const streams = new Streams(connection, "test");
   await streams.markEpoch(["standard"], "m");
   const slots = new Slots(4);
   const started: string[] = [];
@@ -38,13 +38,13 @@ async function openPuller(rows: Rows, failures: unknown[]) {
     streams,
     crew,
     health: new RedisHealth(() => {}),
-    hungry() {},
+    onGroupMissing() {},
     workerId: () => "a",
     mayStart: () => true,
-    onDoubt() {},
+    onClaimFailed() {},
   });
   stack.defer(() => puller.stop());
-  const left = async () => (await streams.look(["standard"])).lengths.get("standard")!;
+  const left = async () => (await streams.readState(["standard"])).lengths.get("standard")!;
   return {
     puller,
     streams,

@@ -4,7 +4,7 @@ import { connect } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
 import {
   beginAttempts,
-  type Claimed,
+  type ClaimedSubtask,
   claimSubtasks,
   releaseSubtasks,
   retrySubtasks,
@@ -14,7 +14,12 @@ import {
 } from "../../db/queue/subtasks.ts";
 import { sweepCancelled } from "../../db/queue/tasks.ts";
 import { insertQueueSlots } from "../../db/queue/slots.ts";
-import { beat, deleteDeadWorkers, insertWorker, takeLead } from "../../db/queue/workers.ts";
+import {
+  acquireLeaderLease,
+  deleteDeadWorkers,
+  insertWorker,
+  saveHeartbeat,
+} from "../../db/queue/workers.ts";
 import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
 import { silentLog } from "../../log.ts";
 import { openRows, readSubtasks, readTask, type Rows } from "../support/queue_rig.ts";
@@ -23,7 +28,7 @@ async function joinAll(rows: Rows, ...ids: string[]): Promise<void> {
   for (const id of ids) await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
 }
 
-const done = (subtask: Claimed, url = "http://i/1.png"): Settlement => ({
+const done = (subtask: ClaimedSubtask, url = "http://i/1.png"): Settlement => ({
   ...subtask,
   status: "completed",
   result: `{"url":"${url}"}`,
@@ -31,7 +36,7 @@ const done = (subtask: Claimed, url = "http://i/1.png"): Settlement => ({
   error: null,
 });
 
-const failed = (subtask: Claimed): Settlement => ({
+const failed = (subtask: ClaimedSubtask): Settlement => ({
   ...subtask,
   status: "failed",
   retry_count: 1,
@@ -40,7 +45,7 @@ const failed = (subtask: Claimed): Settlement => ({
   error: "no",
 });
 
-async function claimAll(rows: Rows, worker: string, limit = 100): Promise<Claimed[]> {
+async function claimAll(rows: Rows, worker: string, limit = 100): Promise<ClaimedSubtask[]> {
   return await claimSubtasks(rows.sql, worker, await listDispatchable(rows.sql, "standard", limit));
 }
 
@@ -79,7 +84,7 @@ Deno.test("claim gives nothing to a worker that was declared dead", async () => 
   assert.equal((await claimAll(rows, "ghost")).length, 0);
 });
 
-const writes: [string, (rows: Rows, subtask: Claimed) => Promise<number>][] = [
+const writes: [string, (rows: Rows, subtask: ClaimedSubtask) => Promise<number>][] = [
   ["saving a remote id", async ({ sql }, s) => (await saveRemoteIds(sql, [{ ...s, remote_id: "r" }])).size],
   [
     "a retry",
@@ -205,23 +210,25 @@ Deno.test("a heartbeat after the takeover does not revive the worker", async () 
   await using rows = await openRows();
   await joinAll(rows, "a");
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 10 }]);
-  assert.equal(await beat(rows.sql, "a"), true);
+  assert.equal(await saveHeartbeat(rows.sql, "a"), true);
   await rows.sql`update workers set heartbeat_at = now() - interval '7 s'`;
   await deleteDeadWorkers(rows.sql, 6000);
-  assert.equal(await beat(rows.sql, "a"), false);
+  assert.equal(await saveHeartbeat(rows.sql, "a"), false);
 });
 
 Deno.test("one leads at a time, and another only after the lease has run out", async () => {
   await using rows = await openRows();
-  const terms = await Promise.all(["a", "b", "c"].map((id) => takeLead(rows.sql, "queue", id, 3000)));
+  const terms = await Promise.all(
+    ["a", "b", "c"].map((id) => acquireLeaderLease(rows.sql, "queue", id, 3000)),
+  );
   assert.equal(terms.filter((term) => term !== undefined).length, 1);
   const leader = ["a", "b", "c"][terms.findIndex((term) => term !== undefined)]!;
   const other = leader === "a" ? "b" : "a";
-  assert.equal(await takeLead(rows.sql, "queue", leader, 3000), 1);
-  assert.equal(await takeLead(rows.sql, "queue", other, 3000), undefined);
+  assert.equal(await acquireLeaderLease(rows.sql, "queue", leader, 3000), 1);
+  assert.equal(await acquireLeaderLease(rows.sql, "queue", other, 3000), undefined);
   await rows.sql`update leaders set lease_until = now() - interval '1 ms'`;
-  assert.equal(await takeLead(rows.sql, "queue", other, 3000), 2);
-  assert.equal(await takeLead(rows.sql, "queue", leader, 3000), undefined);
+  assert.equal(await acquireLeaderLease(rows.sql, "queue", other, 3000), 2);
+  assert.equal(await acquireLeaderLease(rows.sql, "queue", leader, 3000), undefined);
 });
 
 Deno.test("cancel ends the task: pending cells never start, those under way lose their lease", async () => {

@@ -1,7 +1,13 @@
 /** Slots by backlog, as EXECUTION.md's table has them. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
-import { noPressure, type Pressure, readScaleRules, scale, type ScaleRule } from "../../jobs/slots/scaler.ts";
+import {
+  noPressure,
+  type Pressure,
+  readScaleRules,
+  scale,
+  type ScaleRule,
+} from "../../jobs/slots/scale_rules.ts";
 import { startRig } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 

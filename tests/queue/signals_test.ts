@@ -1,6 +1,6 @@
 /** Signals that live longer than what listens to them are left as they were. */
 import assert from "node:assert/strict";
-import type { Claimed } from "../../db/queue/subtasks.ts";
+import type { ClaimedSubtask } from "../../db/queue/subtasks.ts";
 import { type AttemptDeps, runAttempt } from "../../jobs/work/attempt.ts";
 import { callHttp, type Http } from "../../http.ts";
 import { joinSignals } from "../../jobs/work/signals.ts";
@@ -59,7 +59,7 @@ const subtask = {
   losses: 0,
   elapsed_ms: 0,
   task_status: "processing",
-} as Claimed;
+} as ClaimedSubtask;
 
 Deno.test("an attempt and its retries leave no listener on the signals that may stop it", async () => {
   const drop = new AbortController();

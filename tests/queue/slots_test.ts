@@ -8,27 +8,27 @@ import {
   saveSlotOverride,
 } from "../../db/queue/slots.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
-import { deleteWorker, insertWorker, type Room, takeSlots } from "../../db/queue/workers.ts";
-import { Scaler } from "../../jobs/slots/scale_duty.ts";
-import { readScaleRules } from "../../jobs/slots/scaler.ts";
+import { acquireSlots, deleteWorker, insertWorker, type SlotUsage } from "../../db/queue/workers.ts";
+import { Scaler } from "../../jobs/slots/scaler.ts";
+import { readScaleRules } from "../../jobs/slots/scale_rules.ts";
 import { parseConfig } from "../../config.ts";
-import { shareSlots } from "../../jobs/slots/shares.ts";
+import { divideSlots } from "../../jobs/slots/slot_division.ts";
 import { silentLog } from "../../log.ts";
 import { openRows, type Rig, type Rows, startRig, waitForEnd } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
 const names = (count: number, name = "p") => Array.from({ length: count }, (_, i) => `${name}${i}`);
 
-const room = (queue: Queue, slots: number, others: number, own = 0, place = 0, workers = 2): Room => ({
+const room = (queue: Queue, slots: number, others: number, own = 0, rank = 0, workers = 2): SlotUsage => ({
   queue,
   slots,
   others,
   own,
-  place,
+  rank,
   workers,
 });
 
-const shares: [string, Room[], Partial<Record<Queue, number>>, Partial<Record<Queue, number>>][] = [
+const shares: [string, SlotUsage[], Partial<Record<Queue, number>>, Partial<Record<Queue, number>>][] = [
   ["an equal share where all is free", [room("lumina", 11, 0)], {}, { lumina: 6 }],
   ["the later of two gets the smaller share", [room("lumina", 11, 0, 0, 1)], {}, { lumina: 5 }],
   ["no more than nobody has", [room("lumina", 10, 8)], {}, { lumina: 2 }],
@@ -50,7 +50,7 @@ const shares: [string, Room[], Partial<Record<Queue, number>>, Partial<Record<Qu
 for (const [what, rooms, busy, wanted] of shares) {
   Deno.test(`a worker takes ${what}`, () => {
     const queues = rooms.map(({ queue }) => queue);
-    const portions = shareSlots(rooms, { queues, busy: (queue) => busy[queue] ?? 0 });
+    const portions = divideSlots(rooms, { queues, busy: (queue) => busy[queue] ?? 0 });
     assert.deepEqual(Object.fromEntries([...portions].map(([queue, { slots }]) => [queue, slots])), wanted);
   });
 }
@@ -66,8 +66,8 @@ Deno.test("workers that take slots at once never have more than there are, and i
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 10 }]);
   const ids = ["a", "b", "c", "d"];
   const take = (id: string) =>
-    takeSlots(rows.sql, id, (rooms) => {
-      const portions = shareSlots(rooms, { queues: ["standard"], busy: () => 0 });
+    acquireSlots(rows.sql, id, (rooms) => {
+      const portions = divideSlots(rooms, { queues: ["standard"], busy: () => 0 });
       return Object.fromEntries([...portions].map(([queue, { slots }]) => [queue, slots]));
     });
   for (const id of ids) {
@@ -90,8 +90,8 @@ Deno.test("rows of a worker that is gone count against the limit until they are 
   await rows.sql`
     update subtasks set status = 'processing', worker_id = 'gone', started_at = now()
     where parent_task_id = ${task}`;
-  let seen: Room[] = [];
-  await takeSlots(rows.sql, "a", (rooms) => {
+  let seen: SlotUsage[] = [];
+  await acquireSlots(rows.sql, "a", (rooms) => {
     seen = rooms;
     return {};
   });

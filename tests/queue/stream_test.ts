@@ -1,42 +1,42 @@
 /** Redis as the queue uses it, over both transports. */
 import assert from "node:assert/strict";
-import type { Ref } from "../../db/queue/subtasks.ts";
+import type { SubtaskRef } from "../../db/queue/subtasks.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { AppError } from "../../errors.ts";
-import { openRedis, type RedisDoor } from "../../redis/connect.ts";
+import { openRedis, type RedisConnection } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
 import { waitFor } from "../support/wait.ts";
 import { startGateway } from "../support/upstash_gateway.ts";
 
-const makeRefs = (count: number): Ref[] =>
+const makeRefs = (count: number): SubtaskRef[] =>
   Array.from({ length: count }, () => ({ task_id: crypto.randomUUID(), id: crypto.randomUUID() }));
 
-async function withDoor(
+async function withConnection(
   transport: "tcp" | "rest",
-  work: (door: RedisDoor, streams: Streams) => Promise<void>,
+  work: (connection: RedisConnection, streams: Streams) => Promise<void>,
 ): Promise<void> {
   await using redis = await startRedis();
   await using gateway = await startGateway(redis.url);
   const place = transport === "tcp" ? { url: redis.url } : { restUrl: gateway.url, restToken: gateway.token };
-  await using door = openRedis(place);
-  await work(door, new Streams(door, "test"));
+  await using connection = openRedis(place);
+  await work(connection, new Streams(connection, "test"));
 }
 
-const both = (name: string, work: (door: RedisDoor, streams: Streams) => Promise<void>) => {
+const both = (name: string, work: (connection: RedisConnection, streams: Streams) => Promise<void>) => {
   for (const transport of ["tcp", "rest"] as const) {
-    Deno.test(`${name} (${transport})`, () => withDoor(transport, work));
+    Deno.test(`${name} (${transport})`, () => withConnection(transport, work));
   }
 };
 
-both("values come back as they were written: texts stay texts", async (door) => {
+both("values come back as they were written: texts stay texts", async (connection) => {
   for (const value of ["123", "01", "true", '{"a":1}', "猫\n\u0000", ""]) {
-    await door.redis.set("k", value);
-    assert.equal(await door.redis.get("k"), value);
+    await connection.redis.set("k", value);
+    assert.equal(await connection.redis.get("k"), value);
   }
-  assert.equal(await door.redis.get("nothing"), null);
+  assert.equal(await connection.redis.get("nothing"), null);
 });
 
-both("an entry is read by one consumer, and gone once it is dropped", async (_door, streams) => {
+both("an entry is read by one consumer, and gone once it is dropped", async (_connection, streams) => {
   await streams.markEpoch(["standard"], "m");
   const refs = makeRefs(5);
   await streams.add("standard", refs);
@@ -46,41 +46,44 @@ both("an entry is read by one consumer, and gone once it is dropped", async (_do
   assert.deepEqual([...a, ...b].flatMap((message) => message.refs), refs);
   assert.equal(a.length, 3);
   await streams.drop("standard", a.map(({ entry }) => entry));
-  assert.equal((await streams.look(["standard"])).lengths.get("standard"), 2);
+  assert.equal((await streams.readState(["standard"])).lengths.get("standard"), 2);
   assert.deepEqual(await streams.read("standard", { consumer: "a", count: 9 }), []);
 });
 
-both("several subtasks travel in one entry where commands cost money", async (_door, streams) => {
+both("several subtasks travel in one entry where commands cost money", async (_connection, streams) => {
   await streams.markEpoch(["lumina"], "m");
   const refs = makeRefs(7);
   await streams.add("lumina", refs, 3);
-  assert.equal((await streams.look(["lumina"])).lengths.get("lumina"), 3);
+  assert.equal((await streams.readState(["lumina"])).lengths.get("lumina"), 3);
   const got = await streams.read("lumina", { consumer: "a", count: 10 });
   assert.ok(got !== "no_group");
   assert.deepEqual(got.flatMap((message) => message.refs), refs);
 });
 
-both("a wiped Redis is noticed, and a lost group comes back from its first entry", async (door, streams) => {
-  await streams.markEpoch(["standard", "high"], "m");
-  assert.equal((await streams.look(["standard"])).epoch, true);
-  await door.redis.flushall();
-  assert.equal((await streams.look(["standard"])).epoch, false);
-  assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
-  const [ref] = makeRefs(1);
-  await streams.add("standard", [ref!]);
-  await door.redis.xgroup(streams.key("standard"), { type: "DESTROY", group: "workers" });
-  assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
-  const got = await streams.read("standard", { consumer: "a", count: 1 });
-  assert.ok(got !== "no_group");
-  assert.deepEqual(got[0]!.refs, [ref]);
-});
+both(
+  "a wiped Redis is noticed, and a lost group comes back from its first entry",
+  async (connection, streams) => {
+    await streams.markEpoch(["standard", "high"], "m");
+    assert.equal((await streams.readState(["standard"])).epoch, true);
+    await connection.redis.flushall();
+    assert.equal((await streams.readState(["standard"])).epoch, false);
+    assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
+    const [ref] = makeRefs(1);
+    await streams.add("standard", [ref!]);
+    await connection.redis.xgroup(streams.key("standard"), { type: "DESTROY", group: "workers" });
+    assert.equal(await streams.read("standard", { consumer: "a", count: 1 }), "no_group");
+    const got = await streams.read("standard", { consumer: "a", count: 1 });
+    assert.ok(got !== "no_group");
+    assert.deepEqual(got[0]!.refs, [ref]);
+  },
+);
 
-both("what a consumer read and never claimed is taken over, page by page", async (_door, streams) => {
+both("what a consumer read and never claimed is taken over, page by page", async (_connection, streams) => {
   await streams.markEpoch(["standard"], "m");
   const refs = makeRefs(5);
   await streams.add("standard", refs);
   await streams.read("standard", { consumer: "dead", count: 5 });
-  const found: Ref[] = [];
+  const found: SubtaskRef[] = [];
   let cursor = "0-0";
   do {
     const page = await streams.takeOver("standard", { consumer: "heir", cursor, idleMs: 0, count: 2 });
@@ -90,12 +93,12 @@ both("what a consumer read and never claimed is taken over, page by page", async
   assert.deepEqual(found, refs);
 });
 
-both("entries that were trimmed while pending are skipped by a takeover", async (door, streams) => {
+both("entries that were trimmed while pending are skipped by a takeover", async (connection, streams) => {
   await streams.markEpoch(["standard"], "m");
   await streams.add("standard", makeRefs(3));
   const got = await streams.read("standard", { consumer: "dead", count: 3 });
   assert.ok(got !== "no_group");
-  await door.redis.xdel(streams.key("standard"), got[0]!.entry);
+  await connection.redis.xdel(streams.key("standard"), got[0]!.entry);
   const { messages } = await streams.takeOver("standard", {
     consumer: "heir",
     cursor: "0-0",
@@ -105,7 +108,7 @@ both("entries that were trimmed while pending are skipped by a takeover", async 
   assert.equal(messages.length, 2);
 });
 
-both("idle consumers are swept, never while something is pending with them", async (_door, streams) => {
+both("idle consumers are swept, never while something is pending with them", async (_connection, streams) => {
   await streams.markEpoch(["standard"], "m");
   await streams.add("standard", makeRefs(2));
   await streams.read("standard", { consumer: "holds", count: 1 });
@@ -121,21 +124,21 @@ both("idle consumers are swept, never while something is pending with them", asy
 });
 
 Deno.test("keys of a prefix share one hash tag, so that a cluster keeps them together", async () => {
-  await using door = openRedis({ url: "redis://127.0.0.1:1" });
-  const streams = new Streams(door, "p");
+  await using connection = openRedis({ url: "redis://127.0.0.1:1" });
+  const streams = new Streams(connection, "p");
   assert.deepEqual(["high", "standard", "lumina"].map((queue) => streams.key(queue as "high")), [
     ...["{p}:stream:high", "{p}:stream:standard", "{p}:stream:lumina"],
   ]);
 });
 
 Deno.test("a blocking read waits on its own connection, is woken by an entry, and ends at once when closed", async () => {
-  await withDoor("tcp", async (door, streams) => {
+  await withConnection("tcp", async (connection, streams) => {
     await streams.markEpoch(["standard"], "m");
     const blockMs = 120_000;
     const own = streams.openBlocking(blockMs)!;
-    const wait = { door: own, blockMs };
+    const wait = { connection: own, blockMs };
     const waiting = streams.read("standard", { consumer: "a", count: 1, wait });
-    assert.equal(await door.redis.ping(), "PONG");
+    assert.equal(await connection.redis.ping(), "PONG");
     const [ref] = makeRefs(1);
     const addedAt = performance.now();
     await streams.add("standard", [ref!]);
@@ -144,7 +147,7 @@ Deno.test("a blocking read waits on its own connection, is woken by an entry, an
     assert.deepEqual(got[0]!.refs, [ref]);
     assert.ok(performance.now() - addedAt < 60_000);
     const cut = streams.read("standard", { consumer: "a", count: 1, wait }).then(() => "read", () => "ended");
-    await door.redis.ping();
+    await connection.redis.ping();
     own.close();
     assert.equal(await cut, "ended");
   });
@@ -182,14 +185,14 @@ const silent: [
 for (const [what, open, says] of silent) {
   Deno.test(`check says what to do when ${what}, and never a secret`, async () => {
     const { place, stop } = await open();
-    await using door = openRedis(place);
-    await assert.rejects(door.check(), (error: AppError) => {
+    await using connection = openRedis(place);
+    await assert.rejects(connection.check(), (error: AppError) => {
       assert.equal(error.code, "redis_unreachable");
       assert.match(error.message, says);
       assert.doesNotMatch(error.message, /secret/);
       return true;
     });
-    await door.close();
+    await connection.close();
     await stop();
   });
 }
@@ -232,15 +235,18 @@ function startProxy(port: number): { url: string; stalled: boolean } & AsyncDisp
 Deno.test("a connection that went silent is left behind, and the next call goes over a new one", async () => {
   await using redis = await startRedis();
   await using proxy = startProxy(Number(new URL(redis.url).port));
-  await using door = openRedis({ url: proxy.url, timeoutMs: 200 });
-  await door.redis.set("a", "1");
+  await using connection = openRedis({ url: proxy.url, timeoutMs: 200 });
+  await connection.redis.set("a", "1");
   proxy.stalled = true;
   const calledAt = performance.now();
-  await assert.rejects(async () => await door.redis.get("a"), /no answer within 200 ms/);
+  await assert.rejects(async () => await connection.redis.get("a"), /no answer within 200 ms/);
   assert.ok(performance.now() - calledAt < 20_000);
   proxy.stalled = false;
   assert.equal(
-    await waitFor("an answer", () => door.redis.get<string>("a").catch(() => undefined) as Promise<string>),
+    await waitFor(
+      "an answer",
+      () => connection.redis.get<string>("a").catch(() => undefined) as Promise<string>,
+    ),
     "1",
   );
 });
@@ -248,11 +254,12 @@ Deno.test("a connection that went silent is left behind, and the next call goes 
 Deno.test("a blocking read on a connection that went silent waits hardly longer than it would block", async () => {
   await using redis = await startRedis();
   await using proxy = startProxy(Number(new URL(redis.url).port));
-  await using door = openRedis({ url: proxy.url, timeoutMs: 200 });
-  const streams = new Streams(door, "test");
+  await using connection = openRedis({ url: proxy.url, timeoutMs: 200 });
+  const streams = new Streams(connection, "test");
   await streams.markEpoch(["standard"], "m");
   const own = streams.openBlocking(100)!;
-  const read = () => streams.read("standard", { consumer: "a", count: 1, wait: { door: own, blockMs: 100 } });
+  const read = () =>
+    streams.read("standard", { consumer: "a", count: 1, wait: { connection: own, blockMs: 100 } });
   assert.deepEqual(await read(), []);
   proxy.stalled = true;
   await assert.rejects(read, /no answer within 300 ms/);

@@ -1,15 +1,15 @@
-/** The worker's command line: what it takes, what it refuses, and what each order does as its user sees it. */
+/** The worker's command line: valid and invalid commands, and what each command prints and changes. */
 import assert from "node:assert/strict";
 import { settleSubtasks } from "../../db/queue/subtasks.ts";
 import { codes } from "../../errors.ts";
-import { type Order, parseOrder } from "../../jobs/commands.ts";
+import { type Command, parseCommand } from "../../jobs/commands.ts";
 import { claim, done, failed, join } from "../support/cells.ts";
 import { readSubtasks, readTask, type Rig, startRig } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
 const id = "0b5f6a9e-1111-4222-8333-123456789abc";
 
-const orders: [string, Order][] = [
+const commands: [string, Command][] = [
   ["", { kind: "work", flags: {} }],
   ["--once --queues high,lumina --slots 3", {
     kind: "work",
@@ -48,9 +48,9 @@ const orders: [string, Order][] = [
   }],
   ["slots lumina --clear", { kind: "slots_clear", queue: "lumina" }],
 ];
-for (const [line, order] of orders) {
-  Deno.test(`'worker ${line}' is understood`, () => {
-    assert.deepEqual(parseOrder(line.split(" ").filter((word) => word !== "")), order);
+for (const [line, command] of commands) {
+  Deno.test(`'worker ${line}' is parsed`, () => {
+    assert.deepEqual(parseCommand(line.split(" ").filter((word) => word !== "")), command);
   });
 }
 
@@ -62,26 +62,26 @@ const refused: [string, RegExp][] = [
   ["why", /missing required argument 'task'/],
   [`why ${id}`, /missing required argument 'cell'/],
   ["why nope 1", /'nope' is invalid.*wanted a task's id, a UUID/],
-  [`why ${id} -1`, /'-1' is invalid.*wanted a place in the matrix from 0/],
-  [`why ${id} 1.5`, /wanted a place in the matrix from 0/],
+  [`why ${id} -1`, /'-1' is invalid.*wanted a cell's number from 0/],
+  [`why ${id} 1.5`, /wanted a cell's number from 0/],
   ["dead", /a command is missing/],
   ["dead list --since yesterday", /wanted a time such as/],
   ["dead list --limit 5000", /wanted a whole number from 1 to 1000/],
   ["doctor --days x", /wanted a whole number from 1 to 36500/],
   ["slots fast", /'fast' is invalid.*wanted high, standard, lumina/],
   ["slots high 10001 --for 1h --reason r", /'10001' is invalid.*wanted a whole number from 0 to 10000/],
-  ["slots high 3", /a count wants --for/],
-  ["slots high 3 --for 1h", /a count wants --reason/],
-  ["slots high 3 --for 31d --reason r", /'31d' is invalid.*wanted a time such as 30m.*at most 30d/],
+  ["slots high 3", /a count needs --for/],
+  ["slots high 3 --for 1h", /a count needs --reason/],
+  ["slots high 3 --for 31d --reason r", /'31d' is invalid.*wanted a duration such as 30m.*at most 30d/],
   ["slots high 3 --for 0m --reason r", /'0m' is invalid/],
-  ["slots high --for 1h", /--for and --reason want a queue and a count/],
-  ["slots high 3 --clear", /--clear and a count contradict each other/],
-  ["slots --clear", /--clear wants a queue/],
+  ["slots high --for 1h", /--for and --reason need a queue and a count/],
+  ["slots high 3 --clear", /--clear cannot be combined with a count/],
+  ["slots --clear", /--clear needs a queue/],
   [`slots high 3 --for 1h --reason ${"r".repeat(201)}`, /wanted 1 to 200 characters/],
 ];
 for (const [line, message] of refused) {
-  Deno.test(`'worker ${line}' is refused with a word about it`, () => {
-    assert.throws(() => parseOrder(line.split(" ")), (error: Error & { code: string }) => {
+  Deno.test(`'worker ${line}' is refused with the reason`, () => {
+    assert.throws(() => parseCommand(line.split(" ")), (error: Error & { code: string }) => {
       assert.equal(error.code, "usage");
       assert.match(error.message, message);
       return true;
@@ -110,20 +110,20 @@ async function run(rig: Rig, task: string, ...args: string[]) {
     stderr: "piped",
   }).output();
   const decoder = new TextDecoder();
-  return { code, printed: decoder.decode(stdout), said: decoder.decode(stderr) };
+  return { code, printed: decoder.decode(stdout), errors: decoder.decode(stderr) };
 }
 
-Deno.test("each order does what it says, with the worker's permissions", async () => {
+Deno.test("each command works with the worker's permissions", async () => {
   await using rig = await startRig();
   await join(rig.sql);
   const task = await rig.submit(["p", "q"]);
   const held = await run(rig, "worker", "pause", task);
-  assert.deepEqual([held.code, held.printed], [0, `task ${task}: paused\n`], held.said);
+  assert.deepEqual([held.code, held.printed], [0, `task ${task}: paused\n`], held.errors);
   const why = await run(rig, "worker:why", task, "1");
   assert.deepEqual(
     [why.code, /its task is paused \(paused by an operator\)/.test(why.printed)],
     [0, true],
-    why.said,
+    why.errors,
   );
   assert.equal((await run(rig, "worker", "resume", task)).printed, `task ${task}: resumed\n`);
   const claimed = await claim(rig.sql);
@@ -136,13 +136,13 @@ Deno.test("each order does what it says, with the worker's permissions", async (
   assert.equal((await readTask(rig.sql, task)).status, "processing");
   assert.ok((await readSubtasks(rig.sql, task)).every(({ status }) => status === "pending"));
   const none = await run(rig, "worker", "retry", id);
-  assert.deepEqual([none.code, none.said], [
+  assert.deepEqual([none.code, none.errors], [
     codes.not_found.exit,
-    `error: drawing failed cells again of task '${id}': no such task\n`,
+    `error: retrying the failed cells of task '${id}': no such task\n`,
   ]);
 });
 
-Deno.test("the doctor ends with 1 while there is a fault, and with 0 once there is none", async () => {
+Deno.test("the doctor exits with 1 while there is a fault, and with 0 once there is none", async () => {
   await using rig = await startRig();
   await join(rig.sql);
   const task = await rig.submit(["p"]);
@@ -150,28 +150,28 @@ Deno.test("the doctor ends with 1 while there is a fault, and with 0 once there 
   await rig.sql`delete from workers`;
   await rig.sql`update tasks set subtasks_completed = 0`;
   const found = await run(rig, "worker:doctor");
-  assert.equal(found.code, 1, found.said);
+  assert.equal(found.code, 1, found.errors);
   assert.match(
     found.printed,
-    /^FAULT: task .* its rows are 1, 1, 0, 0\n {4}its rows are counted again \[--repair does it\]$/m,
+    /^FAULT: the counters of task .* its rows count 1, 1, 0, 0\n {4}the counters are set from its rows \[--repair does this\]$/m,
   );
   assert.match(found.printed, /1 fault left\n$/);
   const json = await run(rig, "worker:doctor", "--json");
   const { healthy, findings } = JSON.parse(json.printed);
   assert.deepEqual([json.code, healthy, findings[0].about], [1, false, task]);
   const mended = await run(rig, "worker:doctor", "--repair");
-  assert.deepEqual([mended.code, /^repaired: task/m.test(mended.printed)], [0, true], mended.printed);
+  assert.deepEqual([mended.code, /^repaired: the counters of task/m.test(mended.printed)], [0, true], mended.printed);
   const well = await run(rig, "worker:doctor");
-  assert.deepEqual([well.code, /everything holds that must\n$/.test(well.printed)], [0, true], well.printed);
+  assert.deepEqual([well.code, /no faults\n$/.test(well.printed)], [0, true], well.printed);
 });
 
-Deno.test("slots set by hand are obeyed, shown with their reason and the changes they made, and taken back", async () => {
+Deno.test("a slot override is applied, printed with its reason and changes, and cleared", async () => {
   await using rig = await startRig({ env: { TASK_EXECUTOR_MIN_CONCURRENT: "20" } });
   const empty = await run(rig, "worker", "slots", "standard");
   assert.deepEqual(
     [empty.code, empty.printed],
-    [0, "standard: no slots yet, no worker has begun\n"],
-    empty.said,
+    [0, "standard: no slots yet, because no worker has started\n"],
+    empty.errors,
   );
   await rig.startWorker();
   const slots = async () =>
@@ -185,19 +185,19 @@ Deno.test("slots set by hand are obeyed, shown with their reason and the changes
   assert.match(set.printed, /^standard is set to 7 slots by hand until \S+, by an operator: quiet hours;/);
   await waitFor("the leader to obey", async () => await slots() === 7);
   const shown = await run(rig, "worker", "slots");
-  assert.match(shown.printed, /^high: 5 slots, 0 taken, 5 by the backlog alone; /m);
+  assert.match(shown.printed, /^high: 5 slots, 0 in use, 5 wanted for the backlog; /m);
   assert.match(
     shown.printed,
-    /^standard: 7 slots, 0 taken, 20 by the backlog alone; set by an operator until \S+: quiet hours \(since/m,
+    /^standard: 7 slots, 0 in use, 20 wanted for the backlog; set by an operator until \S+: quiet hours \(since/m,
   );
   assert.match(shown.printed, /^ {4}standard is set to 7 slots by hand until/m);
   assert.match(shown.printed, /^ {4}\S+ {2}20 → 7 {2}set by an operator until/m);
   const doctor = await run(rig, "worker:doctor");
   assert.match(doctor.printed, /^note: standard is set to 7 slots by hand until .*: quiet hours$/m);
-  assert.match(doctor.printed, /^ {4}deno task worker slots standard --clear takes it back$/m);
+  assert.match(doctor.printed, /^ {4}deno task worker slots standard --clear ends the override$/m);
   assert.equal(doctor.code, 0, doctor.printed);
   const cleared = await run(rig, "worker", "slots", "standard", "--clear");
-  assert.equal(cleared.printed, "standard: backlog and health decide again\n");
+  assert.equal(cleared.printed, "standard: the slot override is cleared; backlog and health decide again\n");
   await waitFor("the old number", async () => await slots() === 20);
   const json = JSON.parse((await run(rig, "worker", "slots", "standard", "--json")).printed);
   assert.deepEqual(
@@ -210,6 +210,6 @@ Deno.test("slots set by hand are obeyed, shown with their reason and the changes
   );
   assert.equal(
     (await run(rig, "worker", "slots", "standard", "--clear")).printed,
-    "standard: nothing was set by hand\n",
+    "standard: no slot override is set\n",
   );
 });

@@ -1,4 +1,4 @@
-/** A queue with everything real but the image API: what the tests of the worker stand on. */
+/** The test rig of the queue: real PostgreSQL, Redis and workers, and a fake image API. */
 import { waitFor } from "./wait.ts";
 import { parseConfig } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
@@ -7,30 +7,34 @@ import { type FakeImageApi, startImageApi } from "../../dev/servers/image_api.ts
 import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
 import { openRedis, type RedisAddress } from "../../redis/connect.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
-import { runWorker, type WorkerOptions } from "../../jobs/worker.ts";
+import { runWorker } from "../../jobs/worker.ts";
+import type { WorkerOptions } from "../../jobs/worker_parts.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
 import { createLog, silentLog } from "../../log.ts";
 import { createMetrics, type Metrics } from "../../metrics.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 import { startGateway, type UpstashGateway } from "./upstash_gateway.ts";
 
+/** Options of a rig. */
 export interface RigOptions {
   transport?: "tcp" | "rest";
-  /** From a job's POST until it is done. */
+  /** Time from a job's POST until it is done. */
   delayMs?: number | ((body: string) => number);
   env?: Record<string, string>;
-  /** Instead of a clone on the tests' server. */
+  /** Database to use instead of a new one on the tests' server. */
   database?: TestDatabase;
 }
 
+/** A worker in this process. */
 export interface RunningWorker {
   id: string;
   metrics: Metrics;
-  /** Aborts it and waits for its end. */
+  /** Stops the worker and waits for its end. */
   stop(): Promise<void>;
   ended: Promise<void>;
 }
 
+/** A rig. */
 export interface Rig extends AsyncDisposable {
   sql: Pool;
   url: string;
@@ -46,7 +50,7 @@ export interface Rig extends AsyncDisposable {
 
 const unused = { name: "", values: [] };
 
-/** Tags and variables of prompts × seeds. */
+/** Returns the tags and variables of a task of prompts × seeds. */
 function makeBody(prompts: string[], seeds: number[]): { tags: Json[]; variables: JsonObject } {
   const axis = (tag_id: string, name: string, values: (string | number)[]) => ({
     tag_id,
@@ -64,6 +68,7 @@ function makeBody(prompts: string[], seeds: number[]): { tags: Json[]; variables
   return { tags: parsed.get("tags") as Json[], variables: parsed.get("variables") as JsonObject };
 }
 
+/** The columns of a subtask that tests compare. */
 export interface SubtaskState {
   cell: number;
   status: string;
@@ -77,16 +82,20 @@ export interface SubtaskState {
   result: string | null;
 }
 
-/** TEST_LOG=debug shows what workers say. */
-const wanted = Deno.env.get("TEST_LOG");
-const rigLog = wanted === undefined ? silentLog : createLog(wanted as "debug");
+/** The level of the workers' log; TEST_LOG=debug shows everything. */
+const logLevel = Deno.env.get("TEST_LOG");
+const rigLog = logLevel === undefined ? silentLog : createLog(logLevel as "debug");
 
+/** Reads the subtasks of a task in the order of their cells. */
 export async function readSubtasks(sql: Pool, task: string): Promise<SubtaskState[]> {
   return await sql<SubtaskState[]>`
     select cell, status, retry_count, attempt, error, image_url, lease_id, worker_id, remote_id, result::text
-    from subtasks where parent_task_id = ${task} order by cell`;
+    from subtasks
+    where parent_task_id = ${task}
+    order by cell`;
 }
 
+/** The columns of a task that tests compare, and the kinds of its notices. */
 export interface TaskState {
   status: string;
   all_subtasks_completed: boolean;
@@ -98,6 +107,7 @@ export interface TaskState {
   notices: string[];
 }
 
+/** Reads a task. */
 export async function readTask(sql: Pool, task: string): Promise<TaskState> {
   const [row] = await sql<TaskState[]>`
     select status, all_subtasks_completed, subtasks_total, subtasks_completed, subtasks_failed, subtasks_cancelled,
@@ -106,7 +116,7 @@ export async function readTask(sql: Pool, task: string): Promise<TaskState> {
   return row!;
 }
 
-/** Waits until a task has ended. */
+/** Waits until a task has ended, and reads it. */
 export async function waitForEnd(sql: Pool, task: string, ms?: number): Promise<TaskState> {
   return await waitFor(`the end of task ${task}`, async () => {
     const state = await readTask(sql, task);
@@ -135,7 +145,7 @@ const submitBy =
     return task.id;
   };
 
-/** A database alone, for the moves that need no worker. */
+/** A database with a user, for tests without workers. */
 export interface Rows extends AsyncDisposable {
   sql: Pool;
   url: string;
@@ -143,6 +153,7 @@ export interface Rows extends AsyncDisposable {
   submit: Submit;
 }
 
+/** Creates a database with a user. */
 export async function openRows(): Promise<Rows> {
   const database = await createDatabase();
   const user = await insertUser(database.sql);
@@ -155,7 +166,7 @@ export async function openRows(): Promise<Rows> {
   };
 }
 
-/** Starts database, Redis, gateway where asked for, and a played image API. */
+/** Starts a database, Redis, a REST gateway if requested, and a fake image API. */
 export async function startRig(
   { transport = "tcp", delayMs = 0, env = {}, database: given }: RigOptions = {},
 ): Promise<Rig> {
@@ -173,7 +184,7 @@ export async function startRig(
     REDIS_URL: redis.url,
     IMAGE_API_URL: api.url,
     LUMINA_API_URL: api.luminaUrl,
-    NIETA_XTOKEN: "played",
+    NIETA_XTOKEN: "fake",
     IMAGE_POLLING_INTERVAL: "0.02",
     IMAGE_MAX_POLLING_ATTEMPTS: "10000",
     LUMINA_POLLING_INTERVAL: "0.02",

@@ -1,0 +1,88 @@
+/**
+ * Times of the queue that depend on each other, in milliseconds. `tests/queue/times_test.ts` asserts each
+ * relation that a comment here states.
+ */
+
+/** Interval of a worker's heartbeats. */
+export const heartbeatMs = 2_000;
+
+/**
+ * Age of the last heartbeat from which a worker starts nothing. Two heartbeats fit into it, so that a single
+ * late one stops nothing.
+ */
+export const startWithinMs = 4_000;
+
+/**
+ * Maximum time from the write that allows a POST (a claim, or the start of a further attempt) to the POST
+ * itself. It is shorter than `deadAfterMs`, the silence after which others take a worker's subtasks over.
+ */
+export const postWithinMs = 4_000;
+
+/**
+ * Maximum wait for the answer to a claim. After `postWithinMs` the POST that it allows must not be sent any
+ * more.
+ */
+export const claimAnswerMsMax = 4_000;
+
+/**
+ * Age of the last heartbeat from which a worker counts as dead. It is longer than `startWithinMs`: a worker
+ * stops starting attempts before others take its subtasks over.
+ */
+export const deadAfterMs = 6_000;
+
+/** Interval of the leader's duties; each renews the leader lease. */
+export const dutiesMs = 1_000;
+
+/**
+ * Life of the leader lease. Two renewals fit into it, so that a single late one costs nothing; it is shorter
+ * than `deadAfterMs`, so that the fleet has a new leader before it must judge the old one.
+ */
+export const leaderLeaseMs = 3_000;
+
+/** Maximum length of an attempt, from its POST to its result. */
+export const attemptMsMax = 5 * 60_000;
+
+/**
+ * Age of an attempt from which the leader takes it from its worker. The worker itself ends it at
+ * `attemptMsMax`.
+ */
+export const overdueMs = 6 * 60_000;
+
+/**
+ * On shutdown: maximum wait for the answer to a claim under way, which must be known before the hand-over.
+ */
+export const stopClaimMs = 500;
+
+/** On shutdown: maximum wait for POSTs under way. A job whose id is known can be taken over. */
+export const stopPostMs = 1_900;
+
+/**
+ * Maximum length of a shutdown, with both waits above and the final writes. What PostgreSQL has not confirmed
+ * by then, the leader finds when the worker counts as dead.
+ */
+export const stopMs = 2_800;
+
+/** Maximum length of a shutdown that the worker promises to its supervisor. */
+export const stopMsPromised = 3_000;
+
+/**
+ * Idle time from which another worker takes over messages that were read and never claimed. It is longer than
+ * a claim may take.
+ */
+export const messageIdleMs = 10_000;
+
+/** Interval at which each worker looks for such messages over TCP. */
+export const messageSweepMs = 5_000;
+
+/**
+ * Idle time from which the doctor reports such a message: the workers had an idle time and a sweep for it.
+ */
+export const messageLostMs = 15_000;
+
+/** Time after which the feed writes a subtask again that is still pending. */
+export const refeedMs = 15_000;
+
+/**
+ * Maximum time that a puller keeps subtasks for which it has no slot. Later, the feed has written them again.
+ */
+export const stockMsMax = 15_000;
