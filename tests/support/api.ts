@@ -1,4 +1,4 @@
-/** The API on a real socket, over a database of its own. */
+/** The API on a real socket with its own database. */
 import { type Config, parseConfig } from "../../config.ts";
 import { connect, type Pool } from "../../db/pg/connect.ts";
 import { createLog, type Level, type Log } from "../../log.ts";
@@ -9,36 +9,38 @@ import { createThrottle, type LoginThrottle, type ThrottleLimits } from "../../r
 import { createTokens, type Tokens } from "../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
 
-/** The key that the recordings' tokens were signed with. */
+/** Secret key of the tokens in the recordings. */
 export const secret = "golden-secret-key";
 
+/** A running API. */
 export interface TestApi extends AsyncDisposable {
   origin: string;
   port: number;
   database: TestDatabase;
-  /** The API's own pool, opened as the program opens it; `database.sql` is the test's. */
+  /** Pool of the API; `database.sql` is the pool of the test. */
   sql: Pool;
   config: Config;
   tokens: Tokens;
   metrics: Metrics;
-  /** Every log line so far, parsed. */
+  /** Parsed log lines so far. */
   lines: Record<string, unknown>[];
 }
 
+/** Options of an API under test. */
 export interface TestApiOptions {
   env?: Record<string, string>;
   limits?: ThrottleLimits;
-  /** Instead of one in memory with `limits`. */
+  /** Throttle to use instead of one in memory with `limits`. */
   throttle?: LoginThrottle;
   level?: Level;
-  /** Of passwords: 2^cost rounds a wrong one takes, and how many may wait. */
+  /** Password hashing: 2^cost rounds, and the maximum number of waiting checks. */
   hashing?: { cost?: number; waitingMax?: number };
   bodyMsMax?: number;
-  /** Instead of a new database; not dropped at the end. */
+  /** Database to use instead of a new one; it is not dropped at the end. */
   database?: TestDatabase;
 }
 
-/** A throttle that no test meets unless it wants to. */
+/** Limits that no test reaches. */
 const noLimits: ThrottleLimits = {
   address: { burst: 1e6, perSecond: 1e6 },
   email: { burst: 1e6, perSecond: 1e6 },

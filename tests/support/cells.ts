@@ -1,18 +1,19 @@
-/** Moves of cells without workers, for tests of what people do with a queue. */
+/** Moves of cells without a running worker. */
 import type { Pool } from "../../db/pg/connect.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
-import { type Claimed, claimSubtasks, type Settlement } from "../../db/queue/subtasks.ts";
+import { type ClaimedSubtask, claimSubtasks, type Settlement } from "../../db/queue/subtasks.ts";
 import { insertWorker } from "../../db/queue/workers.ts";
 
-/** Signs a worker in that exists by its row alone. */
+/** Registers a worker that exists only as a row. */
 export const join = (sql: Pool, id = "a"): Promise<void> =>
   insertWorker(sql, { id, host: "h", pid: 1, queues: ["standard"] });
 
-/** Has it claim whatever is to be dispatched. */
-export const claim = async (sql: Pool, limit = 100, worker = "a"): Promise<Claimed[]> =>
+/** Claims dispatchable cells for the worker. */
+export const claim = async (sql: Pool, limit = 100, worker = "a"): Promise<ClaimedSubtask[]> =>
   await claimSubtasks(sql, worker, await listDispatchable(sql, "standard", limit));
 
-export const done = (subtask: Claimed): Settlement => ({
+/** Returns a settlement of a completed cell. */
+export const done = (subtask: ClaimedSubtask): Settlement => ({
   ...subtask,
   status: "completed",
   result: '{"url":"http://i/1.png"}',
@@ -20,8 +21,8 @@ export const done = (subtask: Claimed): Settlement => ({
   error: null,
 });
 
-/** An end after two attempts. */
-export const failed = (subtask: Claimed, reason = "图像接口返回 HTTP 500"): Settlement => ({
+/** Returns a settlement of a cell that failed after two attempts. */
+export const failed = (subtask: ClaimedSubtask, reason = "图像接口返回 HTTP 500"): Settlement => ({
   ...subtask,
   status: "failed",
   retry_count: 2,

@@ -1,23 +1,30 @@
+/** Databases for tests, cloned from a migrated template. */
 import { connect, type Pool } from "../../db/pg/connect.ts";
 
+/** A database of one test. */
 export interface TestDatabase extends AsyncDisposable {
   url: string;
   sql: Pool;
 }
 
+/** Options of a test database. */
 export interface TestDatabaseOptions {
-  /** The migrated template, or another database that nobody is connected to. */
+  /** Template: the migrated one by default, or another database without connections. */
   template?: string | undefined;
-  /** As the migrator connects: a statement after a COPY does not wait 40 ms. */
+  /** Whether to set TCP_NODELAY as the migrator does, so that a statement after a COPY does not wait 40 ms. */
   noDelay?: boolean;
 }
 
-/** A database of its own, cloned; dropped at the end. */
+/** Creates a database from a template. Disposal drops it. */
 export async function createDatabase(
   { template = "template_contactsheet", noDelay = false }: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
   const server = Deno.env.get("TEST_POSTGRES_URL");
-  if (!server) throw new Error("run the tests by 'deno task test': it starts the PostgreSQL they need");
+  if (!server) {
+    throw new Error(
+      "TEST_POSTGRES_URL is not set: run the tests with 'deno task test', which starts PostgreSQL",
+    );
+  }
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const admin = connect(server, { max: 1 });
   await admin`create database ${admin(name)} template ${admin(template)}`;

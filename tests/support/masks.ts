@@ -1,4 +1,4 @@
-/** Holds answers against recorded ones, whose masks stand for any value of their form. */
+/** Compares answers with recorded ones, in which a mask stands for any value of its form. */
 import { type Json, JsonNumber, stringifyJson } from "../../json.ts";
 
 const forms: Record<string, string> = {
@@ -12,41 +12,41 @@ const forms: Record<string, string> = {
 
 const quote = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** Where the old backend's images were; ours are at the played API's. */
+/** URLs of recorded images. In tests, images have URLs of the fake image API. */
 const recordedImage = /^https:\/\/img\.example\.com\/<uuid>\.webp$/;
 
-function matchText(wanted: string, given: Json): boolean {
-  if (wanted === "<seed>") return given instanceof JsonNumber && given.isInteger;
-  if (typeof given !== "string") return false;
-  if (recordedImage.test(wanted)) {
-    return /^http:\/\/127\.0\.0\.1:\d+\/images\/[0-9a-f-]{36}\.png$/.test(given);
+function matchText(expected: string, actual: Json): boolean {
+  if (expected === "<seed>") return actual instanceof JsonNumber && actual.isInteger;
+  if (typeof actual !== "string") return false;
+  if (recordedImage.test(expected)) {
+    return /^http:\/\/127\.0\.0\.1:\d+\/images\/[0-9a-f-]{36}\.png$/.test(actual);
   }
-  if (!/<[a-z|]+>/.test(wanted)) return wanted === given;
-  const parts = wanted.split(/(<[a-z|]+>)/).map((part) => forms[part] ?? quote(part));
-  return new RegExp(`^${parts.join("")}$`).test(given);
+  if (!/<[a-z|]+>/.test(expected)) return expected === actual;
+  const parts = expected.split(/(<[a-z|]+>)/).map((part) => forms[part] ?? quote(part));
+  return new RegExp(`^${parts.join("")}$`).test(actual);
 }
 
-/** The first difference, as `place: wanted …, got …`; undefined where the two are alike, key order included. */
-export function findDifference(wanted: Json, given: Json | undefined, place = "$"): string | undefined {
+/** Returns the first difference as `path: expected …, got …`, or undefined. The order of keys is compared too. */
+export function findDifference(expected: Json, actual: Json | undefined, path = "$"): string | undefined {
   const differs = () =>
-    `${place}: wanted ${stringifyJson(wanted)}, got ${
-      given === undefined ? "nothing" : stringifyJson(given)
+    `${path}: expected ${stringifyJson(expected)}, got ${
+      actual === undefined ? "nothing" : stringifyJson(actual)
     }`;
-  if (given === undefined) return differs();
-  if (typeof wanted === "string") return matchText(wanted, given) ? undefined : differs();
-  if (Array.isArray(wanted)) {
-    if (!Array.isArray(given) || given.length !== wanted.length) return differs();
-    return wanted.map((item, i) => findDifference(item, given[i], `${place}[${i}]`)).find((found) => found);
+  if (actual === undefined) return differs();
+  if (typeof expected === "string") return matchText(expected, actual) ? undefined : differs();
+  if (Array.isArray(expected)) {
+    if (!Array.isArray(actual) || actual.length !== expected.length) return differs();
+    return expected.map((item, i) => findDifference(item, actual[i], `${path}[${i}]`)).find((found) => found);
   }
-  if (wanted instanceof Map) {
-    if (!(given instanceof Map)) return differs();
-    const keys = [...wanted.keys()];
-    const got = [...given.keys()];
+  if (expected instanceof Map) {
+    if (!(actual instanceof Map)) return differs();
+    const keys = [...expected.keys()];
+    const got = [...actual.keys()];
     if (stringifyJson(keys) !== stringifyJson(got)) {
-      return `${place}: wanted the keys ${stringifyJson(keys)}, got ${stringifyJson(got)}`;
+      return `${path}: expected the keys ${stringifyJson(keys)}, got ${stringifyJson(got)}`;
     }
-    return keys.map((key) => findDifference(wanted.get(key)!, given.get(key), `${place}.${key}`))
+    return keys.map((key) => findDifference(expected.get(key)!, actual.get(key), `${path}.${key}`))
       .find((found) => found);
   }
-  return stringifyJson(wanted) === stringifyJson(given) ? undefined : differs();
+  return stringifyJson(expected) === stringifyJson(actual) ? undefined : differs();
 }

@@ -1,7 +1,8 @@
-/** Users of every kind, with the tokens they hold. */
+/** Users of every kind with their tokens. */
 import bcrypt from "bcryptjs";
 import type { TestApi } from "./api.ts";
 
+/** A user with a v1 token. */
 export interface Person {
   id: string;
   legacyId: string;
@@ -9,15 +10,17 @@ export interface Person {
   token: string;
 }
 
+/** Kinds of users. */
 export const kinds = ["admin", "manager", "user", "guest", "other", "disabled", "deleted"] as const;
+/** Kind of a user. */
 export type Kind = (typeof kinds)[number];
 
-/** Everybody's password. */
+/** Password of all users. */
 export const password = "correct horse";
-/** Cheap: what is tested is never how long it takes. */
+/** Hash with a low cost, since no test depends on its duration. */
 const hash = bcrypt.hashSync(password, 4);
 
-/** One user of each kind; `deleted` is gone again, `disabled` is switched off, `other` is a second plain user. */
+/** Inserts one user of each kind. `deleted` is deleted again, `disabled` is inactive, `other` is a second normal user. */
 export async function addUsers({ database: { sql }, tokens }: TestApi): Promise<Record<Kind, Person>> {
   const people = await Promise.all(kinds.map(async (kind): Promise<[Kind, Person]> => {
     const email = `${kind}@example.com`;

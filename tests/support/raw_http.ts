@@ -1,13 +1,15 @@
-/** Requests written byte for byte, as no client library would send them. */
+/** HTTP requests as raw bytes, including forms that client libraries do not send. */
 
+/** A request. */
 export interface RawRequest {
   method: string;
-  /** The target as it stands in the request line. */
+  /** Target of the request line, unchanged. */
   path: string;
   headers?: [name: string, value: string][];
   body?: Uint8Array | string | null;
 }
 
+/** An answer. */
 export interface RawAnswer {
   status: number;
   headers: Headers;
@@ -16,7 +18,7 @@ export interface RawAnswer {
 
 const encoder = new TextEncoder();
 
-/** Text whose letters are bytes. */
+/** Encodes a text as Latin-1. */
 export const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 async function readAll(connection: Deno.Conn): Promise<Uint8Array> {
@@ -49,7 +51,7 @@ function joinChunks(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(parts);
 }
 
-/** Sends bytes and reads to the end of the answer; undefined where the server only hung up. */
+/** Sends bytes and reads the answer to its end. @returns undefined if the server closed the connection without one */
 export async function sendBytes(port: number, bytes: Uint8Array): Promise<RawAnswer | undefined> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const writing = (async () => {
@@ -70,7 +72,7 @@ export async function sendBytes(port: number, bytes: Uint8Array): Promise<RawAns
   return { status: Number(first.split(" ")[1]), headers, text: new TextDecoder().decode(body) };
 }
 
-/** Sends one request on a connection of its own. */
+/** Sends one request on a new connection. */
 export async function sendRaw(port: number, request: RawRequest): Promise<RawAnswer | undefined> {
   const { method, path, headers = [], body = null } = request;
   const bytes = typeof body === "string" ? encoder.encode(body) : body ?? new Uint8Array();

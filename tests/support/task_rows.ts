@@ -1,6 +1,7 @@
-/** Rows of tasks and subtasks put in directly, for tests of what is read. */
+/** Inserts rows of tasks and subtasks directly, for tests of reads. */
 import type { Sql } from "../../db/pg/connect.ts";
 
+/** Columns of a task; each has a default. */
 export interface TaskSeed {
   task_name?: string;
   username?: string;
@@ -20,7 +21,7 @@ export interface TaskSeed {
 
 const isOver = (status: string) => ["completed", "failed", "cancelled"].includes(status);
 
-/** Inserts a task and says its id. */
+/** Inserts a task. @returns its id */
 export async function seedTask(sql: Sql, seed: TaskSeed = {}): Promise<string> {
   const { status = "pending", created_at = "2025-05-13T07:40:46.622Z" } = seed;
   const [row] = await sql<{ id: string }[]>`
@@ -38,9 +39,10 @@ export async function seedTask(sql: Sql, seed: TaskSeed = {}): Promise<string> {
   return row!.id;
 }
 
+/** Columns of a subtask; each has a default. */
 export interface SubtaskSeed {
   status?: string;
-  /** As PostgreSQL writes arrays. */
+  /** Level indices as a PostgreSQL array literal. */
   indices?: string | null;
   result?: string | null;
   image_url?: string | null;
@@ -57,10 +59,10 @@ export interface SubtaskSeed {
   extra?: string | null;
 }
 
-/** The n-th legacy id: in the order of n. */
+/** Returns the n-th legacy id. Ids are sorted by n. */
 export const legacyId = (n: number): string => `682${String(n).padStart(21, "0")}`;
 
-/** Inserts the subtasks of a task in their order and brings its counters up to date. */
+/** Inserts the subtasks of a task in order and updates its counters. */
 export async function seedSubtasks(sql: Sql, taskId: string, seeds: SubtaskSeed[]): Promise<void> {
   for (const [n, seed] of seeds.entries()) {
     const { status = "pending", created_at = "2025-05-13T07:40:46Z" } = seed;
@@ -92,7 +94,7 @@ export async function seedSubtasks(sql: Sql, taskId: string, seeds: SubtaskSeed[
     where id = ${taskId}`;
 }
 
-/** A completed subtask with an image of its own. */
+/** Returns a completed subtask with an image. */
 export const drawn = (indices: string, url: string): SubtaskSeed => ({
   status: "completed",
   indices,
@@ -100,7 +102,7 @@ export const drawn = (indices: string, url: string): SubtaskSeed => ({
   result: `{"url":"${url}","width":1024,"height":1024,"seed":7,"created_at":"2025-05-13T15:40:46+08:00"}`,
 });
 
-/** The text of a stream; undefined stays. */
+/** Reads a stream as text. @returns undefined if there is no stream */
 export async function readText(stream: ReadableStream<Uint8Array> | undefined): Promise<string | undefined> {
   return stream && await new Response(stream).text();
 }

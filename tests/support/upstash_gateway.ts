@@ -1,12 +1,13 @@
-/** Upstash's REST protocol in front of a real Redis: what the REST transport is tested against. */
+/** A gateway with Upstash's REST protocol in front of a real Redis, for tests of the REST transport. */
 import { createClient } from "redis";
 
+/** A running gateway. */
 export interface UpstashGateway extends AsyncDisposable {
   url: string;
   token: string;
-  /** Commands served, those inside pipelines counted one by one. */
+  /** Number of executed commands, including each command of a pipeline. */
   commands: number;
-  /** Answers every request with this status instead, where it is set. */
+  /** Status with which every request fails, if it is set. */
   failWith: number | undefined;
 }
 
@@ -20,7 +21,7 @@ function encode(value: Value, base64: boolean): Value {
 
 const refuse = (status: number, error: string) => Response.json({ error }, { status });
 
-/** Starts it on a free port. */
+/** Starts a gateway on a free port. */
 export async function startGateway(redisUrl: string): Promise<UpstashGateway> {
   const client = createClient({ url: redisUrl, RESP: 2 });
   client.on("error", () => {});
@@ -53,7 +54,7 @@ export async function startGateway(redisUrl: string): Promise<UpstashGateway> {
   }
 
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    if (gateway.failWith !== undefined) return refuse(gateway.failWith, "played failure");
+    if (gateway.failWith !== undefined) return refuse(gateway.failWith, "simulated failure");
     if (request.headers.get("authorization") !== `Bearer ${token}`) {
       return refuse(401, "WRONGPASS invalid or missing auth token");
     }
