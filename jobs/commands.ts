@@ -3,6 +3,7 @@ import { isUuidOfAnyCase } from "../uuid.ts";
 import { Command as Program, CommanderError, InvalidArgumentError } from "commander";
 import type { DeadLetterFilter } from "../db/queue/attempts.ts";
 import type { CellRef } from "../db/queue/control.ts";
+import { overrideReasonLengthMax, overrideSlotsMax } from "../db/queue/override_limits.ts";
 import { type Queue, queues } from "../db/queue/subtasks.ts";
 import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
@@ -83,8 +84,8 @@ function parseDuration(text: string): number {
 /** Parses a short text that is stored, such as a reason or a name. */
 function parseShortText(text: string): string {
   const trimmed = text.trim();
-  if (trimmed === "" || trimmed.length > 200 || trimmed.includes("\0")) {
-    throw new InvalidArgumentError("wanted 1 to 200 characters");
+  if (trimmed === "" || trimmed.length > overrideReasonLengthMax || trimmed.includes("\0")) {
+    throw new InvalidArgumentError(`wanted 1 to ${overrideReasonLengthMax} characters`);
   }
   return trimmed;
 }
@@ -181,7 +182,7 @@ function addSlots(program: Program, accept: Accept): void {
     "print the slots of each queue over all workers with their reasons, or override them for a time",
   )
     .argument("[queue]", `only this queue: ${queues.join(", ")}`, parseQueue)
-    .argument("[count]", "slots during the override; 0 stops the queue", parseWhole(0, 10_000))
+    .argument("[count]", "slots during the override; 0 stops the queue", parseWhole(0, overrideSlotsMax))
     .option("--for <time>", "length of the override: 30m, 12h, 7d", parseDuration)
     .option("--reason <text>", "reason of the override, stored with each change", parseShortText)
     .option("--by <name>", "name of the person who sets the override", parseShortText, "an operator")

@@ -27,7 +27,7 @@ const consumerIdleMs = 60_000;
 async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health }: WorkerParts) {
   const wake = () => {
     feedBell.ring();
-    if (health.away) wakePullers();
+    if (health.isAway) wakePullers();
   };
   const listening = await Promise.all([
     sql.listen(channels.submitted, wake, () => {
@@ -57,10 +57,10 @@ function startSweeps(
   let sweptAt = performance.now();
   const sweep = async () => {
     const reads = pullers.reduce((all, puller) => all + puller.reads, 0);
-    if (health.away || (streams.kind === "rest" && reads === seen)) return;
+    if (health.isAway || (streams.kind === "rest" && reads === seen)) return;
     seen = reads;
     for (const puller of pullers) await puller.takeOver(messageIdleMs);
-    if (!leader.leads || performance.now() - sweptAt < every.consumers) return;
+    if (!leader.isLeading || performance.now() - sweptAt < every.consumers) return;
     sweptAt = performance.now();
     for (const queue of queues) await streams.sweepConsumers(queue, consumerIdleMs);
   };

@@ -22,7 +22,7 @@ export class RedisHealth {
     return !this.#away || performance.now() - this.#failedAt > retryEveryMs;
   }
 
-  get away(): boolean {
+  get isAway(): boolean {
     return this.#away;
   }
 

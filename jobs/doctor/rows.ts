@@ -134,18 +134,18 @@ const notices: Check = {
       advice: "the notice becomes due now; the leader sends it, so a worker must be running",
       fix: () => makeNoticeDue(sql, id),
     }));
-    const givenUp = await countAbandonedNotices(sql);
-    if (givenUp === 0) return stuck;
+    const abandoned = await countAbandonedNotices(sql);
+    if (abandoned === 0) return stuck;
     return [...stuck, {
-      about: "given up",
+      about: "abandoned",
       fault: false,
-      text: `${givenUp} notices were abandoned in the last day, because a receiver did not accept them`,
+      text: `${abandoned} notices were abandoned in the last day, because a receiver did not accept them`,
       advice: "check NOTIFY_URLS and the receivers",
     }];
   },
 };
 
-const untold: Check = {
+const missingNotices: Check = {
   name: "untold_ends",
   async examine(deps) {
     return (await findMissingEndNotices(deps.sql, daysOf(deps))).map(({ task_id }) => ({
@@ -158,4 +158,13 @@ const untold: Check = {
   },
 };
 
-export const rowChecks: Check[] = [counters, unclosed, openCells, sweeping, ends, lostCells, notices, untold];
+export const rowChecks: Check[] = [
+  counters,
+  unclosed,
+  openCells,
+  sweeping,
+  ends,
+  lostCells,
+  notices,
+  missingNotices,
+];

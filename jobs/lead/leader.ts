@@ -62,7 +62,7 @@ export class Leader {
     this.#scaler = new Scaler(deps);
   }
 
-  get leads(): boolean {
+  get isLeading(): boolean {
     return this.#term !== undefined;
   }
 
@@ -82,14 +82,14 @@ export class Leader {
   async #runDuties(): Promise<void> {
     while (!this.#stopping) {
       await this.#try("lead", () => this.#renew());
-      if (this.leads) await this.doDuties();
+      if (this.isLeading) await this.doDuties();
       await this.#dutiesBell.wait(dutiesMs);
     }
   }
 
   async #runFeed(): Promise<void> {
     while (!this.#stopping) {
-      const fed = this.leads ? await this.#try("feed", () => this.#deps.feed.runOnce(this.#slots)) : [];
+      const fed = this.isLeading ? await this.#try("feed", () => this.#deps.feed.runOnce(this.#slots)) : [];
       if (fed && fed.length > 0) {
         this.#deps.onFed(fed);
         await new Promise((resolve) => setTimeout(resolve, feedPauseMs));
@@ -101,7 +101,7 @@ export class Leader {
   /** Starts a round of notices each second. A round that waits for a slow receiver delays no other round. */
   async #runNotices(): Promise<void> {
     while (!this.#stopping) {
-      if (this.leads && this.#noticeRounds < noticeRoundsMax) {
+      if (this.isLeading && this.#noticeRounds < noticeRoundsMax) {
         this.#noticeRounds++;
         void this.#try("notices", this.#deps.sendNotices).finally(() => this.#noticeRounds--);
       }

@@ -41,7 +41,7 @@ export async function reconcile(
   }
   for (const task_id of await listCancelling(sql)) {
     for (let chunk = 0; chunk < sweepChunks && await sweepCancelled(sql, task_id, sweepCells); chunk++);
-    log.info("cells of a cancelled task cancelled", { task_id });
+    log.info("cells of a cancelled task are cancelled", { task_id });
   }
   return orphans.length;
 }

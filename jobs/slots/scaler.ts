@@ -135,7 +135,7 @@ export class Scaler {
   ): Promise<void> {
     const high = decisions.get("high");
     const standard = decisions.get("standard");
-    // An override of either queue is meant exactly.
+    // Lending must not change the number that an override sets.
     if (!high || !standard || overrides.has("high") || overrides.has("standard")) {
       this.#lent.slots = 0;
       return;

@@ -57,11 +57,11 @@ function formatTime(at: Date): string {
  *
  * @example
  * ```ts
- * import { tookText } from "./notify_text.ts";
- * if (tookText(840) !== "0.84秒" || tookText(3_725_000) !== "1小时2分5秒") throw new Error();
+ * import { formatDuration } from "./notify_text.ts";
+ * if (formatDuration(840) !== "0.84秒" || formatDuration(3_725_000) !== "1小时2分5秒") throw new Error();
  * ```
  */
-export function tookText(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 60_000) return `${(Math.max(0, ms) / 1000).toFixed(2)}秒`;
   const seconds = Math.round(ms / 1000);
   const hours = Math.floor(seconds / 3600);
@@ -97,7 +97,7 @@ function linesOf(notice: Notice): string[] {
       "其余子任务不再开始，请检查后恢复或取消任务",
     ];
   }
-  const took = `总耗时: ${tookText(notice.tookMs)}`;
+  const took = `总耗时: ${formatDuration(notice.tookMs)}`;
   const dropped = cancelled > 0 ? [`取消数: ${cancelled}/${total}`] : [];
   if (notice.kind === "completed") {
     const counts = [`完成数: ${completed}/${total}`, took, `生成图片数: ${completed}`];
