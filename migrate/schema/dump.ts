@@ -1,4 +1,4 @@
-/** The schema as one readable text, from the catalogues alone: the same on every machine. */
+/** Dumps the schema from the system catalogs as a readable text that is the same on every machine. */
 import type { Sql } from "../../db/pg/connect.ts";
 
 const schemas = ["migration", "public"];
@@ -6,7 +6,8 @@ const schemas = ["migration", "public"];
 async function listTables(sql: Sql): Promise<{ oid: number; name: string }[]> {
   return await sql`
     select c.oid::int as oid, format('%I.%I', n.nspname, c.relname) as name
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = any(${schemas}) and c.relkind in ('r', 'p')
     order by n.nspname, c.relname collate "C"`;
 }
@@ -14,7 +15,10 @@ async function listTables(sql: Sql): Promise<{ oid: number; name: string }[]> {
 async function dumpTable(sql: Sql, oid: number, name: string): Promise<string> {
   const columns = await sql<{ line: string }[]>`
     select format('  %I %s', a.attname, format_type(a.atttypid, a.atttypmod))
-      || case when co.collname is not null and co.collname <> 'default' then format(' collate %I', co.collname) else '' end
+      || case
+        when co.collname is not null and co.collname <> 'default' then format(' collate %I', co.collname)
+        else ''
+      end
       || case
         when a.attidentity <> '' then ' generated always as identity'
         when d.adbin is null then ''
@@ -23,8 +27,8 @@ async function dumpTable(sql: Sql, oid: number, name: string): Promise<string> {
       end
       || case when a.attnotnull then ' not null' else '' end as line
     from pg_attribute a
-      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-      left join pg_collation co on co.oid = a.attcollation
+    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    left join pg_collation co on co.oid = a.attcollation
     where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped
     order by a.attnum`;
   const constraints = await sql<{ line: string }[]>`
@@ -34,7 +38,8 @@ async function dumpTable(sql: Sql, oid: number, name: string): Promise<string> {
     order by array_position('{p,u,f,c,x}'::text[], contype::text), conname collate "C"`;
   const indexes = await sql<{ line: string }[]>`
     select pg_get_indexdef(i.indexrelid) || ';' as line
-    from pg_index i join pg_class c on c.oid = i.indexrelid
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
     where i.indrelid = ${oid} and not exists (select from pg_constraint k where k.conindid = i.indexrelid)
     order by c.relname collate "C"`;
   const triggers = await sql<{ line: string }[]>`
@@ -47,21 +52,22 @@ async function dumpTable(sql: Sql, oid: number, name: string): Promise<string> {
     `create table ${name} (\n${body}\n);`,
     ...indexes.map(({ line }) => line),
     ...triggers.map(({ line }) => line),
-  ]
-    .join("\n");
+  ].join("\n");
 }
 
 /** Returns functions, sequences, tables with their constraints, indexes and triggers, each sorted by name. */
 export async function dumpSchema(sql: Sql): Promise<string> {
   const functions = await sql<{ text: string }[]>`
     select rtrim(pg_get_functiondef(p.oid)) || ';' as text
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    from pg_proc p
+    join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = any(${schemas}) and p.prokind in ('f', 'p')
       and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
     order by n.nspname, p.proname collate "C", pg_get_function_identity_arguments(p.oid)`;
   const sequences = await sql<{ text: string }[]>`
     select format('create sequence %I.%I;', n.nspname, c.relname) as text
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = any(${schemas}) and c.relkind = 'S'
       and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i'))
     order by n.nspname, c.relname collate "C"`;

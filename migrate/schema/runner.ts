@@ -1,18 +1,23 @@
-/** Applies numbered .sql files once each, in order, under one advisory lock, and knows their hashes. */
+/** Applies numbered .sql files in order, each of them once, under an advisory lock. Stores their hashes. */
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 
-/** One step: `up` and `down` are SQL texts, `hash` is SHA-256 of `up` in hex. */
+/** A step of the schema. */
 export interface Step {
   number: number;
+  /** File name without extension, such as `0001_tables`. */
   name: string;
+  /** SQL that applies the step. */
   up: string;
+  /** SQL that reverts the step. */
   down: string;
+  /** SHA-256 of `up` in hex. */
   hash: string;
-  /** False when the first line says `-- no transaction` (for CREATE INDEX CONCURRENTLY). */
+  /** False when the first line is `-- no transaction`, which CREATE INDEX CONCURRENTLY needs. */
   transaction: boolean;
 }
 
+/** A step that the database has. */
 export interface AppliedStep {
   number: number;
   name: string;
@@ -20,7 +25,7 @@ export interface AppliedStep {
   applied_at: string;
 }
 
-// One number for every run of this product against one database.
+// Key of the advisory lock. All versions of this product must use the same one.
 const lockKey = 0x636f6e74;
 const folder = new URL("./", import.meta.url);
 
@@ -30,19 +35,19 @@ async function sha256(text: string): Promise<string> {
 }
 
 /**
- * Reads `NNNN_noun.sql` and its `.down.sql` from a folder.
+ * Reads the files `NNNN_noun.sql` and `NNNN_noun.down.sql` of a folder.
  *
- * @throws AppError schema_mismatch when a number is missing, doubled, or has no way down
+ * @throws AppError schema_mismatch when a number or a .down.sql is missing, or a number occurs twice
  */
 export async function readSteps(from: URL = folder): Promise<Step[]> {
   const names = [...Deno.readDirSync(from)].map(({ name }) => name).filter((name) =>
     /^\d{4}_\w+\.sql$/.test(name)
   );
   const steps = await Promise.all(
-    names.sort().map(async (name, place) => {
+    names.sort().map(async (name, index) => {
       const number = Number(name.slice(0, 4));
-      if (number !== place + 1) {
-        throw new AppError("schema_mismatch", `reading '${name}': wanted number ${place + 1}, without gaps`);
+      if (number !== index + 1) {
+        throw new AppError("schema_mismatch", `reading '${name}': wanted number ${index + 1}, without gaps`);
       }
       const up = await Deno.readTextFile(new URL(name, from));
       const down = await Deno.readTextFile(new URL(name.replace(/\.sql$/, ".down.sql"), from)).catch(() => {
@@ -55,17 +60,21 @@ export async function readSteps(from: URL = folder): Promise<Step[]> {
   return steps;
 }
 
-/** What the database has, oldest first; empty where nothing was ever applied. */
+/** Lists the steps that the database has, oldest first. */
 export async function listApplied(sql: Sql): Promise<AppliedStep[]> {
-  const [has] = await sql`select to_regclass('migration.schema_steps') is not null as has`;
-  if (!has?.has) return [];
+  const [table] = await sql`select to_regclass('migration.schema_steps') is not null as exists`;
+  if (!table?.exists) return [];
   return await sql<AppliedStep[]>`
     select number, name, hash, to_char(applied_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as applied_at
     from migration.schema_steps
     order by number`;
 }
 
-/** @throws AppError schema_mismatch when an applied step was changed since, or is unknown here */
+/**
+ * Checks that the steps of the database are those of this version.
+ *
+ * @throws AppError schema_mismatch when an applied step has changed or is unknown to this version
+ */
 export function checkApplied(steps: Step[], applied: AppliedStep[]): void {
   for (const { number, name, hash } of applied) {
     const step = steps[number - 1];
@@ -85,26 +94,26 @@ export function checkApplied(steps: Step[], applied: AppliedStep[]): void {
   }
 }
 
-async function underLock<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const held = await pool.reserve();
+async function withSchemaLock<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const session = await pool.reserve();
   try {
-    await held`set lock_timeout = '10s'`;
-    const [got] = await held`select pg_try_advisory_lock(${lockKey}) as locked`;
-    if (!got?.locked) {
-      await held`select pg_advisory_lock(${lockKey})`.catch((cause) => {
+    await session`set lock_timeout = '10s'`;
+    const [lock] = await session`select pg_try_advisory_lock(${lockKey}) as locked`;
+    if (!lock?.locked) {
+      await session`select pg_advisory_lock(${lockKey})`.catch((cause) => {
         throw new AppError("busy", "migrating the schema: another run holds the lock; wait for it to end", {
           cause,
         });
       });
     }
-    return await work(held);
+    return await work(session);
   } finally {
-    await held`select pg_advisory_unlock(${lockKey})`.catch(() => {});
-    held.release();
+    await session`select pg_advisory_unlock(${lockKey})`.catch(() => {});
+    session.release();
   }
 }
 
-async function run(sql: Sql, text: string, record: () => Promise<unknown>, transaction: boolean) {
+async function runStep(sql: Sql, text: string, record: () => Promise<unknown>, transaction: boolean) {
   if (transaction) await sql`begin`;
   try {
     await sql.unsafe(text);
@@ -117,10 +126,10 @@ async function run(sql: Sql, text: string, record: () => Promise<unknown>, trans
 }
 
 /**
- * Applies what is missing, up to step `to`.
+ * Applies the missing steps, up to number `to`.
  *
- * @param onStep told of each step after it is in
- * @returns the names applied now
+ * @param onStep receives the name of each step after it was applied
+ * @returns the names of the applied steps
  * @throws AppError schema_mismatch, busy
  */
 export async function migrateUp(
@@ -132,7 +141,7 @@ export async function migrateUp(
   } = {},
 ): Promise<string[]> {
   const all = steps ?? await readSteps();
-  return await underLock(pool, async (sql) => {
+  return await withSchemaLock(pool, async (sql) => {
     await sql`create schema if not exists migration`;
     await sql`
       create table if not exists migration.schema_steps (
@@ -147,7 +156,7 @@ export async function migrateUp(
     const missing = all.filter(({ number }) => number > applied.length && number <= to);
     for (const step of missing) {
       const { number, name, hash, up, transaction } = step;
-      await run(
+      await runStep(
         sql,
         up,
         () =>
@@ -161,31 +170,35 @@ export async function migrateUp(
 }
 
 /**
- * Takes back the newest steps until `to` are left.
+ * Reverts the newest steps until `to` are left.
  *
- * @returns the names taken back, newest first
+ * @returns the names of the reverted steps, newest first
  * @throws AppError schema_mismatch, busy
  */
 export async function migrateDown(pool: Pool, to: number, steps?: Step[]): Promise<string[]> {
   const all = steps ?? await readSteps();
-  return await underLock(pool, async (sql) => {
+  return await withSchemaLock(pool, async (sql) => {
     const applied = await listApplied(sql);
     checkApplied(all, applied);
-    const undone = applied.filter(({ number }) => number > to).reverse();
-    for (const { number } of undone) {
+    const reverted = applied.filter(({ number }) => number > to).reverse();
+    for (const { number } of reverted) {
       const { down, transaction } = all[number - 1]!;
-      await run(
+      await runStep(
         sql,
         down,
         () => sql`delete from migration.schema_steps where number = ${number}`,
         transaction,
       );
     }
-    return undone.map(({ name }) => name);
+    return reverted.map(({ name }) => name);
   });
 }
 
-/** @throws AppError schema_mismatch when the database lacks a step of this version */
+/**
+ * Checks that the database has every step of this version.
+ *
+ * @throws AppError schema_mismatch
+ */
 export async function requireSchema(sql: Sql): Promise<void> {
   const steps = await readSteps();
   const applied = await listApplied(sql);

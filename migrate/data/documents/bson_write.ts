@@ -1,24 +1,27 @@
-/** The lossless tree to raw BSON: what readBson() read comes back byte for byte. */
+/** Writes a lossless tree as raw BSON. A tree from readBson() yields the same bytes. */
 import { Decimal128 } from "bson";
 import { readDocument } from "./ejson_read.ts";
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "./tree.ts";
 import { encodeUtf8 } from "./utf8.ts";
 
-/** A value that BSON has no form for: a NUL in a key, half a surrogate pair. `path` is dotted. */
-export class NoBsonError extends Error {
+/** Reports a value that BSON cannot represent: a NUL in a key, a lone surrogate. `path` is dotted. */
+export class BsonWriteError extends Error {
   constructor(message: string, readonly path: string) {
     super(`${path}: ${message}`);
-    this.name = "NoBsonError";
+    this.name = "BsonWriteError";
   }
 }
 
-/** What a tag holds, read as its tag says. */
-type Body = string & { type: string; base64: string; subType: string; pattern: string; options: string } & {
-  $ref: string;
-  $id: { $oid: string };
-  t: number;
-  i: number;
-};
+/** The content of a type tag. Each tag has some of these fields, or is a string. */
+type TagContent =
+  & string
+  & { type: string; base64: string; subType: string; pattern: string; options: string }
+  & {
+    $ref: string;
+    $id: { $oid: string };
+    t: number;
+    i: number;
+  };
 
 const typeOf = (value: BsonValue): number => {
   if (value === null) return 0x0a;
@@ -63,7 +66,7 @@ class Writer {
   }
 
   double(value: number): void {
-    // Whatever NaN the engine has at hand, the plain one is written.
+    // The bits of a NaN depend on the engine, so the canonical NaN is written.
     if (Number.isNaN(value)) return this.long(0x7ff8000000000000n);
     this.room(8);
     this.#view.setFloat64(this.at, value, true);
@@ -76,10 +79,12 @@ class Writer {
     this.at += bytes.length;
   }
 
-  /** A text ended by 0x00 alone, which may therefore hold none. */
+  /** Writes a text that 0x00 terminates. */
   name(text: string, path: string): void {
     const bytes = this.utf8(text, path);
-    if (bytes.includes(0)) throw new NoBsonError("a key holds NUL, which ends it in BSON", path);
+    if (bytes.includes(0)) {
+      throw new BsonWriteError("a key or a pattern contains NUL, which BSON cannot represent", path);
+    }
     this.raw(bytes);
     this.byte(0);
   }
@@ -87,7 +92,7 @@ class Writer {
   utf8(text: string, path: string): Uint8Array {
     const bytes = encodeUtf8(text);
     if (!bytes) {
-      throw new NoBsonError("a text holds half a surrogate pair, which UTF-8 has no bytes for", path);
+      throw new BsonWriteError("a text contains a lone surrogate, which UTF-8 cannot represent", path);
     }
     return bytes;
   }
@@ -99,8 +104,8 @@ class Writer {
     this.byte(0);
   }
 
-  /** Writes a length before what `body` writes, itself counted. */
-  measured(body: () => void): void {
+  /** Writes the length of what `body` writes, and of the length itself, before it. */
+  withLength(body: () => void): void {
     const start = this.at;
     this.int(0);
     body();
@@ -108,7 +113,7 @@ class Writer {
   }
 
   document(keys: readonly string[], values: readonly BsonValue[], path: string): void {
-    this.measured(() => {
+    this.withLength(() => {
       keys.forEach((key, i) => this.element(key, values[i]!, path === "" ? key : `${path}.${key}`));
       this.byte(0);
     });
@@ -136,7 +141,11 @@ class Writer {
     else this.raw(Uint8Array.fromHex((value as ObjectId).hex));
   }
 
-  special(key: string, tagged: Record<string, Body>, { path, text }: { path: string; text: string }): void {
+  special(
+    key: string,
+    tagged: Record<string, TagContent>,
+    { path, text }: { path: string; text: string },
+  ): void {
     const [tag] = Object.keys(tagged) as [string];
     const body = tagged[tag]!;
     const begin = (type: number) => {
@@ -177,7 +186,7 @@ class Writer {
       case "$maxKey":
         return begin(0x7f);
     }
-    throw new NoBsonError(`no such type as '${tag}'`, path);
+    throw new BsonWriteError(`unknown type tag '${tag}'`, path);
   }
 
   code(begin: (type: number) => void, code: string, { path, text }: { path: string; text: string }): void {
@@ -188,7 +197,7 @@ class Writer {
     }
     begin(0x0f);
     const scope = readDocument(text.slice(head.length + ',"$scope":'.length, -1));
-    this.measured(() => {
+    this.withLength(() => {
       this.text(code, path);
       this.document(scope.keys, scope.values, `${path}.$scope`);
     });
@@ -205,18 +214,22 @@ class Writer {
     try {
       this.raw(Decimal128.fromString(text).bytes);
     } catch {
-      throw new NoBsonError(`'${text}' is no Decimal128`, path);
+      throw new BsonWriteError(`'${text}' is not a Decimal128`, path);
     }
   }
 
-  take(): Uint8Array {
+  finish(): Uint8Array {
     return this.#bytes.slice(0, this.at);
   }
 }
 
-/** @throws NoBsonError for what only Extended JSON can say */
+/**
+ * Writes a document.
+ *
+ * @throws BsonWriteError for values that only Extended JSON can represent
+ */
 export function writeBson(document: BsonDocument): Uint8Array {
   const writer = new Writer();
   writer.document(document.keys, document.values, "");
-  return writer.take();
+  return writer.finish();
 }

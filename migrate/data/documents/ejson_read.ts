@@ -1,8 +1,8 @@
-/** Reads Extended JSON (canonical, relaxed, and the tags of its first version) into a tree. */
+/** Parses Extended JSON into a tree: canonical, relaxed, and the tags of version 1. */
 import { BsonDocument, type BsonValue, depthMax, Double } from "./tree.ts";
 import { readTagged } from "./ejson_tags.ts";
 
-/** A text that is no JSON; `at` is the place in UTF-16 units, from 0. */
+/** Reports a text that is not JSON. `at` is an offset in UTF-16 units. */
 export class EjsonError extends Error {
   constructor(message: string, readonly at: number) {
     super(message);
@@ -10,18 +10,18 @@ export class EjsonError extends Error {
   }
 }
 
-/** A nesting deeper than `depthMax`. */
+/** Reports a nesting deeper than `depthMax`. */
 export class TooDeepError extends Error {}
 
 /**
- * Which `$` keys mean something: `ejson` those of MongoDB, `lossless` also ours (`$escaped`, `$entries`),
- * `plain` none.
+ * Set of type tags that are parsed: `ejson` has those of MongoDB, `lossless` also `$escaped` and `$entries` of
+ * writeLossless(), `plain` none.
  */
 export type Dialect = "ejson" | "lossless" | "plain";
 
 const intPattern = /^-?\d+$/;
 
-/** A number token as relaxed Extended JSON means it. */
+/** Parses a number as relaxed Extended JSON defines it. */
 export function readNumber(token: string): BsonValue {
   if (!intPattern.test(token) || token === "-0") return new Double(Number(token));
   if (token.length < 10) return Number(token);
@@ -38,7 +38,7 @@ class Reader {
     throw new EjsonError(`wanted ${wanted} at column ${this.at + 1}`, this.at);
   }
 
-  /** The code of the next unit that is no white space; NaN at the end. */
+  /** Skips white space and returns the code of the next UTF-16 unit, or NaN at the end. */
   peek(): number {
     let code = this.text.charCodeAt(this.at);
     while (code === 32 || code === 10 || code === 13 || code === 9) code = this.text.charCodeAt(++this.at);
@@ -87,7 +87,7 @@ class Reader {
     }
     this.at = end + 1;
     const inner = text.slice(at + 1, end);
-    // deno-lint-ignore no-control-regex -- JSON forbids them raw
+    // deno-lint-ignore no-control-regex -- JSON allows them only as escapes
     if (!/[\\\u0000-\u001f]/.test(inner)) return inner;
     try {
       return JSON.parse(text.slice(at, end + 1));
@@ -124,7 +124,8 @@ class Reader {
 
   document(depth: number): BsonDocument {
     this.at++;
-    const keys: string[] = [], values: BsonValue[] = [];
+    const keys: string[] = [];
+    const values: BsonValue[] = [];
     if (this.peek() === 125) {
       this.at++;
       return new BsonDocument(keys, values);
@@ -146,7 +147,11 @@ class Reader {
   }
 }
 
-/** @throws EjsonError, TooDeepError */
+/**
+ * Parses a value.
+ *
+ * @throws EjsonError, TooDeepError
+ */
 export function readValue(text: string, dialect: Dialect): BsonValue {
   const reader = new Reader(text, dialect);
   const value = reader.value(0);
@@ -155,7 +160,7 @@ export function readValue(text: string, dialect: Dialect): BsonValue {
 }
 
 /**
- * A document, whose own top is never a tag: a line of a dump, or an `extra` column.
+ * Parses a document whose top level is never a type tag: a line of an export, or an `extra` column.
  *
  * @throws EjsonError, TooDeepError
  */

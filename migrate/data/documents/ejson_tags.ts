@@ -1,4 +1,4 @@
-/** What a document whose first key starts with `$` means in Extended JSON. */
+/** Parses the type tags of Extended JSON: documents whose first key starts with `$`. */
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "./tree.ts";
 import { writeCanonical } from "./ejson_write.ts";
 
@@ -13,7 +13,7 @@ function readDate(value: BsonValue | undefined): DateMs | undefined {
   return Number.isNaN(ms) || !/Z$|[+-]\d\d:?\d\d$/.test(value) ? undefined : new DateMs(ms);
 }
 
-/** A number where one is exact. */
+/** Returns a number if it is exact, else the bigint. */
 export function shrink(value: bigint): number | bigint {
   return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
     ? Number(value)
@@ -55,8 +55,8 @@ function readUuid(value: BsonValue | undefined): Special | undefined {
 function readTimestamp(value: BsonValue | undefined): Special | undefined {
   if (!(value instanceof BsonDocument) || value.keys.join() !== "t,i") return undefined;
   const [t, i] = value.values;
-  const good = (part: BsonValue | undefined) => typeof part === "number" || typeof part === "bigint";
-  return good(t) && good(i) ? new Special(`{"$timestamp":{"t":${t},"i":${i}}}`) : undefined;
+  const isInteger = (part: BsonValue | undefined) => typeof part === "number" || typeof part === "bigint";
+  return isInteger(t) && isInteger(i) ? new Special(`{"$timestamp":{"t":${t},"i":${i}}}`) : undefined;
 }
 
 function readRegex(pattern: BsonValue | undefined, options: BsonValue | undefined): Special | undefined {
@@ -79,7 +79,8 @@ function readPointer(value: BsonValue | undefined): Special | undefined {
   return new Special(`{"$dbPointer":{"$ref":${quote(ref)},"$id":{"$oid":"${id.hex}"}}}`);
 }
 
-function readOurs(document: BsonDocument): BsonValue | undefined {
+/** Parses the tags that only the lossless form has. */
+function readLosslessTag(document: BsonDocument): BsonValue | undefined {
   const [value] = document.values;
   if (document.keys[0] === "$escaped" && isText(value)) return JSON.parse(`"${value}"`);
   if (document.keys[0] !== "$entries" || !Array.isArray(value)) return undefined;
@@ -87,7 +88,8 @@ function readOurs(document: BsonDocument): BsonValue | undefined {
   return new BsonDocument(entries.map(([key]) => key), entries.map(([, item]) => item));
 }
 
-const single: Record<string, (value: BsonValue | undefined) => BsonValue | undefined> = {
+/** Tags of documents with a single key. */
+const singleTags: Record<string, (value: BsonValue | undefined) => BsonValue | undefined> = {
   $oid: (value) =>
     isText(value) && /^[0-9a-f]{24}$/i.test(value) ? new ObjectId(value.toLowerCase()) : undefined,
   $date: readDate,
@@ -104,7 +106,7 @@ const single: Record<string, (value: BsonValue | undefined) => BsonValue | undef
   $dbPointer: readPointer,
 };
 
-/** The value that a tagged document stands for; undefined where it is just a document. */
+/** Returns the value of a tagged document, or undefined if it is an ordinary document. */
 export function readTagged(document: BsonDocument, dialect: "ejson" | "lossless"): BsonValue | undefined {
   const { keys, values } = document;
   const tag = keys[0]!;
@@ -115,6 +117,6 @@ export function readTagged(document: BsonDocument, dialect: "ejson" | "lossless"
   if (tag === "$regularExpression" && values[0] instanceof BsonDocument) {
     return readRegex(values[0].get("pattern"), values[0].get("options"));
   }
-  return (Object.hasOwn(single, tag) ? single[tag]!(values[0]) : undefined) ??
-    (dialect === "lossless" ? readOurs(document) : undefined);
+  return (Object.hasOwn(singleTags, tag) ? singleTags[tag]!(values[0]) : undefined) ??
+    (dialect === "lossless" ? readLosslessTag(document) : undefined);
 }

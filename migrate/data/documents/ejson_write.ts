@@ -1,8 +1,8 @@
-/** Writes trees as text: canonical Extended JSON, our lossless plain-first form, and what v1 shows. */
+/** Writes trees as text: canonical Extended JSON, a lossless form close to plain JSON, and the plain JSON of v1. */
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "./tree.ts";
 
 /**
- * A 64-bit float as Python's repr, in which `1.0` is never `1`; NaN and infinities have none.
+ * Writes a finite 64-bit float like Python's repr(), with a decimal point even for whole numbers.
  *
  * @example
  * ```ts
@@ -13,7 +13,7 @@ import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from 
 export function writeFloat(value: number): string {
   if (Object.is(value, -0)) return "-0.0";
   const size = Math.abs(value);
-  // JavaScript itself turns to exponents below 1e-6 and from 1e21 on only.
+  // JavaScript uses exponents only below 1e-6 and from 1e21 on.
   if (size === 0 || (size >= 1e-4 && size < 1e16)) {
     return Number.isInteger(value) ? `${value}.0` : String(value);
   }
@@ -21,7 +21,7 @@ export function writeFloat(value: number): string {
   return `${mantissa}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
-/** Canonical Extended JSON: every number tagged, two trees are the same exactly if these texts are. */
+/** Writes canonical Extended JSON, with a type tag for each number. Equal texts mean identical trees. */
 export function writeCanonical(value: BsonValue): string {
   if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number") return `{"$numberInt":"${value}"}`;
@@ -43,10 +43,10 @@ function writeTagged(value: Double | DateMs | ObjectId | Special): string {
   return value instanceof ObjectId ? `{"$oid":"${value.hex}"}` : value.text;
 }
 
-/** Text that a PostgreSQL text or json value can hold and give back. */
+/** Reports whether PostgreSQL can store the text in a text or json value. */
 export const isStorable = (text: string): boolean => !text.includes("\0") && text.isWellFormed();
 
-/** The nearest text that PostgreSQL holds: NUL as `␀`, half a surrogate pair as `�`. */
+/** Returns a text that PostgreSQL can store: NUL becomes `␀`, a lone surrogate `�`. */
 export const toStorable = (text: string): string => text.replaceAll("\0", "\u2400").toWellFormed();
 
 function writeEscaped(text: string): string {
@@ -56,13 +56,13 @@ function writeEscaped(text: string): string {
 }
 
 /**
- * JSON that reads back to the same tree: an int32 as `1`, a double as `1.0`, longer integers as they are, a
- * tag only where plain JSON has no word.
+ * Writes JSON from which the same tree can be parsed: an int32 as `1`, a double as `1.0`, an int64 outside the range
+ * of int32 as it is, and a type tag for everything else that plain JSON cannot express.
  */
 export function writeLossless(value: BsonValue): string {
   if (typeof value === "string") return writeEscaped(value);
   if (value === null || typeof value === "boolean" || typeof value === "number") return String(value);
-  if (typeof value === "bigint") return isLong(value) ? String(value) : `{"$numberLong":"${value}"}`;
+  if (typeof value === "bigint") return exceedsInt32(value) ? String(value) : `{"$numberLong":"${value}"}`;
   if (Array.isArray(value)) return `[${value.map(writeLossless).join()}]`;
   if (value instanceof Double && Number.isFinite(value.value)) return writeFloat(value.value);
   if (!(value instanceof BsonDocument)) return writeTagged(value);
@@ -74,31 +74,32 @@ export function writeLossless(value: BsonValue): string {
   return `{${keys.map((key, i) => `${JSON.stringify(key)}:${writeLossless(values[i]!)}`).join()}}`;
 }
 
-const isLong = (value: bigint) => value < -0x80000000n || value > 0x7fffffffn;
+const exceedsInt32 = (value: bigint) => value < -0x80000000n || value > 0x7fffffffn;
 
-/** A date as the old backend showed it: naive UTC, six fraction digits or none. */
-function showDate(ms: number | bigint): string {
+/** Writes a date like the old backend: UTC without zone, six decimals or none. */
+function writeNaiveDate(ms: number | bigint): string {
   if (typeof ms === "bigint" || Math.abs(ms) > 8.64e15) return String(ms);
   const text = new Date(ms).toISOString().slice(0, -1);
   return text.endsWith(".000") ? text.slice(0, -4) : `${text}000`;
 }
 
-/** Plain JSON for a `json` column, as the old backend would have shown the value. */
-export interface Shown {
+/** Plain JSON as the old backend answered it, for a `json` column. */
+export interface PlainJson {
   text: string;
-  /** True when reading `text` back would not give the same tree. */
-  lossy: boolean;
-  /** True when a text in it could not be stored as it is. */
-  escaped: boolean;
+  /** True when parsing `text` yields another tree. */
+  isLossy: boolean;
+  /** True when a text was changed because PostgreSQL cannot store it. */
+  isEscaped: boolean;
 }
 
-class Shower {
-  lossy = false;
-  escaped = false;
+class PlainWriter {
+  isLossy = false;
+  isEscaped = false;
 
   string(text: string): string {
     if (isStorable(text)) return JSON.stringify(text);
-    this.lossy = this.escaped = true;
+    this.isLossy = true;
+    this.isEscaped = true;
     return JSON.stringify(toStorable(text));
   }
 
@@ -110,20 +111,20 @@ class Shower {
       return `{${value.keys.map((key, i) => `${this.string(key)}:${this.value(value.values[i]!)}`).join()}}`;
     }
     if (typeof value === "bigint") {
-      if (!isLong(value)) this.lossy = true;
+      if (!exceedsInt32(value)) this.isLossy = true;
       return String(value);
     }
     if (value instanceof Double && Number.isFinite(value.value)) return writeFloat(value.value);
-    this.lossy = true;
+    this.isLossy = true;
     if (value instanceof Double) return "null";
-    if (value instanceof DateMs) return JSON.stringify(showDate(value.ms));
+    if (value instanceof DateMs) return JSON.stringify(writeNaiveDate(value.ms));
     return value instanceof ObjectId ? `"${value.hex}"` : value.text;
   }
 }
 
-/** Writes `value` for people and v1; what is lost on the way is told. */
-export function show(value: BsonValue): Shown {
-  const shower = new Shower();
-  const text = shower.value(value);
-  return { text, lossy: shower.lossy, escaped: shower.escaped };
+/** Writes a value as plain JSON, and reports whether something was lost. */
+export function writePlain(value: BsonValue): PlainJson {
+  const writer = new PlainWriter();
+  const text = writer.value(value);
+  return { text, isLossy: writer.isLossy, isEscaped: writer.isEscaped };
 }

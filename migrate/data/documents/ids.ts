@@ -1,18 +1,17 @@
-/** Ids that a document always gets, run after run. */
+/** Deterministic ids: a document gets the same ids in every run. */
 import { createHash } from "node:crypto";
+import { isUuidOfAnyCase } from "../../../uuid.ts";
 import { writeCanonical } from "./ejson_write.ts";
 import { type BsonValue, Double, ObjectId } from "./tree.ts";
 
-// Of this product alone; any constant would do, it must only never change.
+// The namespace of this product for UUIDv5. It must never change.
 const namespace = Uint8Array.fromHex("6f1d7c1e0b5b5d3a9c63c0e5a1f4d2b8");
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** Reports whether a value is the text of a uuid, of any version and in any case. */
+export const isUuidText = (value: unknown): value is string =>
+  typeof value === "string" && isUuidOfAnyCase(value);
 
-/** True for 8-4-4-4-12 hex digits in either case, of any version. */
-export const isUuid = (value: unknown): value is string =>
-  typeof value === "string" && uuidPattern.test(value);
-
-/** RFC 9562 version 5 in our namespace. */
+/** Returns the UUIDv5 (RFC 9562) of a name. */
 export function uuidOf(name: string): string {
   const hash = createHash("sha1").update(namespace).update(name).digest();
   hash[6] = (hash[6]! & 0x0f) | 0x50;
@@ -23,7 +22,10 @@ export function uuidOf(name: string): string {
   );
 }
 
-/** The type-tagged form of an `_id`: `1` and `"1"` part, int32 1 and double 1.0 meet, as in MongoDB's index. */
+/**
+ * Returns an `_id` with its type. As in the index of MongoDB, `1` and `"1"` differ, and the int32 1 and the double 1.0
+ * are equal.
+ */
 export function tagId(id: BsonValue): string {
   if (typeof id === "number" || typeof id === "bigint") return `n:${id}`;
   if (id instanceof Double) {
@@ -32,9 +34,9 @@ export function tagId(id: BsonValue): string {
   return writeCanonical(id);
 }
 
-/** UUIDv5 of a document's `_id` in its collection. */
+/** Returns the UUIDv5 of a document by its collection and `_id`. */
 export const uuidOfId = (collection: string, id: BsonValue): string => uuidOf(`${collection}:${tagId(id)}`);
 
-/** What v1 answers as `_id`: the ObjectId, or for another `_id` 24 digits of its UUIDv5. */
+/** Returns the `_id` that v1 answers: the ObjectId, or for any other `_id` 24 digits of its UUIDv5. */
 export const legacyIdOf = (collection: string, id: BsonValue): string =>
   id instanceof ObjectId ? id.hex : uuidOfId(collection, id).replaceAll("-", "").slice(-24);

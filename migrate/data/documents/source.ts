@@ -1,34 +1,39 @@
-/** What a migration reads from: three collections, surveyed whole before anything is written. */
+/** The interface of a source: three collections, which are surveyed completely before anything is written. */
 import type { BsonDocument } from "./tree.ts";
 
-/** In the order they are loaded: parents first. */
+/** The collections in load order, parents first. */
 export const collections = ["users", "tasks", "dramatiq_tasks"] as const;
 export type Collection = (typeof collections)[number];
 
-/** What one transaction carries: bounds as the source cuts them, both as text. */
+/** Documents that are loaded in one transaction. The bounds are texts that only the source interprets. */
 export interface Range {
   collection: Collection;
   number: number;
   lower: string;
   upper: string;
-  /** Position of the first document, from 1. */
+  /** Position of the first document, at least 1. */
   firstPosition: number;
   documents: number;
   bytes: number;
 }
 
-export const sumOf = (ranges: readonly Range[], what: "bytes" | "documents"): number =>
-  ranges.reduce((sum, range) => sum + range[what], 0);
+/** Returns the total of a field over all ranges. */
+export const sumOf = (ranges: readonly Range[], field: "bytes" | "documents"): number =>
+  ranges.reduce((sum, range) => sum + range[field], 0);
 
-/** One document as it came. */
+/** A document in the form of its source. */
 export interface RawDocument {
-  /** Unique in its collection and the same in each reading: a line number, or a running number. */
+  /** Unique in its collection, and stable over all readings: a line number or a sequence number. */
   position: number;
-  /** The line it was, where the source has lines; the fast way reads it without a tree. */
-  line: string | undefined;
-  /** @throws TooDeepError */
+  /** JSON text for the fast path, where the source has one. */
+  json: string | undefined;
+  /**
+   * Parses the document.
+   *
+   * @throws TooDeepError
+   */
   read(): BsonDocument;
-  /** The bytes it came as. */
+  /** Returns the bytes of the source. */
   original(): Uint8Array;
 }
 
@@ -39,32 +44,36 @@ export interface Survey {
 }
 
 export interface SurveyOptions {
-  /** Bytes of source in one range, about. */
+  /** Approximate bytes of source in one range. */
   rangeBytes: number;
-  /** Called for each document, in order. */
+  /** Receives each document in order. */
   onDocument?: (raw: RawDocument) => void;
-  /** Called with bytes read since the last call. */
+  /** Receives the number of bytes read since the last call. */
   onBytes?: (bytes: number) => void;
 }
 
-/** An export, a dump or a live MongoDB; closed by whoever opened it. */
+/** An export, a dump or a running MongoDB. The function that opened it must dispose of it. */
 export interface Source extends AsyncDisposable {
-  /** `mongoexport`, … */
+  /** Kind of the source, such as `mongoexport`. */
   kind: string;
-  /** For messages and the ledger; never holds a password. */
+  /** Path or URL without password, for messages and the ledger. */
   location: string;
-  /** What a person should know of it before it is loaded. */
+  /** Hints for the operator before the load. */
   readonly notes: readonly string[];
-  /** Bytes of all collections, for progress. */
+  /** Approximate bytes of all collections, for progress. */
   bytes: number;
   /**
-   * Reads a collection to its end and checks that each document can be read.
+   * Reads a whole collection, checks that each document can be parsed, and divides it into ranges.
    *
    * @throws AppError invalid_source, source_truncated
    */
   survey(collection: Collection, options: SurveyOptions): Promise<Survey>;
-  /** Digest of the content, after every collection was surveyed. */
+  /** Returns a digest of the content. All collections must be surveyed. */
   fingerprint(): string;
-  /** @throws AppError source_changed when the source is not what was surveyed */
+  /**
+   * Reads the documents of a range.
+   *
+   * @throws AppError source_changed when the content differs from the survey
+   */
   read(range: Range): Promise<Iterable<RawDocument>>;
 }

@@ -1,36 +1,36 @@
 /**
- * A document as an ordered tree with BSON's own types: what a JavaScript object would lose (order of
- * integer-like keys, int32 against double, `__proto__`, doubled keys) stays.
+ * A document as an ordered tree with the types of BSON. Keeps what a JavaScript object would lose: the order of
+ * integer-like keys, int32 and double, `__proto__`, duplicate keys.
  */
 
-/** A 64-bit float; a plain JavaScript number is an int32, a bigint an int64. */
+/** A 64-bit float. In a tree, a JavaScript number is an int32 and a bigint an int64. */
 export class Double {
   constructor(readonly value: number) {}
 }
 
-/** A BSON date: milliseconds since 1970, a bigint only where a number would not be exact. */
+/** A date in milliseconds since 1970: a bigint only where a number is not exact. */
 export class DateMs {
   constructor(readonly ms: number | bigint) {}
 }
 
-/** Twelve bytes as 24 lower-case hex digits. */
+/** An ObjectId as 24 lower-case hex digits. */
 export class ObjectId {
   constructor(readonly hex: string) {}
 }
 
-/** Any rarer type (Decimal128, Binary, Timestamp, MinKey…) as its canonical Extended JSON. */
+/** A value of any other type (Decimal128, Binary, Timestamp, MinKey…) as canonical Extended JSON. */
 export class Special {
   constructor(readonly text: string) {}
 }
 
-/** Keys and values side by side, in document order. */
+/** A document as parallel arrays of keys and values. */
 export class BsonDocument {
   constructor(readonly keys: string[], readonly values: BsonValue[]) {}
 
-  /** The value of the first such key; undefined where there is none. */
+  /** Returns the value of the first field with this key, or undefined. */
   get(key: string): BsonValue | undefined {
-    const place = this.keys.indexOf(key);
-    return place < 0 ? undefined : this.values[place];
+    const index = this.keys.indexOf(key);
+    return index < 0 ? undefined : this.values[index];
   }
 }
 
@@ -47,7 +47,10 @@ export type BsonValue =
   | BsonDocument
   | BsonValue[];
 
-/** Same type, same value, same order: −0.0 is not 0.0, NaN is NaN, int32 5 is not int64 5. */
+/**
+ * Reports whether two values are identical in type, value and order. −0.0 differs from 0.0 and the int32 5 from the
+ * int64 5; NaN equals NaN.
+ */
 export function isSame(a: BsonValue, b: BsonValue): boolean {
   if (a === b) return true;
   if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
@@ -64,14 +67,14 @@ export function isSame(a: BsonValue, b: BsonValue): boolean {
   return a instanceof Special && b instanceof Special && a.text === b.text;
 }
 
-/** One place where two trees part: a dotted path and both sides (undefined: not there). */
+/** A difference between two trees: a dotted path and both values, undefined where a field is missing. */
 export interface Difference {
   path: string;
   left: BsonValue | undefined;
   right: BsonValue | undefined;
 }
 
-/** Every place where two documents part, deepest documents first opened; key order parts at `path`. */
+/** Lists the differences between two documents at the deepest possible paths. A different key order is one at `path`. */
 export function findDifferences(left: BsonDocument, right: BsonDocument, path = ""): Difference[] {
   const found: Difference[] = [];
   const at = (key: string) => path === "" ? key : `${path}.${key}`;
@@ -88,16 +91,16 @@ export function findDifferences(left: BsonDocument, right: BsonDocument, path = 
   return found;
 }
 
-/** Why a document cannot be taken as it is. */
+/** A property of a document that no row can represent. */
 export interface Fault {
   reason: "duplicate_key" | "too_deep";
   path: string;
 }
 
-/** Levels of nesting taken; BSON itself ends at 100. */
+/** Maximum levels of nesting. MongoDB itself limits documents to 100. */
 export const depthMax = 120;
 
-/** The first doubled key or a nesting past `depthMax`, by path. */
+/** Finds the first duplicate key, or a nesting deeper than `depthMax`. */
 export function findFault(value: BsonValue, path = "", depth = 0): Fault | undefined {
   if (depth > depthMax) return { reason: "too_deep", path: path.slice(0, 200) };
   if (Array.isArray(value)) {
@@ -111,8 +114,8 @@ export function findFault(value: BsonValue, path = "", depth = 0): Fault | undef
   } else if (value instanceof BsonDocument) {
     const { keys, values } = value;
     if (new Set(keys).size !== keys.length) {
-      const doubled = keys.find((key, i) => keys.indexOf(key) !== i)!;
-      return { reason: "duplicate_key", path: path === "" ? doubled : `${path}.${doubled}` };
+      const duplicate = keys.find((key, i) => keys.indexOf(key) !== i)!;
+      return { reason: "duplicate_key", path: path === "" ? duplicate : `${path}.${duplicate}` };
     }
     for (let i = 0; i < keys.length; i++) {
       const item = values[i]!;

@@ -1,13 +1,14 @@
 /**
- * UTF-8 that may be broken, both ways: a byte 0x80–0xFF that belongs to no character becomes the lone surrogate
- * U+DC80–U+DCFF. UTF-8 itself never gives a lone surrogate, so nothing else reads as one and every byte comes back.
+ * Decodes and encodes UTF-8 that may be invalid, without loss. A byte 0x80–0xFF that belongs to no character becomes
+ * the lone surrogate U+DC80–U+DCFF (like Python's surrogateescape). Valid UTF-8 contains no lone surrogates, so the
+ * mapping is reversible.
  */
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 const shortBytesMax = 24;
 
-/** Reads `bytes` from `from` to `to`. */
+/** Decodes the bytes from `from` to `to`. */
 export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string {
   if (to - from <= shortBytesMax) {
     let text = "";
@@ -19,12 +20,12 @@ export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string 
   try {
     return decoder.decode(part);
   } catch {
-    return decodeBroken(part);
+    return decodeInvalid(part);
   }
 }
 
-/** Bytes of the whole character at `at`; 0 where there is none. */
-function lengthAt(bytes: Uint8Array, at: number): number {
+/** Returns the bytes of the character at `at`, or 0 if it is invalid. */
+function characterBytes(bytes: Uint8Array, at: number): number {
   const first = bytes[at]!;
   if (first < 0x80) return 1;
   const length = first >= 0xc2 && first <= 0xdf
@@ -35,18 +36,18 @@ function lengthAt(bytes: Uint8Array, at: number): number {
     ? 4
     : 0;
   const next = bytes[at + 1] ?? 0;
-  // Longer forms than needed, halves of surrogate pairs, and what is past U+10FFFF.
+  // Overlong forms, surrogates, and code points beyond U+10FFFF.
   if (first === 0xe0 && next < 0xa0 || first === 0xed && next > 0x9f) return 0;
   if (first === 0xf0 && next < 0x90 || first === 0xf4 && next > 0x8f) return 0;
   for (let i = 1; i < length; i++) if (((bytes[at + i] ?? 0) & 0xc0) !== 0x80) return 0;
   return length;
 }
 
-function decodeBroken(bytes: Uint8Array): string {
+function decodeInvalid(bytes: Uint8Array): string {
   let text = "";
   let from = 0;
   for (let at = 0; at < bytes.length;) {
-    const length = lengthAt(bytes, at);
+    const length = characterBytes(bytes, at);
     if (length > 0) {
       at += length;
       continue;
@@ -57,7 +58,7 @@ function decodeBroken(bytes: Uint8Array): string {
   return text + decoder.decode(bytes.subarray(from));
 }
 
-/** Writes what decodeUtf8() read; undefined for a text with another lone surrogate, which has no bytes. */
+/** Encodes the text of decodeUtf8(). Returns undefined if the text contains any other lone surrogate. */
 export function encodeUtf8(text: string): Uint8Array | undefined {
   if (text.isWellFormed()) return encoder.encode(text);
   const parts: number[] = [];

@@ -1,9 +1,9 @@
 /**
- * What the three lenses share: taking a document's fields into columns while noting whatever a column cannot
- * say. Columns are texts in PostgreSQL's own output form (null: SQL null), so a row read back compares as text.
+ * The common part of the three lenses: converts the fields of a document to columns, and records everything that a
+ * column cannot represent. Columns are texts in PostgreSQL's output form, so that they compare with rows that are read
+ * back as text; null is SQL null.
  */
-import { readDocument, readValue } from "../documents/ejson_read.ts";
-import { isStorable, show, toStorable, writeLossless } from "../documents/ejson_write.ts";
+import { isStorable, toStorable, writeLossless, writePlain } from "../documents/ejson_write.ts";
 import {
   BsonDocument,
   type BsonValue,
@@ -13,34 +13,36 @@ import {
   ObjectId,
   Special,
 } from "../documents/tree.ts";
-import { clamp, isInRange, readIsoText, readTime, writeTime } from "../documents/times.ts";
+import { clamp, isInRange, readIsoText, writeTime } from "../documents/times.ts";
 
-/** A column's value where the document's was no match; `path` is the field. */
+/** A change of a value, made by a rule to fit a column. `path` is the field. */
 export interface Adjustment {
   rule: string;
   path: string;
 }
 
-/** Why a document gets no row, for the quarantine. */
+/** The reason why a document gets no row, for the quarantine. */
 export interface Rejection {
   reason: string;
   path: string;
   detail: string;
 }
 
-/** Column names to texts in PostgreSQL's output form. */
+/** Texts in PostgreSQL's output form by column. */
 export type Row<C extends string = string> = Record<C, string | null>;
 
+/** The result of a lens. */
 export type Mapped<C extends string> = { row: Row<C>; adjustments: Adjustment[] } | { rejected: Rejection };
 
-/** What a generation of documents looks like: its fields in their order, and which of them have a column. */
+/** The shape of a generation of documents. */
 export interface Template {
+  /** The fields in document order. */
   fields: readonly string[];
-  /** Of `fields`, those that are rebuilt from columns; the others live in `extra`. */
+  /** The fields that are rebuilt from columns. The others are kept in `extra`. */
   columns: ReadonlySet<string>;
 }
 
-/** Says a value and its type for a message, shortened. */
+/** Returns a value with its type, shortened, for messages. */
 export function describeValue(value: BsonValue | undefined): string {
   if (value === undefined) return "nothing";
   const text = writeLossless(value);
@@ -49,11 +51,12 @@ export function describeValue(value: BsonValue | undefined): string {
 
 const intTextPattern = /^\s*-?\d{1,18}\s*$/;
 
-/** One document on its way to a row. */
+/** A row in the making: reads fields as columns and collects what goes to `extra` and to the ledger. */
 export class Draft {
   readonly adjustments: Adjustment[] = [];
   rejected: Rejection | undefined;
-  readonly #kept = new Set<string>();
+  /** Fields with a column whose own value goes to `extra` as well. */
+  readonly #keptFields = new Set<string>();
 
   constructor(readonly document: BsonDocument, readonly template: Template) {
     const fault = findFault(document);
@@ -65,23 +68,23 @@ export class Draft {
     return this.document.get(name);
   }
 
-  /** Only the first reason counts. */
+  /** Rejects the document. Only the first reason counts. */
   reject(reason: string, path: string, detail: string): void {
     this.rejected ??= { reason, path, detail };
   }
 
-  /** The field's own value goes to `extra`, because the column says less. */
+  /** Keeps the field's value in `extra`, because the column holds less information. */
   keep(name: string): void {
-    this.#kept.add(name);
+    this.#keptFields.add(name);
   }
 
-  /** As keep(), and the ledger is told by which rule the column got another value. */
+  /** Keeps the field's value, and records the rule that gave the column another value. */
   adjust(rule: string, name: string): void {
     if (this.get(name) !== undefined) this.keep(name);
     this.adjustments.push({ rule, path: name });
   }
 
-  /** A text column. */
+  /** Returns a text column. */
   text(name: string, fallback: string | null): string | null {
     const value = this.get(name);
     if (value === undefined) return fallback;
@@ -91,15 +94,15 @@ export class Draft {
     }
     if (typeof value !== "string") {
       this.adjust("text_from_value", name);
-      return fallback === null ? show(value).text : fallback;
+      return fallback === null ? writePlain(value).text : fallback;
     }
     if (isStorable(value)) return value;
     this.adjust("text_escaped", name);
     return toStorable(value);
   }
 
-  /** A whole number from `least` to `most`. */
-  whole(name: string, [least, most]: readonly [bigint, bigint], fallback: string | null): string | null {
+  /** Returns an integer column. */
+  whole(name: string, [min, max]: readonly [bigint, bigint], fallback: string | null): string | null {
     const value = this.get(name);
     if (value === undefined) return fallback;
     if (value === null) {
@@ -111,7 +114,7 @@ export class Draft {
       this.adjust(rule, name);
       return fallback;
     }
-    if (number < least || number > most) {
+    if (number < min || number > max) {
       this.adjust("number_out_of_range", name);
       return fallback;
     }
@@ -120,7 +123,7 @@ export class Draft {
     return String(number);
   }
 
-  /** A boolean column: `t` or `f`. */
+  /** Returns a boolean column. */
   flag(name: string, fallback: "t" | "f"): "t" | "f" {
     const value = this.get(name);
     if (value === undefined) return fallback;
@@ -129,13 +132,13 @@ export class Draft {
       this.keep(name);
       return fallback;
     }
-    const given = typeof value === "string" ? value.trim().toLowerCase() : String(toWhole(value).number);
-    const known = ({ true: "t", "1": "t", yes: "t", false: "f", "0": "f", no: "f" } as const)[given];
+    const text = typeof value === "string" ? value.trim().toLowerCase() : String(toWhole(value).number);
+    const known = ({ true: "t", "1": "t", yes: "t", false: "f", "0": "f", no: "f" } as const)[text];
     this.adjust(known === undefined ? "flag_unreadable" : "flag_from_value", name);
     return known ?? fallback;
   }
 
-  /** A timestamp column; `fallbackMs` where the document has no time that can be read. */
+  /** Returns a timestamp column: `fallbackMs` if the document has no valid time. */
   time(name: string, fallbackMs: number): string {
     const value = this.get(name);
     if (value instanceof DateMs) {
@@ -148,52 +151,54 @@ export class Draft {
     return writeTime(ms === undefined ? fallbackMs : clamp(ms));
   }
 
-  /** A json column: plain JSON; null and absent give `fallback`. */
+  /** Returns a json column with plain JSON: `fallback` if the field is missing. */
   json(name: string, fallback: string | null): string | null {
     const value = this.get(name);
     if (value === undefined) return fallback;
     if (value === null) return fallback === null ? null : "null";
-    const { text, lossy, escaped } = show(value);
-    if (escaped) this.adjust("text_escaped", name);
-    else if (lossy) this.keep(name);
+    const { text, isLossy, isEscaped } = writePlain(value);
+    if (isEscaped) this.adjust("text_escaped", name);
+    else if (isLossy) this.keep(name);
     return text;
   }
 
-  /** Milliseconds in an ObjectId, else the start of 1970: where a document names no time. */
+  /** Returns the time in an ObjectId, or the start of 1970, for documents without a time. */
   idTime(): number {
     const id = this.get("_id");
     return id instanceof ObjectId ? parseInt(id.hex.slice(0, 8), 16) * 1000 : 0;
   }
 
-  /** The `extra` column: kept and unknown fields, absent ones, and the order where it is another. */
+  /** Returns the `extra` column: kept and unknown fields, missing fields, and the field order if it is unusual. */
   extra(): string | null {
     const { document: { keys, values }, template } = this;
     const present = new Set(keys);
     const parts: string[] = [];
-    const absent = template.fields.filter((name) => template.columns.has(name) && !present.has(name));
-    if (absent.length > 0) parts.push(`"$absent":${JSON.stringify(absent)}`);
-    const usual = usualOrder(template, present, keys);
-    if (usual.some((name, i) => name !== keys[i])) {
+    const missing = template.fields.filter((name) => template.columns.has(name) && !present.has(name));
+    if (missing.length > 0) parts.push(`"$absent":${JSON.stringify(missing)}`);
+    const order = defaultOrder(template, present, keys);
+    if (order.some((name, i) => name !== keys[i])) {
       parts.push(`"$order":${writeLossless(keys.map(escapeKey))}`);
     }
     const fields = keys.map((name, i): [string, BsonValue] => [name, values[i]!])
-      .filter(([name]) => this.#kept.has(name) || !template.columns.has(name));
-    const odd = fields.filter(([name]) => !isStorable(name));
+      .filter(([name]) => this.#keptFields.has(name) || !template.columns.has(name));
+    const unstorable = fields.filter(([name]) => !isStorable(name));
     for (const [name, value] of fields) {
       if (isStorable(name)) parts.push(`${JSON.stringify(escapeKey(name))}:${writeLossless(value)}`);
     }
-    if (odd.length > 0) {
-      parts.push(`"$odd":${writeLossless(new BsonDocument(odd.map(([n]) => n), odd.map(([, v]) => v)))}`);
+    if (unstorable.length > 0) {
+      const names = unstorable.map(([name]) => name);
+      const documents = new BsonDocument(names, unstorable.map(([, value]) => value));
+      parts.push(`"$odd":${writeLossless(documents)}`);
     }
     return parts.length === 0 ? null : `{${parts.join()}}`;
   }
 }
 
-// `$absent`, `$order` and `$odd` are ours at the top of `extra`; a document's own `$x` is written `$$x`.
+// See rebuild.ts for the format of `extra`.
 const escapeKey = (name: string) => name.startsWith("$") ? `$${name}` : name;
-const unescapeKey = (name: string) => name.startsWith("$$") ? name.slice(1) : name;
 
-function usualOrder(template: Template, present: ReadonlySet<string>, keys: readonly string[]): string[] {
+/** Returns the field order that rebuild() yields without `$order`. */
+function defaultOrder(template: Template, present: ReadonlySet<string>, keys: readonly string[]): string[] {
   const known = new Set(template.fields);
   const unknown = keys.filter((name) => !known.has(name));
   return [
@@ -203,10 +208,10 @@ function usualOrder(template: Template, present: ReadonlySet<string>, keys: read
   ];
 }
 
-/** A whole number out of any number type; `rule` names how, empty for an int or a float without fraction. */
+/** Converts a value of any type to an integer. `rule` is empty for integers and for floats without fraction. */
 function toWhole(value: BsonValue): { number?: bigint; exact: boolean; rule: string } {
   if (typeof value === "number" || typeof value === "bigint") {
-    // An int64 that an int32 could hold comes back as int32.
+    // readers.whole() yields an int32 where one is possible, even for an int64.
     const exact = typeof value === "number" || BigInt.asIntN(32, value) !== value;
     return { number: BigInt(value), exact, rule: "" };
   }
@@ -227,67 +232,4 @@ function toWhole(value: BsonValue): { number?: bigint; exact: boolean; rule: str
       rule: typeof value === "string" ? "number_from_text" : "number_from_decimal",
     }
     : { exact: false, rule: "number_unreadable" };
-}
-
-/** Reads a column back as the document's value; undefined where the column cannot be read. */
-export const readers = {
-  text: (text: string | null): BsonValue => text,
-  /** An int32 where it fits, as pymongo wrote it, else an int64. */
-  whole: (text: string | null): BsonValue => {
-    if (text === null) return null;
-    const number = BigInt(text);
-    return number >= -0x80000000n && number <= 0x7fffffffn ? Number(number) : number;
-  },
-  flag: (text: string | null): BsonValue => text === "t",
-  time: (text: string | null): BsonValue => {
-    const ms = text === null ? undefined : readTime(text);
-    return ms === undefined ? null : new DateMs(ms);
-  },
-  json: (text: string | null): BsonValue => text === null ? null : readValue(text, "plain"),
-} as const;
-
-/** The fields of `extra` and its notes. */
-interface Extra {
-  fields: Map<string, BsonValue>;
-  absent: ReadonlySet<string>;
-  order: string[] | undefined;
-}
-
-function readExtra(text: string | null): Extra {
-  const fields = new Map<string, BsonValue>();
-  const tree = text === null ? undefined : readDocument(text, "lossless");
-  let absent: string[] = [];
-  let order: string[] | undefined;
-  tree?.keys.forEach((key, i) => {
-    const value = tree.values[i]!;
-    if (key === "$absent") absent = value as string[];
-    else if (key === "$order") order = (value as string[]).map(unescapeKey);
-    else if (key === "$odd") {
-      const odd = value as BsonDocument;
-      odd.keys.forEach((name, n) => fields.set(name, odd.values[n]!));
-    } else fields.set(unescapeKey(key), value);
-  });
-  return { fields, absent: new Set(absent), order };
-}
-
-/**
- * Puts a document together again.
- *
- * @param columns what a field of the template reads its columns as
- */
-export function rebuild(
-  template: Template,
-  extraText: string | null,
-  columns: (name: string) => BsonValue,
-): BsonDocument {
-  const { fields, absent, order } = readExtra(extraText);
-  const values = new Map<string, BsonValue>();
-  for (const name of template.fields) {
-    const kept = fields.get(name);
-    if (kept !== undefined) values.set(name, kept);
-    else if (template.columns.has(name) && !absent.has(name)) values.set(name, columns(name));
-  }
-  for (const [name, value] of fields) values.set(name, value);
-  const keys = order ?? [...values.keys()];
-  return new BsonDocument(keys, keys.map((name) => values.get(name) ?? null));
 }

@@ -1,43 +1,44 @@
-/** A subtask's place in the matrix, in each of the forms the old backend wrote. */
+/** The column `variable_indices`, from each of the forms that the old backend wrote. */
 import { BsonDocument, type BsonValue } from "../documents/tree.ts";
 import type { Draft } from "./draft.ts";
 
-/** The six places of the old documents. */
+/** Names of the six slots in documents of the old backend. */
 export const slots = ["v0", "v1", "v2", "v3", "v4", "v5"] as const;
 
 const isIndex = (value: BsonValue | undefined): value is number | null =>
   value === null || typeof value === "number";
 
-const write = (indices: readonly (number | null)[]) => `{${indices.map((index) => index ?? "NULL").join()}}`;
+const writeArray = (indices: readonly (number | null)[]) =>
+  `{${indices.map((index) => index ?? "NULL").join()}}`;
 
 function readIndex(value: BsonValue | undefined): number | null {
   if (typeof value === "number") return value;
   return typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : null;
 }
 
-/** `v0`…`v5` as fields of their own; kept in `extra` where one is no int32 or null. */
-function takeSlots(draft: Draft): string | null {
+/** Reads the fields `v0`…`v5`. Keeps values in `extra` that are neither int32 nor null. */
+function readSlots(draft: Draft): string | null {
   const values = slots.map((name) => draft.get(name));
   slots.forEach((name, i) => {
     const value = values[i];
     if (value !== undefined && !isIndex(value)) draft.adjust("index_unreadable", name);
   });
   if (values.every((value) => value === undefined)) return null;
-  return write(values.map(readIndex));
+  return writeArray(values.map(readIndex));
 }
 
 /**
- * The `variable_indices` column: a list as long as the document's, or six slots of an object or of fields.
- * A list with anything but int32 and null, and an object, stay in `extra` too.
+ * Returns the column: a list of the same length, or six slots from an object or from the fields `v0`…`v5`. Objects,
+ * and lists with other values than int32 and null, are also kept in `extra`.
  */
-export function takeIndices(draft: Draft, generation: "S1" | "S2" | "S3" | "S4"): string | null {
-  if (generation === "S1" || generation === "S2") return takeSlots(draft);
+export function toIndices(draft: Draft, generation: "S1" | "S2" | "S3" | "S4"): string | null {
+  if (generation === "S1" || generation === "S2") return readSlots(draft);
   const value = draft.get("variable_indices");
   if (value === undefined || value === null) return null;
   if (Array.isArray(value)) {
-    if (value.every(isIndex)) return write(value);
+    if (value.every(isIndex)) return writeArray(value);
     draft.adjust("index_unreadable", "variable_indices");
-    return write(value.map(readIndex));
+    return writeArray(value.map(readIndex));
   }
   if (!(value instanceof BsonDocument)) {
     draft.adjust("index_unreadable", "variable_indices");
@@ -48,10 +49,10 @@ export function takeIndices(draft: Draft, generation: "S1" | "S2" | "S3" | "S4")
   if (!value.keys.every((key, i) => known.has(key) && isIndex(value.values[i]))) {
     draft.adjust("index_unreadable", "variable_indices");
   }
-  return write(slots.map((name) => readIndex(value.get(name))));
+  return writeArray(slots.map((name) => readIndex(value.get(name))));
 }
 
-/** Reads the column back: a list of int32 and null, or null. */
+/** Converts the column back to a list of int32 and null, or to null. */
 export function readIndices(text: string | null): BsonValue {
   if (text === null) return null;
   if (text === "{}") return [];

@@ -1,18 +1,18 @@
-/** The five states both tables know. */
+/** The five states of tasks and subtasks. */
 import { describeValue, type Draft } from "./draft.ts";
 
-const known = new Set(["pending", "processing", "completed", "failed", "cancelled"]);
+const knownStates = new Set(["pending", "processing", "completed", "failed", "cancelled"]);
 
-/** True for a state that nothing leaves: completed, failed, cancelled. */
+/** Reports whether a state is final: completed, failed or cancelled. */
 export const isTerminal = (status: string): boolean => status !== "pending" && status !== "processing";
 
-/** The `status` column; another spelling of a known state is adjusted, anything else rejects the document. */
-export function takeStatus(draft: Draft): string {
+/** Returns the column `status`. Adjusts other spellings of a known state, and rejects anything else. */
+export function toStatus(draft: Draft): string {
   const value = draft.get("status");
   if (typeof value === "string") {
-    if (known.has(value)) return value;
+    if (knownStates.has(value)) return value;
     const plain = value.trim().toLowerCase();
-    if (known.has(plain)) {
+    if (knownStates.has(plain)) {
       draft.adjust("status_spelling", "status");
       return plain;
     }
@@ -21,7 +21,7 @@ export function takeStatus(draft: Draft): string {
   draft.reject(
     missing ? "missing_status" : "unknown_status",
     "status",
-    `wanted one of ${[...known].join(", ")}, found ${describeValue(value)}`,
+    `wanted one of ${[...knownStates].join(", ")}, found ${describeValue(value)}`,
   );
   return "pending";
 }

@@ -1,11 +1,12 @@
-/** Subtasks, the old `dramatiq_tasks`: S1 to S4. */
-import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+/** The lens of subtasks (collection `dramatiq_tasks`), generations S1 to S4. */
+import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
-import { describeValue, Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
-import { isTerminal, takeStatus } from "./status.ts";
-import { readIndices, slots, takeIndices } from "./indices.ts";
+import { describeValue, Draft, type Mapped, type Row, type Template } from "./draft.ts";
+import { readers, rebuild } from "./rebuild.ts";
+import { isTerminal, toStatus } from "./status.ts";
+import { readIndices, slots, toIndices } from "./indices.ts";
 
-/** Columns that a document becomes, in COPY order. */
+/** Columns that the lens fills, in COPY order. */
 export const subtaskColumns = [
   "parent_task_id",
   "id",
@@ -32,33 +33,56 @@ export const subtaskColumns = [
 export type SubtaskColumn = (typeof subtaskColumns)[number];
 export type SubtaskGeneration = "S1" | "S2" | "S3" | "S4";
 
-/** The uuid of the task that a subtask names by uuid, by `task_uuid` or by `_id`; undefined for an orphan. */
+/** Returns the uuid of a task by its uuid, `task_uuid` or `_id`, or undefined if there is no such task. */
 export type FindParent = (name: string) => string | undefined;
 
-const outcome = ["status", "result", "error", "retry_count"] as const;
-const drawn = ["prompt", "characters", "elements"] as const;
-const tail = ["ratio", "seed", "use_polish", "created_at", "updated_at"] as const;
-const inExtra = new Set<string>([...drawn, "dramatiq_message_id"]);
+const outcomeFields = ["status", "result", "error", "retry_count"] as const;
+const promptFields = ["prompt", "characters", "elements"] as const;
+const lastFields = ["ratio", "seed", "use_polish", "created_at", "updated_at"] as const;
+const extraFields = new Set<string>([...promptFields, "dramatiq_message_id"]);
 
-const make = (...fields: string[]): Template => ({
+const makeTemplate = (...fields: string[]): Template => ({
   fields,
-  columns: new Set(fields.filter((name) => !inExtra.has(name))),
+  columns: new Set(fields.filter((name) => !extraFields.has(name))),
 });
 
 const templates: Record<SubtaskGeneration, Template> = {
-  S1: make("_id", "dramatiq_message_id", "parent_task_id", ...slots, ...outcome, ...drawn, ...tail),
-  S2: make("_id", "id", "parent_task_id", ...slots, ...outcome, ...drawn, ...tail),
-  S3: make("_id", "id", "parent_task_id", "variable_indices", ...outcome, ...drawn, ...tail),
-  S4: make(
-    ...["_id", "id", "parent_task_id", "variable_indices", "variable_types_map", "type_to_variable"],
-    ...[...outcome, "prompts", ...tail],
+  S1: makeTemplate(
+    "_id",
+    "dramatiq_message_id",
+    "parent_task_id",
+    ...slots,
+    ...outcomeFields,
+    ...promptFields,
+    ...lastFields,
+  ),
+  S2: makeTemplate("_id", "id", "parent_task_id", ...slots, ...outcomeFields, ...promptFields, ...lastFields),
+  S3: makeTemplate(
+    "_id",
+    "id",
+    "parent_task_id",
+    "variable_indices",
+    ...outcomeFields,
+    ...promptFields,
+    ...lastFields,
+  ),
+  S4: makeTemplate(
+    "_id",
+    "id",
+    "parent_task_id",
+    "variable_indices",
+    "variable_types_map",
+    "type_to_variable",
+    ...outcomeFields,
+    "prompts",
+    ...lastFields,
   ),
 };
 
 const int4 = [-0x80000000n, 0x7fffffffn] as const;
 const int8 = [-(1n << 63n), (1n << 63n) - 1n] as const;
 
-/** The generation a document's keys tell. */
+/** Returns the generation of a document by its keys. */
 export function subtaskGeneration({ keys }: BsonDocument): SubtaskGeneration {
   if (keys.includes("prompts") || keys.includes("variable_types_map")) return "S4";
   if (keys.includes("v0")) return keys.includes("id") ? "S2" : "S1";
@@ -66,10 +90,10 @@ export function subtaskGeneration({ keys }: BsonDocument): SubtaskGeneration {
   return keys.includes("id") ? "S4" : "S1";
 }
 
-function takeId(draft: Draft, generation: SubtaskGeneration): string {
+function toId(draft: Draft, generation: SubtaskGeneration): string {
   const own = draft.get("id");
   if (generation === "S1" || own === undefined) return uuidOfId("dramatiq_tasks", draft.get("_id")!);
-  if (isUuid(own)) {
+  if (isUuidText(own)) {
     if (own !== own.toLowerCase()) draft.keep("id");
     return own.toLowerCase();
   }
@@ -79,7 +103,7 @@ function takeId(draft: Draft, generation: SubtaskGeneration): string {
     : uuidOfId("dramatiq_tasks", draft.get("_id")!);
 }
 
-function takeParent(draft: Draft, findParent: FindParent): string {
+function toParent(draft: Draft, findParent: FindParent): string {
   const value = draft.get("parent_task_id");
   const name = value instanceof ObjectId ? value.hex : value;
   const parent = typeof name === "string" ? findParent(name) : undefined;
@@ -91,15 +115,15 @@ function takeParent(draft: Draft, findParent: FindParent): string {
   return parent;
 }
 
-/** The address of the image: `result.url` where it is a text. */
-function takeUrl(draft: Draft): string | null {
+/** Returns `result.url` if it is a text. */
+function readUrl(draft: Draft): string | null {
   const result = draft.get("result");
   const url = result instanceof BsonDocument ? result.get("url") : undefined;
   return typeof url === "string" && url.isWellFormed() && !url.includes("\0") ? url : null;
 }
 
-/** Any drawn thing whose name contains `lumina`, in any case, goes to the lumina queue. */
-function takeQueue(document: BsonDocument): string {
+/** Returns the queue: `lumina` if the name of a prompt, character or element contains `lumina` in any case. */
+function findQueue(document: BsonDocument): string {
   const lists = ["prompts", "characters", "elements"].map((name) => document.get(name));
   const lumina = lists.some((list) =>
     Array.isArray(list) && list.some((item) => {
@@ -110,12 +134,12 @@ function takeQueue(document: BsonDocument): string {
   return lumina ? "lumina" : "standard";
 }
 
-/** A subtask's row under the task that `findParent` knows. */
+/** Maps a document to a row. Rejects a document whose task is unknown to `findParent`. */
 export function toSubtaskRow(document: BsonDocument, findParent: FindParent): Mapped<SubtaskColumn> {
   const generation = subtaskGeneration(document);
   const draft = new Draft(document, templates[generation]);
-  const parent_task_id = takeParent(draft, findParent);
-  const status = takeStatus(draft);
+  const parent_task_id = toParent(draft, findParent);
+  const status = toStatus(draft);
   if (draft.rejected) return { rejected: draft.rejected };
   const id = document.get("_id")!;
   if (!(id instanceof ObjectId)) draft.keep("_id");
@@ -124,9 +148,9 @@ export function toSubtaskRow(document: BsonDocument, findParent: FindParent): Ma
   const isNew = generation === "S4";
   const row: Row<SubtaskColumn> = {
     parent_task_id,
-    id: takeId(draft, generation),
+    id: toId(draft, generation),
     legacy_id: legacyIdOf("dramatiq_tasks", id),
-    variable_indices: takeIndices(draft, generation),
+    variable_indices: toIndices(draft, generation),
     variable_types_map: isNew ? draft.json("variable_types_map", null) : null,
     type_to_variable: isNew ? draft.json("type_to_variable", null) : null,
     status,
@@ -139,8 +163,8 @@ export function toSubtaskRow(document: BsonDocument, findParent: FindParent): Ma
     use_polish: draft.flag("use_polish", "f"),
     created_at,
     updated_at,
-    image_url: takeUrl(draft),
-    queue: takeQueue(document),
+    image_url: readUrl(draft),
+    queue: findQueue(document),
     completed_at: isTerminal(status) ? updated_at : null,
     generation,
     extra: null,
@@ -149,7 +173,7 @@ export function toSubtaskRow(document: BsonDocument, findParent: FindParent): Ma
   return { row, adjustments: draft.adjustments };
 }
 
-/** The document that a row came from. */
+/** Rebuilds the document of a row. */
 export function toSubtaskDocument(row: Row<SubtaskColumn>): BsonDocument {
   return rebuild(
     templates[row.generation as SubtaskGeneration] ?? templates.S4,

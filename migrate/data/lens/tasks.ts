@@ -1,10 +1,11 @@
-/** Tasks: T1 and T2 know `task_uuid`, T3 has `id`. */
-import { isUuid, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+/** The lens of tasks. Generations T1 and T2 have `task_uuid`, T3 has `id`. */
+import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
-import { Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
-import { isTerminal, takeStatus } from "./status.ts";
+import { Draft, type Mapped, type Row, type Template } from "./draft.ts";
+import { readers, rebuild } from "./rebuild.ts";
+import { isTerminal, toStatus } from "./status.ts";
 
-/** Columns that a document becomes, in COPY order. */
+/** Columns that the lens fills, in COPY order. */
 export const taskColumns = [
   "id",
   "legacy_id",
@@ -28,7 +29,7 @@ export const taskColumns = [
 export type TaskColumn = (typeof taskColumns)[number];
 export type TaskGeneration = "T1" | "T2" | "T3";
 
-const head = [
+const firstFields = [
   "task_name",
   "username",
   "tags",
@@ -39,25 +40,25 @@ const head = [
   "updated_at",
   "total_images",
 ] as const;
-const tail = ["is_deleted", "priority", "error"] as const;
+const lastFields = ["is_deleted", "priority", "error"] as const;
 
-const make = (fields: string[], ...inExtra: string[]): Template => ({
+const makeTemplate = (fields: string[], ...extraFields: string[]): Template => ({
   fields,
-  columns: new Set(fields.filter((name) => !inExtra.includes(name))),
+  columns: new Set(fields.filter((name) => !extraFields.includes(name))),
 });
 
-// `processed_images` and `progress` are counted here, so what a document said of them is in `extra` only; an
-// `error` that a document lacks is no absence worth a note, so it has no column to be absent from.
+// `processed_images` and `progress` have no columns, because they are computed from the subtasks. `error` counts as a
+// field without column, so that its absence, which is the normal case, is not recorded.
 const templates: Record<TaskGeneration, Template> = {
-  T1: make(
-    ["_id", "task_uuid", ...head, "processed_images", "progress", ...tail],
+  T1: makeTemplate(
+    ["_id", "task_uuid", ...firstFields, "processed_images", "progress", ...lastFields],
     "processed_images",
     "progress",
     "error",
   ),
-  T2: make(["_id", "task_uuid", ...head, "all_subtasks_completed", ...tail], "error"),
-  T3: make(
-    ["_id", "id", ...head, "all_subtasks_completed", "processed_images", "progress", ...tail],
+  T2: makeTemplate(["_id", "task_uuid", ...firstFields, "all_subtasks_completed", ...lastFields], "error"),
+  T3: makeTemplate(
+    ["_id", "id", ...firstFields, "all_subtasks_completed", "processed_images", "progress", ...lastFields],
     "processed_images",
     "progress",
     "error",
@@ -65,10 +66,10 @@ const templates: Record<TaskGeneration, Template> = {
 };
 
 const int4 = [-0x80000000n, 0x7fffffffn] as const;
-// An index row ends at about 2,700 bytes.
+// An index entry is limited to about 2,700 bytes.
 const usernameBytesMax = 2000;
 
-/** The generation a document's keys tell. */
+/** Returns the generation of a document by its keys. */
 export function taskGeneration(document: BsonDocument): TaskGeneration {
   if (document.keys.includes("id") || !document.keys.includes("task_uuid")) return "T3";
   return document.keys.includes("all_subtasks_completed") ? "T2" : "T1";
@@ -76,10 +77,10 @@ export function taskGeneration(document: BsonDocument): TaskGeneration {
 
 const idField = { T1: "task_uuid", T2: "task_uuid", T3: "id" } as const;
 
-/** The uuid a task gets: its own, or the UUIDv5 of another text, or of its `_id`. */
-function takeId(draft: Draft, field: "id" | "task_uuid"): string {
+/** Returns the uuid of a task: its own, or the UUIDv5 of another id, or of its `_id`. */
+function toId(draft: Draft, field: "id" | "task_uuid"): string {
   const own = draft.get(field);
-  if (isUuid(own)) {
+  if (isUuidText(own)) {
     if (own !== own.toLowerCase()) draft.keep(field);
     return own.toLowerCase();
   }
@@ -89,21 +90,21 @@ function takeId(draft: Draft, field: "id" | "task_uuid"): string {
     : uuidOfId("tasks", draft.get("_id")!);
 }
 
-function takeUsername(draft: Draft): string {
+function toUsername(draft: Draft): string {
   const name = draft.text("username", "") ?? "";
   if (name.length * 3 <= usernameBytesMax) return name;
   const bytes = new TextEncoder().encode(name);
   if (bytes.length <= usernameBytesMax) return name;
   draft.adjust("text_shortened", "username");
-  // Half a character at the cut decodes to U+FFFD, which is taken off again.
+  // An incomplete character at the end decodes to U+FFFD, which is removed.
   return new TextDecoder().decode(bytes.subarray(0, usernameBytesMax)).replace(/\uFFFD+$/, "");
 }
 
-/** A task's row. */
+/** Maps a document to a row. */
 export function toTaskRow(document: BsonDocument): Mapped<TaskColumn> {
   const generation = taskGeneration(document);
   const draft = new Draft(document, templates[generation]);
-  const status = takeStatus(draft);
+  const status = toStatus(draft);
   if (draft.rejected) return { rejected: draft.rejected };
   const id = document.get("_id")!;
   if (!(id instanceof ObjectId)) draft.keep("_id");
@@ -113,10 +114,10 @@ export function toTaskRow(document: BsonDocument): Mapped<TaskColumn> {
   const created_at = draft.time("created_at", draft.idTime());
   const updated_at = draft.time("updated_at", draft.idTime());
   const row: Row<TaskColumn> = {
-    id: takeId(draft, idField[generation]),
+    id: toId(draft, idField[generation]),
     legacy_id: legacyIdOf("tasks", id),
     task_name: draft.text("task_name", ""),
-    username: takeUsername(draft),
+    username: toUsername(draft),
     tags: draft.json("tags", "[]"),
     variables: draft.json("variables", "{}"),
     settings: draft.json("settings", "{}"),
@@ -136,7 +137,7 @@ export function toTaskRow(document: BsonDocument): Mapped<TaskColumn> {
   return { row, adjustments: draft.adjustments };
 }
 
-/** The document that a row came from. */
+/** Rebuilds the document of a row. */
 export function toTaskDocument(row: Row<TaskColumn>): BsonDocument {
   return rebuild(
     templates[row.generation as TaskGeneration] ?? templates.T3,

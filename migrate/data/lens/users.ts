@@ -1,9 +1,10 @@
-/** Users: one generation. */
+/** The lens of users, which have one generation. */
 import { legacyIdOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
-import { describeValue, Draft, type Mapped, readers, rebuild, type Row, type Template } from "./draft.ts";
+import { describeValue, Draft, type Mapped, type Row, type Template } from "./draft.ts";
+import { readers, rebuild } from "./rebuild.ts";
 
-/** Columns that a document becomes, in COPY order. */
+/** Columns that the lens fills, in COPY order. */
 export const userColumns = [
   "id",
   "legacy_id",
@@ -31,10 +32,10 @@ const fields = [
 ] as const;
 const template: Template = { fields, columns: new Set(fields) };
 const knownRoles = new Set(["admin", "manager", "user", "guest"]);
-// An index row ends at about 2,700 bytes.
+// An index entry is limited to about 2,700 bytes.
 const emailBytesMax = 2000;
 
-function takeEmail(draft: Draft): string {
+function toEmail(draft: Draft): string {
   const email = draft.get("email");
   if (typeof email !== "string") {
     draft.reject("missing_email", "email", `wanted a text, found ${describeValue(email)}`);
@@ -47,7 +48,7 @@ function takeEmail(draft: Draft): string {
   return draft.text("email", "") ?? "";
 }
 
-function takeRoles(draft: Draft): string {
+function toRoles(draft: Draft): string {
   const value = draft.get("roles");
   if (value === undefined) return "{user}";
   if (value === null) {
@@ -61,17 +62,17 @@ function takeRoles(draft: Draft): string {
   return `{${roles.join()}}`;
 }
 
-function takePassword(draft: Draft): string {
+function toPasswordHash(draft: Draft): string {
   const value = draft.get("hashed_password");
-  // An empty hash fits no password: nobody signs in until one is set.
+  // An empty hash matches no password, so the user cannot sign in until a password is set.
   if (typeof value !== "string") draft.adjust("password_missing", "hashed_password");
   return typeof value === "string" ? draft.text("hashed_password", "") ?? "" : "";
 }
 
-/** A user's row; id is the UUIDv5 of `_id`. */
+/** Maps a document to a row, whose id is the UUIDv5 of `_id`. */
 export function toUserRow(document: BsonDocument): Mapped<UserColumn> {
   const draft = new Draft(document, template);
-  const email = takeEmail(draft);
+  const email = toEmail(draft);
   if (draft.rejected) return { rejected: draft.rejected };
   const id = document.get("_id")!;
   if (!(id instanceof ObjectId)) draft.keep("_id");
@@ -79,9 +80,9 @@ export function toUserRow(document: BsonDocument): Mapped<UserColumn> {
     id: uuidOfId("users", id),
     legacy_id: legacyIdOf("users", id),
     email,
-    hashed_password: takePassword(draft),
+    hashed_password: toPasswordHash(draft),
     fullname: draft.text("fullname", null),
-    roles: takeRoles(draft),
+    roles: toRoles(draft),
     is_active: draft.flag("is_active", "t"),
     created_at: draft.time("created_at", draft.idTime()),
     updated_at: draft.time("updated_at", draft.idTime()),
@@ -92,7 +93,7 @@ export function toUserRow(document: BsonDocument): Mapped<UserColumn> {
   return { row, adjustments: draft.adjustments };
 }
 
-/** The document that a row came from. */
+/** Rebuilds the document of a row. */
 export function toUserDocument(row: Row<UserColumn>): BsonDocument {
   return rebuild(template, row.extra, (name): BsonValue => {
     switch (name) {

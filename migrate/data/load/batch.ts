@@ -1,46 +1,47 @@
-/** The documents of one range as COPY text and notes, ready for one transaction. */
+/** Maps the documents of one range to COPY text and ledger entries for one transaction. */
 import type { Bloom } from "./bloom.ts";
-import { encodeField, encodeLine } from "../tools/copy.ts";
+import { encodeField } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { toUsualLine } from "../lens/fast_subtask.ts";
-import type { Notes } from "../ledger/ledger.ts";
+import type { LedgerEntries } from "../ledger/ledger.ts";
 import type { FindParent } from "../lens/subtasks.ts";
-import { loserKey, type Plan } from "./plan.ts";
+import { duplicateKey, type Plan } from "./plan.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
-import { tables, take } from "../lens/tables.ts";
+import { encodeRow, keyOf, mapDocument, mapFast, type MappedRow, tables } from "../lens/tables.ts";
 
-/** A row that may meet another of its key: it goes in by INSERT … ON CONFLICT. */
-export interface Doubtful {
+/** A row whose key may exist already. It is inserted by INSERT … ON CONFLICT. */
+export interface UncertainRow {
   raw: RawDocument;
   documentId: string;
-  /** Values of the table's key, as the statement returns them. */
+  /** See keyOf(). */
   key: string;
   legacyId: string;
+  /** The row as a COPY line. */
   line: string;
-  /** Adjustments of this document, so a row that stays out takes them along. */
+  /** Number of the document's adjustments, which are removed again if the row is not inserted. */
   adjusted: number;
 }
 
 export interface Batch {
-  doubtful: Doubtful[];
-  notes: Notes;
+  uncertain: UncertainRow[];
+  entries: LedgerEntries;
 }
 
 export interface BatchContext {
   plan: Plan;
   findParent: FindParent;
-  /** Id of a loaded user by e-mail. */
+  /** Ids of loaded users by e-mail. */
   owners: ReadonlyMap<string, string>;
+  /** Ids of the rows in the large table. */
   bloom: Bloom;
 }
 
-/** Columns that COPY writes: those of the lens, for tasks also owner and hold. */
+/** Lists the columns that a load writes: those of the lens, and for tasks also owner and hold. */
 export function copyColumns(collection: Collection): string[] {
   const { columns } = tables[collection];
   return collection === "tasks" ? [...columns, "owner_id", "hold"] : [...columns];
 }
 
-const emptyNotes = (): Notes => ({
+const emptyEntries = (): LedgerEntries => ({
   tally: { exact: 0, adjusted: 0, quarantined: 0, excluded: 0 },
   quarantined: [],
   excluded: [],
@@ -48,115 +49,122 @@ const emptyNotes = (): Notes => ({
   originals: [],
 });
 
-/** Notes a document without a row. */
+/** Adds a document to the quarantine entries. */
 export function quarantine(
-  notes: Notes,
+  entries: LedgerEntries,
   raw: RawDocument,
   document_id: string,
-  why: { reason: string; path: string; detail: string },
+  { reason, path, detail }: { reason: string; path: string; detail: string },
 ): void {
   const { position } = raw;
-  const { reason, path, detail } = why;
-  notes.quarantined.push({ position, document_id, reason, path, detail, original: raw.original() });
-  notes.tally.quarantined++;
+  entries.quarantined.push({ position, document_id, reason, path, detail, original: raw.original() });
+  entries.tally.quarantined++;
 }
 
-/** UTF-16 units in one chunk of COPY text, about. */
+/** Approximate length of a chunk of COPY text, in UTF-16 units. */
 const chunkUnits = 65_536;
 
-/** Takes the documents of a range through the lens, a chunk at a time, so that the server works meanwhile. */
+/** Maps the documents of a range in chunks, so that the server works on a chunk while the next is made. */
 export class BatchBuilder {
-  readonly batch: Batch = { doubtful: [], notes: emptyNotes() };
+  readonly batch: Batch = { uncertain: [], entries: emptyEntries() };
   #lines: string[] = [];
   #units = 0;
   readonly #keys: string[] = [];
-  #exactKeys: Set<string> | undefined;
+  /** The same keys as a set. Most batches never need it. */
+  #keySet: Set<string> | undefined;
 
   constructor(readonly collection: Collection, readonly context: BatchContext) {}
 
-  /** True when the key was certainly met before in this very batch. */
-  #isDoubled(key: string): boolean {
-    this.#exactKeys ??= new Set(this.#keys);
-    return this.#exactKeys.has(key);
+  #hasKey(key: string): boolean {
+    this.#keySet ??= new Set(this.#keys);
+    return this.#keySet.has(key);
   }
 
-  #remember(key: string): void {
+  #addKey(key: string): void {
     this.#keys.push(key);
-    this.#exactKeys?.add(key);
+    this.#keySet?.add(key);
   }
 
-  /** COPY text of the rows that are surely new; all else is in `batch` when it ends. */
+  /** Yields the COPY text of the rows that are certainly new. Everything else is in `batch` at the end. */
   *chunks(raws: Iterable<RawDocument>): Generator<string> {
     for (const raw of raws) {
       failpoint("range.document");
       this.#add(raw);
-      if (this.#units >= chunkUnits) yield this.#take();
+      if (this.#units >= chunkUnits) yield this.#flush();
     }
-    if (this.#lines.length > 0) yield this.#take();
+    if (this.#lines.length > 0) yield this.#flush();
   }
 
-  #take(): string {
+  #flush(): string {
     const text = this.#lines.join("\n") + "\n";
     this.#lines = [];
     this.#units = 0;
     return text;
   }
 
-  #push(line: string): void {
+  #addLine(line: string): void {
     this.#lines.push(line);
     this.#units += line.length;
   }
 
   #add(raw: RawDocument): void {
-    if (raw.line !== undefined && this.collection === "dramatiq_tasks") {
-      const usual = toUsualLine(raw.line, this.context.findParent);
-      if (usual && !this.context.bloom.add(usual.id)) {
-        this.#push(usual.copy);
-        this.#remember(`${usual.parent}/${usual.id}`);
-        this.batch.notes.tally.exact++;
-        return;
-      }
-      // Added to the filter already: the general way must not take itself for a double.
-      this.#general(raw, usual !== undefined);
-    } else this.#general(raw, false);
+    const fast = mapFast(this.collection, raw, this.context.findParent);
+    if (fast === undefined) return this.#addGeneral(raw, false);
+    // The filter holds this id from now on, so the general path must not query it again.
+    if (this.context.bloom.add(fast.id)) return this.#addGeneral(raw, true);
+    this.#addLine(fast.line);
+    this.#addKey(fast.key);
+    this.batch.entries.tally.exact++;
   }
 
-  #general(raw: RawDocument, seen: boolean): void {
-    const { collection, context, batch: { doubtful, notes } } = this;
-    const taken = take(collection, raw, context.findParent);
-    if ("rejected" in taken) return quarantine(notes, raw, taken.id, taken.rejected);
-    const loser = context.plan.losers.get(loserKey(collection, raw.position));
-    if (loser) return quarantine(notes, raw, taken.id, loser);
-    const { row, adjustments, keepOriginal, id: documentId } = taken;
-    const key = collection === "dramatiq_tasks" ? `${row.parent_task_id}/${row.id}` : row.id!;
-    if (this.#isDoubledHere(seen, row.id!, key)) {
+  /** Reports whether the filter or the kind of table leaves open that a row with this id exists. */
+  #mayExist(id: string): boolean {
+    return !tables[this.collection].isLarge || this.context.bloom.add(id);
+  }
+
+  /** @param isInFilter true when the filter has reported that the row may exist */
+  #addGeneral(raw: RawDocument, isInFilter: boolean): void {
+    const { collection, context, batch: { uncertain, entries } } = this;
+    const mapped = mapDocument(collection, raw, context.findParent);
+    const { documentId } = mapped;
+    if ("rejected" in mapped) return quarantine(entries, raw, documentId, mapped.rejected);
+    const duplicate = context.plan.duplicates.get(duplicateKey(collection, raw.position));
+    if (duplicate) return quarantine(entries, raw, documentId, duplicate);
+    const { row, adjustments } = mapped;
+    const key = keyOf(collection, row);
+    const mayExist = isInFilter || this.#mayExist(row.id!);
+    if (mayExist && this.#hasKey(key)) {
       const detail = `another document of its task came before with id ${row.id}`;
-      return quarantine(notes, raw, documentId, { reason: "duplicate_id", path: "id", detail });
+      return quarantine(entries, raw, documentId, { reason: "duplicate_id", path: "id", detail });
     }
-    for (const { rule, path } of adjustments) {
-      notes.adjusted.push({ position: raw.position, row_id: row.id!, rule, path });
-    }
-    if (keepOriginal) {
-      notes.originals.push({ position: raw.position, row_id: row.id!, original: raw.original() });
-    }
-    notes.tally[adjustments.length > 0 ? "adjusted" : "exact"]++;
-    let line = encodeLine(tables[collection].columns.map((column) => row[column]!));
-    if (collection === "tasks") {
-      const hold = row.status === "pending" || row.status === "processing" ? "import" : null;
-      line += `\t${encodeField(context.owners.get(row.username!) ?? null)}\t${encodeField(hold)}`;
-    }
-    this.#remember(key);
-    if (collection === "dramatiq_tasks" && !this.#perhapsSeen) this.#push(line);
-    else {
-      const { length: adjusted } = adjustments;
-      doubtful.push({ raw, documentId, key, legacyId: row.legacy_id!, line, adjusted });
-    }
+    this.#addEntries(raw, mapped);
+    const line = this.#encode(mapped);
+    this.#addKey(key);
+    if (!mayExist) return this.#addLine(line);
+    uncertain.push({
+      raw,
+      documentId,
+      key,
+      legacyId: row.legacy_id!,
+      line,
+      adjusted: adjustments.length,
+    });
   }
 
-  #perhapsSeen = false;
+  #addEntries(raw: RawDocument, { row, adjustments, keepOriginal }: MappedRow): void {
+    const { entries } = this.batch;
+    const { position } = raw;
+    for (const { rule, path } of adjustments) {
+      entries.adjusted.push({ position, row_id: row.id!, rule, path });
+    }
+    if (keepOriginal) entries.originals.push({ position, row_id: row.id!, original: raw.original() });
+    entries.tally[adjustments.length > 0 ? "adjusted" : "exact"]++;
+  }
 
-  #isDoubledHere(seen: boolean, id: string, key: string): boolean {
-    this.#perhapsSeen = seen || (this.collection === "dramatiq_tasks" && this.context.bloom.add(id));
-    return (this.#perhapsSeen || this.collection !== "dramatiq_tasks") && this.#isDoubled(key);
+  #encode({ row }: MappedRow): string {
+    const line = encodeRow(this.collection, row);
+    if (this.collection !== "tasks") return line;
+    const hold = row.status === "pending" || row.status === "processing" ? "import" : null;
+    return `${line}\t${encodeField(this.context.owners.get(row.username!) ?? null)}\t${encodeField(hold)}`;
   }
 }

@@ -1,19 +1,19 @@
-/** A Bloom filter over uuids: says «surely new» or «perhaps seen», in two bytes an id. */
+/** A Bloom filter for uuids with about two bytes an id. */
 export class Bloom {
   readonly #bits: Uint32Array;
   readonly #mask: number;
 
-  /** @param ids about as many will be added */
+  /** @param ids approximate number of ids that will be added */
   constructor(ids: number) {
     const bits = 2 ** Math.min(32, Math.ceil(Math.log2(Math.max(ids, 1024) * 16)));
     this.#bits = new Uint32Array(bits / 32);
     this.#mask = bits / 32 - 1;
   }
 
-  /** Adds an id; true when it may have been there before. */
+  /** Adds an id. Returns false when it was certainly not there before, and true when it may have been. */
   add(uuid: string): boolean {
-    let seen = true;
-    // A uuid's own digits are the hash; the two of a version and a variant are left out.
+    let mayExist = true;
+    // The digits of a uuid serve as its hashes. The version and the variant digit are left out.
     const parts = [
       uuid.slice(0, 8),
       uuid.slice(9, 13) + uuid.slice(24, 28),
@@ -25,10 +25,10 @@ export class Bloom {
       const word = (hash >>> 5) & this.#mask;
       const bit = 1 << (hash & 31);
       if ((this.#bits[word]! & bit) === 0) {
-        seen = false;
+        mayExist = false;
         this.#bits[word]! |= bit;
       }
     }
-    return seen;
+    return mayExist;
   }
 }

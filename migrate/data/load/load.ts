@@ -1,53 +1,47 @@
-/** Loads a source: fence, survey, plan, then each range as rows, exceptions and checkpoint in one transaction. */
+/**
+ * Loads a source: acquires the migrator lock, surveys the source, stores its plan, and then writes the rows, the
+ * ledger entries and the checkpoint of each range in one transaction.
+ */
 import type { Pool } from "../../../db/pg/connect.ts";
-import { whenLost } from "../../../db/pg/reserve.ts";
+import { rejectWhenLost } from "../../../db/pg/reserve.ts";
 import { AppError } from "../../../errors.ts";
 import { requireSchema } from "../../schema/runner.ts";
-import { deferredFrom, listTakenOff, takeOff } from "./deferred.ts";
+import { deferredFrom, dropIndexes, listDroppedIndexes } from "./deferred_indexes.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import {
-  dropFence,
-  findSource,
-  finishRun,
-  insertPlan,
-  insertRun,
-  listRanges,
-  takeFence,
-} from "../ledger/ledger.ts";
-import { makePlan } from "./plan.ts";
+import { findSource, finishRun, insertPlan, insertRun, listRanges } from "../ledger/ledger.ts";
+import { acquireMigratorLock, migratorBusy, releaseMigratorLock } from "../ledger/lock.ts";
+import { makePlan, rangeBytesDefault } from "./plan.ts";
 import type { Progress } from "../tools/progress.ts";
-import { type Lanes, loadRanges } from "./range_load.ts";
+import { type Connections, loadRanges } from "./range_load.ts";
 import { settle } from "./settle.ts";
 import { type Source, sumOf } from "../documents/source.ts";
 import { type Form, loadStages, stageNames } from "./stages.ts";
 
 export interface LoadOptions {
-  /** Bytes of source in one transaction, about. */
+  /** Approximate bytes of source in one transaction. */
   rangeBytes?: number;
   progress: Progress;
-  /** Aborted by SIGINT: the range under way is finished, then the run stops. */
+  /** Aborted by SIGINT. The load then finishes the current range and stops. */
   signal?: AbortSignal;
-  /** Hears what a person should know while it runs. */
+  /** Receives notes for the operator during the load. */
   onNote?: (note: string) => void;
 }
 
 export interface LoadResult {
   fingerprint: string;
-  /** Documents carried in this run; 0 where all was done before. */
+  /** Documents loaded by this run; 0 if the source was settled before. */
   documents: number;
   ranges: number;
 }
 
-export const rangeBytesDefault = 2 * 1024 * 1024;
-
-async function loadUnderFence(
-  lanes: Lanes,
+async function loadLocked(
+  connections: Connections,
   source: Source,
   options: LoadOptions,
 ): Promise<LoadResult> {
-  const [sql] = lanes;
+  const [sql] = connections;
   const { progress, rangeBytes = rangeBytesDefault } = options;
-  let form: Form = source.kind === "mongoexport" ? "usual lines" : "bson";
+  let form: Form = source.kind === "mongoexport" ? "fast lines" : "bson";
   progress.plan(loadStages(form, { all: source.bytes }));
   progress.begin(stageNames.survey, source.bytes);
   const plan = await makePlan(source, {
@@ -66,24 +60,26 @@ async function loadUnderFence(
     await sql`begin`;
     failpoint("plan.begun");
     await insertPlan(sql, source, fingerprint, plan.ranges);
-    if (plan.documents.dramatiq_tasks >= deferredFrom) await takeOff(sql);
+    if (plan.documents.dramatiq_tasks >= deferredFrom) await dropIndexes(sql);
     failpoint("plan.before_commit");
     await sql`commit`;
     failpoint("plan.committed");
   }
-  const off = await listTakenOff(sql);
-  if (off.length > 0) options.onNote?.(`off while rows come in, put back at the end: ${off.join(", ")}`);
+  const dropped = await listDroppedIndexes(sql);
+  if (dropped.length > 0) {
+    options.onNote?.(`dropped during the load, recreated at the end: ${dropped.join(", ")}`);
+  }
   const ranges = await listRanges(sql, fingerprint, { planned: true });
-  // A crash of the server may lose the last ranges, each with its checkpoint: they are loaded again. What
-  // settle() commits is on disk, and so is all before it.
-  for (const lane of lanes) await lane`set synchronous_commit = off`;
+  // A crash of the server may lose the last ranges together with their checkpoints, and they are loaded again.
+  // settle() commits synchronously, which also flushes everything before it.
+  for (const connection of connections) await connection`set synchronous_commit = off`;
   const runId = await insertRun(sql, fingerprint);
   failpoint("run.inserted");
   const left = sumOf(ranges, "bytes");
   progress.plan(loadStages(form, { all: sumOf(plan.ranges, "bytes"), left }));
   progress.begin(stageNames.load, left);
   try {
-    const documents = await loadRanges(lanes, source, {
+    const documents = await loadRanges(connections, source, {
       plan,
       ranges,
       runId,
@@ -101,7 +97,7 @@ async function loadUnderFence(
     await finishRun(sql, runId, "stopped");
     throw new AppError(
       "interrupted",
-      "loading: stopped as asked; what is in is in, run the same command again for the rest",
+      "loading: stopped by a signal; loaded ranges are kept; run the same command again to load the rest",
       { cause: error },
     );
   } finally {
@@ -110,33 +106,36 @@ async function loadUnderFence(
 }
 
 /**
- * Loads what of a source is not loaded yet; a second run of the same content changes nothing.
+ * Loads the ranges of a source that are not loaded yet. Loading the same content again changes nothing.
  *
- * @throws AppError busy (another migrator), schema_mismatch, invalid_source, source_truncated, source_changed,
- * interrupted
+ * @throws AppError busy (another migrator is running), schema_mismatch, invalid_source, source_truncated,
+ * source_changed, interrupted
  */
 export async function load(pool: Pool, source: Source, options: LoadOptions): Promise<LoadResult> {
   await requireSchema(pool);
   failpoint("load.schema_checked");
-  const lanes = [await pool.reserve(), await pool.reserve()] as const;
-  let whole = false;
+  const connections = [await pool.reserve(), await pool.reserve()] as const;
+  let isComplete = false;
   try {
-    for (const [number, lane] of lanes.entries()) {
-      if (await takeFence(lane, number)) continue;
-      throw new AppError("busy", "loading: another migrator works on this database; wait for it to end");
+    for (const [number, connection] of connections.entries()) {
+      if (await acquireMigratorLock(connection, number)) continue;
+      throw migratorBusy("loading");
     }
-    failpoint("load.fence_taken");
-    const result = await Promise.race([loadUnderFence(lanes, source, options), ...lanes.map(whenLost)]);
-    for (const [number, lane] of lanes.entries()) {
-      await lane`reset synchronous_commit`;
-      await dropFence(lane, number);
+    failpoint("load.lock_acquired");
+    const result = await Promise.race([
+      loadLocked(connections, source, options),
+      ...connections.map(rejectWhenLost),
+    ]);
+    for (const [number, connection] of connections.entries()) {
+      await connection`reset synchronous_commit`;
+      await releaseMigratorLock(connection, number);
     }
-    failpoint("load.fence_dropped");
-    whole = true;
+    failpoint("load.lock_released");
+    isComplete = true;
     return result;
   } finally {
-    // After a failure the sessions may be anywhere in COPY's protocol: only their end is sure.
-    if (whole) { for (const lane of lanes) lane.release(); }
+    // After a failure a session may be in any state of the COPY protocol, so both are closed.
+    if (isComplete) { for (const connection of connections) connection.release(); }
     else await pool.end({ timeout: 0 });
   }
 }

@@ -1,4 +1,4 @@
-/** Before anything is written: the whole source read once, its plan, and who wins where ids or e-mails double. */
+/** Surveys a whole source before anything is written: plans its ranges and resolves duplicate ids and e-mails. */
 import { failpoint } from "../tools/failpoint.ts";
 import {
   type Collection,
@@ -9,11 +9,14 @@ import {
 } from "../documents/source.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import { type Form, formOf } from "./stages.ts";
-import { take } from "../lens/tables.ts";
+import { mapDocument } from "../lens/tables.ts";
 import { readTime } from "../documents/times.ts";
 
-/** Someone already has the key: the document that keeps it. */
-export interface Loser {
+/** Default for the approximate bytes of source in one range. */
+export const rangeBytesDefault = 2 * 1024 * 1024;
+
+/** Why a document goes to quarantine: another document keeps its id or e-mail. */
+export interface Duplicate {
   reason: "duplicate_email" | "duplicate_id";
   path: string;
   detail: string;
@@ -23,105 +26,129 @@ export interface Plan {
   fingerprint: string;
   ranges: Range[];
   documents: Record<Collection, number>;
-  /** Uuid of a task by `id`, `task_uuid` or `_id`. */
+  /** Uuids of tasks by `id`, `task_uuid` and `_id`. */
   parents: Map<string, string>;
-  /** Losers by collection and position. */
-  losers: Map<string, Loser>;
+  /** Duplicates by duplicateKey(). */
+  duplicates: Map<string, Duplicate>;
 }
 
-interface Claim {
+/** Returns the key of a document in `Plan.duplicates`. */
+export const duplicateKey = (collection: Collection, position: number): string => `${collection}/${position}`;
+
+/** A user or task with the key that must be unique: e-mail or id. */
+interface KeyedDocument {
   position: number;
   key: string;
   legacyId: string;
-  active: boolean;
-  created: number;
+  isActive: boolean;
+  createdMs: number;
+  /** See showId(). */
   id: string;
 }
 
-/** The active one, then the oldest, then the first in the source. */
-function isBetter(a: Claim, b: Claim): boolean {
-  if (a.active !== b.active) return a.active;
-  return a.created !== b.created ? a.created < b.created : a.position < b.position;
+/** An active document precedes an inactive one, then the older one precedes, then the first in the source. */
+function precedes(a: KeyedDocument, b: KeyedDocument): boolean {
+  if (a.isActive !== b.isActive) return a.isActive;
+  return a.createdMs !== b.createdMs ? a.createdMs < b.createdMs : a.position < b.position;
 }
 
-export const loserKey = (collection: Collection, position: number): string => `${collection}/${position}`;
+/** Finds documents with the same key or the same `_id`, and decides which of them keeps the key. */
+class DuplicateFinder {
+  readonly #winners = new Map<string, KeyedDocument>();
+  readonly #sameKey: KeyedDocument[] = [];
+  readonly #legacyIds = new Set<string>();
+  readonly #sameId: KeyedDocument[] = [];
 
-class Contest {
-  readonly #best = new Map<string, Claim>();
-  readonly #beaten: [Claim, string][] = [];
-  readonly #seen = new Set<string>();
-  readonly #doubles: Claim[] = [];
-
-  enter(claim: Claim): boolean {
-    // The same `_id` twice is one document exported twice: the first stays.
-    if (this.#seen.has(claim.legacyId)) {
-      this.#doubles.push(claim);
+  /** Adds a document. Returns false if its `_id` came before: the document was exported twice, the first counts. */
+  add(document: KeyedDocument): boolean {
+    if (this.#legacyIds.has(document.legacyId)) {
+      this.#sameId.push(document);
       return false;
     }
-    this.#seen.add(claim.legacyId);
-    const best = this.#best.get(claim.key);
-    if (best === undefined) this.#best.set(claim.key, claim);
-    else if (isBetter(claim, best)) {
-      this.#best.set(claim.key, claim);
-      this.#beaten.push([best, claim.key]);
-    } else this.#beaten.push([claim, claim.key]);
+    this.#legacyIds.add(document.legacyId);
+    const winner = this.#winners.get(document.key);
+    if (winner === undefined) this.#winners.set(document.key, document);
+    else if (precedes(document, winner)) {
+      this.#winners.set(document.key, document);
+      this.#sameKey.push(winner);
+    } else this.#sameKey.push(document);
     return true;
   }
 
-  losers(reason: Loser["reason"], path: string): [number, Loser][] {
-    const detail = (key: string) => `${this.#best.get(key)!.id} keeps '${key}'`;
-    return [
-      ...this.#beaten.map((
-        [{ position }, key],
-      ): [number, Loser] => [position, { reason, path, detail: detail(key) }]),
-      ...this.#doubles.map(({ position, id }): [number, Loser] => [
-        position,
-        { reason: "duplicate_id", path: "_id", detail: `${id} came before` },
-      ]),
-    ];
+  /** Adds the duplicates to a plan. */
+  report(duplicates: Plan["duplicates"], collection: Collection, reason: Duplicate["reason"], path: string) {
+    for (const { position, key } of this.#sameKey) {
+      const detail = `${this.#winners.get(key)!.id} keeps '${key}'`;
+      duplicates.set(duplicateKey(collection, position), { reason, path, detail });
+    }
+    for (const { position, id } of this.#sameId) {
+      const duplicate: Duplicate = { reason: "duplicate_id", path: "_id", detail: `${id} came before` };
+      duplicates.set(duplicateKey(collection, position), duplicate);
+    }
   }
 }
 
-const none: FindParent = () => undefined;
+const findNoParent: FindParent = () => undefined;
 
-function claimOf(collection: "users" | "tasks", raw: RawDocument): Claim | undefined {
-  const taken = take(collection, raw, none);
-  if ("rejected" in taken) return undefined;
-  const { row, id } = taken;
+/** Returns the key of a document, or undefined if the lens rejects the document. */
+function toKeyed(collection: "users" | "tasks", raw: RawDocument): KeyedDocument | undefined {
+  const mapped = mapDocument(collection, raw, findNoParent);
+  if ("rejected" in mapped) return undefined;
+  const { row, documentId } = mapped;
   return {
     position: raw.position,
     key: (collection === "users" ? row.email : row.id)!,
     legacyId: row.legacy_id!,
-    active: collection === "users" ? row.is_active === "t" : row.is_deleted === "f",
-    created: readTime(row.created_at!) ?? 0,
-    id,
+    isActive: collection === "users" ? row.is_active === "t" : row.is_deleted === "f",
+    createdMs: readTime(row.created_at!) ?? 0,
+    id: documentId,
   };
 }
 
-/** Every name that a task goes by in its subtasks. */
-function namesOf(raw: RawDocument): string[] {
+/** A task with the names by which its subtasks may refer to it. */
+interface NamedTask {
+  position: number;
+  names: string[];
+  legacyId: string;
+  id: string;
+}
+
+function toNamed(raw: RawDocument, { position, legacyId, key: id }: KeyedDocument): NamedTask {
   const document = raw.read();
-  const names = ["id", "task_uuid"].map((field) => document.get(field));
-  return names.filter((name): name is string => typeof name === "string" && name !== "");
+  const names = ["id", "task_uuid"].map((field) => document.get(field))
+    .filter((name): name is string => typeof name === "string" && name !== "");
+  return { position, names, legacyId, id };
+}
+
+/** Maps every name of the tasks to their uuids. A task's own names take precedence over `_id`s. */
+function mapNames(tasks: readonly NamedTask[]): Map<string, string> {
+  const parents = new Map<string, string>();
+  for (const { names, id } of tasks) {
+    for (const name of [id, ...names]) if (!parents.has(name)) parents.set(name, id);
+  }
+  for (const { legacyId, id } of tasks) if (!parents.has(legacyId)) parents.set(legacyId, id);
+  return parents;
+}
+
+export interface PlanOptions {
+  rangeBytes: number;
+  /** Receives the number of bytes read since the last call. */
+  onBytes?: (bytes: number) => void;
+  /** Receives the form of the subtasks when the first of them is read. */
+  onForm?: (form: Form) => void;
 }
 
 /**
- * Surveys a source.
+ * Surveys a source and returns its plan. Writes nothing.
  *
- * @throws AppError invalid_source, source_truncated: nothing was written then
+ * @throws AppError invalid_source, source_truncated
  */
 export async function makePlan(
   source: Source,
-  { rangeBytes, onBytes, onForm }: {
-    rangeBytes: number;
-    onBytes?: (bytes: number) => void;
-    /** Hears of the form of the subtasks at the first of them. */
-    onForm?: (form: Form) => void;
-  },
+  { rangeBytes, onBytes, onForm }: PlanOptions,
 ): Promise<Plan> {
-  const users = new Contest();
-  const tasks = new Contest();
-  const named: { position: number; names: string[]; legacyId: string; id: string }[] = [];
+  const finders = { users: new DuplicateFinder(), tasks: new DuplicateFinder() };
+  const named: NamedTask[] = [];
   const ranges: Range[] = [];
   const documents: Record<Collection, number> = { users: 0, tasks: 0, dramatiq_tasks: 0 };
   let isFirst = true;
@@ -130,16 +157,14 @@ export async function makePlan(
     const onDocument = (raw: RawDocument) => {
       failpoint("survey.document");
       if (collection === "dramatiq_tasks") {
-        if (isFirst) onForm?.(formOf(raw));
+        if (isFirst) onForm?.(formOf(collection, raw));
         isFirst = false;
         return;
       }
-      const claim = claimOf(collection, raw);
-      if (claim === undefined) return;
-      if (collection === "users") users.enter(claim);
-      else if (tasks.enter(claim)) {
-        named.push({ position: raw.position, names: namesOf(raw), legacyId: claim.legacyId, id: claim.key });
-      }
+      const keyed = toKeyed(collection, raw);
+      if (keyed === undefined) return;
+      const isNew = finders[collection].add(keyed);
+      if (isNew && collection === "tasks") named.push(toNamed(raw, keyed));
     };
     const survey = await source.survey(collection, {
       rangeBytes,
@@ -150,18 +175,9 @@ export async function makePlan(
     documents[collection] = survey.documents;
     failpoint("survey.collection_done");
   }
-  const losers = new Map<string, Loser>();
-  for (const [position, loser] of users.losers("duplicate_email", "email")) {
-    losers.set(loserKey("users", position), loser);
-  }
-  for (const [position, loser] of tasks.losers("duplicate_id", "id")) {
-    losers.set(loserKey("tasks", position), loser);
-  }
-  const parents = new Map<string, string>();
-  const winners = named.filter(({ position }) => !losers.has(loserKey("tasks", position)));
-  for (const { names, id } of winners) {
-    for (const name of [id, ...names]) if (!parents.has(name)) parents.set(name, id);
-  }
-  for (const { legacyId, id } of winners) if (!parents.has(legacyId)) parents.set(legacyId, id);
-  return { fingerprint: source.fingerprint(), ranges, documents, parents, losers };
+  const duplicates = new Map<string, Duplicate>();
+  finders.users.report(duplicates, "users", "duplicate_email", "email");
+  finders.tasks.report(duplicates, "tasks", "duplicate_id", "id");
+  const winners = named.filter(({ position }) => !duplicates.has(duplicateKey("tasks", position)));
+  return { fingerprint: source.fingerprint(), ranges, documents, parents: mapNames(winners), duplicates };
 }

@@ -1,7 +1,7 @@
 /**
- * Ranges of a source into rows: each is taken through the lens in the source's order, and two are under way at the
- * server at a time. They are committed in the source's order too, so whatever a crash leaves is the source's
- * beginning, as if they had come one by one.
+ * Loads the ranges of a source. Ranges are mapped in the order of the source, and two connections write them in
+ * turn, so that the server works on two ranges at once. They are committed in the order of the source as well, so a
+ * crash leaves a prefix of the source, as if the ranges had been loaded one by one.
  */
 import { createHash } from "node:crypto";
 import type postgres from "postgres";
@@ -11,16 +11,17 @@ import { type Batch, BatchBuilder, type BatchContext, copyColumns } from "./batc
 import { Bloom } from "./bloom.ts";
 import { copyIn } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { finishRange, insertNotes } from "../ledger/ledger.ts";
-import { mergeDoubtful } from "./merge.ts";
+import { finishRange, insertEntries } from "../ledger/ledger.ts";
+import { insertUncertain } from "./merge.ts";
 import type { Plan } from "./plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import type { Range, RawDocument, Source } from "../documents/source.ts";
-import { Sweeper } from "./sweep.ts";
+import { HintBitSetter } from "./hint_bits.ts";
+import { CastCache } from "./rows.ts";
 import { tables } from "../lens/tables.ts";
 
-/** Connections that take ranges in turn. */
-export type Lanes = readonly [postgres.ReservedSql, ...postgres.ReservedSql[]];
+/** Connections that write ranges in turn. */
+export type Connections = readonly [postgres.ReservedSql, ...postgres.ReservedSql[]];
 
 export interface RangesWork {
   plan: Plan;
@@ -30,8 +31,8 @@ export interface RangesWork {
   signal: AbortSignal | undefined;
 }
 
-/** A range through the lens: all that its transaction writes. */
-interface Ready {
+/** A mapped range: everything that its transaction writes. */
+interface MappedRange {
   range: Range;
   chunks: Uint8Array[];
   batch: Batch;
@@ -40,7 +41,7 @@ interface Ready {
 
 const encoder = new TextEncoder();
 
-function transform(range: Range, raws: Iterable<RawDocument>, context: BatchContext): Ready {
+function mapRange(range: Range, raws: Iterable<RawDocument>, context: BatchContext): MappedRange {
   const hash = createHash("sha256");
   const builder = new BatchBuilder(range.collection, context);
   const chunks: Uint8Array[] = [];
@@ -50,20 +51,28 @@ function transform(range: Range, raws: Iterable<RawDocument>, context: BatchCont
     chunks.push(chunk);
   }
   const { batch } = builder;
-  for (const { line } of batch.doubtful) hash.update(`${line}\n`);
+  for (const { line } of batch.uncertain) hash.update(`${line}\n`);
   failpoint("range.transformed");
   return { range, chunks, batch, digest: hash.digest("hex") };
 }
 
-/** Rows, exceptions and checkpoint of a range; its COMMIT waits for the one `before`. */
+interface RangeWriter extends RangesWork {
+  casts: CastCache;
+}
+
+/**
+ * Writes the rows, ledger entries and checkpoint of a range in one transaction.
+ *
+ * @param previous settles when the previous range is committed
+ */
 async function writeRange(
   sql: postgres.ReservedSql,
-  { range, chunks, batch, digest }: Ready,
-  { plan: { fingerprint }, runId }: RangesWork,
-  before: Promise<void>,
+  { range, chunks, batch, digest }: MappedRange,
+  { plan: { fingerprint }, runId, casts }: RangeWriter,
+  previous: Promise<void>,
 ): Promise<void> {
   const { collection } = range;
-  failpoint("range.asked");
+  failpoint("range.write_begun");
   const begun = sql`begin`.execute();
   begun.catch(() => {});
   if (chunks.length > 0) {
@@ -72,21 +81,24 @@ async function writeRange(
   }
   await begun;
   failpoint("copy.ended");
-  if (batch.doubtful.length > 0) {
-    // Who came first keeps the key: that is settled only when the rows before are in.
-    await before;
+  if (batch.uncertain.length > 0) {
+    // The first document in the source keeps a key, so the rows of the previous range must be committed.
+    await previous;
     failpoint("merge.begun");
-    await mergeDoubtful(sql, collection, batch);
+    await insertUncertain(sql, collection, batch, casts);
     failpoint("merge.done");
   }
-  await insertNotes(sql, fingerprint, range, batch.notes);
-  const { tally } = batch.notes;
+  await insertEntries(sql, fingerprint, range, batch.entries);
+  const { tally } = batch.entries;
   failpoint("range.checkpointed");
   const done = await finishRange(sql, { fingerprint, range, tally, digest, runId });
-  await before;
+  await previous;
   if (!done) {
     await sql`rollback`;
-    throw new AppError("busy", `loading ${collection} range ${range.number}: another run finished it`);
+    throw new AppError(
+      "busy",
+      `loading ${collection} range ${range.number}: another run has loaded it already`,
+    );
   }
   failpoint("range.before_commit");
   const committed = sql`commit`.execute();
@@ -95,9 +107,12 @@ async function writeRange(
   failpoint("range.committed");
 }
 
+/** Returns a filter with the ids of all subtasks in the table, sized for `documents` more. */
 async function fillBloom(sql: Sql, documents: number): Promise<Bloom> {
-  const [row] =
-    await sql`select greatest(reltuples, 0)::float8 as rows from pg_class where oid = 'subtasks'::regclass`;
+  const [row] = await sql`
+    select greatest(reltuples, 0)::float8 as rows
+    from pg_class
+    where oid = 'subtasks'::regclass`;
   const bloom = new Bloom(documents + Number(row?.rows ?? 0));
   await sql`select id::text as id from subtasks`.cursor(10_000, (rows) => {
     for (const { id } of rows) bloom.add(id);
@@ -105,8 +120,8 @@ async function fillBloom(sql: Sql, documents: number): Promise<Bloom> {
   return bloom;
 }
 
-/** What the lens asks while subtasks are loaded: only tasks that are in the table are parents. */
-async function findLoaded(sql: Sql, plan: Plan): Promise<Map<string, string>> {
+/** Returns the plan's parents without tasks that are not in the table. */
+async function findLoadedParents(sql: Sql, plan: Plan): Promise<Map<string, string>> {
   const loaded = new Set<string>();
   await sql`select id::text as id from tasks`.cursor(10_000, (rows) => {
     for (const { id } of rows) loaded.add(id);
@@ -114,16 +129,17 @@ async function findLoaded(sql: Sql, plan: Plan): Promise<Map<string, string>> {
   return new Map([...plan.parents].filter(([, id]) => loaded.has(id)));
 }
 
+/** Returns the ids of all users by e-mail. */
 async function findOwners(sql: Sql): Promise<Map<string, string>> {
   const rows = await sql`select email, id::text as id from users`;
   return new Map(rows.map(({ email, id }) => [email, id]));
 }
 
-/** What the documents of a collection are asked about, once those before it are in. */
+/** Prepares the lookups for the documents of a collection, after its parents are loaded. */
 async function prepare(sql: Sql, context: BatchContext, { collection }: Range): Promise<void> {
   if (collection === "tasks") context.owners = await findOwners(sql);
   if (collection === "dramatiq_tasks") {
-    const parents = await findLoaded(sql, context.plan);
+    const parents = await findLoadedParents(sql, context.plan);
     context.findParent = (name) => parents.get(name);
   }
 }
@@ -131,12 +147,17 @@ async function prepare(sql: Sql, context: BatchContext, { collection }: Range): 
 /**
  * Loads ranges, parents first.
  *
- * @returns documents carried
- * @throws AppError busy, source_changed; the server's errors. The lanes may be anywhere in COPY's protocol then.
+ * @returns the number of loaded documents
+ * @throws AppError busy, source_changed; errors of the server. After an error the connections may be in any state of
+ * the COPY protocol.
  */
-export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork): Promise<number> {
+export async function loadRanges(
+  connections: Connections,
+  source: Source,
+  work: RangesWork,
+): Promise<number> {
   const { plan, ranges, progress, signal } = work;
-  const [sql] = lanes;
+  const [sql] = connections;
   const context: BatchContext = {
     plan,
     findParent: () => undefined,
@@ -144,40 +165,42 @@ export async function loadRanges(lanes: Lanes, source: Source, work: RangesWork)
     bloom: await fillBloom(sql, plan.documents.dramatiq_tasks),
   };
   failpoint("bloom.filled");
-  const sweeper = new Sweeper();
-  // What each lane is at; the last begun is committed last.
-  const busy = lanes.map(() => Promise.resolve());
+  const writer: RangeWriter = { ...work, casts: new CastCache() };
+  const hintBits = new HintBitSetter();
+  // The pending work of each connection, and the last range that was begun, which is committed last.
+  const pending = connections.map(() => Promise.resolve());
   let last = Promise.resolve();
-  let under = "";
+  let collection = "";
   let documents = 0;
   let next = ranges[0] && source.read(ranges[0]);
   for (const [i, range] of ranges.entries()) {
     if (signal?.aborted) await last;
     signal?.throwIfAborted();
-    if (range.collection !== under) {
+    if (range.collection !== collection) {
       await last;
-      progress.turn();
+      progress.resetSpeed();
       await prepare(sql, context, range);
       failpoint("range.prepared");
     }
-    under = range.collection;
+    collection = range.collection;
     const raws = await next!;
     failpoint("range.read");
     const following = ranges[i + 1];
     next = following && source.read(following);
     next?.catch(() => {});
-    const ready = transform(range, raws, context);
-    const lane = i % lanes.length;
-    await busy[lane];
-    last = writeRange(lanes[lane]!, ready, work, last).then(() => {
+    const mapped = mapRange(range, raws, context);
+    const number = i % connections.length;
+    const connection = connections[number]!;
+    await pending[number];
+    last = writeRange(connection, mapped, writer, last).then(() => {
       documents += range.documents;
       progress.add(range.bytes, range.documents);
     });
-    busy[lane] = range.collection === "dramatiq_tasks" ? last.then(() => sweeper.step(lanes[lane]!)) : last;
-    // Whoever awaits them hears of a failure; until then it is nobody's.
-    for (const work of [last, busy[lane]]) work.catch(() => {});
+    pending[number] = tables[range.collection].isLarge ? last.then(() => hintBits.step(connection)) : last;
+    // A failure is reported where these promises are awaited later.
+    for (const promise of [last, pending[number]]) promise.catch(() => {});
   }
   await last;
-  await Promise.all(busy);
+  await Promise.all(pending);
   return documents;
 }

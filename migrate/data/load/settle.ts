@@ -1,16 +1,16 @@
-/** The end of a load: what is counted over all rows, once. */
+/** Finishes a load with the work that concerns all rows. */
 import type postgres from "postgres";
-import { putBack } from "./deferred.ts";
+import { recreateIndexes } from "./deferred_indexes.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { finishRun } from "../ledger/ledger.ts";
 
 /**
- * Puts back what was taken off the table, sets the tasks' counters from their subtasks, holds what is unfinished,
- * and closes source and run; that in one transaction, the statistics too, so a crash leaves nothing half done.
- * A task with unfinished subtasks waits (`hold = 'import'`): nothing of months ago starts drawing by itself.
+ * Recreates the dropped indexes. Then, in one transaction, sets the tasks' counters, marks the source as settled,
+ * closes the run and updates the planner's statistics. Tasks with unfinished subtasks are held (`hold = 'import'`),
+ * so that old work does not start by itself.
  */
 export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
-  await putBack(sql);
+  await recreateIndexes(sql);
   await sql`begin`;
   failpoint("settle.begun");
   await sql`
@@ -34,7 +34,7 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
     where tasks.id = c.parent_task_id and tasks.generation is not null
       and (tasks.subtasks_total, tasks.subtasks_completed, tasks.subtasks_failed, tasks.subtasks_cancelled)
         is distinct from (c.total, c.completed, c.failed, c.cancelled)`;
-  // Tasks whose user came with a later source.
+  // Tasks whose user was loaded from a later source.
   await sql`
     update tasks
     set owner_id = users.id
@@ -49,7 +49,7 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
   await finishRun(sql, runId, "done");
   failpoint("settle.closed");
   for (const name of ["users", "tasks"]) await sql`analyze ${sql(name)}`;
-  // The columns that statements choose by: autovacuum comes by for the long texts, whose sample costs most.
+  // Only the columns that queries filter by. Autovacuum analyzes the long texts later, which cost most to sample.
   const columns = await sql`
     select distinct attname
     from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)

@@ -1,10 +1,11 @@
 /**
- * The stages of a load and of a verification, and what a byte of each costs beside one of the biggest: first guesses
- * for the time left, as `deno task bench load` shows them; what a stage really costs is learned while it runs.
+ * Stages of a load and of a verification with their estimated costs, relative to the cost of a byte in the longest
+ * stage. The estimates come from `deno task bench load` and only start the estimate of the time left: the estimator
+ * learns the real costs while a stage runs.
  */
 import type { Stage } from "../tools/eta.ts";
-import { isUsualSubtask } from "../lens/fast_subtask.ts";
-import type { RawDocument } from "../documents/source.ts";
+import { matchesFast } from "../lens/tables.ts";
+import type { Collection, RawDocument } from "../documents/source.ts";
 
 export const stageNames = {
   survey: "checking the source",
@@ -14,45 +15,48 @@ export const stageNames = {
   rest: "adding up",
 } as const;
 
-/** How documents come: each has its own way through the lens, at its own speed. */
-export type Form = "usual lines" | "other lines" | "bson";
+/** Form of a source's subtasks: JSON for the fast path, other JSON, or BSON. Each is mapped at another speed. */
+export type Form = "fast lines" | "other lines" | "bson";
 
-export function formOf({ line }: RawDocument): Form {
-  if (line === undefined) return "bson";
-  return isUsualSubtask(line) ? "usual lines" : "other lines";
+/** Returns the form of a document. */
+export function formOf(collection: Collection, { json }: RawDocument): Form {
+  if (json === undefined) return "bson";
+  return matchesFast(collection, json) ? "fast lines" : "other lines";
 }
 
 interface Costs {
   survey: number;
-  /** What comes after the biggest stage: indexes, counters, sums. */
+  /** Everything after the longest stage: indexes, counters, sums. */
   tail: number;
 }
 
 const loadCosts: Record<Form, Costs> = {
-  "usual lines": { survey: 0.24, tail: 0.26 },
+  "fast lines": { survey: 0.24, tail: 0.26 },
   "other lines": { survey: 0.12, tail: 0.08 },
   bson: { survey: 0.15, tail: 0.25 },
 };
 
 const verifyCosts: Record<Form, Costs> = {
-  "usual lines": { survey: 0.18, tail: 0.06 },
+  "fast lines": { survey: 0.18, tail: 0.06 },
   "other lines": { survey: 0.16, tail: 0.03 },
   bson: { survey: 0.12, tail: 0.05 },
 };
 
 interface Bytes {
-  /** Of the whole source. */
+  /** Bytes of the whole source. */
   all: number;
-  /** That have to be carried yet. */
+  /** Bytes that are not loaded yet. */
   left?: number;
 }
 
+/** Returns the stages of a load. */
 export const loadStages = (form: Form, { all, left = all }: Bytes): Stage[] => [
   { name: stageNames.survey, units: all * loadCosts[form].survey },
   { name: stageNames.load, units: left },
   { name: stageNames.settle, units: all * loadCosts[form].tail },
 ];
 
+/** Returns the stages of a verification. */
 export const verifyStages = (form: Form, { all }: Bytes): Stage[] => [
   { name: stageNames.survey, units: all * verifyCosts[form].survey },
   { name: stageNames.verify, units: all },

@@ -1,16 +1,16 @@
-/** Documents as BSON came from a file or a server, with the line a subtask's fast way reads where it has one. */
-import { LineWriter } from "../documents/bson_line.ts";
+/** Documents that a file or a server provides as BSON, with JSON text for the fast path where there is one. */
+import { JsonWriter } from "../documents/bson_to_json.ts";
 import { readBson } from "../documents/bson_read.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
+import { tables } from "../lens/tables.ts";
 
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** One document; without a line it is read as a tree. */
 export class RawBson implements RawDocument {
   constructor(
     readonly position: number,
     readonly bytes: Uint8Array,
-    readonly line: string | undefined,
+    readonly json: string | undefined,
   ) {}
 
   read() {
@@ -22,21 +22,21 @@ export class RawBson implements RawDocument {
   }
 }
 
-const writer = new LineWriter();
+const writer = new JsonWriter();
 
-/** The line of each document, by place; empty where there is none. */
-function makeLines(documents: readonly Uint8Array[]): string[] {
+/** Returns the JSON text of each document. A document that cannot be written without loss has an empty text. */
+function toJsonTexts(documents: readonly Uint8Array[]): string[] {
   writer.clear();
   for (const bytes of documents) writer.add(bytes);
   try {
-    return strict.decode(writer.bytes).split("\n");
+    return strictDecoder.decode(writer.bytes).split("\n");
   } catch {
-    // Some text in it is no UTF-8: that document alone has no line.
+    // One of the documents holds invalid UTF-8. Only that one gets no text.
     return documents.map((bytes) => {
       writer.clear();
       writer.add(bytes);
       try {
-        return strict.decode(writer.bytes).slice(0, -1);
+        return strictDecoder.decode(writer.bytes).slice(0, -1);
       } catch {
         return "";
       }
@@ -44,12 +44,12 @@ function makeLines(documents: readonly Uint8Array[]): string[] {
   }
 }
 
-/** Documents that checkBson() has passed, numbered from `firstPosition`. */
+/** Wraps documents that passed checkBson(). */
 export function makeDocuments(
   collection: Collection,
   documents: readonly Uint8Array[],
   firstPosition: number,
 ): RawDocument[] {
-  const lines = collection === "dramatiq_tasks" ? makeLines(documents) : [];
-  return documents.map((bytes, i) => new RawBson(firstPosition + i, bytes, lines[i] || undefined));
+  const texts = tables[collection].fastPath ? toJsonTexts(documents) : [];
+  return documents.map((bytes, i) => new RawBson(firstPosition + i, bytes, texts[i] || undefined));
 }

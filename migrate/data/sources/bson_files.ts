@@ -1,26 +1,26 @@
-/** A source of BSON documents that stand one after the other: a collection's file, or its part of an archive. */
+/** A source of concatenated BSON documents: the file of a collection, or its parts of an archive. */
 import { AppError } from "../../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
-import { BsonError, checkBson, documentBytesMax, documentBytesMin } from "../documents/bson_read.ts";
+import { BsonError, checkBson, documentBytesMax, documentBytesMin } from "../documents/bson_layout.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Collection, Range, RawDocument, Source, Survey, SurveyOptions } from "../documents/source.ts";
-import { SurveyBuilder, Surveyed } from "./survey.ts";
+import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
-/** Whole documents: their bytes, and where the first of them stands. */
+/** Whole documents, which start at byte `start`. */
 interface Block {
   start: number;
   bytes: Uint8Array;
   documents: Uint8Array[];
 }
 
-const lengthAt = (bytes: Uint8Array, at: number) =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(at, true);
+const readLength = (bytes: Uint8Array, offset: number) =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(offset, true);
 
-/** Cuts whole documents off the front; what is left has not all come yet. */
-function cutDocuments(bytes: Uint8Array, refuse: (at: number, why: string) => never): Uint8Array[] {
+/** Returns the whole documents at the start of `bytes`. */
+function splitDocuments(bytes: Uint8Array, refuse: (offset: number, why: string) => never): Uint8Array[] {
   const documents: Uint8Array[] = [];
   for (let at = 0; at + 4 <= bytes.length;) {
-    const length = lengthAt(bytes, at);
+    const length = readLength(bytes, at);
     if (length < documentBytesMin || length > documentBytesMax) {
       refuse(at, `a document's length is ${length}, wanted ${documentBytesMin} to ${documentBytesMax}`);
     }
@@ -31,23 +31,23 @@ function cutDocuments(bytes: Uint8Array, refuse: (at: number, why: string) => ne
   return documents;
 }
 
-function check(documents: Uint8Array[], refuse: (at: number, why: string) => never): void {
+function checkAll(documents: Uint8Array[], refuse: (offset: number, why: string) => never): void {
   let at = 0;
   for (const bytes of documents) {
     try {
       checkBson(bytes);
     } catch (error) {
       if (!(error instanceof BsonError)) throw error;
-      refuse(at + error.at, error.what);
+      refuse(at + error.at, error.problem);
     }
     at += bytes.length;
   }
 }
 
-function refuse(path: string, collection: Collection, at: number, why: string): never {
+function throwInvalid(path: string, collection: Collection, offset: number, why: string): never {
   throw new AppError(
     "invalid_source",
-    `reading ${collection} in '${path}' at byte ${at}: it is no BSON (${why}); ` +
+    `reading ${collection} in '${path}' at byte ${offset}: it is not BSON (${why}); ` +
       "copy it again from where it was dumped, or dump it again; nothing was written",
   );
 }
@@ -57,35 +57,35 @@ async function* readBlocks(bytes: Bytes, collection: Collection, blockBytes: num
     let buffer = new Uint8Array(blockBytes);
     let filled = await bytes.read(start, buffer);
     if (filled === 0) return;
-    // One document may be longer than a block.
-    if (filled >= 4 && lengthAt(buffer, 0) > buffer.length && lengthAt(buffer, 0) <= documentBytesMax) {
-      const longer = new Uint8Array(lengthAt(buffer, 0));
+    // A document may be longer than a block.
+    if (filled >= 4 && readLength(buffer, 0) > buffer.length && readLength(buffer, 0) <= documentBytesMax) {
+      const longer = new Uint8Array(readLength(buffer, 0));
       longer.set(buffer);
       filled += await bytes.read(start + filled, longer.subarray(filled));
       buffer = longer;
     }
-    const stop = (at: number, why: string) => refuse(bytes.path, collection, start + at, why);
-    const documents = cutDocuments(buffer.subarray(0, filled), stop);
-    const whole = documents.reduce((sum, { length }) => sum + length, 0);
-    if (whole === 0) {
+    const refuse = (offset: number, why: string) => throwInvalid(bytes.path, collection, start + offset, why);
+    const documents = splitDocuments(buffer.subarray(0, filled), refuse);
+    const length = documents.reduce((sum, { length }) => sum + length, 0);
+    if (length === 0) {
       throw new AppError(
         "source_truncated",
         `reading ${collection} in '${bytes.path}' at byte ${start}: the dump ends in the middle of a document ` +
-          `(${filled} bytes of it are there); copy it again from where it was dumped, or dump it again; ` +
+          `(it has ${filled} bytes); copy it again from where it was dumped, or dump it again; ` +
           "nothing was written",
       );
     }
-    check(documents, stop);
-    yield { start, bytes: buffer.subarray(0, whole), documents };
-    start += whole;
+    checkAll(documents, refuse);
+    yield { start, bytes: buffer.subarray(0, length), documents };
+    start += length;
   }
 }
 
-/** What a dump says of itself. */
+/** The collections of a dump. */
 export interface BsonParts {
   kind: string;
   location: string;
-  /** Called once, before the first document is read; then `partOf` may be asked. */
+  /** Must be called before `partOf`. */
   prepare(): Promise<void>;
   partOf(collection: Collection): Bytes;
   /** Bytes of all collections, for progress. */
@@ -93,21 +93,20 @@ export interface BsonParts {
   close(): Promise<void>;
 }
 
-/** See openMongodump(). */
 export class BsonSource implements Source {
   readonly kind: string;
   readonly location: string;
   readonly #parts: BsonParts;
-  readonly #surveyed = new Surveyed();
+  readonly #surveyed = new SurveyedCollections();
 
-  /** @param notes what a person should know of the dump before it is loaded */
+  /** @param notes hints for the operator */
   constructor(parts: BsonParts, readonly notes: readonly string[]) {
     this.kind = parts.kind;
     this.location = parts.location;
     this.#parts = parts;
   }
 
-  /** Of the files at first, of what they unpack to once that is known. */
+  /** Size of the files. Once all collections are surveyed, their uncompressed size. */
   get bytes(): number {
     return this.#surveyed.bytes ?? this.#parts.bytes;
   }
@@ -116,15 +115,15 @@ export class BsonSource implements Source {
     await this.#parts.prepare();
     const survey = new SurveyBuilder(collection, this.#surveyed);
     const part = this.#parts.partOf(collection);
-    let passed = 0;
+    let fileOffset = 0;
     for await (const block of readBlocks(part, collection, rangeBytes)) {
       if (onDocument) {
         const next = survey.documents + 1;
         block.documents.forEach((bytes, i) => onDocument(new RawBson(next + i, bytes, undefined)));
       }
       survey.add(block.start, block.bytes, block.documents.length);
-      onBytes?.(part.passed - passed);
-      passed = part.passed;
+      onBytes?.(part.fileOffset - fileOffset);
+      fileOffset = part.fileOffset;
     }
     return survey.finish();
   }
@@ -140,8 +139,8 @@ export class BsonSource implements Source {
     const to = Number(upper);
     const bytes = new Uint8Array(to - from);
     const filled = await part.read(from, bytes);
-    const stop = (at: number, why: string) => refuse(part.path, collection, from + at, why);
-    const documents = cutDocuments(bytes.subarray(0, filled), stop);
+    const refuse = (offset: number, why: string) => throwInvalid(part.path, collection, from + offset, why);
+    const documents = splitDocuments(bytes.subarray(0, filled), refuse);
     return makeDocuments(collection, documents, firstPosition);
   }
 

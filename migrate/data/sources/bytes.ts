@@ -1,85 +1,88 @@
-/** Bytes of a file by place, plain or gzip, whole or in pieces: what dumps are read from. */
+/** Random access to the bytes of a file, which may be compressed by gzip. */
 import { createReadStream, type ReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
 import { AppError } from "../../../errors.ts";
 
-/** Bytes that can be read from any place; one after the other is fastest. */
+/** Bytes that can be read from any offset. Sequential reads are the fastest. */
 export interface Bytes extends AsyncDisposable {
-  /** For messages. */
+  /** Path of the file, for messages. */
   readonly path: string;
-  /** Size of the file itself, for progress. */
+  /** Size of the file on disk, for progress. */
   readonly fileBytes: number;
-  /** Bytes of the file itself gone through so far. */
-  readonly passed: number;
+  /** Bytes of the file on disk that were read so far. */
+  readonly fileOffset: number;
   /**
-   * Fills `into` as far as there are bytes from `at` on, and says how many.
+   * Fills `into` with the bytes from `offset` on. Returns their number, which is smaller at the end of the file.
    *
    * @throws AppError source_changed, source_truncated, invalid_source
    */
-  read(at: number, into: Uint8Array): Promise<number>;
+  read(offset: number, into: Uint8Array): Promise<number>;
 }
 
-export interface Stamp {
+/** Identifies a version of a file. */
+export interface FileStamp {
   size: number;
   changedAt: number;
 }
 
-/** Size and time of a file; undefined where there is none. */
-export async function stampOf(path: string): Promise<Stamp | undefined> {
+/** Returns the size and modification time of a file, or undefined if there is no such file. */
+export async function findStamp(path: string): Promise<FileStamp | undefined> {
   const stat = await Deno.stat(path).catch(() => undefined);
   return stat?.isFile ? { size: stat.size, changedAt: stat.mtime?.getTime() ?? 0 } : undefined;
 }
 
-async function checkStamp(path: string, stamp: Stamp): Promise<void> {
-  const now = await stampOf(path);
+/** @throws AppError source_changed when a file differs from its stamp */
+export async function checkStamp(path: string, stamp: FileStamp): Promise<void> {
+  const now = await findStamp(path);
   if (now?.size === stamp.size && now.changedAt === stamp.changedAt) return;
   throw new AppError(
     "source_changed",
-    `reading '${path}': it was changed while it is being read; leave it alone and run the same command again`,
+    `reading '${path}': it changed while it was being read; leave it alone and run the same command again`,
   );
 }
 
 class PlainBytes implements Bytes {
-  passed = 0;
-  constructor(readonly path: string, readonly stamp: Stamp) {}
+  fileOffset = 0;
+  constructor(readonly path: string, readonly stamp: FileStamp) {}
 
   get fileBytes() {
     return this.stamp.size;
   }
 
-  async read(at: number, into: Uint8Array): Promise<number> {
+  async read(offset: number, into: Uint8Array): Promise<number> {
     await checkStamp(this.path, this.stamp);
     using file = await Deno.open(this.path);
-    await file.seek(at, Deno.SeekMode.Start);
+    await file.seek(offset, Deno.SeekMode.Start);
     let filled = 0;
     while (filled < into.length) {
       const read = await file.read(into.subarray(filled));
       if (read === null) break;
       filled += read;
     }
-    this.passed = at + filled;
+    this.fileOffset = offset + filled;
     return filled;
   }
 
-  // Nothing stays open between two reads.
+  // No file is open between two reads.
   [Symbol.asyncDispose]() {
     return Promise.resolve();
   }
 }
 
-/** Unpacks forward and forgets; a place before the last one read starts again from the file's beginning. */
+/** Decompresses sequentially without a cache. Reading an earlier offset starts again at the beginning. */
 class GzipBytes implements Bytes {
   #chunks: AsyncIterator<Uint8Array> | undefined;
   #file: ReadStream | undefined;
+  /** Decompressed bytes from `#offset` on. */
   #rest: Uint8Array = new Uint8Array(0);
-  #at = 0;
-  constructor(readonly path: string, readonly stamp: Stamp) {}
+  #offset = 0;
+  constructor(readonly path: string, readonly stamp: FileStamp) {}
 
   get fileBytes() {
     return this.stamp.size;
   }
 
-  get passed() {
+  get fileOffset() {
     return this.#file?.bytesRead ?? 0;
   }
 
@@ -92,7 +95,7 @@ class GzipBytes implements Bytes {
     file.pipe(gunzip);
     this.#chunks = gunzip[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     this.#rest = new Uint8Array(0);
-    this.#at = 0;
+    this.#offset = 0;
   }
 
   async #next(): Promise<boolean> {
@@ -102,29 +105,28 @@ class GzipBytes implements Bytes {
       return !done;
     } catch (cause) {
       const isShort = (cause as { code?: string }).code === "Z_BUF_ERROR";
+      const problem = isShort ? "ends early" : "is damaged";
       throw new AppError(
         isShort ? "source_truncated" : "invalid_source",
-        `reading '${this.path}': its gzip data ${
-          isShort ? "ends early" : "is damaged"
-        } after byte ${this.#at} ` +
-          "of what it unpacks to; copy or dump it again; nothing was written",
+        `reading '${this.path}': its gzip data ${problem} after byte ${this.#offset} of the decompressed content; ` +
+          "copy or dump it again; nothing was written",
         { cause },
       );
     }
   }
 
-  async read(at: number, into: Uint8Array): Promise<number> {
+  async read(offset: number, into: Uint8Array): Promise<number> {
     await checkStamp(this.path, this.stamp);
-    if (!this.#chunks || at < this.#at) await this.#start();
+    if (!this.#chunks || offset < this.#offset) await this.#start();
     let filled = 0;
     while (filled < into.length) {
       if (this.#rest.length === 0 && !await this.#next()) break;
-      const passed = Math.min(this.#rest.length, Math.max(0, at - this.#at));
-      const taken = this.#rest.subarray(passed, passed + into.length - filled);
-      into.set(taken, filled);
-      filled += taken.length;
-      this.#at += passed + taken.length;
-      this.#rest = this.#rest.subarray(passed + taken.length);
+      const skipped = Math.min(this.#rest.length, Math.max(0, offset - this.#offset));
+      const part = this.#rest.subarray(skipped, skipped + into.length - filled);
+      into.set(part, filled);
+      filled += part.length;
+      this.#offset += skipped + part.length;
+      this.#rest = this.#rest.subarray(skipped + part.length);
     }
     return filled;
   }
@@ -136,22 +138,23 @@ class GzipBytes implements Bytes {
   }
 }
 
-/** Opens a file; gzip is told by its first bytes, not by its name. */
-export async function openBytes(path: string, stamp: Stamp): Promise<Bytes> {
+/** Opens a file. Its first bytes, not its name, tell whether it is compressed by gzip. */
+export async function openBytes(path: string, stamp: FileStamp): Promise<Bytes> {
   using file = await Deno.open(path);
   const head = new Uint8Array(2);
   await file.read(head);
   return head[0] === 0x1f && head[1] === 0x8b ? new GzipBytes(path, stamp) : new PlainBytes(path, stamp);
 }
 
+/** A section of other bytes. */
 export interface Piece {
-  at: number;
+  offset: number;
   length: number;
 }
 
-/** Pieces of other bytes as if they stood one after the other. */
-export class PiecedBytes implements Bytes {
-  passed = 0;
+/** Pieces of other bytes, joined. */
+export class JoinedBytes implements Bytes {
+  fileOffset = 0;
   constructor(readonly whole: Bytes, readonly pieces: readonly Piece[]) {}
 
   get path() {
@@ -162,21 +165,21 @@ export class PiecedBytes implements Bytes {
     return this.pieces.reduce((sum, { length }) => sum + length, 0);
   }
 
-  async read(at: number, into: Uint8Array): Promise<number> {
+  async read(offset: number, into: Uint8Array): Promise<number> {
     let filled = 0;
     let start = 0;
     for (const piece of this.pieces) {
       const end = start + piece.length;
-      if (at + filled < end && filled < into.length) {
-        const offset = at + filled - start;
-        const part = into.subarray(filled, filled + Math.min(into.length - filled, piece.length - offset));
-        const read = await this.whole.read(piece.at + offset, part);
+      if (offset + filled < end && filled < into.length) {
+        const skipped = offset + filled - start;
+        const part = into.subarray(filled, filled + Math.min(into.length - filled, piece.length - skipped));
+        const read = await this.whole.read(piece.offset + skipped, part);
         filled += read;
         if (read < part.length) break;
       }
       start = end;
     }
-    this.passed = at + filled;
+    this.fileOffset = offset + filled;
     return filled;
   }
 

@@ -1,4 +1,4 @@
-/** CRC-64/XZ, which mongodump's archives carry for each collection. */
+/** CRC-64/XZ, the checksum in the archives of mongodump. */
 
 const polyHigh = 0xc96c5795;
 const polyLow = 0xd7870f42;
@@ -36,17 +36,18 @@ export class Crc64 {
   #low = 0xffffffff;
 
   update(bytes: Uint8Array): void {
-    let h = this.#high, l = this.#low;
+    let h = this.#high;
+    let l = this.#low;
     for (let i = 0; i < bytes.length; i++) {
-      const place = (l ^ bytes[i]!) & 0xff;
-      l = (l >>> 8 | h << 24) ^ low[place]!;
-      h = h >>> 8 ^ high[place]!;
+      const index = (l ^ bytes[i]!) & 0xff;
+      l = (l >>> 8 | h << 24) ^ low[index]!;
+      h = h >>> 8 ^ high[index]!;
     }
     this.#high = h;
     this.#low = l;
   }
 
-  /** Unsigned, 64 bits. */
+  /** Returns the checksum as an unsigned 64-bit integer. */
   value(): bigint {
     return BigInt(~this.#high >>> 0) << 32n | BigInt(~this.#low >>> 0);
   }

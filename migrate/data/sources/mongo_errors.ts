@@ -1,17 +1,17 @@
-/** What a MongoDB's refusal means, without a password in any word of it. */
+/** URLs and errors of MongoDB, shown without passwords. */
 import type { MongoClient } from "mongodb";
 import { AppError } from "../../../errors.ts";
 
 const urlPattern = /^(mongodb(?:\+srv)?):\/\/(?:([^/?@]*)@)?([^/?@]+)(?:\/([^?@]*))?(?:\?(.*))?$/i;
 const hostPattern = /^(?:[\w.-]+|\[[\da-f:]+\]|[\w.%-]+\.sock)(?::\d{1,5})?$/i;
 
-/** A URL taken apart. */
-export interface Address {
-  /** The database. */
+/** The parts of a URL. */
+export interface MongoAddress {
+  /** Name of the database. */
   name: string;
-  /** The URL as it may be shown. */
+  /** The URL without its user and password. */
   shown: string;
-  /** What may be shown nowhere. */
+  /** Texts that must not appear in messages. */
   secrets: string[];
 }
 
@@ -24,11 +24,12 @@ function decode(text: string): string {
 }
 
 /**
- * The database that a URL names, or the setting beside it.
+ * Parses a URL.
  *
+ * @param database name of the database; empty: the URL names it
  * @throws AppError invalid_source
  */
-export function readUrl(url: string, database: string): Address {
+export function parseMongoUrl(url: string, database: string): MongoAddress {
   const [, scheme, account = "", hosts = "", path = ""] = urlPattern.exec(url) ?? [];
   if (scheme === undefined || !hosts.split(",").every((host) => hostPattern.test(host))) {
     throw new AppError(
@@ -49,50 +50,56 @@ export function readUrl(url: string, database: string): Address {
   return { name, shown: `${scheme}://${hosts}/${name}`, secrets };
 }
 
-/** The hosts a client was told, and the database. */
-export const locationOf = ({ options }: MongoClient, name: string): string =>
+/** Returns the hosts and the database of a client as a URL without user and password. */
+export const formatLocation = ({ options }: MongoClient, name: string): string =>
   `mongodb://${options.srvHost ?? options.hosts.map(String).join(",")}/${name}`;
 
-interface Refusal {
+interface DriverError {
   name?: string;
   code?: number | string;
   message?: string;
 }
 
-// Unauthorized, AuthenticationFailed, and Atlas's own.
-const refused = new Set<unknown>([13, 18, 8000]);
+// Unauthorized, AuthenticationFailed, and the code of Atlas.
+const refusedCodes = new Set<unknown>([13, 18, 8000]);
 
-// A socket's own errors come through the driver now and then.
-const isGone = (name: string, code: unknown, message: string) =>
+// The driver passes some errors of the socket through.
+const isConnectionError = (name: string, code: unknown, message: string) =>
   /^MongoServerSelection|^MongoNetwork|^MongoTopologyClosed|^MongoNotConnected|PoolCleared/.test(name) ||
   (!name.startsWith("Mongo") &&
     (/^(EPIPE|E(CONN|HOST|NET)\w+|ETIMEDOUT)$/.test(String(code)) || /socket/.test(message)));
 
-/** A driver's error in our words, without the secrets; one of ours stays as it is. */
-export function explain(error: unknown, doing: string, secrets: readonly string[]): unknown {
+/**
+ * Converts an error of the driver to an AppError without the secrets. Returns an AppError unchanged.
+ *
+ * @param action first words of the message
+ */
+export function toAppError(error: unknown, action: string, secrets: readonly string[]): unknown {
   if (error instanceof AppError) return error;
-  const { name = "", code, message: told = "" } = error as Refusal;
-  const message = secrets.reduce((text, secret) => text.replaceAll(secret, "***"), told);
+  const { name = "", code, message: fullMessage = "" } = error as DriverError;
+  const message = secrets.reduce((text, secret) => text.replaceAll(secret, "***"), fullMessage);
   const cause = new Error(message);
-  if (refused.has(code)) {
+  if (refusedCodes.has(code)) {
     const why = code === 13 ? "its account may not read there" : "it refuses the user or the password";
     return new AppError(
       "database_refused",
-      `${doing}: ${why} (${message}); wanted an account with the role 'read' on the database, and ` +
+      `${action}: ${why} (${message}); wanted an account with the role 'read' on the database, and ` +
         "authSource=admin in the URL where the account lives there",
       { cause },
     );
   }
-  if (isGone(name, code, message)) {
+  if (isConnectionError(name, code, message)) {
     return new AppError(
       "database_unreachable",
-      `${doing}: the old database does not answer (${message}); start it or name another one, and run the ` +
+      `${action}: the old database does not answer (${message}); start it or name another one, and run the ` +
         "same command again",
       { cause },
     );
   }
   if (/^Mongo(Parse|InvalidArgument|MissingCredentials|API)/.test(name) || code === "ENOTFOUND") {
-    return new AppError("invalid_source", `${doing}: its URL cannot be used (${message})`, { cause });
+    return new AppError("invalid_source", `${action}: its URL cannot be used (${message})`, { cause });
   }
-  return name.startsWith("Mongo") ? new AppError("invalid_source", `${doing}: ${message}`, { cause }) : error;
+  return name.startsWith("Mongo")
+    ? new AppError("invalid_source", `${action}: ${message}`, { cause })
+    : error;
 }

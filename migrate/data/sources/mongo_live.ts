@@ -1,7 +1,7 @@
 /**
- * A running MongoDB as a source: every document of a collection in the order of its `_id` index, as raw BSON.
- * Ranges are cut by places in that index (`min` and `max`), where every type of `_id` has its place: NaN, null,
- * numbers beside texts; a filter on `_id` would see one type at a time.
+ * A running MongoDB as a source. Reads every document of a collection as raw BSON, in the order of its `_id` index.
+ * Ranges are bounded by positions in that index (`min` and `max`), which cover every type of `_id`, even mixed ones
+ * and NaN. A filter on `_id` would match one type only.
  */
 import { createHash } from "node:crypto";
 import type {
@@ -14,9 +14,9 @@ import type {
 } from "mongodb";
 import { AppError } from "../../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
-import { BsonError, checkBson } from "../documents/bson_read.ts";
+import { BsonError, checkBson } from "../documents/bson_layout.ts";
 import { idDocument, readBound, writeBound } from "./mongo_bounds.ts";
-import { explain, locationOf, readUrl } from "./mongo_errors.ts";
+import { formatLocation, parseMongoUrl, toAppError } from "./mongo_errors.ts";
 import {
   type Collection,
   collections,
@@ -26,13 +26,13 @@ import {
   type Survey,
   type SurveyOptions,
 } from "../documents/source.ts";
-import { Surveyed } from "./survey.ts";
+import { SurveyedCollections } from "./survey.ts";
 
 const connectMs = 5000;
-// MaxKey is where an index ends: the server takes no range that starts there, and leaves it out of one that has a
-// start and no end.
-const lastPlace = '{"$maxKey":1}';
-// As fast as 100,000, at half the memory; the server ends a batch at 16 MB anyway.
+// MaxKey is the end of an index. The server accepts no range that starts there, and excludes it from a range with
+// `min` and without `max`.
+const maxKeyBound = '{"$maxKey":1}';
+// As fast as 100,000, with half the memory. The server limits a batch to 16 MB anyway.
 const batchDocuments = 500;
 
 export type Topology = "replica set" | "standalone" | "sharded cluster";
@@ -41,7 +41,7 @@ const standaloneNote =
   "this MongoDB is a standalone: it can be copied, but not followed (no change streams); to make it a replica set " +
   "of one, start it with --replSet rs0 and run 'rs.initiate()' once";
 
-interface Opened {
+interface Connection {
   client: MongoClient;
   db: Db;
   location: string;
@@ -50,8 +50,8 @@ interface Opened {
   secrets: readonly string[];
 }
 
-/** One range while it is surveyed. */
-class OpenRange {
+/** The range that is being surveyed. */
+class RangeBuilder {
   documents = 0;
   bytes = 0;
   readonly hash = createHash("sha256");
@@ -64,6 +64,9 @@ class OpenRange {
   }
 }
 
+const rangeKey = (collection: Collection, lower: string, upper: string) =>
+  `${collection}\n${lower}\n${upper}`;
+
 /** See openLive(). */
 export class LiveSource implements Source {
   readonly kind = "mongodb";
@@ -71,22 +74,27 @@ export class LiveSource implements Source {
   readonly topology: Topology;
   readonly bytes: number;
   readonly notes: readonly string[];
-  readonly #opened: Opened;
-  readonly #surveyed = new Surveyed();
-  /** Digest of each range as surveyed. */
-  readonly #ranges = new Map<string, string>();
+  readonly #connection: Connection;
+  readonly #surveyed = new SurveyedCollections();
+  /** Digests of the surveyed ranges by rangeKey(). */
+  readonly #rangeDigests = new Map<string, string>();
 
-  constructor(opened: Opened) {
-    this.#opened = opened;
-    this.location = opened.location;
-    this.topology = opened.topology;
-    this.bytes = opened.bytes;
-    this.notes = opened.topology === "standalone" ? [standaloneNote] : [];
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.location = connection.location;
+    this.topology = connection.topology;
+    this.bytes = connection.bytes;
+    this.notes = connection.topology === "standalone" ? [standaloneNote] : [];
   }
 
-  /** Raw documents by the batch, in index order, from `lower` to before `upper` (empty: the end of the index). */
+  /**
+   * Yields batches of raw documents in index order.
+   *
+   * @param lower inclusive; empty: from the start of the index
+   * @param upper exclusive; empty: to the end of the index
+   */
   async *#batches(name: Collection, lower: string, upper: string): AsyncGenerator<Uint8Array[]> {
-    const collection: MongoCollection<Document> = this.#opened.db.collection(name);
+    const collection: MongoCollection<Document> = this.#connection.db.collection(name);
     const options: FindOptions = {
       raw: true,
       hint: { _id: 1 },
@@ -98,7 +106,7 @@ export class LiveSource implements Source {
     };
     yield* this.#drain(name, collection.find({}, options));
     if (lower !== "" && upper === "") {
-      const filter = { _id: { $eq: (await readBound(lastPlace))._id } } as Document;
+      const filter = { _id: { $eq: (await readBound(maxKeyBound))._id } } as Document;
       yield* this.#drain(name, collection.find(filter, { raw: true }));
     }
   }
@@ -107,7 +115,7 @@ export class LiveSource implements Source {
     try {
       while (await cursor.hasNext()) yield cursor.readBufferedDocuments() as unknown as Uint8Array[];
     } catch (error) {
-      throw explain(error, `reading ${name} from '${this.location}'`, this.#opened.secrets);
+      throw toAppError(error, `reading ${name} from '${this.location}'`, this.#connection.secrets);
     } finally {
       await cursor.close().catch(() => {});
     }
@@ -116,33 +124,33 @@ export class LiveSource implements Source {
   async survey(name: Collection, { rangeBytes, onDocument, onBytes }: SurveyOptions): Promise<Survey> {
     const hash = createHash("sha256");
     const ranges: Range[] = [];
-    let open = new OpenRange("", 1);
+    let current = new RangeBuilder("", 1);
     let documents = 0;
     let total = 0;
     const close = (upper: string) => {
-      const { lower, firstPosition, documents, bytes } = open;
+      const { lower, firstPosition, documents, bytes } = current;
       const number = ranges.length + 1;
       ranges.push({ collection: name, number, lower, upper, firstPosition, documents, bytes });
-      this.#ranges.set(`${name}\n${lower}\n${upper}`, open.hash.digest("hex"));
+      this.#rangeDigests.set(rangeKey(name, lower, upper), current.hash.digest("hex"));
     };
     for await (const batch of this.#batches(name, "", "")) {
       for (const bytes of batch) {
         this.#check(name, bytes);
-        const bound = open.bytes >= rangeBytes ? writeBound(idDocument(bytes)) : lastPlace;
-        if (bound !== lastPlace) {
+        const bound = current.bytes >= rangeBytes ? writeBound(idDocument(bytes)) : maxKeyBound;
+        if (bound !== maxKeyBound) {
           close(bound);
-          open = new OpenRange(bound, documents + 1);
+          current = new RangeBuilder(bound, documents + 1);
         }
         hash.update(bytes);
-        open.add(bytes);
+        current.add(bytes);
         documents++;
         total += bytes.length;
         onDocument?.(new RawBson(documents, bytes, undefined));
       }
       onBytes?.(batch.reduce((sum, { length }) => sum + length, 0));
     }
-    if (open.documents > 0) close("");
-    this.#surveyed.keep(name, hash.digest("hex"), total);
+    if (current.documents > 0) close("");
+    this.#surveyed.add(name, hash.digest("hex"), total);
     return { ranges, documents, bytes: total };
   }
 
@@ -153,14 +161,14 @@ export class LiveSource implements Source {
       if (!(error instanceof BsonError)) throw error;
       throw new AppError(
         "invalid_source",
-        `reading ${name} from '${this.location}': a document is no BSON at its byte ${error.at} ` +
-          `(${error.what}); run 'db.${name}.validate()' there; nothing was written`,
+        `reading ${name} from '${this.location}': a document is not BSON at its byte ${error.at} ` +
+          `(${error.problem}); run 'db.${name}.validate()' there; nothing was written`,
       );
     }
   }
 
   fingerprint(): string {
-    // Other ranges than a dump of the same content has: it must not go on where a dump stopped.
+    // A dump of the same content has other ranges, so a load must not continue where one of the dump stopped.
     return this.#surveyed.fingerprint("mongodb");
   }
 
@@ -173,19 +181,21 @@ export class LiveSource implements Source {
         hash.update(bytes);
       }
     }
-    const surveyed = this.#ranges.get(`${collection}\n${lower}\n${upper}`);
-    if (found.length !== documents || (surveyed !== undefined && surveyed !== hash.digest("hex"))) {
+    const surveyedDigest = this.#rangeDigests.get(rangeKey(collection, lower, upper));
+    if (
+      found.length !== documents || (surveyedDigest !== undefined && surveyedDigest !== hash.digest("hex"))
+    ) {
       throw new AppError(
         "source_changed",
-        `reading ${collection} from '${this.location}': it was written to while it is being read; stop what ` +
-          "writes to it, or dump it and load the dump, and run the same command again",
+        `reading ${collection} from '${this.location}': it changed while it was being read; stop what writes ` +
+          "to it, or dump it and load the dump, and run the same command again",
       );
     }
     return makeDocuments(collection, found, firstPosition);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#opened.client.close();
+    await this.#connection.client.close();
   }
 }
 
@@ -195,8 +205,8 @@ async function findTopology(db: Db): Promise<Topology> {
   return hello.setName === undefined ? "standalone" : "replica set";
 }
 
-/** Bytes of a collection's documents; 0 where the account may not ask. */
-async function sizeOf(db: Db, name: string): Promise<number> {
+/** Returns the bytes of a collection's documents, or 0 if the account has no permission. */
+async function readSize(db: Db, name: string): Promise<number> {
   const parts = await db.collection(name).aggregate([{ $collStats: { storageStats: {} } }]).toArray()
     .catch(() => []);
   return parts.reduce((sum, { storageStats }) => sum + Number(storageStats?.size ?? 0), 0);
@@ -206,11 +216,11 @@ async function checkCollections(db: Db, location: string): Promise<void> {
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
   const missing = collections.filter((name) => !names.includes(name));
   if (missing.length === 0) return;
-  const held = names.slice(0, 8).map((name) => `'${name}'`).join(", ");
+  const existing = names.slice(0, 8).map((name) => `'${name}'`).join(", ");
   throw new AppError(
     "source_missing",
     `opening '${location}': the database has no collection ${missing.join(", ")} (it has ${
-      held || "none at all"
+      existing || "none at all"
     }); name another database, or make an empty one there: db.createCollection('${missing[0]}')`,
   );
 }
@@ -218,12 +228,12 @@ async function checkCollections(db: Db, location: string): Promise<void> {
 /**
  * Connects to a MongoDB.
  *
- * @param url `mongodb://…` or `mongodb+srv://…`; what it holds of a password appears nowhere else
- * @param database where the URL names none
- * @throws AppError invalid_source (the URL), database_unreachable, database_refused, source_missing
+ * @param url `mongodb://…` or `mongodb+srv://…`; messages show it without its password
+ * @param database name of the database; empty: the URL names it
+ * @throws AppError invalid_source (the URL is invalid), database_unreachable, database_refused, source_missing
  */
 export async function openLive(url: string, database = ""): Promise<LiveSource> {
-  const { name, shown, secrets } = readUrl(url, database);
+  const { name, shown, secrets } = parseMongoUrl(url, database);
   const { MongoClient } = await import("mongodb");
   let client: MongoClient | undefined;
   try {
@@ -234,14 +244,14 @@ export async function openLive(url: string, database = ""): Promise<LiveSource> 
     });
     await client.connect();
     const db = client.db(name);
-    const location = locationOf(client, name);
+    const location = formatLocation(client, name);
     const topology = await findTopology(db);
     await checkCollections(db, location);
-    const sizes = await Promise.all(collections.map((collection) => sizeOf(db, collection)));
+    const sizes = await Promise.all(collections.map((collection) => readSize(db, collection)));
     const bytes = sizes.reduce((a, b) => a + b, 0);
     return new LiveSource({ client, db, location, topology, bytes, secrets });
   } catch (error) {
     await client?.close().catch(() => {});
-    throw explain(error, `opening '${shown}'`, secrets);
+    throw toAppError(error, `opening '${shown}'`, secrets);
   }
 }

@@ -1,20 +1,20 @@
-/** What mongodump writes: a folder of .bson files with metadata (plain or gzip), or one archive file. */
+/** Output of mongodump: a folder of .bson files with metadata, or one archive file. Both may be compressed by gzip. */
 import { AppError } from "../../../errors.ts";
 import { archiveMagic, indexArchive, type Part, type Prelude, readPrelude } from "./archive.ts";
 import { type BsonParts, BsonSource } from "./bson_files.ts";
-import { type Bytes, openBytes, PiecedBytes, stampOf } from "./bytes.ts";
+import { type Bytes, findStamp, JoinedBytes, openBytes } from "./bytes.ts";
 import { type Collection, collections } from "../documents/source.ts";
 
 const advice = "dump again with 'mongodump --db=NAME --out=FOLDER'";
 const oplogNote =
-  "oplog.bson is there (mongodump --oplog): writes made during the dump are in it alone and are not applied; " +
-  "'mongorestore --oplogReplay' into a MongoDB of its own and read from there, if anything wrote meanwhile";
+  "the dump has an oplog.bson (mongodump --oplog), which is not applied: it alone holds the writes made during the " +
+  "dump; if there were any, run 'mongorestore --oplogReplay' into a separate MongoDB and read from there";
 
 const endings = [".bson", ".bson.gz"];
 
 async function findFile(folder: string, name: string): Promise<string | undefined> {
   for (const ending of endings) {
-    if (await stampOf(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
+    if (await findStamp(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
   }
 }
 
@@ -23,7 +23,7 @@ async function hasCollection(folder: string): Promise<boolean> {
   return false;
 }
 
-/** Folders that hold a database of the dump: the folder itself, or those in it. */
+/** Finds the folders with a database of the dump: the folder itself, or its subfolders. */
 async function findDatabases(folder: string): Promise<string[]> {
   if (await hasCollection(folder)) return [folder];
   const found: string[] = [];
@@ -46,17 +46,17 @@ const fileParts = (location: string, files: Map<Collection, Bytes>): BsonParts =
   },
 });
 
-function refuseMissing(what: string, missing: string[]): never {
+function throwMissing(path: string, missing: string[]): never {
   throw new AppError(
     "source_missing",
-    `opening the dump '${what}': ${missing.join(" and ")} missing; ${advice}, without --collection`,
+    `opening the dump '${path}': ${missing.join(" and ")} missing; ${advice}, without --collection`,
   );
 }
 
 /**
- * Opens a folder with .bson files, or with one subfolder that has them; undefined where it is none.
+ * Opens a folder that has .bson files, itself or in one subfolder. Returns undefined for any other folder.
  *
- * @throws AppError source_missing where a collection lacks, invalid_source for two databases
+ * @throws AppError source_missing (a collection is missing), invalid_source (several databases)
  */
 export async function openDumpFolder(folder: string): Promise<BsonSource | undefined> {
   const databases = await findDatabases(folder);
@@ -69,46 +69,47 @@ export async function openDumpFolder(folder: string): Promise<BsonSource | undef
       }`,
     );
   }
-  const [home] = databases as [string];
+  const [databaseFolder] = databases as [string];
   const files = new Map<Collection, Bytes>();
   const missing: string[] = [];
   for (const name of collections) {
-    const path = await findFile(home, name);
-    const stamp = path && await stampOf(path);
+    const path = await findFile(databaseFolder, name);
+    const stamp = path && await findStamp(path);
     if (stamp) files.set(name, await openBytes(path, stamp));
     else missing.push(`${name}.bson`);
   }
-  if (missing.length > 0) refuseMissing(folder, missing);
-  const oplog = await findFile(home, "oplog") ?? await findFile(`${home}/..`, "oplog");
-  return new BsonSource(fileParts(home, files), oplog ? [oplogNote] : []);
+  if (missing.length > 0) throwMissing(folder, missing);
+  const oplog = await findFile(databaseFolder, "oplog") ?? await findFile(`${databaseFolder}/..`, "oplog");
+  return new BsonSource(fileParts(databaseFolder, files), oplog ? [oplogNote] : []);
 }
 
-function chooseDatabase({ named }: Prelude, path: string, wanted: () => string): string {
-  const holding = [
+/** @param preferred called if several databases have these collections */
+function chooseDatabase({ namespaces }: Prelude, path: string, preferred: () => string): string {
+  const candidates = [
     ...new Set(
-      named.filter(({ collection }) => (collections as readonly string[]).includes(collection))
+      namespaces.filter(({ collection }) => (collections as readonly string[]).includes(collection))
         .map(({ database }) => database),
     ),
   ];
-  if (holding.length === 1) return holding[0]!;
-  if (holding.length === 0) {
-    const held = named.slice(0, 5).map(({ database, collection }) => `'${database}.${collection}'`);
+  if (candidates.length === 1) return candidates[0]!;
+  if (candidates.length === 0) {
+    const existing = namespaces.slice(0, 5).map(({ database, collection }) => `'${database}.${collection}'`);
     throw new AppError(
       "not_a_dump",
       `opening the archive '${path}': it holds none of ${collections.join(", ")}, but ${
-        held.join(", ") || "nothing"
+        existing.join(", ") || "nothing"
       }; ${advice}`,
     );
   }
-  const name = wanted();
-  if (holding.includes(name)) return name;
+  const name = preferred();
+  if (candidates.includes(name)) return name;
   throw new AppError(
     "invalid_source",
-    `opening the archive '${path}': it holds the databases ${holding.join(", ")}; name one by DB_NAME`,
+    `opening the archive '${path}': it holds the databases ${candidates.join(", ")}; name one by DB_NAME`,
   );
 }
 
-/** Reads the archive once, when first asked; an archive tells where a collection's documents are only so. */
+/** The collections of an archive. Finding their documents needs one pass over the whole archive. */
 class ArchiveParts implements BsonParts {
   readonly kind = "mongodump archive";
   readonly location: string;
@@ -127,7 +128,7 @@ class ArchiveParts implements BsonParts {
   }
 
   partOf(collection: Collection): Bytes {
-    return new PiecedBytes(this.whole, this.#parts.get(`${this.database}.${collection}`)?.pieces ?? []);
+    return new JoinedBytes(this.whole, this.#parts.get(`${this.database}.${collection}`)?.pieces ?? []);
   }
 
   async close(): Promise<void> {
@@ -136,13 +137,13 @@ class ArchiveParts implements BsonParts {
 }
 
 /**
- * Opens a file that mongodump --archive wrote, gzip or not; undefined where it is none.
+ * Opens a file written by `mongodump --archive`. Returns undefined for any other file.
  *
- * @param database names one, asked where the archive holds several with these collections
+ * @param database returns a name, called if several databases have these collections
  * @throws AppError not_a_dump, source_missing, source_truncated, invalid_source
  */
 export async function openArchive(path: string, database: () => string): Promise<BsonSource | undefined> {
-  const stamp = await stampOf(path);
+  const stamp = await findStamp(path);
   if (!stamp) return undefined;
   const bytes = await openBytes(path, stamp);
   const head = new Uint8Array(4);
@@ -154,12 +155,12 @@ export async function openArchive(path: string, database: () => string): Promise
   try {
     const prelude = await readPrelude(bytes);
     const chosen = chooseDatabase(prelude, path, database);
-    const held = new Set(
-      prelude.named.filter((named) => named.database === chosen).map(({ collection }) => collection),
+    const existing = new Set(
+      prelude.namespaces.filter(({ database }) => database === chosen).map(({ collection }) => collection),
     );
-    const missing = collections.filter((name) => !held.has(name));
-    if (missing.length > 0) refuseMissing(path, missing);
-    const hasOplog = prelude.named.some(({ database, collection }) =>
+    const missing = collections.filter((name) => !existing.has(name));
+    if (missing.length > 0) throwMissing(path, missing);
+    const hasOplog = prelude.namespaces.some(({ database, collection }) =>
       database === "" && collection.startsWith("oplog")
     );
     return new BsonSource(new ArchiveParts(bytes, chosen), hasOplog ? [oplogNote] : []);

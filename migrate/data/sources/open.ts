@@ -1,16 +1,16 @@
-/** Which kind of source an address is. */
+/** Opens a source of any kind. */
 import { parseConfig, readEnvironment } from "../../../config.ts";
 import { AppError } from "../../../errors.ts";
-import { openFolder } from "./folder.ts";
+import { openJsonLines } from "./json_lines.ts";
 import { openLive } from "./mongo_live.ts";
 import { openArchive, openDumpFolder } from "./mongodump.ts";
-import { openForms } from "./mongoexport_forms.ts";
+import { openJsonFiles } from "./json_files.ts";
 import type { Source } from "../documents/source.ts";
 
-/** The word for the MongoDB that the settings name, so that no password stands in a command line. */
+/** Stands for the MongoDB of the settings, so that no password appears in a command line. */
 const fromSettings = "mongodb";
 
-/** The settings that name an old database. */
+/** Settings that name the database of the old backend. */
 export interface OldDatabase {
   MONGODB_URL: string;
   DB_NAME: string;
@@ -20,7 +20,7 @@ const readSettings = (): OldDatabase => parseConfig(readEnvironment(), "migrate"
 
 async function openMongo(from: string, settings: () => OldDatabase): Promise<Source> {
   if (from !== fromSettings) {
-    // A database in the address itself goes before the settings' one.
+    // A database in the URL takes precedence over DB_NAME.
     return await openLive(from, /^[^/]*\/\/[^/]*\/[^?]/.test(from) ? "" : settings().DB_NAME);
   }
   const { MONGODB_URL, DB_NAME } = settings();
@@ -34,22 +34,21 @@ async function openMongo(from: string, settings: () => OldDatabase): Promise<Sou
 }
 
 /**
- * Opens what `--from` names: a folder as mongoexport or mongodump fills it, a file of `mongodump --archive`, an
- * address `mongodb://…`, or the word `mongodb` for MONGODB_URL and DB_NAME.
+ * Opens the source that `--from` names: a folder written by mongoexport or mongodump, a file written by
+ * `mongodump --archive`, a URL `mongodb://…`, or the word `mongodb` for MONGODB_URL and DB_NAME.
  *
- * @param settings asked only where the name alone does not do
+ * @param settings called only if the name alone is not enough
  * @throws AppError source_missing, not_a_dump, invalid_source, source_truncated, database_unreachable,
  * database_refused
  */
 export async function openSource(from: string, settings: () => OldDatabase = readSettings): Promise<Source> {
   if (from === fromSettings || /^mongodb(\+srv)?:\/\//i.test(from)) return await openMongo(from, settings);
   if (/^[a-z+]+:\/\//i.test(from)) {
+    const [scheme] = from.split("://");
     throw new AppError(
       "invalid_source",
-      `opening the source '${
-        from.split("://")[0]
-      }://…': wanted mongodb://…, or a folder or file that mongodump or ` +
-        "mongoexport wrote",
+      `opening the source '${scheme}://…': wanted mongodb://…, or a folder or file that mongodump or mongoexport ` +
+        "wrote",
     );
   }
   const stat = await Deno.stat(from).catch(() => undefined);
@@ -59,8 +58,8 @@ export async function openSource(from: string, settings: () => OldDatabase = rea
   }
   if (stat?.isDirectory) {
     const folder = from.replace(/(?<=.)\/+$/, "");
-    const special = await openDumpFolder(folder) ?? await openForms(folder);
-    if (special) return special;
+    const source = await openDumpFolder(folder) ?? await openJsonFiles(folder);
+    if (source) return source;
   }
-  return await openFolder(from);
+  return await openJsonLines(from);
 }

@@ -1,45 +1,49 @@
-/** What every kind of source keeps while it is surveyed: ranges in order, sums, and the digest of what was read. */
+/** Ranges, sizes and digests that every kind of source collects during its survey. */
 import { createHash } from "node:crypto";
 import { type Collection, collections, type Range, type Survey } from "../documents/source.ts";
 
-/** Digests and sizes of the collections that were surveyed. */
-export class Surveyed {
+/** Digests and sizes of the surveyed collections. */
+export class SurveyedCollections {
   readonly #digests = new Map<Collection, string>();
   readonly #sizes = new Map<Collection, number>();
 
-  /** Bytes of all collections; undefined until the last was surveyed. */
+  /** Bytes of all collections, or undefined until all are surveyed. */
   get bytes(): number | undefined {
     if (this.#sizes.size < collections.length) return undefined;
     return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
-  /** Undefined until it was surveyed. */
+  /** Returns the bytes of a collection, or undefined until it is surveyed. */
   sizeOf(collection: Collection): number | undefined {
     return this.#sizes.get(collection);
   }
 
-  keep(collection: Collection, digest: string, bytes: number): void {
+  add(collection: Collection, digest: string, bytes: number): void {
     this.#digests.set(collection, digest);
     this.#sizes.set(collection, bytes);
   }
 
-  /** @param marks what parts sources whose content is the same */
+  /**
+   * Returns the fingerprint of the source.
+   *
+   * @param marks distinguish sources with the same content
+   */
   fingerprint(...marks: string[]): string {
     const parts = collections.map((name) => `${name}:${this.#digests.get(name) ?? ""}`);
     return createHash("sha256").update([...marks, ...parts].join("\n")).digest("hex");
   }
 }
 
-/** The survey of one collection that is cut by bytes of its file. */
+/** Builds the survey of a collection whose ranges are bounded by byte offsets of its file. */
 export class SurveyBuilder {
   readonly #ranges: Range[] = [];
   readonly #hash = createHash("sha256");
   documents = 0;
   #bytes = 0;
 
-  constructor(readonly collection: Collection, readonly surveyed: Surveyed) {}
+  constructor(readonly collection: Collection, readonly surveyed: SurveyedCollections) {}
 
-  /** Adds whole documents, which stand at `start`. */
+  /** Adds a range of whole documents, which starts at byte `start`. */
   add(start: number, content: Uint8Array, documents: number, firstPosition = this.documents + 1): void {
     this.#hash.update(content);
     this.#ranges.push({
@@ -56,7 +60,7 @@ export class SurveyBuilder {
   }
 
   finish(): Survey {
-    this.surveyed.keep(this.collection, this.#hash.digest("hex"), this.#bytes);
+    this.surveyed.add(this.collection, this.#hash.digest("hex"), this.#bytes);
     return { ranges: this.#ranges, documents: this.documents, bytes: this.#bytes };
   }
 }

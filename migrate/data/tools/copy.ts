@@ -1,4 +1,4 @@
-/** The one encoder of COPY text, and COPY through a driver that does not settle a COPY the server rejects. */
+/** COPY: encoding of its text format, and streams that report errors which the driver would lose. */
 import { createHash } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import type postgres from "postgres";
@@ -15,21 +15,21 @@ const escapes: Record<string, string> = {
   "\v": "\\v",
 };
 const unescapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
-// deno-lint-ignore no-control-regex -- what PostgreSQL itself escapes on the way out
+// deno-lint-ignore no-control-regex -- the characters that PostgreSQL escapes
 const special = /[\\\u0008-\u000d]/;
 // deno-lint-ignore no-control-regex -- as above
 const specials = /[\\\u0008-\u000d]/g;
 
-/** One field as PostgreSQL's COPY prints it; null is `\N`. The text holds neither NUL nor half a surrogate pair. */
+/** Encodes a field as COPY TO prints it; null is `\N`. The text must contain neither NUL nor lone surrogates. */
 export function encodeField(text: string | null): string {
   if (text === null) return "\\N";
   return special.test(text) ? text.replace(specials, (char) => escapes[char]!) : text;
 }
 
-/** Fields joined by tabs, without the newline. */
+/** Encodes fields as a line, without its newline. */
 export const encodeLine = (fields: readonly (string | null)[]): string => fields.map(encodeField).join("\t");
 
-/** What encodeLine() wrote, or PostgreSQL. */
+/** Decodes a line of encodeLine() or of COPY TO. */
 export function decodeLine(line: string): (string | null)[] {
   return line.split("\t").map((field) => {
     if (field === "\\N") return null;
@@ -37,7 +37,7 @@ export function decodeLine(line: string): (string | null)[] {
   });
 }
 
-/** Milliseconds without progress after which a COPY counts as dead. */
+/** Milliseconds without progress after which a COPY fails. */
 const stallMs = 120_000;
 
 interface CopyQuery {
@@ -46,11 +46,12 @@ interface CopyQuery {
 }
 
 /**
- * Sends chunks of COPY text. The server's refusal comes as a rejection even after the last chunk, which the
- * driver alone would leave pending for ever.
+ * Runs COPY FROM STDIN with chunks of COPY text. Rejects with errors of the server even after the last chunk; the
+ * driver alone would stay pending forever.
  *
- * @param statement `copy … from stdin`, our own text
- * @throws the server's error; AppError internal when nothing moves for two minutes. Destroy the connection then.
+ * @param statement `copy … from stdin`
+ * @throws errors of the server; AppError internal after two minutes without progress. The connection must be
+ * destroyed then.
  */
 export async function copyIn(
   sql: postgres.ISql,
@@ -58,27 +59,27 @@ export async function copyIn(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const query = sql.unsafe(statement) as unknown as CopyQuery;
-  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
-  refused.catch(() => {});
-  // The promise is settled once COPY has begun; what comes later arrives here only.
-  const first = query.reject;
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  failed.catch(() => {});
+  // The promise of the driver settles when COPY begins. Later errors arrive only here.
+  const driverReject = query.reject;
   query.reject = (error) => {
-    refuse(error);
-    first(error);
+    fail(error);
+    driverReject(error);
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
   const guard = <T>(work: Promise<T>): Promise<T> => {
     clearTimeout(timer);
     timer = setTimeout(
-      () => refuse(new AppError("internal", `copying rows: nothing moved for ${stallMs / 1000} s`)),
+      () => fail(new AppError("internal", `copying rows: no progress for ${stallMs / 1000} s`)),
       stallMs,
     );
-    return Promise.race([work, refused]);
+    return Promise.race([work, failed]);
   };
   try {
     const stream = await guard(query.writable());
     failpoint("copy.begun");
-    stream.on("error", refuse);
+    stream.on("error", fail);
     for await (const chunk of chunks) {
       if (!stream.write(chunk)) await guard(new Promise((drained) => stream.once("drain", drained)));
       failpoint("copy.chunk_sent");
@@ -94,24 +95,24 @@ interface ReadQuery {
   reject: (error: unknown) => void;
 }
 
-/** The rows of a COPY as they come; an error after the first ends them, which the driver alone would not do. */
-async function openOut(sql: postgres.ISql, statement: string): Promise<Readable> {
+/** Starts COPY TO STDOUT. An error after the first row destroys the stream; the driver alone would not do that. */
+async function startCopyOut(sql: postgres.ISql, statement: string): Promise<Readable> {
   const query = sql.unsafe(statement) as unknown as ReadQuery;
-  const begun = query.readable();
-  const first = query.reject;
+  const started = query.readable();
+  const driverReject = query.reject;
   query.reject = (error) => {
-    begun.then((stream) => stream.destroy(error as Error), () => {});
-    first(error);
+    started.then((stream) => stream.destroy(error as Error), () => {});
+    driverReject(error);
   };
-  return await begun;
+  return await started;
 }
 
-/** The driver pauses its socket when the reader is slow, and forgets to go on when the last chunk did it. */
-const goOn = (stream: Readable) => (stream as unknown as { _read(bytes: number): void })._read(0);
+/** Resumes the socket. The driver pauses it for slow readers, and does not resume it after the last chunk. */
+const resumeSocket = (stream: Readable) => (stream as unknown as { _read(bytes: number): void })._read(0);
 
-/** Reads COPY text as whole lines. */
+/** Runs COPY TO STDOUT and yields whole lines. */
 export async function* copyOut(sql: postgres.ISql, statement: string): AsyncGenerator<string> {
-  const stream = await openOut(sql, statement);
+  const stream = await startCopyOut(sql, statement);
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of stream) {
@@ -123,33 +124,33 @@ export async function* copyOut(sql: postgres.ISql, statement: string): AsyncGene
     }
     rest = text.slice(at);
   }
-  goOn(stream);
+  resumeSocket(stream);
 }
 
-/** A row is a message of its own: they are put together before they are hashed. */
-const heldBytes = 64 * 1024;
+/** Rows arrive as single messages and are collected up to this size before they are hashed. */
+const bufferBytes = 64 * 1024;
 
-/** SHA-256 of COPY text, in hex; nothing of it is made a string. */
+/** Runs COPY TO STDOUT and returns the SHA-256 of its text in hex, without decoding it. */
 export async function copyDigest(sql: postgres.ISql, statement: string): Promise<string> {
-  const stream = await openOut(sql, statement);
+  const stream = await startCopyOut(sql, statement);
   const hash = createHash("sha256");
-  const held = new Uint8Array(heldBytes);
+  const buffer = new Uint8Array(bufferBytes);
   let at = 0;
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
   stream.on("data", (row: Uint8Array) => {
-    if (at + row.length > heldBytes) {
-      hash.update(held.subarray(0, at));
+    if (at + row.length > bufferBytes) {
+      hash.update(buffer.subarray(0, at));
       at = 0;
     }
-    if (row.length > heldBytes) hash.update(row);
+    if (row.length > bufferBytes) hash.update(row);
     else {
-      held.set(row, at);
+      buffer.set(row, at);
       at += row.length;
     }
   });
   stream.once("end", resolve);
   stream.once("error", reject);
   await ended;
-  goOn(stream);
-  return hash.update(held.subarray(0, at)).digest("hex");
+  resumeSocket(stream);
+  return hash.update(buffer.subarray(0, at)).digest("hex");
 }

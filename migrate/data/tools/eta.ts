@@ -1,6 +1,6 @@
 /**
- * How long a verb still takes: what is left of all its stages, each in the measure of the biggest (a byte of it is one
- * unit), over the speed so far, in which the latest counts most.
+ * Estimates the time that a command still takes: the remaining work of all its stages divided by the speed so far,
+ * averaged with exponential decay. The unit of work is a byte of the longest stage.
  */
 
 export interface Stage {
@@ -9,129 +9,145 @@ export interface Stage {
   units: number;
 }
 
-/** A speed from before counts like one of this share of the work that is left, and fades while as much is done. */
-const guessShare = 0.08;
-const guessSecondsMin = 0.5;
-/** Seconds after which an observation counts by a third of its weight; more where the stage is longer. */
-const memorySecondsMin = 10;
+/** Weight of a speed from an earlier stage, as a share of the remaining work. It fades as that much work is done. */
+const priorShare = 0.08;
+const priorSecondsMin = 0.5;
+/** Minimum time constant of the exponential decay. The decay is slower in longer stages. */
+const decaySecondsMin = 10;
 
+/**
+ * Moves: plan() names the stages → begin() starts one of them → add() and resume() advance it → begin() starts the
+ * next → end(). A plan() after end() starts over; a plan() before refines the amounts of work.
+ */
 export class Estimator {
   #stages: Stage[] = [];
-  #at = -1;
+  /** Index of the current stage, or -1. */
+  #current = -1;
+  /** Bytes of the current stage, all and done. */
   #total = 0;
   #done = 0;
-  /** Units and seconds, the older the less. */
+  /** Observed units and seconds, with decay. */
   #units = 0;
   #seconds = 0;
-  /** Units that were done since the guess. */
-  #seen = 0;
-  #guess: { speed: number; units: number } | undefined;
-  #began = 0;
-  #heard = 0;
-  #isOver = false;
-  #isFirst = true;
+  /** Units that were done since the prior was set. */
+  #unitsSincePrior = 0;
+  /** The speed from an earlier stage. */
+  #prior: { speed: number; units: number } | undefined;
+  #stageStart = 0;
+  #lastUpdate = 0;
+  #hasEnded = false;
+  #isFirstUpdate = true;
 
-  /** @param now seconds */
+  /** @param now returns the time in seconds */
   constructor(readonly now: () => number = () => performance.now() / 1000) {}
 
-  /** Names the stages to come; again, when more is known of them. */
+  /** Sets the stages of a command, or updates them when more is known. */
   plan(stages: Stage[]): void {
-    if (this.#isOver) this.#forget();
-    const name = this.#stages[this.#at]?.name;
-    // What was seen of this stage was in the old units.
-    const old = this.#stages[this.#at]?.units;
+    if (this.#hasEnded) this.#reset();
+    const name = this.#stages[this.#current]?.name;
+    // The observations of this stage are in the old units.
+    const oldUnits = this.#stages[this.#current]?.units;
     this.#stages = stages;
-    this.#at = stages.findIndex((stage) => stage.name === name);
-    const change = old ? (stages[this.#at]?.units ?? old) / old : 1;
+    this.#current = stages.findIndex((stage) => stage.name === name);
+    const change = oldUnits ? (stages[this.#current]?.units ?? oldUnits) / oldUnits : 1;
     this.#units *= change;
-    this.#seen *= change;
-    if (this.#guess) this.#guess = { speed: this.#guess.speed * change, units: this.#guess.units * change };
+    this.#unitsSincePrior *= change;
+    if (this.#prior) this.#prior = { speed: this.#prior.speed * change, units: this.#prior.units * change };
   }
 
-  /** The last stage is over: what is planned next is another verb's. */
+  /** Ends the last stage. The next plan is that of another command. */
   end(): void {
-    this.#isOver = true;
+    this.#hasEnded = true;
   }
 
-  #forget(): void {
-    this.#at = -1;
+  #reset(): void {
+    this.#current = -1;
     this.#units = 0;
     this.#seconds = 0;
-    this.#seen = 0;
-    this.#guess = undefined;
-    this.#isOver = false;
+    this.#unitsSincePrior = 0;
+    this.#prior = undefined;
+    this.#hasEnded = false;
   }
 
-  /** Begins a stage of `total` bytes; 0 where nothing is told of it before it ends. One that was not planned is all. */
+  /**
+   * Begins a stage. If it was not planned, it becomes the only stage.
+   *
+   * @param total bytes of the stage; 0 if its progress is unknown until it ends
+   */
   begin(name: string, total: number): void {
-    this.#at = this.#stages.findIndex((stage) => stage.name === name);
-    if (this.#at < 0) {
-      this.#forget();
+    this.#current = this.#stages.findIndex((stage) => stage.name === name);
+    if (this.#current < 0) {
+      this.#reset();
       this.#stages = [{ name, units: total }];
-      this.#at = 0;
+      this.#current = 0;
     }
-    this.#isOver = false;
+    this.#hasEnded = false;
     this.#total = total;
     this.#done = 0;
-    this.#began = this.#heard = this.now();
-    this.#guessFrom(this.#speed());
+    this.#stageStart = this.now();
+    this.#lastUpdate = this.#stageStart;
+    this.#setPrior(this.#speed());
   }
 
-  /** What comes now costs otherwise than what came before, so the guess from before the stage is as good as any. */
-  turn(): void {
-    this.#guessFrom(this.#guess?.speed ?? this.#speed());
+  /** Forgets the observed speed of this stage, because the following work has another cost. The prior stays. */
+  resetSpeed(): void {
+    this.#setPrior(this.#prior?.speed ?? this.#speed());
   }
 
-  #guessFrom(speed: number | undefined): void {
-    this.#isFirst = true;
+  #setPrior(speed: number | undefined): void {
+    this.#isFirstUpdate = true;
     if (speed === undefined) return;
-    this.#guess = { speed, units: Math.max(guessSecondsMin * speed, guessShare * this.#left()) };
+    this.#prior = { speed, units: Math.max(priorSecondsMin * speed, priorShare * this.#unitsLeft()) };
     this.#units = 0;
     this.#seconds = 0;
-    this.#seen = 0;
+    this.#unitsSincePrior = 0;
   }
 
-  /** Units a second; undefined until something is known. */
+  /** Returns units per second, or undefined if nothing was observed. */
   #speed(): number | undefined {
-    if (!this.#guess) return this.#units > 0 ? this.#units / this.#seconds : undefined;
-    const { speed, units } = this.#guess;
-    const guessed = Math.max(0, units - this.#seen);
-    return (this.#units + guessed) / (this.#seconds + guessed / speed);
+    if (!this.#prior) return this.#units > 0 ? this.#units / this.#seconds : undefined;
+    const { speed, units } = this.#prior;
+    const priorUnits = Math.max(0, units - this.#unitsSincePrior);
+    return (this.#units + priorUnits) / (this.#seconds + priorUnits / speed);
   }
 
-  /** Bytes of the stage that an earlier run has done. */
+  /** Adds bytes of the stage that an earlier run has done. */
   resume(bytes: number): void {
     this.#done += bytes;
   }
 
+  /** Adds bytes that were done since the last call. */
   add(bytes: number): void {
     const now = this.now();
-    const seconds = now - this.#heard;
-    this.#heard = now;
+    const seconds = now - this.#lastUpdate;
+    this.#lastUpdate = now;
     this.#done += bytes;
-    // Until the first is through, others are begun behind it: its time is no measure.
-    if (this.#isFirst && this.#guess) return void (this.#isFirst = false);
-    const decay = Math.exp(-seconds / Math.max(memorySecondsMin, now - this.#began));
-    const { units } = this.#stages[this.#at] ?? { units: 0 };
+    // The time of the first update includes work on the following ones, so it is not representative.
+    if (this.#isFirstUpdate && this.#prior) {
+      this.#isFirstUpdate = false;
+      return;
+    }
+    const decay = Math.exp(-seconds / Math.max(decaySecondsMin, now - this.#stageStart));
+    const { units } = this.#stages[this.#current] ?? { units: 0 };
     const done = this.#total > 0 ? bytes / this.#total * units : 0;
     this.#units = this.#units * decay + done;
     this.#seconds = this.#seconds * decay + seconds;
-    this.#seen += done;
+    this.#unitsSincePrior += done;
   }
 
-  /** Units left, this stage's too. */
-  #left(): number {
-    const { units } = this.#stages[this.#at] ?? { units: 0 };
+  /** Returns the units that are left in this stage and the following ones. */
+  #unitsLeft(): number {
+    const { units } = this.#stages[this.#current] ?? { units: 0 };
     const share = this.#total > 0 ? Math.max(0, 1 - this.#done / this.#total) : 1;
-    return this.#stages.slice(this.#at + 1).reduce((sum, stage) => sum + stage.units, units * share);
+    return this.#stages.slice(this.#current + 1).reduce((sum, stage) => sum + stage.units, units * share);
   }
 
-  /** Undefined until something is known. */
+  /** Estimated seconds until the end of the command, or undefined if nothing was observed. */
   get secondsLeft(): number | undefined {
     const speed = this.#speed();
     if (speed === undefined) return undefined;
-    const seconds = this.#left() / speed;
-    // What was heard of last is some time ago.
-    return Math.max(0, seconds - (this.now() - this.#heard));
+    const seconds = this.#unitsLeft() / speed;
+    // Time has passed since the last update.
+    return Math.max(0, seconds - (this.now() - this.#lastUpdate));
   }
 }

@@ -1,9 +1,9 @@
-/** Named places of a migration at which the tests kill its process; otherwise nothing happens there. */
+/** Named points at which tests kill the migrator. Outside tests they do nothing. */
 
-/** In the order a load, a verify, a repair, a replay, a backup and a restore pass them. */
+/** All failpoints, in the order in which load, verify, repair, replay, backup and restore reach them. */
 export const failpoints = [
   "load.schema_checked",
-  "load.fence_taken",
+  "load.lock_acquired",
   "survey.begun",
   "survey.document",
   "survey.collection_done",
@@ -17,7 +17,7 @@ export const failpoints = [
   "plan.committed",
   "run.inserted",
   "bloom.filled",
-  "range.asked",
+  "range.write_begun",
   "range.prepared",
   "range.read",
   "range.document",
@@ -25,10 +25,10 @@ export const failpoints = [
   "merge.begun",
   "merge.inserted",
   "merge.done",
-  "notes.quarantined",
-  "notes.originals",
-  "notes.adjusted",
-  "notes.excluded",
+  "entries.quarantined",
+  "entries.originals",
+  "entries.adjusted",
+  "entries.excluded",
   "copy.begun",
   "copy.chunk_sent",
   "copy.ended",
@@ -38,14 +38,14 @@ export const failpoints = [
   "range.committed",
   "ranges.done",
   "deferred.created",
-  "deferred.put_back",
+  "deferred.recreated",
   "settle.begun",
   "settle.counted",
   "settle.closed",
   "settle.analyzed",
   "settle.commit_sent",
   "settle.committed",
-  "load.fence_dropped",
+  "load.lock_released",
   "unfinished.begun",
   "unfinished.subtasks_moved",
   "unfinished.before_commit",
@@ -91,12 +91,12 @@ export type Failpoint = (typeof failpoints)[number];
 
 let onPass: ((name: Failpoint) => void) | undefined;
 
-/** Hears of every pass from now on: for a test's own code within the process. */
-export function hearFailpoints(hear: (name: Failpoint) => void): void {
-  onPass = hear;
+/** Sets the function that is called at every failpoint. Only tests call it. */
+export function onFailpoint(listener: (name: Failpoint) => void): void {
+  onPass = listener;
 }
 
-/** Says that the process is here. */
+/** Marks a failpoint. */
 export function failpoint(name: Failpoint): void {
   onPass?.(name);
 }

@@ -1,28 +1,36 @@
-/** How far a long verb is: a bar with rate and time left on a terminal, JSON lines elsewhere. */
+/** Progress of long commands: a bar with rate and time left on a terminal, JSON lines elsewhere. */
 import { Presets, SingleBar } from "cli-progress";
 import process from "node:process";
 import { printError } from "../../../process.ts";
 import { Estimator, type Stage } from "./eta.ts";
 
 export interface Progress {
-  /** Names the stages to come, for the time left; again, when more is known of them. */
+  /** Sets the stages for the estimate of the time left, or updates them when more is known. */
   plan(stages: Stage[]): void;
-  /** A new stage of `total` bytes; 0 where it has no measure. */
+  /** Begins a stage of `total` bytes; 0 if its progress is unknown until it ends. */
   begin(stage: string, total: number): void;
-  /** What an earlier run has done of the stage: it counts as done, not as fast. */
+  /** Adds work that an earlier run has done. It does not count for the speed. */
   resume(bytes: number, documents: number): void;
-  /** What comes now costs otherwise than what came before: another collection. */
-  turn(): void;
+  /** Restarts the measurement of speed, because another collection has another cost. */
+  resetSpeed(): void;
+  /** Adds work that was done since the last call. */
   add(bytes: number, documents: number): void;
   end(): void;
 }
 
-/** Says nothing. */
-export const silentProgress: Progress = { plan() {}, begin() {}, resume() {}, turn() {}, add() {}, end() {} };
+/** Shows nothing. */
+export const silentProgress: Progress = {
+  plan() {},
+  begin() {},
+  resume() {},
+  resetSpeed() {},
+  add() {},
+  end() {},
+};
 
-const everyMs = 1000;
+const intervalMs = 1000;
 
-/** A stage as it is told. */
+/** Reported state of a stage. */
 interface State {
   stage: string;
   bytes: number;
@@ -32,16 +40,16 @@ interface State {
   secondsLeft: number | undefined;
 }
 
-/** Told at most once a second, and each second where nothing moves: whoever waits sees that it lives. */
+/** Reports the state once a second: not more often, and also while nothing changes. */
 abstract class TimedProgress implements Progress {
   readonly #estimator = new Estimator();
   #state: Omit<State, "documentsPerSecond" | "secondsLeft"> = { stage: "", bytes: 0, total: 0, documents: 0 };
   #documentsBefore = 0;
-  #since = 0;
-  #told = 0;
+  #stageStart = 0;
+  #lastReport = 0;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
 
-  protected abstract tell(state: State): void;
+  protected abstract show(state: State): void;
   protected open(_stage: string, _total: number): void {}
   protected close(): void {}
 
@@ -53,11 +61,11 @@ abstract class TimedProgress implements Progress {
     this.#finish();
     this.#state = { stage, bytes: 0, total, documents: 0 };
     this.#documentsBefore = 0;
-    this.#since = performance.now();
+    this.#stageStart = performance.now();
     this.#estimator.begin(stage, total);
     this.open(stage, total);
-    this.#tell();
-    this.#heartbeat = setInterval(() => this.#tellInTime(), everyMs);
+    this.#report();
+    this.#heartbeat = setInterval(() => this.#reportIfDue(), intervalMs);
     Deno.unrefTimer(this.#heartbeat);
   }
 
@@ -66,18 +74,18 @@ abstract class TimedProgress implements Progress {
     this.#state.bytes += bytes;
     this.#state.documents += documents;
     this.#estimator.resume(bytes);
-    this.#tell();
+    this.#report();
   }
 
-  turn(): void {
-    this.#estimator.turn();
+  resetSpeed(): void {
+    this.#estimator.resetSpeed();
   }
 
   add(bytes: number, documents: number): void {
     this.#state.bytes += bytes;
     this.#state.documents += documents;
     this.#estimator.add(bytes);
-    this.#tellInTime();
+    this.#reportIfDue();
   }
 
   end(): void {
@@ -87,21 +95,21 @@ abstract class TimedProgress implements Progress {
 
   #finish(): void {
     clearInterval(this.#heartbeat);
-    if (this.#state.bytes > 0) this.#tell();
+    if (this.#state.bytes > 0) this.#report();
     this.#state = { stage: "", bytes: 0, total: 0, documents: 0 };
     this.close();
   }
 
-  #tellInTime(): void {
-    if (performance.now() - this.#told >= everyMs * 0.9) this.#tell();
+  #reportIfDue(): void {
+    if (performance.now() - this.#lastReport >= intervalMs * 0.9) this.#report();
   }
 
-  #tell(): void {
-    this.#told = performance.now();
-    const seconds = (this.#told - this.#since) / 1000;
+  #report(): void {
+    this.#lastReport = performance.now();
+    const seconds = (this.#lastReport - this.#stageStart) / 1000;
     const documents = this.#state.documents - this.#documentsBefore;
     const documentsPerSecond = seconds > 0 ? Math.round(documents / seconds) : 0;
-    this.tell({ ...this.#state, documentsPerSecond, secondsLeft: this.#estimator.secondsLeft });
+    this.show({ ...this.#state, documentsPerSecond, secondsLeft: this.#estimator.secondsLeft });
   }
 }
 
@@ -110,7 +118,7 @@ class LineProgress extends TimedProgress {
     super();
   }
 
-  protected override tell(state: State): void {
+  protected override show(state: State): void {
     const { stage, bytes, total, documents, documentsPerSecond, secondsLeft } = state;
     this.write(JSON.stringify({
       stage,
@@ -118,13 +126,13 @@ class LineProgress extends TimedProgress {
       bytes_total: total,
       documents,
       documents_per_second: documentsPerSecond,
-      // Until the end of the verb, not of the stage.
+      // Until the end of the command, not of the stage.
       eta_seconds: secondsLeft === undefined ? null : Math.round(secondsLeft * 10) / 10,
     }));
   }
 }
 
-function sayLeft(seconds: number | undefined): string {
+function formatLeft(seconds: number | undefined): string {
   if (seconds === undefined) return "…";
   const minutes = Math.floor(seconds / 60);
   const rest = Math.round(seconds % 60);
@@ -141,11 +149,11 @@ class BarProgress extends TimedProgress {
       stream: process.stderr,
       hideCursor: true,
     }, Presets.shades_classic);
-    this.#bar.start(Math.max(total, 1), 0, { rate: 0, left: sayLeft(undefined) });
+    this.#bar.start(Math.max(total, 1), 0, { rate: 0, left: formatLeft(undefined) });
   }
 
-  protected override tell({ bytes, documentsPerSecond, secondsLeft }: State): void {
-    this.#bar?.update(bytes, { rate: documentsPerSecond, left: sayLeft(secondsLeft) });
+  protected override show({ bytes, documentsPerSecond, secondsLeft }: State): void {
+    this.#bar?.update(bytes, { rate: documentsPerSecond, left: formatLeft(secondsLeft) });
   }
 
   protected override close(): void {
@@ -154,7 +162,7 @@ class BarProgress extends TimedProgress {
   }
 }
 
-/** On stderr, in the form that suits what stderr is. */
+/** Opens a progress display on stderr: a bar on a terminal, else JSON lines. */
 export function openProgress(): Progress {
   return process.stderr.isTTY ? new BarProgress() : new LineProgress(printError);
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { makeDocuments } from "../../../migrate/data/sources/bson_documents.ts";
-import { BsonError, checkBson, readBson } from "../../../migrate/data/documents/bson_read.ts";
-import { NoBsonError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
+import { BsonError, checkBson } from "../../../migrate/data/documents/bson_layout.ts";
+import { readBson } from "../../../migrate/data/documents/bson_read.ts";
+import { BsonWriteError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
 import { readDocument, TooDeepError } from "../../../migrate/data/documents/ejson_read.ts";
 import { writeCanonical } from "../../../migrate/data/documents/ejson_write.ts";
 import {
@@ -30,7 +31,7 @@ function splitBson(bytes: Uint8Array): Uint8Array[] {
   return documents;
 }
 
-/** `{a: value}` with the value's type and bytes in hex. */
+/** Returns the document `{a: value}`. Type and bytes of the value are hex digits. */
 function single(type: string, hex: string): Uint8Array {
   const body = `${type}6100${hex}00`.replaceAll(" ", "");
   const bytes = Uint8Array.fromHex(`00000000${body}`);
@@ -48,7 +49,7 @@ const values: [name: string, type: string, hex: string, value: BsonValue][] = [
   ["a text with NUL", "02", "04000000 610062 00", "a\0b"],
   ["a text beyond the BMP", "02", "05000000 f09f90b1 00", "🐱"],
   ["an empty document", "03", "0500000000", new BsonDocument([], [])],
-  ["a list", "04", "0c000000 10 3000 07000000 00", [7]],
+  ["an array", "04", "0c000000 10 3000 07000000 00", [7]],
   ["a binary", "05", "02000000 00 00ff", new Special('{"$binary":{"base64":"AP8=","subType":"00"}}')],
   [
     "a binary of the old type",
@@ -96,14 +97,14 @@ for (const [name, type, hex, value] of values) {
   });
 }
 
-const kept: [name: string, type: string, hex: string][] = [
+const keptAsBytes: [name: string, type: string, hex: string][] = [
   ["a NaN with a payload", "01", "010000000000f87f"],
   ["a boolean of 2", "08", "02"],
-  ["a list whose keys do not count up", "04", "0c000000 10 3100 07000000 00"],
-  ["an old binary whose inner length lies", "05", "06000000 02 09000000 00ff"],
+  ["an array whose keys are not consecutive", "04", "0c000000 10 3100 07000000 00"],
+  ["an old binary whose inner length is wrong", "05", "06000000 02 09000000 00ff"],
   ["a decimal with more than 34 digits", "13", "ffffffffffffffffffffffffffff4f30"],
 ];
-for (const [name, type, hex] of kept) {
+for (const [name, type, hex] of keptAsBytes) {
   Deno.test(`BSON: ${name} keeps its bytes`, () => {
     const bytes = single(type, hex);
     const document = readBson(bytes);
@@ -112,7 +113,7 @@ for (const [name, type, hex] of kept) {
   });
 }
 
-Deno.test("BSON: any document comes back, and so do its bytes", () => {
+Deno.test("readBson() and writeBson() are inverse for any document", () => {
   fc.assert(
     fc.property(bsonDocument, (document) => {
       const bytes = writeBson(document);
@@ -125,19 +126,19 @@ Deno.test("BSON: any document comes back, and so do its bytes", () => {
 });
 
 for (const collection of collections) {
-  Deno.test(`BSON: every odd document of ${collection} comes back byte for byte`, async () => {
+  Deno.test(`BSON: every edge case of ${collection} is written with the same bytes`, async () => {
     const documents = splitBson(await readPacked(`odd-bson/${collection}.bson.gz`));
     assert.ok(documents.length >= 18);
     for (const bytes of documents) assert.deepEqual(writeBson(readBson(bytes)), bytes);
   });
 }
 
-Deno.test("BSON: a doubled key stays doubled", () => {
+Deno.test("BSON: duplicate keys are kept", () => {
   const document = new BsonDocument(["a", "b", "a"], [1, 2, 3]);
   assert.ok(isSame(readBson(writeBson(document)), document));
 });
 
-Deno.test("BSON: bytes that are no UTF-8 are kept, in texts and in keys", () => {
+Deno.test("BSON: invalid UTF-8 is kept in texts and in keys", () => {
   const cases = [
     "ff",
     "61 c3 62",
@@ -165,28 +166,28 @@ Deno.test("BSON: bytes that are no UTF-8 are kept, in texts and in keys", () => 
   }));
 });
 
-const broken: [name: string, hex: string, at: number, says: RegExp][] = [
-  ["too short for its length", "0c000000 10 6100 0700", 0, /length is 12, wanted 5 to 9/],
+const broken: [name: string, hex: string, at: number, message: RegExp][] = [
+  ["a document shorter than its length", "0c000000 10 6100 0700", 0, /length is 12, wanted 5 to 9/],
   ["a length below five", "04000000 00", 0, /length is 4/],
   ["a negative length", "ffffffff 00", 0, /length is -1/],
-  ["no 0x00 at its end", "05000000 01", 4, /does not end with 0x00/],
-  ["a type that is none", "08000000 20 6100 00", 4, /unknown type 0x20/],
-  ["a key that does not end", "07000000 0a 61 00", 5, /name does not end/],
+  ["a document without terminator", "05000000 01", 4, /does not end with 0x00/],
+  ["an unknown type", "08000000 20 6100 00", 4, /unknown type 0x20/],
+  ["a key without terminator", "07000000 0a 61 00", 5, /name does not end/],
   ["a text longer than the document", "0e000000 02 6100 ff000000 6100 00", 7, /text's length is 255/],
   ["a text of length zero", "0e000000 02 6100 00000000 6100 00", 7, /text's length is 0/],
-  ["a text without its end", "0e000000 02 6100 02000000 6162 00", 12, /text does not end/],
+  ["a text without terminator", "0e000000 02 6100 02000000 6162 00", 12, /text does not end/],
   ["a binary with a negative length", "0d000000 05 6100 ffffffff 00 00", 7, /binary's length is -1/],
-  ["an inner document that is too long", "0d000000 03 6100 09000000 00 00", 7, /length is 9/],
+  ["a nested document that is too long", "0d000000 03 6100 09000000 00 00", 7, /length is 9/],
   ["bytes after the last field", "06000000 00 00", 4, /ends before its last byte/],
-  ["an int64 cut off", "0c000000 12 6100 01020304 00", 7, /type 0x12 ends early/],
+  ["a truncated int64", "0c000000 12 6100 01020304 00", 7, /type 0x12 ends early/],
 ];
-for (const [name, hex, at, says] of broken) {
-  Deno.test(`BSON: ${name} is told with its byte`, () => {
+for (const [name, hex, at, message] of broken) {
+  Deno.test(`BSON: ${name} is reported with its offset`, () => {
     const bytes = Uint8Array.fromHex(hex.replaceAll(" ", ""));
     for (const work of [readBson, checkBson]) {
       assert.throws(() => work(bytes), (error) => {
         assert.ok(error instanceof BsonError, String(error));
-        assert.match(error.message, says);
+        assert.match(error.message, message);
         assert.equal(error.at, at);
         return true;
       });
@@ -194,7 +195,7 @@ for (const [name, hex, at, says] of broken) {
   });
 }
 
-Deno.test("BSON: a flipped byte gives another document or a BsonError, nothing else", async () => {
+Deno.test("BSON: a flipped bit yields another document or a BsonError", async () => {
   const [sample] = splitBson(await readPacked("odd-bson/dramatiq_tasks.bson.gz"));
   for (let at = 0; at < sample!.length; at++) {
     for (const bit of [1, 0x80]) {
@@ -210,7 +211,7 @@ Deno.test("BSON: a flipped byte gives another document or a BsonError, nothing e
   }
 });
 
-Deno.test("BSON: nesting is taken to the depth a tree has, and no stack ends before", () => {
+Deno.test("BSON: documents are nested up to the maximum depth without a stack overflow", () => {
   const nest = (levels: number) => {
     let document = new BsonDocument([], []);
     for (let i = 0; i < levels; i++) document = new BsonDocument(["a"], [document]);
@@ -230,56 +231,56 @@ Deno.test("BSON: nesting is taken to the depth a tree has, and no stack ends bef
   assert.throws(() => readBson(bytes), TooDeepError);
 });
 
-Deno.test("BSON: what has no bytes there is refused with its path", () => {
-  const refused: [BsonDocument, string, RegExp][] = [
+Deno.test("writeBson() rejects values that BSON cannot represent, with their path", () => {
+  const rejected: [BsonDocument, string, RegExp][] = [
     [new BsonDocument(["a\0b"], [1]), "a\0b", /NUL/],
     [new BsonDocument(["o"], [new BsonDocument(["t"], ["half \ud83d"])]), "o.t", /surrogate/],
-    [new BsonDocument(["d"], [new Special('{"$numberDecimal":"many"}')]), "d", /no Decimal128/],
+    [new BsonDocument(["d"], [new Special('{"$numberDecimal":"many"}')]), "d", /not a Decimal128/],
   ];
-  for (const [document, path, says] of refused) {
+  for (const [document, path, message] of rejected) {
     assert.throws(() => writeBson(document), (error: unknown) => {
-      assert.ok(error instanceof NoBsonError);
+      assert.ok(error instanceof BsonWriteError);
       assert.equal(error.path, path);
-      assert.match(error.message, says);
+      assert.match(error.message, message);
       return true;
     });
   }
 });
 
-const linesOf = (documents: Uint8Array[]) => makeDocuments("dramatiq_tasks", documents, 1);
+const toRawDocuments = (documents: Uint8Array[]) => makeDocuments("dramatiq_tasks", documents, 1);
 
-Deno.test("the line of a document reads as the same tree, or there is none", async () => {
+Deno.test("JSON made from BSON yields the same tree, or the document has no JSON", async () => {
   const documents = splitBson(await readPacked("odd-bson/dramatiq_tasks.bson.gz"));
-  let lines = 0;
-  for (const raw of linesOf(documents)) {
-    if (raw.line === undefined) continue;
-    lines++;
-    assert.ok(isSame(readDocument(raw.line), raw.read()), raw.line.slice(0, 200));
+  let withJson = 0;
+  for (const raw of toRawDocuments(documents)) {
+    if (raw.json === undefined) continue;
+    withJson++;
+    assert.ok(isSame(readDocument(raw.json), raw.read()), raw.json.slice(0, 200));
   }
-  assert.ok(lines > 400, `only ${lines} of ${documents.length} have a line`);
+  assert.ok(withJson > 400, `only ${withJson} of ${documents.length} have JSON`);
   fc.assert(
     fc.property(fc.array(bsonDocument, { minLength: 1, maxLength: 5 }), (trees) => {
-      const raws = linesOf(trees.map(writeBson));
+      const raws = toRawDocuments(trees.map(writeBson));
       assert.equal(raws.length, trees.length);
       raws.forEach((raw, i) => {
-        if (raw.line !== undefined) assert.ok(isSame(readDocument(raw.line), trees[i]!), raw.line);
+        if (raw.json !== undefined) assert.ok(isSame(readDocument(raw.json), trees[i]!), raw.json);
       });
     }),
     { numRuns: 500 },
   );
 });
 
-Deno.test("one document that is no UTF-8 takes no other's line away", () => {
+Deno.test("a document with invalid UTF-8 has no JSON, and others keep theirs", () => {
   const good = writeBson(new BsonDocument(["a"], ["樱花"]));
   const bad = single("02", "02000000 ff 00");
-  assert.deepEqual(linesOf([good, bad, good]).map(({ line }) => line), [
+  assert.deepEqual(toRawDocuments([good, bad, good]).map(({ json }) => json), [
     '{"a":"樱花"}',
     undefined,
     '{"a":"樱花"}',
   ]);
 });
 
-Deno.test("a line writes dates, numbers and texts as mongoexport does", () => {
+Deno.test("JSON made from BSON has dates, numbers and texts like mongoexport", () => {
   const document = new BsonDocument(
     ["_id", "at", "d", "w", "n", "big", "t", "l", "o", "b", "e"],
     [
@@ -297,7 +298,7 @@ Deno.test("a line writes dates, numbers and texts as mongoexport does", () => {
     ],
   );
   assert.equal(
-    linesOf([writeBson(document)])[0]!.line,
+    toRawDocuments([writeBson(document)])[0]!.json,
     `{"_id":{"$oid":"${oid}"},"at":{"$date":"2025-04-02T21:16:51.007Z"},"d":0.7,"w":3.0,"n":-12,` +
       '"big":1099511627776,"t":"a\\"\\\\\\n","l":[0,1,2,3,4,5,6,7,8,9,10,11],"o":{"x":null},"b":true,' +
       '"e":{"$date":"1969-12-31T23:59:59.999Z"}}',

@@ -32,13 +32,13 @@ async function fill(url: string, database: string, documents: Partial<Record<str
   }
 }
 
-const refusal = (code: string, ...says: RegExp[]) => (error: unknown) => {
+const hasError = (code: string, ...patterns: RegExp[]) => (error: unknown) => {
   assert.ok(error instanceof AppError, String(error));
   assert.equal(error.code, code, error.message);
-  for (const pattern of says) assert.match(error.message, pattern);
-  for (let each: unknown = error; each instanceof Error; each = each.cause) {
-    const text = `${describeError(each)} ${each.stack}`;
-    assert.ok(!text.includes(password) && !text.includes(encoded), "the password is shown");
+  for (const pattern of patterns) assert.match(error.message, pattern);
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const text = `${describeError(cause)} ${cause.stack}`;
+    assert.ok(!text.includes(password) && !text.includes(encoded), "the password is visible");
   }
   return true;
 };
@@ -49,7 +49,7 @@ async function readRanges(source: LiveSource, ranges: Range[]) {
   return found;
 }
 
-/** One `_id` of each kind MongoDB takes, and several of some. */
+/** At least one `_id` of each type that MongoDB accepts. */
 const ids: BsonValue[] = [
   new Special('{"$minKey":1}'),
   null,
@@ -85,7 +85,7 @@ const ids: BsonValue[] = [
 
 for (const replicaSet of [false, true]) {
   testLive(
-    `live: every _id of every type is read, ranges of one document each (${
+    `live: every type of _id is read, also from ranges of one document (${
       replicaSet ? "replica set" : "standalone"
     })`,
     async () => {
@@ -104,13 +104,13 @@ for (const replicaSet of [false, true]) {
         const found = await readRanges(source, ranges);
         assert.deepEqual(found.map(({ position }) => position), ids.map((_, i) => i + 1));
         const order = found.map((raw) => writeCanonical(raw.read().get("_id")!));
-        // BSON order: NaN before numbers, texts and symbols between each other.
+        // The order of the server: NaN precedes the other numbers, and symbols are sorted among texts.
         assert.deepEqual(order.toSorted(), ids.map(writeCanonical).toSorted());
         assert.deepEqual(
           new Set(found.map((raw) => raw.original().toHex())),
           new Set(documents.map((b) => b.toHex())),
         );
-        // A later run knows the ranges from the ledger alone, as text.
+        // A later run knows only the texts of the ranges in the ledger.
         await using again = await openLive(server.url, "old");
         assert.equal((await readRanges(again, ranges.toReversed())).length, ids.length);
       }
@@ -119,30 +119,30 @@ for (const replicaSet of [false, true]) {
 }
 
 testLive(
-  "live: odd bytes come as they are: broken UTF-8, doubled keys, a collection larger than a batch",
+  "live: invalid UTF-8, duplicate keys and documents larger than a batch are read unchanged",
   async () => {
     await using server = await startMongo(mongod!);
-    const broken = withId("broken");
-    broken[broken.length - 10] = 0xff;
-    const doubled = writeBson(new BsonDocument(["_id", "a", "a"], ["doubled", 1, 2]));
+    const invalid = withId("invalid");
+    invalid[invalid.length - 10] = 0xff;
+    const duplicated = writeBson(new BsonDocument(["_id", "a", "a"], ["duplicated", 1, 2]));
     const large = writeBson(new BsonDocument(["_id", "text"], ["large", "长".repeat(5_000_000)]));
     const many = Array.from(
       { length: 3 },
       (_, i) => writeBson(new BsonDocument(["_id", "t"], [i, "x".repeat(9_000_000)])),
     );
-    await fill(server.url, "old", { tasks: [broken, doubled, large, ...many] });
+    await fill(server.url, "old", { tasks: [invalid, duplicated, large, ...many] });
     await using source = await openLive(`${server.url}`, "old");
     const { ranges, documents } = await source.survey("tasks", { rangeBytes: 1 << 20 });
     assert.equal(documents, 6);
     const found = await readRanges(source, ranges);
     const texts = found.map((raw) => raw.original().toHex());
-    for (const bytes of [broken, doubled, large, ...many]) assert.ok(texts.includes(bytes.toHex()));
-    assert.ok(!(readBson(broken).get("text") as string).isWellFormed());
+    for (const bytes of [invalid, duplicated, large, ...many]) assert.ok(texts.includes(bytes.toHex()));
+    assert.ok(!(readBson(invalid).get("text") as string).isWellFormed());
   },
 );
 
 testLive(
-  "live: a source that is written to between survey and read is told, and read once that is over",
+  "live: a source that changes between survey and read is reported, and can be surveyed again",
   async () => {
     await using server = await startMongo(mongod!);
     await fill(server.url, "old", { tasks: [withId(1), withId(2)] });
@@ -157,7 +157,7 @@ testLive(
     await insertRaw(server.url, { database: "old", collection: "tasks", documents: [withId(3)] });
     await assert.rejects(
       source.read(range!),
-      refusal("source_changed", /reading tasks from 'mongodb:\/\/.*\/old'/),
+      hasError("source_changed", /reading tasks from 'mongodb:\/\/.*\/old'/),
     );
     const { ranges } = await source.survey("tasks", { rangeBytes: 1 << 20 });
     assert.equal((await readRanges(source, ranges)).length, 3);
@@ -165,7 +165,7 @@ testLive(
   },
 );
 
-testLive("live: a server that dies while it is read is told, and a new one is read from", async () => {
+testLive("live: a server that stops during a read is reported", async () => {
   const server = await startMongo(mongod!);
   try {
     await fill(server.url, "old", { tasks: [withId(1)] });
@@ -175,7 +175,7 @@ testLive("live: a server that dies while it is read is told, and a new one is re
     await server.stop("SIGKILL");
     await assert.rejects(
       source.read(range!),
-      refusal("database_unreachable", /reading tasks/, /same command again/),
+      hasError("database_unreachable", /reading tasks/, /same command again/),
     );
   } finally {
     await server[Symbol.asyncDispose]();
@@ -183,14 +183,14 @@ testLive("live: a server that dies while it is read is told, and a new one is re
 });
 
 testLive(
-  "live: accounts, databases and collections that are not there are told without a password",
+  "live: wrong accounts, databases and collections are reported without the password",
   async () => {
     const root = { user: "root", password };
     await using server = await startMongo(mongod!, { root });
     const { host } = new URL(server.url.replace("mongodb:", "http:"));
     const url = (user: string, pass: string, path = "", query = "authSource=admin") =>
       `mongodb://${user}:${encodeURIComponent(pass)}@${host}/${path}?directConnection=true&${query}`;
-    const cases: [url: string, database: string, code: string, says: RegExp][] = [
+    const cases: [url: string, database: string, code: string, pattern: RegExp][] = [
       [
         url("root", "wrong" + password),
         "old",
@@ -213,15 +213,15 @@ testLive(
       ],
       [url("root", password), "", "invalid_source", /no database is named/],
     ];
-    for (const [address, database, code, says] of cases) {
-      await assert.rejects(openLive(address, database), refusal(code, says));
+    for (const [address, database, code, pattern] of cases) {
+      await assert.rejects(openLive(address, database), hasError(code, pattern));
     }
     const { MongoClient } = await import("mongodb");
     const client = new MongoClient(url("root", password));
     await client.db("old").createCollection("users");
     await assert.rejects(
       openLive(url("root", password, "old")),
-      refusal(
+      hasError(
         "source_missing",
         /no collection tasks, dramatiq_tasks \(it has 'users'\).*createCollection\('tasks'\)/,
       ),
@@ -240,9 +240,9 @@ testLive(
 );
 
 const unreachable = `mongodb://u:${encoded}@127.0.0.1:${findFreePort()}/old?serverSelectionTimeoutMS=300`;
-const hopeless: [name: string, from: string, code: string, says: RegExp][] = [
+const faulty: [name: string, from: string, code: string, pattern: RegExp][] = [
   [
-    "a server that is not there",
+    "an unreachable server",
     unreachable,
     "database_unreachable",
     /'mongodb:\/\/127\.0\.0\.1:\d+\/old': the old database does not answer/,
@@ -268,15 +268,15 @@ const hopeless: [name: string, from: string, code: string, says: RegExp][] = [
     /'postgres:\/\/…': wanted mongodb:\/\//,
   ],
 ];
-for (const [name, from, code, says] of hopeless) {
-  Deno.test(`live: ${name} is told without a password`, async () => {
-    await assert.rejects(openSource(from, () => ({ MONGODB_URL: "", DB_NAME: "" })), refusal(code, says));
+for (const [name, from, code, pattern] of faulty) {
+  Deno.test(`live: ${name} is reported without the password`, async () => {
+    await assert.rejects(openSource(from, () => ({ MONGODB_URL: "", DB_NAME: "" })), hasError(code, pattern));
   });
 }
 
 const program = new URL("../../../migrate/main.ts", import.meta.url).pathname;
 
-testLive("live: the migrator's own permissions are enough to read a MongoDB with an account", async () => {
+testLive("live: the permissions of the migrate task suffice to read a MongoDB with an account", async () => {
   const root = { user: "root", password };
   await using server = await startMongo(mongod!, { root });
   const { host } = new URL(server.url.replace("mongodb:", "http:"));
@@ -290,7 +290,7 @@ testLive("live: the migrator's own permissions are enough to read a MongoDB with
     },
     stdin: "null",
   }).output();
-  const said = new TextDecoder().decode(stderr);
-  assert.match(said, /'mongodb:\/\/127\.0\.0\.1:\d+\/old': the database has no collection users/);
+  const output = new TextDecoder().decode(stderr);
+  assert.match(output, /'mongodb:\/\/127\.0\.0\.1:\d+\/old': the database has no collection users/);
   assert.equal(code, 66);
 });

@@ -32,10 +32,10 @@ const namespaces = collections.map((collection) => ({
   documents: documents[collection],
 }));
 
-const refusal = (code: string, ...says: RegExp[]) => (error: unknown) => {
+const hasError = (code: string, ...patterns: RegExp[]) => (error: unknown) => {
   assert.ok(error instanceof AppError, String(error));
   assert.equal(error.code, code);
-  for (const pattern of says) assert.match(error.message, pattern);
+  for (const pattern of patterns) assert.match(error.message, pattern);
   return true;
 };
 
@@ -57,7 +57,7 @@ async function readAll(source: Source, ranges: Range[]): Promise<RawDocument[]> 
 }
 
 const files = dumpFiles(documents);
-const packedFiles = Object.fromEntries(
+const gzippedFiles = Object.fromEntries(
   await Promise.all(
     Object.entries(files).map(async ([name, bytes]) => [`${name}.gz`, await gzip(bytes)] as const),
   ),
@@ -65,21 +65,21 @@ const packedFiles = Object.fromEntries(
 const archive = makeArchive(namespaces);
 
 const forms: [name: string, files: Record<string, Uint8Array>, from: string][] = [
-  ["a folder of .bson", files, ""],
-  ["a folder of .bson.gz", packedFiles, ""],
+  ["a folder of .bson files", files, ""],
+  ["a folder of .bson.gz files", gzippedFiles, ""],
   [
-    "a dump's folder with one database in it",
+    "a folder with one database in a subfolder",
     Object.fromEntries(
       Object.entries(files).map(([name, bytes]) => [`old/${name}`, bytes]),
     ),
     "",
   ],
   ["an archive", { "dump.archive": archive }, "/dump.archive"],
-  ["an archive, gzip", { "dump.archive.gz": await gzip(archive) }, "/dump.archive.gz"],
+  ["a gzipped archive", { "dump.archive.gz": await gzip(archive) }, "/dump.archive.gz"],
 ];
 const fingerprints = new Set<string>();
 for (const [name, content, from] of forms) {
-  Deno.test(`mongodump: ${name} gives every document, from any range`, async () => {
+  Deno.test(`mongodump: ${name} yields every document from any range`, async () => {
     await using folder = await makeFolder(content);
     await using source = await openSource(folder.path + from, () => settings) as BsonSource;
     const ranges = await surveyAll(source);
@@ -88,15 +88,15 @@ for (const [name, content, from] of forms) {
     const all = await readAll(source, ranges);
     assert.deepEqual(all.map((raw) => raw.original().toHex()), wanted.map((bytes) => bytes.toHex()));
     assert.equal(source.bytes, wanted.reduce((sum, { length }) => sum + length, 0));
-    // A resumed load starts anywhere; an unpacked stream has to go back for that.
+    // A resumed load starts anywhere, so a decompressed stream must be able to go back.
     assert.equal((await readAll(source, ranges.toReversed())).length, wanted.length);
     fingerprints.add(source.fingerprint());
-    assert.equal(fingerprints.size, 1, "the same documents are the same source in each form");
+    assert.equal(fingerprints.size, 1, "the same documents have the same fingerprint in each form");
     assert.deepEqual(source.notes, []);
   });
 }
 
-Deno.test("mongodump: the odd documents as mongodump packs them are all read", async () => {
+Deno.test("mongodump: all edge cases in a dump are read", async () => {
   const content: Record<string, Uint8Array> = {};
   for (const name of collections) content[`${name}.bson`] = await readPacked(`odd-bson/${name}.bson.gz`);
   await using folder = await makeFolder(content);
@@ -109,7 +109,7 @@ Deno.test("mongodump: the odd documents as mongodump packs them are all read", a
 const oplog = writeBson(new BsonDocument(["op"], ["n"]));
 const withOplog: [name: string, files: Record<string, Uint8Array>, from: string][] = [
   ["beside the collections", { ...files, "oplog.bson": oplog }, ""],
-  ["beside the database's folder", {
+  ["beside the folder of the database", {
     ...Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`old/${name}`, bytes])),
     "oplog.bson": oplog,
   }, ""],
@@ -118,10 +118,10 @@ const withOplog: [name: string, files: Record<string, Uint8Array>, from: string]
   }, "/a"],
 ];
 for (const [name, content, from] of withOplog) {
-  Deno.test(`mongodump: an oplog ${name} is noticed`, async () => {
+  Deno.test(`mongodump: an oplog ${name} is noted`, async () => {
     await using folder = await makeFolder(content);
     await using source = await openSource(folder.path + from, () => settings) as BsonSource;
-    assert.match(source.notes.join(), /oplog\.bson is there.*not applied/);
+    assert.match(source.notes.join(), /has an oplog\.bson.*not applied/);
     assert.equal((await readAll(source, await surveyAll(source))).length, 453);
   });
 }
@@ -134,7 +134,13 @@ function flip(bytes: Uint8Array, at: number, to = bytes[at]! ^ 0xff): Uint8Array
 
 const tasks = files["tasks.bson"]!;
 const firstTask = documents.tasks[0]!.length;
-const bad: [name: string, files: Record<string, Uint8Array>, from: string, code: string, says: RegExp[]][] = [
+const faulty: [
+  name: string,
+  files: Record<string, Uint8Array>,
+  from: string,
+  code: string,
+  patterns: RegExp[],
+][] = [
   [
     "a file that ends early",
     { ...files, "tasks.bson": tasks.subarray(0, tasks.length - 7) },
@@ -148,23 +154,23 @@ const bad: [name: string, files: Record<string, Uint8Array>, from: string, code:
   ["a file of two bytes", { ...files, "users.bson": tasks.subarray(0, 2) }, "", "source_truncated", [
     /at byte 0/,
   ]],
-  ["a length that is none", { ...files, "tasks.bson": flip(tasks, firstTask + 3) }, "", "invalid_source", [
-    new RegExp(`tasks in '.*' at byte ${firstTask}: it is no BSON \\(a document's length`),
+  ["an invalid length", { ...files, "tasks.bson": flip(tasks, firstTask + 3) }, "", "invalid_source", [
+    new RegExp(`tasks in '.*' at byte ${firstTask}: it is not BSON \\(a document's length`),
   ]],
   [
-    "a type that is none",
+    "an unknown type",
     { ...files, "tasks.bson": flip(tasks, firstTask + 4, 0x44) },
     "",
     "invalid_source",
     [
-      new RegExp(`at byte ${firstTask + 4}: it is no BSON \\(unknown type 0x44`),
+      new RegExp(`at byte ${firstTask + 4}: it is not BSON \\(unknown type 0x44`),
     ],
   ],
   [
     "a gzip that ends early",
     {
-      ...packedFiles,
-      "tasks.bson.gz": packedFiles["tasks.bson.gz"]!.subarray(0, 200),
+      ...gzippedFiles,
+      "tasks.bson.gz": gzippedFiles["tasks.bson.gz"]!.subarray(0, 200),
     },
     "",
     "source_truncated",
@@ -172,7 +178,7 @@ const bad: [name: string, files: Record<string, Uint8Array>, from: string, code:
   ],
   [
     "a damaged gzip",
-    { ...packedFiles, "tasks.bson.gz": flip(packedFiles["tasks.bson.gz"]!, 60) },
+    { ...gzippedFiles, "tasks.bson.gz": flip(gzippedFiles["tasks.bson.gz"]!, 60) },
     "",
     "invalid_source",
     [
@@ -180,7 +186,7 @@ const bad: [name: string, files: Record<string, Uint8Array>, from: string, code:
     ],
   ],
   [
-    "a collection that lacks",
+    "a missing collection",
     Object.fromEntries(
       Object.entries(files).filter(([name]) => name !== "tasks.bson"),
     ),
@@ -239,7 +245,7 @@ const bad: [name: string, files: Record<string, Uint8Array>, from: string, code:
     [/holds none of users, tasks, dramatiq_tasks, but 'x\.y'/],
   ],
   [
-    "an archive of two such databases",
+    "an archive of two databases",
     {
       a: makeArchive([...namespaces, ...namespaces.map((each) => ({ ...each, database: "new" }))]),
     },
@@ -247,22 +253,22 @@ const bad: [name: string, files: Record<string, Uint8Array>, from: string, code:
     "invalid_source",
     [/databases old, new; name one by DB_NAME/],
   ],
-  ["a file that is no archive", { a: concat(documents.users) }, "/a", "not_a_dump", [
+  ["a file that is not an archive", { a: concat(documents.users) }, "/a", "not_a_dump", [
     /wanted a folder, found a file/,
   ]],
 ];
-for (const [name, content, from, code, says] of bad) {
-  Deno.test(`mongodump: ${name} is told`, async () => {
+for (const [name, content, from, code, patterns] of faulty) {
+  Deno.test(`mongodump: ${name} is reported`, async () => {
     await using folder = await makeFolder(content);
     const work = async () => {
       await using source = await openSource(folder.path + from, () => settings) as BsonSource;
       await surveyAll(source);
     };
-    await assert.rejects(work, refusal(code, ...says));
+    await assert.rejects(work, hasError(code, ...patterns));
   });
 }
 
-Deno.test("mongodump: DB_NAME chooses among an archive's databases", async () => {
+Deno.test("mongodump: DB_NAME selects a database of an archive", async () => {
   const other = namespaces.map((each) => ({
     ...each,
     database: "new",
@@ -276,11 +282,11 @@ Deno.test("mongodump: DB_NAME chooses among an archive's databases", async () =>
   assert.equal((await readAll(source, await surveyAll(source))).length, 6);
 });
 
-Deno.test("mongodump: a file that is written to while it is read is told", async () => {
+Deno.test("mongodump: a file that changes after the survey is reported", async () => {
   await using folder = await makeFolder(files);
   await using source = await openSource(folder.path) as BsonSource;
   const ranges = await surveyAll(source);
   await Deno.writeFile(`${folder.path}/tasks.bson`, documents.tasks[0]!, { append: true });
   const range = ranges.find(({ collection }) => collection === "tasks")!;
-  await assert.rejects(async () => await source.read(range), refusal("source_changed", /tasks\.bson/));
+  await assert.rejects(async () => await source.read(range), hasError("source_changed", /tasks\.bson/));
 });

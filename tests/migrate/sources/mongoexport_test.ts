@@ -37,7 +37,7 @@ async function readAll(source: Source, rangeBytes: number) {
   return { texts, ranges };
 }
 
-async function packed(make: (lines: string[]) => string, ending = ".json.gz") {
+async function gzipped(make: (lines: string[]) => string, ending = ".json.gz") {
   const files = Object.entries(perFile(make, ending));
   return Object.fromEntries(
     await Promise.all(files.map(async ([name, text]) => [name, await gzip(encoder.encode(text))] as const)),
@@ -47,33 +47,33 @@ async function packed(make: (lines: string[]) => string, ending = ".json.gz") {
 const bom = "\ufeff";
 const forms: [name: string, files: Record<string, string | Uint8Array>][] = [
   ["lines", perFile(joined)],
-  ["lines, the last without its end", perFile((list) => list.join("\n"))],
-  ["lines as Windows ends them", perFile((list) => list.join("\r\n"))],
+  ["lines, the last without newline", perFile((list) => list.join("\n"))],
+  ["lines with CRLF", perFile((list) => list.join("\r\n"))],
   ["lines after a byte order mark", perFile((list) => bom + joined(list))],
-  ["lines, gzip", await packed(joined)],
-  ["lines, gzip, named .json", await packed(joined, ".json")],
-  ["lines after a byte order mark, gzip", await packed((list) => bom + joined(list))],
-  ["lines, named .jsonl", perFile(joined, ".jsonl")],
+  ["gzipped lines", await gzipped(joined)],
+  ["gzipped lines named .json", await gzipped(joined, ".json")],
+  ["gzipped lines after a byte order mark", await gzipped((list) => bom + joined(list))],
+  ["lines named .jsonl", perFile(joined, ".jsonl")],
   ["an array on one line", perFile((list) => `[${list.join(",")}]\n`)],
-  ["an array, a document a line", perFile((list) => `[${list.join(",\n")}]\n`)],
+  ["an array with one document a line", perFile((list) => `[${list.join(",\n")}]\n`)],
   ["an array after a byte order mark", perFile((list) => `${bom}[${list.join(",")}]`)],
-  ["an array as Compass writes it", perFile((list) => `[${list.map(pretty).join(",\n")}]`)],
-  ["an array, gzip", await packed((list) => `[${list.join(",")}]`)],
+  ["an array in the format of Compass", perFile((list) => `[${list.map(pretty).join(",\n")}]`)],
+  ["a gzipped array", await gzipped((list) => `[${list.join(",")}]`)],
   ["documents over several lines", perFile((list) => list.map(pretty).join("\n"))],
-  ["documents with nothing between", perFile((list) => list.map(pretty).join(""))],
+  ["documents without separators", perFile((list) => list.map(pretty).join(""))],
   ["an array for one collection, lines for others", {
     ...perFile(joined),
     "tasks.json": `[${content.tasks!.join(",")}]`,
   }],
 ];
-const wanted = collections.flatMap((name) => content[name]!);
+const expected = collections.flatMap((name) => content[name]!);
 for (const [name, files] of forms) {
-  Deno.test(`mongoexport: ${name} give every document`, async () => {
+  Deno.test(`mongoexport: every document is read from ${name}`, async () => {
     await using folder = await makeFolder(files);
     const source = await openSource(folder.path);
     for (const rangeBytes of [4096, 65536]) {
       const { texts, ranges } = await readAll(source, rangeBytes);
-      assert.deepEqual(texts, wanted);
+      assert.deepEqual(texts, expected);
       if (rangeBytes === 4096) assert.ok(ranges.length > 8, `${ranges.length} ranges`);
     }
   });
@@ -91,23 +91,23 @@ Deno.test("mongoexport: empty arrays and empty files are empty collections", asy
 
 const array = `[${content.tasks!.join(",")}]`;
 const csv = "_id,email,fullname\n1,a@b,x\n";
-const bad: [name: string, files: Record<string, string | Uint8Array>, code: string, says: RegExp][] = [
+const faulty: [name: string, files: Record<string, string | Uint8Array>, code: string, pattern: RegExp][] = [
   [
     "CSV under .json",
     perFile(() => csv),
     "invalid_source",
     /CSV, which loses types: export again with --type=json/,
   ],
-  ["CSV, gzip", await packed(() => csv), "invalid_source", /byte 0: it is CSV.*--type=json/],
+  ["gzipped CSV", await gzipped(() => csv), "invalid_source", /byte 0: it is CSV.*--type=json/],
   ["CSV", perFile(() => csv, ".csv"), "invalid_source", /'users\.csv' is CSV.*--type=json/],
   [
-    "an array cut off in a document",
+    "an array that ends in a document",
     { ...perFile(joined), "tasks.json": array.slice(0, -100) },
     "source_truncated",
     /tasks\.json' at byte \d+: the file ends in the middle/,
   ],
   [
-    "an array cut off between documents",
+    "an array that ends between documents",
     { ...perFile(joined), "tasks.json": array.slice(0, -1) },
     "source_truncated",
     /tasks\.json'/,
@@ -125,13 +125,13 @@ const bad: [name: string, files: Record<string, string | Uint8Array>, code: stri
     /at byte \d+: wanted a document/,
   ],
   [
-    "a broken document in an array",
+    "an invalid document in an array",
     { ...perFile(joined), "tasks.json": `[{"a":1},{"a":}]` },
     "invalid_source",
     /at byte 9: the document that starts there is not JSON \(wanted a value/,
   ],
   [
-    "bytes that are no UTF-8",
+    "invalid UTF-8",
     {
       ...perFile(joined),
       "tasks.json": new Uint8Array([0x5b, 0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d, 0x5d]),
@@ -141,26 +141,26 @@ const bad: [name: string, files: Record<string, string | Uint8Array>, code: stri
   ],
   [
     "a gzip that ends early",
-    { ...await packed(joined), "tasks.json.gz": (await packed(joined))["tasks.json.gz"]!.subarray(0, 100) },
+    { ...await gzipped(joined), "tasks.json.gz": (await gzipped(joined))["tasks.json.gz"]!.subarray(0, 100) },
     "source_truncated",
     /gzip data ends early/,
   ],
   [
-    "a collection that lacks, the others gzip",
-    { "users.json.gz": (await packed(joined))["users.json.gz"]! },
+    "a missing collection beside gzipped ones",
+    { "users.json.gz": (await gzipped(joined))["users.json.gz"]! },
     "source_missing",
     /tasks\.json and dramatiq_tasks\.json missing/,
   ],
 ];
-for (const [name, files, code, says] of bad) {
-  Deno.test(`mongoexport: ${name} is told`, async () => {
+for (const [name, files, code, pattern] of faulty) {
+  Deno.test(`mongoexport: ${name} is reported`, async () => {
     await using folder = await makeFolder(files);
     await assert.rejects(
       async () => await readAll(await openSource(folder.path), 65536),
       (error: unknown) => {
         assert.ok(error instanceof AppError, String(error));
         assert.equal(error.code, code);
-        assert.match(error.message, says);
+        assert.match(error.message, pattern);
         return true;
       },
     );

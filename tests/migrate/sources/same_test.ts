@@ -3,7 +3,7 @@ import { startMongo } from "../../../dev/servers/mongo.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { copyOut, decodeLine } from "../../../migrate/data/tools/copy.ts";
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
-import { NoBsonError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
+import { BsonWriteError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
 import { readDocument } from "../../../migrate/data/documents/ejson_read.ts";
 import { writeCanonical } from "../../../migrate/data/documents/ejson_write.ts";
 import { load } from "../../../migrate/data/load/load.ts";
@@ -19,14 +19,14 @@ import { insertRaw } from "../support/mongo_raw.ts";
 import { generations, readPacked } from "../support/program.ts";
 import { type Documents, dumpFiles, gzip, makeArchive, makeFolder, mongod } from "../support/sources.ts";
 
-/** Everything a load leaves behind, in words that do not depend on the form the documents came in. */
-interface Left {
+/** Everything that a load writes, in a form that does not depend on the form of the source. */
+interface LoadedState {
   rows: Record<string, string[]>;
   ranges: unknown[];
-  notes: Record<string, unknown[]>;
+  entries: Record<string, unknown[]>;
 }
 
-/** An original is a line or BSON: what it says is compared. */
+/** Returns an original, which may be a line or BSON, in a comparable form. */
 const readOriginal = (bytes: Uint8Array): string =>
   writeCanonical(bytes[0] === 0x7b ? readDocument(new TextDecoder().decode(bytes)) : readBson(bytes));
 
@@ -38,8 +38,8 @@ async function readTable(sql: Pool, collection: Collection): Promise<string[]> {
   return lines.sort();
 }
 
-async function readLeft(sql: Pool): Promise<Left> {
-  const rows: Left["rows"] = {};
+async function readState(sql: Pool): Promise<LoadedState> {
+  const rows: LoadedState["rows"] = {};
   for (const collection of collections) rows[collection] = await readTable(sql, collection);
   const ranges = await sql`
     select collection, number, first_position, documents, state, exact, adjusted, quarantined, excluded, digest
@@ -59,21 +59,21 @@ async function readLeft(sql: Pool): Promise<Left> {
     order by collection, position, rule, path`;
   const exclusions = await sql`
     select collection, position, document_id, rule from migration.exclusions order by collection, position`;
-  const said = (list: readonly { original: Uint8Array }[]) =>
+  const parseOriginals = (list: readonly { original: Uint8Array }[]) =>
     list.map((row) => ({ ...row, original: readOriginal(row.original) }));
   return {
     rows,
     ranges: [...ranges],
-    notes: {
-      quarantine: said(quarantine as unknown as { original: Uint8Array }[]),
-      originals: said(originals as unknown as { original: Uint8Array }[]),
+    entries: {
+      quarantine: parseOriginals(quarantine as unknown as { original: Uint8Array }[]),
+      originals: parseOriginals(originals as unknown as { original: Uint8Array }[]),
       adjustments: [...adjustments],
       exclusions: [...exclusions],
     },
   };
 }
 
-/** The first row that differs, from where it does: thousands of rows are no message. */
+/** Asserts that two lists are equal. On failure shows only the first difference. */
 function assertSame(left: string[], right: string[]): void {
   assert.equal(left.length, right.length);
   const row = left.findIndex((line, i) => line !== right[i]);
@@ -84,17 +84,17 @@ function assertSame(left: string[], right: string[]): void {
   assert.equal(a.slice(at, at + 300), b.slice(at, at + 300), `row ${row}`);
 }
 
-/** Loads a source into a database of its own, one range a collection, and verifies it. */
-async function carry(source: Source): Promise<Left> {
+/** Loads a source into a new database, with one range a collection, and verifies it. */
+async function loadAndVerify(source: Source): Promise<LoadedState> {
   await using database = await createDatabase();
   await load(database.sql, source, { progress: silentProgress, rangeBytes: 64 * 1024 * 1024 });
-  const left = await readLeft(database.sql);
+  const state = await readState(database.sql);
   const { verdict, differences, mismatches } = await verify(database.sql, source, {
     progress: silentProgress,
   });
   assert.equal(differences, 0, JSON.stringify(mismatches.slice(0, 3)));
   assert.equal(verdict, "equal");
-  return left;
+  return state;
 }
 
 async function readLines(form: string, collection: Collection): Promise<string[]> {
@@ -104,7 +104,7 @@ async function readLines(form: string, collection: Collection): Promise<string[]
   return new TextDecoder().decode(bytes).split("\n").filter((line) => line !== "");
 }
 
-/** One set of documents in each form. */
+/** The same documents in each form. */
 interface Forms {
   canonical: Record<Collection, string[]>;
   relaxed: Record<Collection, string[]>;
@@ -114,12 +114,12 @@ interface Forms {
 const perCollection = <T>(make: (name: Collection) => T): Record<Collection, T> =>
   Object.fromEntries(collections.map((name) => [name, make(name)])) as Record<Collection, T>;
 
-/** Extended JSON can say more than BSON can: such documents are left out of every form. */
+/** Returns undefined for documents that BSON cannot represent. They are left out of every form. */
 function toBson(line: string): Uint8Array | undefined {
   try {
     return writeBson(readDocument(line));
   } catch (error) {
-    if (error instanceof NoBsonError) return undefined;
+    if (error instanceof BsonWriteError) return undefined;
     throw error;
   }
 }
@@ -158,18 +158,18 @@ async function fillMongo(url: string, bson: Documents): Promise<void> {
   }
 }
 
-/** A server gives documents in the order of `_id`, as mongoexport and mongodump then do: so are all forms here. */
-async function sortAsIndex(forms: Forms, source: Source): Promise<void> {
+/** Sorts all forms in the order in which a server, mongoexport and mongodump yield the documents: by `_id`. */
+async function sortById(forms: Forms, source: Source): Promise<void> {
   for (const name of collections) {
     const { ranges } = await source.survey(name, { rangeBytes: 64 * 1024 * 1024 });
     const order: string[] = [];
     for (const range of ranges) {
       for (const raw of await source.read(range)) order.push(raw.original().toBase64());
     }
-    const places = new Map(forms.bson[name].map((bytes, i) => [bytes.toBase64(), i]));
-    assert.equal(order.length, places.size);
-    const sorted = order.map((key) => places.get(key)!);
-    assert.ok(sorted.every((place) => place !== undefined), "the server holds the same bytes");
+    const indices = new Map(forms.bson[name].map((bytes, i) => [bytes.toBase64(), i]));
+    assert.equal(order.length, indices.size);
+    const sorted = order.map((key) => indices.get(key)!);
+    assert.ok(sorted.every((index) => index !== undefined), "the server has other bytes");
     forms.canonical[name] = sorted.map((i) => forms.canonical[name][i]!);
     forms.relaxed[name] = sorted.map((i) => forms.relaxed[name][i]!);
     forms.bson[name] = sorted.map((i) => forms.bson[name][i]!);
@@ -179,27 +179,28 @@ async function sortAsIndex(forms: Forms, source: Source): Promise<void> {
 const namespaces = (bson: Documents) =>
   collections.map((collection) => ({ database: "old", collection, documents: bson[collection] }));
 
-/** What relaxed cannot tell: an int64 that an int32 could hold reads as an int32. */
+/** Converts each int64 in the range of int32 to an int32, as relaxed JSON is parsed. */
 function narrow(value: BsonValue): BsonValue {
   if (typeof value === "bigint") return BigInt.asIntN(32, value) === value ? Number(value) : value;
   if (Array.isArray(value)) return value.map(narrow);
   return value instanceof BsonDocument ? new BsonDocument(value.keys, value.values.map(narrow)) : value;
 }
 
-/** A row with the document it gives back in place of `extra`, where the width of an int is kept. */
+/** Replaces `extra`, which holds the widths of integers, by the rebuilt document without those widths. */
 function withoutWidth(collection: Collection, lines: string[]): string[] {
   const { columns, toDocument } = tables[collection];
-  const place = columns.indexOf("extra");
+  const index = columns.indexOf("extra");
   return lines.map((line) => {
     const fields = decodeLine(line);
     const document = toDocument(Object.fromEntries(columns.map((column, i) => [column, fields[i]!])));
-    return [...fields.toSpliced(place, 1), writeCanonical(narrow(document))].join("\t");
+    return [...fields.toSpliced(index, 1), writeCanonical(narrow(document))].join("\t");
   });
 }
 
 for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
   Deno.test({
-    name: `${set}: live, canonical and BSON give the same rows, digests and ledger; relaxed the same rows`,
+    name:
+      `${set}: MongoDB, canonical JSON and BSON yield the same rows, digests and ledger, relaxed JSON the same rows`,
     ignore: !mongod,
     async fn(t) {
       const forms = await readForms(set);
@@ -207,16 +208,18 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
       await using standalone = await startMongo(mongod!);
       await fillMongo(standalone.url, forms.bson);
       await using live = await openLive(standalone.url, "old");
-      await sortAsIndex(forms, live);
-      const wanted = await carry(live);
-      assert.ok(wanted.rows.dramatiq_tasks!.length > 400);
+      await sortById(forms, live);
+      const expected = await loadAndVerify(live);
+      assert.ok(expected.rows.dramatiq_tasks!.length > 400);
 
       const compare = async (name: string, source: Source) =>
         await t.step(name, async () => {
-          const left = await carry(source);
-          assert.deepEqual(left.ranges, wanted.ranges);
-          assert.deepEqual(left.notes, wanted.notes);
-          for (const collection of collections) assertSame(left.rows[collection]!, wanted.rows[collection]!);
+          const state = await loadAndVerify(source);
+          assert.deepEqual(state.ranges, expected.ranges);
+          assert.deepEqual(state.entries, expected.entries);
+          for (const collection of collections) {
+            assertSame(state.rows[collection]!, expected.rows[collection]!);
+          }
         });
 
       await t.step("a replica set", async () => {
@@ -224,7 +227,7 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
         await fillMongo(replicaSet.url, forms.bson);
         await using source = await openLive(replicaSet.url, "old");
         assert.equal(source.topology, "replica set");
-        assert.deepEqual(await carry(source), wanted);
+        assert.deepEqual(await loadAndVerify(source), expected);
       });
       await using canonical = await makeFolder(jsonFiles(forms.canonical));
       await compare("canonical lines", await openSource(canonical.path));
@@ -233,12 +236,12 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
       await using packed = await makeFolder({
         "old.archive": await gzip(makeArchive(namespaces(forms.bson))),
       });
-      await compare("a packed archive", await openSource(`${packed.path}/old.archive`));
-      await t.step("relaxed lines, but for int width", async () => {
+      await compare("a gzipped archive", await openSource(`${packed.path}/old.archive`));
+      await t.step("relaxed lines, except the widths of integers", async () => {
         await using relaxed = await makeFolder(jsonFiles(forms.relaxed));
-        const left = await carry(await openSource(relaxed.path));
+        const state = await loadAndVerify(await openSource(relaxed.path));
         for (const name of collections) {
-          assertSame(withoutWidth(name, left.rows[name]!), withoutWidth(name, wanted.rows[name]!));
+          assertSame(withoutWidth(name, state.rows[name]!), withoutWidth(name, expected.rows[name]!));
         }
       });
     },

@@ -1,13 +1,13 @@
-/** Loaded before the migrator's main module: kills the process at the place that FAILPOINT names, `name` or `name:3`. */
-import { type Failpoint, hearFailpoints } from "../../../migrate/data/tools/failpoint.ts";
+/** Preloaded before the migrator. Kills the process at the failpoint in FAILPOINT: `name`, or `name:3` for its third pass. */
+import { type Failpoint, onFailpoint } from "../../../migrate/data/tools/failpoint.ts";
 
-const [wanted, pass = "1"] = Deno.env.get("FAILPOINT")!.split(":");
+const [point, pass = "1"] = Deno.env.get("FAILPOINT")!.split(":");
 const passes = new Map<Failpoint, number>();
 
-hearFailpoints((name) => {
+onFailpoint((name) => {
   const count = (passes.get(name) ?? 0) + 1;
   passes.set(name, count);
-  if (name !== wanted || count < Number(pass)) return;
+  if (name !== point || count < Number(pass)) return;
   Deno.stderr.writeSync(new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(passes))}\n`));
   Deno.kill(Deno.pid, "SIGKILL");
 });

@@ -1,4 +1,4 @@
-/** Documents into a mongod byte for byte: a driver would read and write them anew. */
+/** Inserts BSON into a mongod without a driver, which would decode and encode it. */
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
 import { writeBson } from "../../../migrate/data/documents/bson_write.ts";
 import { writeCanonical } from "../../../migrate/data/documents/ejson_write.ts";
@@ -28,7 +28,7 @@ const join = (parts: Uint8Array[]): Uint8Array<ArrayBuffer> => {
 
 const int = (value: number) => new Uint8Array(new Int32Array([value]).buffer);
 
-/** Sends a command, with documents beside it, and reads its answer. */
+/** Sends a command with documents, and checks the response. */
 async function send(connection: Deno.TcpConn, command: BsonDocument, documents: Uint8Array[]): Promise<void> {
   const name = new TextEncoder().encode("documents\0");
   const list = join([name, ...documents]);
@@ -37,15 +37,18 @@ async function send(connection: Deno.TcpConn, command: BsonDocument, documents: 
   const message = join([int(16 + body.length), int(1), int(0), int(opMsg), body]);
   for (let sent = 0; sent < message.length;) sent += await connection.write(message.subarray(sent));
   const head = await readFull(connection, new Uint8Array(4));
-  const answer = await readFull(connection, new Uint8Array(new DataView(head.buffer).getInt32(0, true) - 4));
-  const document = readBson(answer.subarray(12 + 4 + 1));
+  const response = await readFull(
+    connection,
+    new Uint8Array(new DataView(head.buffer).getInt32(0, true) - 4),
+  );
+  const document = readBson(response.subarray(12 + 4 + 1));
   const ok = document.get("ok");
   if (!(ok instanceof Double && ok.value === 1) || document.get("writeErrors") !== undefined) {
-    throw new Error(`the server refused: ${writeCanonical(document)}`);
+    throw new Error(`the server rejected the command: ${writeCanonical(document)}`);
   }
 }
 
-/** Inserts BSON documents as they are; without any the collection is made empty. */
+/** Inserts BSON documents. Creates an empty collection if there are none. */
 export async function insertRaw(
   url: string,
   { database, collection, documents }: { database: string; collection: string; documents: Uint8Array[] },

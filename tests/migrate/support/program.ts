@@ -10,7 +10,7 @@ export interface CliResult {
 
 const failpointPath = new URL("./failpoint.ts", import.meta.url).pathname;
 
-/** Starts the migrator as a process that kills itself (SIGKILL) at a failpoint: `name`, or `name:3` for its third pass. */
+/** Starts a migrator that kills itself (SIGKILL) at a failpoint: `name`, or `name:3` for its third pass. */
 export function spawnMigrateTo(point: string, url: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-prompt", "--no-check", "--preload", failpointPath, mainPath, ...args],
@@ -20,7 +20,7 @@ export function spawnMigrateTo(point: string, url: string, ...args: string[]): D
   }).spawn();
 }
 
-/** Starts the migrator as its own process. */
+/** Starts the migrator. */
 export function spawnMigrate(url: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-prompt", mainPath, ...args],
@@ -30,17 +30,17 @@ export function spawnMigrate(url: string, ...args: string[]): Deno.ChildProcess 
   }).spawn();
 }
 
-/** Runs the migrator to its end. */
+/** Runs the migrator and returns its output. */
 export async function runMigrate(url: string, ...args: string[]): Promise<CliResult> {
   const { code, stdout, stderr } = await spawnMigrate(url, ...args).output();
   const decoder = new TextDecoder();
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-/** The sample with every generation. */
+/** Path of the sample, which has documents of every generation. */
 export const generations = new URL("../../../dev/sample", import.meta.url).pathname;
 
-/** A packed file of tests/data. */
+/** Reads a gzipped file of tests/data. */
 export async function readPacked(path: string): Promise<Uint8Array> {
   const file = await Deno.open(new URL(`../../data/${path}`, import.meta.url));
   return await new Response(file.readable.pipeThrough(new DecompressionStream("gzip"))).bytes();
@@ -50,7 +50,7 @@ export interface Folder extends AsyncDisposable {
   path: string;
 }
 
-/** A dump folder of its own, gone at the end; a collection left out is empty, null leaves the file out. */
+/** Creates a temporary folder with one file a collection. A missing collection is empty; null omits its file. */
 export async function makeDump(
   files: Partial<Record<(typeof collections)[number], string | Uint8Array | null>>,
 ): Promise<Folder> {
@@ -63,8 +63,8 @@ export async function makeDump(
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** The odd documents, in the form `odd` (relaxed) or `odd-canonical`. */
-export async function makeOddDump(form: "odd" | "odd-canonical"): Promise<Folder> {
+/** Creates a temporary folder with the edge cases of tests/data, in relaxed or canonical form. */
+export async function makeEdgeCaseDump(form: "odd" | "odd-canonical"): Promise<Folder> {
   const files = await Promise.all(
     collections.map(async (name) => [name, await readPacked(`${form}/${name}.json.gz`)] as const),
   );

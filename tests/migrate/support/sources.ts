@@ -1,18 +1,18 @@
 import { Crc64 } from "../../../migrate/data/sources/crc64.ts";
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
-import { NoBsonError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
+import { BsonWriteError, writeBson } from "../../../migrate/data/documents/bson_write.ts";
 import { readDocument } from "../../../migrate/data/documents/ejson_read.ts";
 import { type Collection, collections } from "../../../migrate/data/documents/source.ts";
 import { BsonDocument, Special } from "../../../migrate/data/documents/tree.ts";
 import { findMongoBinary } from "../../../dev/servers/mongo.ts";
 import { readPacked } from "./program.ts";
 
-/** The mongod for tests; where none can be had its tests are left out with this reason printed. */
+/** Path of a mongod. If it is undefined, the tests that need one are skipped. */
 export const mongod = await findMongoBinary((line) => console.log(line));
 if (!mongod) {
   console.log(
-    "no mongod on this machine and none could be fetched: tests against a real MongoDB are left out; " +
-      "set MONGOMS_SYSTEM_BINARY to one",
+    "no mongod on this machine, and none could be downloaded: tests against a real MongoDB are skipped; " +
+      "set MONGOMS_SYSTEM_BINARY to the path of one",
   );
 }
 
@@ -46,7 +46,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 export const gzip = async (bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> =>
   await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).bytes();
 
-/** A document that fills whole documents into a folder as mongodump does. */
+/** Returns the .bson files of a dump. */
 export const dumpFiles = (documents: Documents): Record<string, Uint8Array<ArrayBuffer>> =>
   Object.fromEntries(collections.map((name) => [`${name}.bson`, concat(documents[name])]));
 
@@ -61,15 +61,15 @@ const header = (database: string, collection: string, crc?: bigint) =>
     ]),
   );
 
-/** One of an archive's namespaces with its documents. */
+/** A namespace of an archive. */
 export interface Namespace {
   database: string;
   collection: string;
   documents: Uint8Array[];
 }
 
-/** An archive as mongodump writes it: namespaces in turns, `turn` documents a block. */
-export function makeArchive(namespaces: Namespace[], turn = 7): Uint8Array<ArrayBuffer> {
+/** Returns a mongodump archive with alternating blocks of `blockSize` documents for each namespace. */
+export function makeArchive(namespaces: Namespace[], blockSize = 7): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [
     new Uint8Array([0x6d, 0xe2, 0x99, 0x81]),
     writeBson(
@@ -93,10 +93,10 @@ export function makeArchive(namespaces: Namespace[], turn = 7): Uint8Array<Array
     ),
     terminator,
   ];
-  const most = Math.max(...namespaces.map(({ documents }) => documents.length));
-  for (let from = 0; from < most; from += turn) {
+  const documentsMax = Math.max(...namespaces.map(({ documents }) => documents.length));
+  for (let from = 0; from < documentsMax; from += blockSize) {
     for (const { database, collection, documents } of namespaces) {
-      const block = documents.slice(from, from + turn);
+      const block = documents.slice(from, from + blockSize);
       if (block.length > 0) parts.push(header(database, collection), ...block, terminator);
     }
   }
@@ -108,18 +108,18 @@ export function makeArchive(namespaces: Namespace[], turn = 7): Uint8Array<Array
   return concat(parts);
 }
 
-/** The odd documents as BSON, with one whose bytes are kept as no column and no JSON says them. */
-export async function makeOddBson(): Promise<Documents> {
+/** Returns the edge cases as BSON. One of them has a value that no column and no JSON can represent. */
+export async function makeEdgeCaseBson(): Promise<Documents> {
   const read = async (name: string) =>
     new TextDecoder().decode(await readPacked(`odd/${name}.json.gz`)).trimEnd().split("\n")
-      // The biggest would only take time.
+      // Large documents would only take time.
       .filter((line) => line.length < 20_000)
       .flatMap((line) => {
         try {
           return [writeBson(readDocument(line))];
         } catch (error) {
-          // BSON cannot hold it: a key with NUL, half a surrogate pair.
-          if (error instanceof NoBsonError) return [];
+          // BSON cannot represent a NUL in a key or a lone surrogate.
+          if (error instanceof BsonWriteError) return [];
           throw error;
         }
       });

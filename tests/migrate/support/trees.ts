@@ -84,7 +84,7 @@ const key = fc.oneof(
 const documentOf = (entries: [string, BsonValue][]) =>
   new BsonDocument(entries.map(([name]) => name), entries.map(([, item]) => item));
 
-/** Any value BSON can hold, keys doubled now and then. */
+/** Any value of BSON, with occasional duplicate keys. */
 export const bsonValue: fc.Arbitrary<BsonValue> = fc.letrec<{ value: BsonValue }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
@@ -94,6 +94,6 @@ export const bsonValue: fc.Arbitrary<BsonValue> = fc.letrec<{ value: BsonValue }
   ),
 })).value;
 
-/** Any document BSON can hold. */
+/** Any document of BSON. */
 export const bsonDocument: fc.Arbitrary<BsonDocument> = fc.array(fc.tuple(key, bsonValue), { maxLength: 8 })
   .map(documentOf);

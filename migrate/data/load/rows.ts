@@ -1,14 +1,17 @@
-/** Rows put in or found one at a time, where a document is dealt with by itself. */
+/** Statements on single rows and small sets of rows, which arrive as texts in PostgreSQL's output form. */
 import type { Sql } from "../../../db/pg/connect.ts";
 import { copyColumns } from "./batch.ts";
 import type { Row } from "../lens/draft.ts";
 import type { Collection } from "../documents/source.ts";
-import { tables } from "../lens/tables.ts";
+import { keySql, tables } from "../lens/tables.ts";
 
-/** Names that tasks in the table go by in their subtasks, as the plan of a load knows them: id, own name, `_id`. */
+/**
+ * Returns the uuids of all loaded tasks by every name that subtasks may use: uuid, the document's own id, `_id`.
+ * A task's own names take precedence over `_id`s, as in the plan of a load.
+ */
 export async function readParents(sql: Sql): Promise<Map<string, string>> {
   const parents = new Map<string, string>();
-  const later: [string, string][] = [];
+  const legacyIds: [string, string][] = [];
   const rows = sql<{ id: string; legacy_id: string; names: (string | null)[] }[]>`
     select id::text as id, legacy_id, array[extra ->> 'id', extra ->> 'task_uuid'] as names
     from tasks
@@ -16,14 +19,13 @@ export async function readParents(sql: Sql): Promise<Map<string, string>> {
   await rows.cursor(10_000, (part) => {
     for (const { id, legacy_id, names } of part) {
       for (const name of [id, ...names]) if (name !== null && !parents.has(name)) parents.set(name, id);
-      later.push([legacy_id, id]);
+      legacyIds.push([legacy_id, id]);
     }
   });
-  for (const [name, id] of later) if (!parents.has(name)) parents.set(name, id);
+  for (const [name, id] of legacyIds) if (!parents.has(name)) parents.set(name, id);
   return parents;
 }
 
-/** Types of a table's columns, for casts of texts. */
 async function listColumnTypes(sql: Sql, table: string): Promise<Map<string, string>> {
   const rows = await sql`
     select attname, format_type(atttypid, atttypmod) as type
@@ -32,20 +34,21 @@ async function listColumnTypes(sql: Sql, table: string): Promise<Map<string, str
   return new Map(rows.map(({ attname, type }) => [attname, type]));
 }
 
-/** Columns of a table with a placeholder each, cast to the column's type out of PostgreSQL's own text. */
+/** The columns that a load writes, with the placeholder and the type of each. */
 export interface Casts {
   columns: string[];
+  /** Placeholders that cast a text to the column's type. */
   placeholders: string[];
   types: string[];
 }
 
-/** The casts of a collection's columns, asked once. */
+/** Reads the casts of each collection's columns once. */
 export class CastCache {
   readonly #casts = new Map<Collection, Casts>();
 
   async get(sql: Sql, collection: Collection): Promise<Casts> {
-    const known = this.#casts.get(collection);
-    if (known) return known;
+    const cached = this.#casts.get(collection);
+    if (cached) return cached;
     const columns = copyColumns(collection);
     const types = await listColumnTypes(sql, tables[collection].name);
     const casts = {
@@ -58,18 +61,14 @@ export class CastCache {
   }
 }
 
-/** Owner and hold of a task that comes from a document. */
-async function taskColumnsOf(sql: Sql, row: Row): Promise<Row> {
+/** Returns the columns of a task that depend on more than its document: owner and hold. */
+async function findTaskColumns(sql: Sql, row: Row): Promise<Row> {
   const [owner] = await sql`select id::text as id from users where email = ${row.username ?? ""}`;
-  const open = row.status === "pending" || row.status === "processing";
-  return { owner_id: owner?.id ?? null, hold: open ? "import" : null };
+  const isUnfinished = row.status === "pending" || row.status === "processing";
+  return { owner_id: owner?.id ?? null, hold: isUnfinished ? "import" : null };
 }
 
-/**
- * Inserts a row out of texts in PostgreSQL's output form.
- *
- * @returns false where its place is taken
- */
+/** Inserts a row. Returns false if a row with its key exists. */
 export async function insertRow(
   sql: Sql,
   collection: Collection,
@@ -77,59 +76,76 @@ export async function insertRow(
   casts: CastCache,
 ): Promise<boolean> {
   const { columns, placeholders } = await casts.get(sql, collection);
-  const whole: Row = collection === "tasks" ? { ...row, ...await taskColumnsOf(sql, row) } : row;
+  const values: Row = collection === "tasks" ? { ...row, ...await findTaskColumns(sql, row) } : row;
   const inserted = await sql.unsafe(
     `
     insert into ${tables[collection].name} (${columns.join()})
     values (${placeholders.join()})
     on conflict do nothing
     returning id`,
-    columns.map((column) => whole[column] ?? null),
+    columns.map((column) => values[column] ?? null),
     { prepare: true },
   );
   return inserted.length === 1;
 }
 
-/** A row's key as one text. */
-export const keyOfRow = (collection: Collection, row: Row): string =>
-  collection === "dramatiq_tasks" ? `${row.parent_task_id}/${row.id}` : row.id!;
-
 /**
- * Inserts many rows of users or subtasks, whose keys differ, in one statement.
+ * Inserts rows in one statement, from an array of values for each column of copyColumns(). Skips rows that conflict
+ * with existing ones.
  *
- * @returns keys of those that went in
+ * @returns the keys of the inserted rows
  */
-export async function insertRows(
+export async function insertColumns(
   sql: Sql,
-  collection: "users" | "dramatiq_tasks",
-  rows: Row[],
+  collection: Collection,
+  values: (string | null)[][],
   casts: CastCache,
 ): Promise<Set<string>> {
   const { columns, types } = await casts.get(sql, collection);
-  const key = collection === "dramatiq_tasks" ? "parent_task_id || '/' || id" : "id::text";
   const inserted = await sql.unsafe(
     `
     insert into ${tables[collection].name} (${columns.join()})
     select ${columns.map((column, i) => `r.${column}::${types[i]}`).join()}
     from unnest(${columns.map((_, i) => `$${i + 1}::text[]`).join()}) as r (${columns.join()})
     on conflict do nothing
-    returning ${key} as key`,
-    columns.map((column) => rows.map((row) => row[column] ?? null)),
+    returning ${keySql(collection)} as key`,
+    values,
   );
   return new Set(inserted.map((row) => row.key as string));
 }
 
-/** `legacy_id` of the row that has this one's key. */
-export async function findLegacyId(sql: Sql, collection: Collection, row: Row): Promise<string | undefined> {
-  const [there] = await sql`
-    select legacy_id
-    from ${sql(tables[collection].name)}
-    where id = ${row.id!}
-      ${collection === "dramatiq_tasks" ? sql`and parent_task_id = ${row.parent_task_id!}` : sql``}`;
-  return there?.legacy_id;
+/**
+ * Inserts rows of users or subtasks with distinct keys in one statement. Skips rows that conflict with existing
+ * ones.
+ *
+ * @returns the keys of the inserted rows
+ */
+export function insertRows(
+  sql: Sql,
+  collection: "users" | "dramatiq_tasks",
+  rows: Row[],
+  casts: CastCache,
+): Promise<Set<string>> {
+  const values = copyColumns(collection).map((column) => rows.map((row) => row[column] ?? null));
+  return insertColumns(sql, collection, values, casts);
 }
 
-/** Counts the cells of these tasks anew, and holds those that have unfinished ones. */
+/** Returns the `legacy_id` of the row with the key of `row`. */
+export async function findLegacyId(sql: Sql, collection: Collection, row: Row): Promise<string | undefined> {
+  const { name, keyColumns } = tables[collection];
+  const conditions = keyColumns.map((column, i) => `${column} = $${i + 1}::uuid`);
+  const [existing] = await sql.unsafe(
+    `
+    select legacy_id
+    from ${name}
+    where ${conditions.join(" and ")}`,
+    keyColumns.map((column) => row[column]!),
+    { prepare: true },
+  );
+  return existing?.legacy_id;
+}
+
+/** Recounts the subtasks of the given tasks, and holds the tasks that have unfinished subtasks. */
 export async function recountTasks(sql: Sql, tasks: string[]): Promise<void> {
   await sql`select from tasks where id = any (${tasks}::uuid[]) order by id for update`;
   await sql`

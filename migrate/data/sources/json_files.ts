@@ -1,11 +1,12 @@
 /**
- * Other forms of a mongoexport folder than one plain document a line: gzip, arrays (`--jsonArray`), documents over
- * several lines (`--pretty`, Compass), a byte order mark. CSV has lost the types: refused.
+ * A folder with mongoexport output that is not one plain document a line: gzip, arrays (`--jsonArray`), documents
+ * over several lines (`--pretty`, Compass), a byte order mark. CSV is refused, because it has lost the types.
  */
 import { AppError } from "../../../errors.ts";
-import { type Bytes, openBytes, stampOf } from "./bytes.ts";
+import { type Bytes, findStamp, openBytes } from "./bytes.ts";
 import { readDocument, TooDeepError } from "../documents/ejson_read.ts";
-import { isUsualSubtask } from "../lens/fast_subtask.ts";
+import { jsonBytesMax, JsonDocument } from "./json_document.ts";
+import { matchesFast } from "../lens/tables.ts";
 import {
   type Collection,
   collections,
@@ -15,83 +16,71 @@ import {
   type Survey,
   type SurveyOptions,
 } from "../documents/source.ts";
-import { SurveyBuilder, Surveyed } from "./survey.ts";
+import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
-// A document ends at 16 MB of BSON, which is never this much text.
-const documentBytesMax = 128 * 1024 * 1024;
 const advice = "export again with 'mongoexport --collection=NAME --out=NAME.json'";
 const endings = [".json", ".json.gz", ".jsonl", ".jsonl.gz"];
 
-const [quote, backslash, open, close, openList, closeList, comma] = encoder.encode('"\\{}[],') as unknown as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const code = (character: string) => character.charCodeAt(0);
+const quote = code('"');
+const backslash = code("\\");
+const openBrace = code("{");
+const closeBrace = code("}");
+const openBracket = code("[");
+const closeBracket = code("]");
+const comma = code(",");
 
-class Text implements RawDocument {
-  constructor(readonly position: number, readonly line: string) {}
-
-  read() {
-    return readDocument(this.line);
-  }
-
-  original() {
-    return encoder.encode(this.line);
-  }
-}
-
-/** Where a document stands in a buffer. */
+/** The bytes of a document in a buffer. */
 interface Span {
   from: number;
   to: number;
 }
 
-/** The place after the document that starts at `from`; -1 where its end has not come yet. */
+/** Returns the offset after the document that starts at `from`, or -1 if its end is not in the buffer. */
 function endOfDocument(bytes: Uint8Array, from: number): number {
   let depth = 0;
   for (let at = from; at < bytes.length; at++) {
     const byte = bytes[at]!;
     if (byte === quote) {
       for (at++; at < bytes.length && bytes[at] !== quote; at++) if (bytes[at] === backslash) at++;
-    } else if (byte === open || byte === openList) depth++;
-    else if ((byte === close || byte === closeList) && --depth === 0) return at + 1;
+    } else if (byte === openBrace || byte === openBracket) depth++;
+    else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return at + 1;
   }
   return -1;
 }
 
-/** Cuts whole documents; between them are white space, commas, and an array's brackets. */
-class Cutter {
-  /** Inside an array: its end has to come. */
-  inList = false;
-  ended = false;
+/**
+ * Finds whole documents in buffers. Between documents are white space, and for an array also commas and brackets.
+ *
+ * States: before an array, or in a file without one (`isInArray` and `isAfterArray` false) → in an array, at `[` →
+ * after the array, at `]`.
+ */
+class DocumentSplitter {
+  isInArray = false;
+  isAfterArray = false;
   constructor(readonly path: string) {}
 
   refuse(at: number, why: string): never {
     throw new AppError("invalid_source", `reading '${this.path}' at byte ${at}: ${why}; nothing was written`);
   }
 
-  /** @param start place of the buffer in the file */
-  cut(bytes: Uint8Array, start: number): { spans: Span[]; used: number } {
+  /** @param start offset of the buffer in the file */
+  split(bytes: Uint8Array, start: number): { spans: Span[]; used: number } {
     const spans: Span[] = [];
     let at = 0;
     for (; at < bytes.length; at++) {
       const byte = bytes[at]!;
-      if (byte <= 32 || byte === comma && this.inList) continue;
+      if (byte <= 32 || byte === comma && this.isInArray) continue;
       if (start + at === 0 && byte === 0xef) {
         at += 2;
         continue;
       }
-      if (byte === openList && !this.inList && !this.ended) this.inList = true;
-      else if (byte === closeList && this.inList) {
-        this.inList = false;
-        this.ended = true;
-      } else if (byte === open && !this.ended) {
+      if (byte === openBracket && !this.isInArray && !this.isAfterArray) this.isInArray = true;
+      else if (byte === closeBracket && this.isInArray) {
+        this.isInArray = false;
+        this.isAfterArray = true;
+      } else if (byte === openBrace && !this.isAfterArray) {
         const end = endOfDocument(bytes, at);
         if (end < 0) break;
         spans.push({ from: at, to: end });
@@ -103,7 +92,7 @@ class Cutter {
 
   refuseByte(bytes: Uint8Array, at: number, start: number): never {
     const found = new TextDecoder().decode(bytes.subarray(at, at + 40)).split(/[\r\n]/)[0]!;
-    const isFirst = start === 0 && at <= 3 && !this.inList;
+    const isFirst = start === 0 && at <= 3 && !this.isInArray;
     if (isFirst && /^_?id\b|^\w[\w.]*(,[\w.]+)+/.test(found)) {
       this.refuse(start + at, "it is CSV, which loses types: export again with --type=json");
     }
@@ -118,26 +107,26 @@ interface Block {
 }
 
 async function* readBlocks(file: Bytes, blockBytes: number): AsyncGenerator<Block> {
-  const cutter = new Cutter(file.path);
+  const splitter = new DocumentSplitter(file.path);
   let start = 0;
   let size = blockBytes;
   while (true) {
     const buffer = new Uint8Array(size);
     const filled = await file.read(start, buffer);
     if (filled === 0) break;
-    const { spans, used } = cutter.cut(buffer.subarray(0, filled), start);
+    const { spans, used } = splitter.split(buffer.subarray(0, filled), start);
     if (used > 0) {
       yield { start, bytes: buffer.subarray(0, used), spans };
-      start = start + used;
+      start += used;
       size = blockBytes;
-    } else if (filled < buffer.length) truncated(file.path, start);
-    else if (size > documentBytesMax) cutter.refuse(start, `a document is over ${documentBytesMax} bytes`);
+    } else if (filled < buffer.length) throwTruncated(file.path, start);
+    else if (size > jsonBytesMax) splitter.refuse(start, `a document is over ${jsonBytesMax} bytes`);
     else size *= 2;
   }
-  if (cutter.inList) truncated(file.path, start);
+  if (splitter.isInArray) throwTruncated(file.path, start);
 }
 
-function truncated(path: string, at: number): never {
+function throwTruncated(path: string, at: number): never {
   throw new AppError(
     "source_truncated",
     `reading '${path}' at byte ${at}: the file ends in the middle of a document or list; ` +
@@ -145,7 +134,7 @@ function truncated(path: string, at: number): never {
   );
 }
 
-function* makeTexts({ bytes, spans }: Block, firstPosition: number, refuse: (at: number) => never) {
+function* makeDocuments({ bytes, spans }: Block, firstPosition: number, refuse: (at: number) => never) {
   let position = firstPosition;
   for (const { from, to } of spans) {
     let text: string;
@@ -154,13 +143,13 @@ function* makeTexts({ bytes, spans }: Block, firstPosition: number, refuse: (at:
     } catch {
       return refuse(from);
     }
-    yield new Text(position++, text);
+    yield new JsonDocument(position++, text);
   }
 }
 
-function checkText(path: string, at: number, { line }: Text): void {
+function checkDocument(path: string, at: number, { json }: JsonDocument): void {
   try {
-    readDocument(line);
+    readDocument(json);
   } catch (cause) {
     if (cause instanceof TooDeepError) return;
     throw new AppError(
@@ -173,14 +162,14 @@ function checkText(path: string, at: number, { line }: Text): void {
   }
 }
 
-class FormsSource implements Source {
+class JsonFilesSource implements Source {
   readonly kind = "mongoexport";
   readonly notes: readonly string[] = [];
-  readonly #surveyed = new Surveyed();
+  readonly #surveyed = new SurveyedCollections();
 
   constructor(readonly location: string, readonly files: ReadonlyMap<Collection, Bytes>) {}
 
-  /** Of the files at first, of what they unpack to once that is known. */
+  /** Size of the files. Once a collection is surveyed, its uncompressed size counts. */
   get bytes(): number {
     return collections.reduce(
       (sum, name) => sum + (this.#surveyed.sizeOf(name) ?? this.files.get(name)!.fileBytes),
@@ -188,29 +177,26 @@ class FormsSource implements Source {
     );
   }
 
-  #notUtf8(path: string, at: number): never {
+  #refuseEncoding(path: string, at: number): never {
     throw new AppError("invalid_source", `reading '${path}' at byte ${at}: it is not UTF-8; ${advice}`);
   }
 
   async survey(collection: Collection, { rangeBytes, onDocument, onBytes }: SurveyOptions): Promise<Survey> {
     const file = this.files.get(collection)!;
     const survey = new SurveyBuilder(collection, this.#surveyed);
-    let passed = 0;
+    let fileOffset = 0;
     for await (const block of readBlocks(file, rangeBytes)) {
       const { start, spans } = block;
-      let place = 0;
-      for (
-        const text of makeTexts(block, survey.documents + 1, (at) => this.#notUtf8(file.path, start + at))
-      ) {
-        const { from } = spans[place++]!;
-        if (collection !== "dramatiq_tasks" || !isUsualSubtask(text.line)) {
-          checkText(file.path, start + from, text);
-        }
-        onDocument?.(text);
+      const firstPosition = survey.documents + 1;
+      const refuse = (at: number) => this.#refuseEncoding(file.path, start + at);
+      for (const document of makeDocuments(block, firstPosition, refuse)) {
+        const { from } = spans[document.position - firstPosition]!;
+        if (!matchesFast(collection, document.json)) checkDocument(file.path, start + from, document);
+        onDocument?.(document);
       }
       survey.add(start, block.bytes, spans.length);
-      onBytes?.(file.passed - passed);
-      passed = file.passed;
+      onBytes?.(file.fileOffset - fileOffset);
+      fileOffset = file.fileOffset;
     }
     return survey.finish();
   }
@@ -225,11 +211,15 @@ class FormsSource implements Source {
     const to = Number(upper);
     const buffer = new Uint8Array(to - start);
     const bytes = buffer.subarray(0, await file.read(start, buffer));
-    const cutter = new Cutter(file.path);
-    // The survey has seen that commas and a closing bracket belong there.
-    cutter.inList = start > 0;
-    const { spans } = cutter.cut(bytes, start);
-    return makeTexts({ start, bytes, spans }, firstPosition, (at) => this.#notUtf8(file.path, start + at));
+    const splitter = new DocumentSplitter(file.path);
+    // The survey has checked the syntax of the whole file; commas and a closing bracket are valid here.
+    splitter.isInArray = start > 0;
+    const { spans } = splitter.split(bytes, start);
+    return makeDocuments(
+      { start, bytes, spans },
+      firstPosition,
+      (at) => this.#refuseEncoding(file.path, start + at),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -239,12 +229,12 @@ class FormsSource implements Source {
 
 async function findFile(folder: string, name: Collection): Promise<string | undefined> {
   for (const ending of endings) {
-    if (await stampOf(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
+    if (await findStamp(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
   }
 }
 
-/** True where a file begins as one document a line does, which the plain reader takes. */
-async function isPlain(path: string): Promise<boolean> {
+/** Reports whether a file seems to have one document a line, so that json_lines.ts can read it. */
+async function hasJsonLines(path: string): Promise<boolean> {
   if (!path.endsWith(".json")) return false;
   using file = await Deno.open(path);
   const head = new Uint8Array(64);
@@ -255,16 +245,16 @@ async function isPlain(path: string): Promise<boolean> {
 }
 
 /**
- * Opens a mongoexport folder of which at least one file is of another form; undefined where none is.
+ * Opens a folder with mongoexport output. Returns undefined if every file has one document a line.
  *
- * @throws AppError source_missing, invalid_source for CSV
+ * @throws AppError source_missing, invalid_source (CSV)
  */
-export async function openForms(folder: string): Promise<(Source & AsyncDisposable) | undefined> {
+export async function openJsonFiles(folder: string): Promise<(Source & AsyncDisposable) | undefined> {
   const found = await Promise.all(
     collections.map(async (name) => [name, await findFile(folder, name)] as const),
   );
   const missing = found.filter(([, path]) => !path).map(([name]) => name);
-  const csv = (await Promise.all(missing.map((name) => stampOf(`${folder}/${name}.csv`)))).some(Boolean);
+  const csv = (await Promise.all(missing.map((name) => findStamp(`${folder}/${name}.csv`)))).some(Boolean);
   if (csv) {
     throw new AppError(
       "invalid_source",
@@ -272,8 +262,8 @@ export async function openForms(folder: string): Promise<(Source & AsyncDisposab
     );
   }
   const paths = found.map(([, path]) => path).filter((path) => path !== undefined);
-  const plain = await Promise.all(paths.map(isPlain));
-  if (plain.every(Boolean)) return undefined;
+  const areLines = await Promise.all(paths.map(hasJsonLines));
+  if (areLines.every(Boolean)) return undefined;
   if (missing.length > 0) {
     throw new AppError(
       "source_missing",
@@ -284,6 +274,6 @@ export async function openForms(folder: string): Promise<(Source & AsyncDisposab
     );
   }
   const files = new Map<Collection, Bytes>();
-  for (const [name, path] of found) files.set(name, await openBytes(path!, (await stampOf(path!))!));
-  return new FormsSource(folder, files);
+  for (const [name, path] of found) files.set(name, await openBytes(path!, (await findStamp(path!))!));
+  return new JsonFilesSource(folder, files);
 }

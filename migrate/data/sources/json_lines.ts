@@ -1,7 +1,8 @@
-/** A folder as mongoexport fills it: one Extended JSON document a line in `users.json`, `tasks.json`, … */
+/** A folder with the default output of mongoexport: one document a line in `users.json`, `tasks.json`, … */
 import { AppError } from "../../../errors.ts";
-import { readDocument } from "../documents/ejson_read.ts";
-import { isUsualSubtask } from "../lens/fast_subtask.ts";
+import { checkStamp, type FileStamp, findStamp } from "./bytes.ts";
+import { jsonBytesMax, JsonDocument } from "./json_document.ts";
+import { matchesFast } from "../lens/tables.ts";
 import {
   type Collection,
   collections,
@@ -11,18 +12,15 @@ import {
   type Survey,
   type SurveyOptions,
 } from "../documents/source.ts";
-import { SurveyBuilder, Surveyed } from "./survey.ts";
+import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
 const newline = 10;
-// A document ends at 16 MB of BSON, which is never this much text.
-const lineBytesMax = 128 * 1024 * 1024;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
 const bom = "\uFEFF";
 
 const advice = "export again with 'mongoexport --collection=NAME --out=NAME.json'";
 
-/** Whole lines of a file: bytes from `start`, in the file. */
+/** Whole lines of a file, which start at byte `start`. */
 interface Block {
   start: number;
   bytes: Uint8Array;
@@ -31,63 +29,51 @@ interface Block {
 async function* readBlocks(path: string, blockBytes: number): AsyncGenerator<Block> {
   using file = await Deno.open(path);
   let start = 0;
-  let held = new Uint8Array(0);
+  let rest = new Uint8Array(0);
   while (true) {
-    const buffer = new Uint8Array(held.length + blockBytes);
-    buffer.set(held);
-    let filled = held.length;
-    let ended = false;
+    const buffer = new Uint8Array(rest.length + blockBytes);
+    buffer.set(rest);
+    let filled = rest.length;
+    let isEnd = false;
     while (filled < buffer.length) {
       const read = await file.read(buffer.subarray(filled));
       if (read === null) {
-        ended = true;
+        isEnd = true;
         break;
       }
       filled += read;
     }
-    const cut = ended ? filled : buffer.lastIndexOf(newline, filled - 1) + 1;
-    if (cut > 0) yield { start, bytes: buffer.subarray(0, cut) };
-    if (ended) return;
-    held = buffer.slice(cut, filled);
-    start += cut;
-    if (held.length > lineBytesMax) {
+    const end = isEnd ? filled : buffer.lastIndexOf(newline, filled - 1) + 1;
+    if (end > 0) yield { start, bytes: buffer.subarray(0, end) };
+    if (isEnd) return;
+    rest = buffer.slice(end, filled);
+    start += end;
+    if (rest.length > jsonBytesMax) {
       throw new AppError(
         "invalid_source",
-        `reading '${path}': a line is over ${lineBytesMax} bytes; ${advice}`,
+        `reading '${path}': a line is over ${jsonBytesMax} bytes; ${advice}`,
       );
     }
   }
 }
 
-class Line implements RawDocument {
-  constructor(readonly position: number, readonly line: string) {}
+/** Bytes decoded at a time. Short strings die in the young generation of the heap, where memory is cheap. */
+const chunkBytes = 32 * 1024;
 
-  read() {
-    return readDocument(this.line);
-  }
-
-  original() {
-    return encoder.encode(this.line);
-  }
-}
-
-/** Bytes of lines made a string at a time: short strings are young ones, whose memory costs next to nothing. */
-const pieceBytes = 32 * 1024;
-
-/** The documents of whole lines; empty lines count as lines only. */
-class Lines implements Iterable<Line> {
-  /** True once the last line was given. */
+/** The documents of whole lines. Their positions are line numbers; empty lines are counted, but hold no document. */
+class Lines implements Iterable<JsonDocument> {
+  /** True once the last line was yielded. */
   isAtEnd = false;
 
-  /** @param number of the next line */
+  /** @param number number of the next line, from 1 */
   constructor(readonly path: string, readonly bytes: Uint8Array, public number: number) {}
 
-  *[Symbol.iterator](): Generator<Line> {
+  *[Symbol.iterator](): Generator<JsonDocument> {
     const { path, bytes } = this;
     for (let at = 0; at < bytes.length;) {
       let end = bytes.length;
-      if (at + pieceBytes < end) {
-        end = bytes.lastIndexOf(newline, at + pieceBytes - 1) + 1;
+      if (at + chunkBytes < end) {
+        end = bytes.lastIndexOf(newline, at + chunkBytes - 1) + 1;
         if (end <= at) end = bytes.indexOf(newline, at) + 1 || bytes.length;
       }
       const text = decode(path, bytes.subarray(at, end), this.number);
@@ -96,7 +82,7 @@ class Lines implements Iterable<Line> {
     }
   }
 
-  *#split(text: string, isLast: boolean): Generator<Line> {
+  *#split(text: string, isLast: boolean): Generator<JsonDocument> {
     for (let at = 0; at < text.length; this.number++) {
       let end = text.indexOf("\n", at);
       if (end < 0) end = text.length;
@@ -104,7 +90,7 @@ class Lines implements Iterable<Line> {
       if (this.number === 1 && line.startsWith(bom)) line = line.slice(1);
       at = end + 1;
       this.isAtEnd = isLast && at >= text.length;
-      if (line.trim() !== "") yield new Line(this.number, line);
+      if (line.trim() !== "") yield new JsonDocument(this.number, line);
     }
   }
 }
@@ -129,19 +115,19 @@ function decode(path: string, bytes: Uint8Array, firstLine: number): string {
   }
 }
 
-/** Why a first line is another kind of export, in words; undefined when it may be ours. */
+/** Returns a message if the first line shows another export format. */
 function nameOtherFormat(text: string): string | undefined {
-  if (text.startsWith("[")) return "it is a JSON array: export again without --jsonArray";
   if (/^_?id,|^[\w.]+(,[\w.]+)+\r?$/.test(text.slice(0, text.indexOf("\n") >>> 0))) {
     return "it is CSV, which loses types: export again with --type=json";
   }
   return undefined;
 }
 
-function checkLine(path: string, { line, position }: Line, isCutOff: boolean): void {
+/** @param isCutOff true for a last line without newline */
+function checkLine(path: string, { json, position }: JsonDocument, isCutOff: boolean): void {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = JSON.parse(json);
   } catch (cause) {
     if (isCutOff) {
       throw new AppError(
@@ -151,67 +137,56 @@ function checkLine(path: string, { line, position }: Line, isCutOff: boolean): v
         { cause },
       );
     }
-    const other = position === 1 ? nameOtherFormat(line) : undefined;
+    const otherFormat = position === 1 ? nameOtherFormat(json) : undefined;
+    const why = otherFormat ?? `it is not JSON (${(cause as Error).message}); ${advice}`;
     throw new AppError(
       "invalid_source",
-      `reading '${path}' line ${position}: ${
-        other ?? `it is not JSON (${(cause as Error).message}); ${advice}`
-      }; ` +
-        "nothing was written",
+      `reading '${path}' line ${position}: ${why}; nothing was written`,
       { cause },
     );
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    const other = position === 1 ? nameOtherFormat(line) : undefined;
     throw new AppError(
       "invalid_source",
-      `reading '${path}' line ${position}: ${
-        other ?? `wanted a document {…}, found '${line.slice(0, 40)}'; ${advice}`
-      }; nothing was written`,
+      `reading '${path}' line ${position}: wanted a document {…}, found '${json.slice(0, 40)}'; ${advice}; ` +
+        "nothing was written",
     );
   }
 }
 
 interface File {
   path: string;
-  size: number;
-  changedAt: number;
+  stamp: FileStamp;
 }
 
-class FolderSource implements Source {
+class JsonLinesSource implements Source {
   readonly kind = "mongoexport";
   readonly notes = [];
   readonly bytes: number;
-  readonly #surveyed = new Surveyed();
+  readonly #surveyed = new SurveyedCollections();
 
   constructor(readonly location: string, readonly files: Map<Collection, File>) {
-    this.bytes = [...files.values()].reduce((sum, { size }) => sum + size, 0);
+    this.bytes = [...files.values()].reduce((sum, { stamp }) => sum + stamp.size, 0);
   }
 
   async survey(collection: Collection, options: SurveyOptions): Promise<Survey> {
     const { path } = this.files.get(collection)!;
     const { rangeBytes, onDocument, onBytes } = options;
     const survey = new SurveyBuilder(collection, this.#surveyed);
-    let lines = 0;
+    let lineCount = 0;
     for await (const block of readBlocks(path, rangeBytes)) {
-      if (block.start === 0 && block.bytes[0] === 0x1f && block.bytes[1] === 0x8b) {
-        throw new AppError(
-          "invalid_source",
-          `reading '${path}': it is compressed; unpack it with gunzip first`,
-        );
-      }
-      const whole = block.bytes.at(-1) === newline;
-      const all = new Lines(path, block.bytes, lines + 1);
-      let count = 0;
-      for (const line of all) {
-        if (collection !== "dramatiq_tasks" || !isUsualSubtask(line.line)) {
-          checkLine(path, line, !whole && all.isAtEnd);
+      const endsWithNewline = block.bytes.at(-1) === newline;
+      const lines = new Lines(path, block.bytes, lineCount + 1);
+      let documents = 0;
+      for (const document of lines) {
+        if (!matchesFast(collection, document.json)) {
+          checkLine(path, document, !endsWithNewline && lines.isAtEnd);
         }
-        onDocument?.(line);
-        count++;
+        onDocument?.(document);
+        documents++;
       }
-      survey.add(block.start, block.bytes, count, lines + 1);
-      lines = all.number - 1;
+      survey.add(block.start, block.bytes, documents, lineCount + 1);
+      lineCount = lines.number - 1;
       onBytes?.(block.bytes.length);
     }
     return survey.finish();
@@ -222,15 +197,9 @@ class FolderSource implements Source {
   }
 
   async read(range: Range): Promise<Iterable<RawDocument>> {
-    const { path, size, changedAt } = this.files.get(range.collection)!;
+    const { path, stamp } = this.files.get(range.collection)!;
+    await checkStamp(path, stamp);
     using file = await Deno.open(path);
-    const stat = await file.stat();
-    if (stat.size !== size || (stat.mtime?.getTime() ?? 0) !== changedAt) {
-      throw new AppError(
-        "source_changed",
-        `reading '${path}': it was changed while it is being read; leave it alone and run the same command again`,
-      );
-    }
     const from = Number(range.lower);
     const to = Number(range.upper);
     await file.seek(from, Deno.SeekMode.Start);
@@ -243,22 +212,22 @@ class FolderSource implements Source {
     return new Lines(path, bytes, range.firstPosition);
   }
 
-  /** No file stays open between two reads. */
+  // No file is open between two reads.
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-async function statFile(folder: string, collection: Collection): Promise<File | undefined> {
+async function findFile(folder: string, collection: Collection): Promise<File | undefined> {
   const path = `${folder}/${collection}.json`;
-  const stat = await Deno.stat(path).catch(() => undefined);
-  return stat?.isFile ? { path, size: stat.size, changedAt: stat.mtime?.getTime() ?? 0 } : undefined;
+  const stamp = await findStamp(path);
+  return stamp && { path, stamp };
 }
 
 /**
- * Opens a mongoexport folder.
+ * Opens a folder with one document a line.
  *
- * @throws AppError source_missing (no such folder, a collection lacks), not_a_dump
+ * @throws AppError source_missing (the folder or a collection is missing), not_a_dump
  */
-export async function openFolder(folder: string): Promise<Source> {
+export async function openJsonLines(folder: string): Promise<Source> {
   const stat = await Deno.stat(folder).catch((cause) => {
     throw new AppError("source_missing", `opening the dump '${folder}': no such folder`, { cause });
   });
@@ -270,7 +239,7 @@ export async function openFolder(folder: string): Promise<Source> {
   }
   const path = folder.replace(/(?<=.)\/+$/, "");
   const found = await Promise.all(
-    collections.map(async (name) => [name, await statFile(path, name)] as const),
+    collections.map(async (name) => [name, await findFile(path, name)] as const),
   );
   const missing = found.filter(([, file]) => !file).map(([name]) => `${name}.json`);
   if (missing.length === collections.length) {
@@ -287,5 +256,5 @@ export async function openFolder(folder: string): Promise<Source> {
       } missing; ${advice}, also for an empty collection`,
     );
   }
-  return new FolderSource(path, new Map(found as [Collection, File][]));
+  return new JsonLinesSource(path, new Map(found as [Collection, File][]));
 }

@@ -27,14 +27,14 @@ const subtask = readDocument(
 );
 
 interface Case {
-  what: string;
-  /** Values put over those of a good subtask, or keys it does not have. */
+  name: string;
+  /** Fields that replace those of a valid subtask, or are added to it. */
   fields: Record<string, BsonValue>;
-  /** One column as it is then. */
+  /** Expected value of one column. */
   column?: [name: string, text: string | null];
-  /** Rules the ledger names. */
+  /** Expected rules in the ledger. */
   rules?: string[];
-  /** Why it has no row. */
+  /** Expected reason if the document has no row. */
   reason?: string;
 }
 
@@ -43,40 +43,40 @@ const raw = (type: string, hex: string) =>
 const nest = (levels: number): BsonValue => levels === 0 ? 1 : new BsonDocument(["a"], [nest(levels - 1)]);
 
 const cases: Case[] = [
-  { what: "nothing odd", fields: {}, column: ["error", "boom"], rules: [] },
+  { name: "a valid document", fields: {}, column: ["error", "boom"], rules: [] },
   {
-    what: "bytes that are no UTF-8 in a text column",
+    name: "invalid UTF-8 in a text column",
     fields: { error: "bo\udcffom" },
     column: ["error", "bo\ufffdom"],
     rules: ["text_escaped"],
   },
   {
-    what: "the same in client JSON",
+    name: "invalid UTF-8 in client JSON",
     fields: { prompts: [new BsonDocument(["type", "value"], ["freetext", "\udce2\udc82 cat"])] },
     column: ["prompts", '[{"type":"freetext","value":"\ufffd\ufffd cat"}]'],
     rules: ["text_escaped"],
   },
-  { what: "the same in a key", fields: { "k\udc80": 1 }, column: ["error", "boom"], rules: [] },
+  { name: "invalid UTF-8 in a key", fields: { "k\udc80": 1 }, column: ["error", "boom"], rules: [] },
   {
-    what: "U+FFFD that was there",
+    name: "U+FFFD in the document",
     fields: { error: "bo\ufffdom" },
     column: ["error", "bo\ufffdom"],
     rules: [],
   },
-  { what: "a boolean of 2", fields: { note: raw("08", "02") }, rules: ["original_kept"] },
-  { what: "a NaN with a payload", fields: { note: raw("01", "010000000000f87f") }, rules: ["original_kept"] },
+  { name: "a boolean of 2", fields: { note: raw("08", "02") }, rules: ["original_kept"] },
+  { name: "a NaN with a payload", fields: { note: raw("01", "010000000000f87f") }, rules: ["original_kept"] },
   {
-    what: "a list whose keys do not count up",
+    name: "an array whose keys are not consecutive",
     fields: { note: raw("04", "0c000000103100070000000000".slice(0, 24)) },
     rules: ["original_kept"],
   },
-  { what: "a symbol", fields: { error: new Special('{"$symbol":"s"}') }, rules: ["text_from_value"] },
-  { what: "undefined", fields: { note: new Special('{"$undefined":true}') }, rules: [] },
-  { what: "levels to the most MongoDB has", fields: { note: nest(100) }, rules: [] },
-  { what: "levels beyond what is taken", fields: { note: nest(300) }, reason: "too_deep" },
+  { name: "a symbol", fields: { error: new Special('{"$symbol":"s"}') }, rules: ["text_from_value"] },
+  { name: "undefined", fields: { note: new Special('{"$undefined":true}') }, rules: [] },
+  { name: "the maximum nesting of MongoDB", fields: { note: nest(100) }, rules: [] },
+  { name: "a nesting beyond the maximum", fields: { note: nest(300) }, reason: "too_deep" },
 ];
 
-/** The case's document as BSON; each its own ids. */
+/** Returns the document of a case as BSON, with unique ids. */
 function makeDocument({ fields }: Case, number: number): Uint8Array {
   const id = number.toString(16).padStart(12, "0");
   const keys = [...subtask.keys, ...Object.keys(fields).filter((key) => !subtask.keys.includes(key))];
@@ -84,21 +84,21 @@ function makeDocument({ fields }: Case, number: number): Uint8Array {
     key === "id" ? `4a92c865-b4a6-44d7-bb81-${id}` : fields[key] ?? subtask.get(key) ?? null
   );
   const bytes = writeBson(new BsonDocument(keys, values));
-  // `_id` stands first: its last byte.
+  // The last byte of `_id`, which is the first field.
   bytes[4 + 1 + 4 + 11] = number;
   return bytes;
 }
 
-/** A key twice has no place in an object of fields. */
-const doubled = writeBson(
+/** A document with a duplicate key, which `Case.fields` cannot express. */
+const duplicated = writeBson(
   new BsonDocument([...subtask.keys, "error"], [
     ...subtask.values.map((v, i) => subtask.keys[i] === "id" ? "4a92c865-b4a6-44d7-bb81-ffffffffffff" : v),
     "again",
   ]),
 );
 
-Deno.test("odd bytes in BSON: each document has its row by rule or its reason, and comes back", async (t) => {
-  const subtasks = [...cases.map(makeDocument), doubled];
+Deno.test("edge cases in BSON have a row or a reason, and give back their bytes", async (t) => {
+  const subtasks = [...cases.map(makeDocument), duplicated];
   await using folder = await makeFolder(
     dumpFiles({ users: [], tasks: [taskDocument], dramatiq_tasks: subtasks }),
   );
@@ -108,40 +108,44 @@ Deno.test("odd bytes in BSON: each document has its row by rule or its reason, a
   await load(sql, source, { progress: silentProgress });
   const { columns, toDocument } = tables.dramatiq_tasks;
 
-  for (const [i, { what, column, rules, reason }] of cases.entries()) {
-    await t.step(what, async () => {
+  for (const [i, { name, column, rules, reason }] of cases.entries()) {
+    await t.step(name, async () => {
       const position = i + 1;
       const [quarantined] = await sql`
-        select reason, original from migration.quarantine where collection = 'dramatiq_tasks' and position = ${position}`;
+        select reason, original
+        from migration.quarantine
+        where collection = 'dramatiq_tasks' and position = ${position}`;
       assert.equal(quarantined?.reason, reason);
       if (reason !== undefined) return assert.deepEqual(new Uint8Array(quarantined!.original), subtasks[i]);
       const applied = await sql`
-        select rule from migration.adjustments
+        select rule
+        from migration.adjustments
         where collection = 'dramatiq_tasks' and position = ${position}
         order by rule`;
       assert.deepEqual(applied.map(({ rule }) => rule), rules);
       const id = readBson(subtasks[i]!).get("id") as string;
+      const texts = sql.unsafe(columns.map((column) => `${column}::text as ${column}`).join());
       const [row] = await sql`
-        select ${sql(columns.map((name) => name))} from (
-          select ${
-        sql.unsafe(columns.map((name) => `${name}::text as ${name}`).join())
-      } from subtasks where id = ${id}
-        ) as texts`;
+        select ${texts}
+        from subtasks
+        where id = ${id}`;
       if (column) assert.equal(row![column[0]], column[1]);
-      const [kept] = await sql`select original from migration.originals where row_id = ${id}`;
-      const back = kept ? new Uint8Array(kept.original) : writeBson(toDocument(toRow(row!)));
-      assert.deepEqual(back, subtasks[i]);
+      const [stored] = await sql`select original from migration.originals where row_id = ${id}`;
+      const bytes = stored ? new Uint8Array(stored.original) : writeBson(toDocument(toRow(row!)));
+      assert.deepEqual(bytes, subtasks[i]);
     });
   }
 
-  const [twice] =
-    await sql`select reason, path from migration.quarantine where position = ${subtasks.length}`;
-  assert.deepEqual({ ...twice }, { reason: "duplicate_key", path: "error" });
+  const [last] = await sql`
+    select reason, path
+    from migration.quarantine
+    where position = ${subtasks.length}`;
+  assert.deepEqual({ ...last }, { reason: "duplicate_key", path: "error" });
   const { differences, mismatches } = await verify(sql, source, { progress: silentProgress });
   assert.equal(differences, 0, JSON.stringify(mismatches));
 });
 
-/** Booleans as COPY prints them. */
+/** Converts booleans to the output form of COPY. */
 const toRow = (row: Record<string, string | null>) =>
   Object.fromEntries(
     Object.entries(row).map(([name, text]) => [name, name === "use_polish" ? text![0]! : text]),

@@ -1,21 +1,25 @@
 /**
- * Pages of rows just committed, read once while they are in the server's memory: it marks the rows as committed then,
- * on pages that are to be written anyway. Left to the first scan of the whole table, after a checkpoint or two, every
- * page would be written again, and with checksums (which PostgreSQL 18 has on) whole into the log first.
+ * Reads pages of recently committed rows once, while they are in the server's memory, so that the server sets their
+ * hint bits before it writes them. Otherwise the first scan of the whole table would set them after a checkpoint or
+ * two, and every page would be written again: with checksums, PostgreSQL's default since version 18, also in full
+ * to the WAL.
  */
 import type postgres from "postgres";
 
-/** Bytes of the table in one go, about: a few of them fit into the smallest shared buffers in use. */
+/** Approximate bytes of the table in one step. A few steps fit into the smallest shared buffers in use. */
 const stepBytes = 16 * 1024 * 1024;
 
-export class Sweeper {
+export class HintBitSetter {
   #from: number | undefined;
   #to = 0;
 
-  /** @param stepBytesMin bytes that came in since the last step that did anything */
+  /** @param stepBytesMin bytes that must be added to the table before the next step reads anything */
   constructor(readonly stepBytesMin = stepBytes) {}
 
-  /** Reads what was written before the last step: a commit that waits for no disk counts only once its log is there. */
+  /**
+   * Reads the pages that were filled before the previous step. For younger rows it would be too early: after an
+   * asynchronous commit the server sets hint bits only once the WAL of the commit is flushed.
+   */
   async step(sql: postgres.ISql): Promise<void> {
     const [row] = await sql`
       select pg_relation_size('subtasks')::float8 as bytes, current_setting('block_size')::int as block`;
