@@ -84,8 +84,8 @@ export const splitKeys = (collection: Collection, keys: readonly string[]): stri
 export const encodeRow = (collection: Collection, row: Row): string =>
   encodeLine(tables[collection].columns.map((column) => row[column]!));
 
-/** Reports whether the fast path may accept the JSON text of a document, which then is valid JSON. */
-export const matchesFast = (collection: Collection, json: string): boolean =>
+/** Reports whether the JSON text of a document has the form that the fast path accepts. It is valid JSON then. */
+export const acceptsFastPath = (collection: Collection, json: string): boolean =>
   tables[collection].fastPath?.matches(json) ?? false;
 
 /**
@@ -95,7 +95,7 @@ export const matchesFast = (collection: Collection, json: string): boolean =>
  *
  * @returns undefined for any other document; mapDocument() maps it
  */
-export function mapFast(
+export function tryFastPath(
   collection: Collection,
   raw: RawDocument,
   findParent: FindParent,

@@ -6,7 +6,7 @@ import type { LedgerEntries } from "../ledger/ledger.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import { duplicateKey, type Plan } from "./plan.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
-import { encodeRow, keyOf, mapDocument, mapFast, type MappedRow, tables } from "../lens/tables.ts";
+import { encodeRow, keyOf, mapDocument, type MappedRow, tables, tryFastPath } from "../lens/tables.ts";
 
 /** A row whose key may exist already. It is inserted by INSERT … ON CONFLICT. */
 export interface UncertainRow {
@@ -108,7 +108,7 @@ export class BatchBuilder {
   }
 
   #add(raw: RawDocument): void {
-    const fast = mapFast(this.collection, raw, this.context.findParent);
+    const fast = tryFastPath(this.collection, raw, this.context.findParent);
     if (fast === undefined) return this.#addGeneral(raw, false);
     // The filter holds this id from now on, so the general path must not query it again.
     if (this.context.bloom.add(fast.id)) return this.#addGeneral(raw, true);

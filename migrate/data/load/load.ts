@@ -97,7 +97,7 @@ async function loadLocked(
     await finishRun(sql, runId, "stopped");
     throw new AppError(
       "interrupted",
-      "loading: stopped by a signal; loaded ranges are kept; run the same command again to load the rest",
+      "loading: stopped on request; loaded ranges are kept; run the same command again to load the rest",
       { cause: error },
     );
   } finally {

@@ -4,7 +4,7 @@
  * learns the real costs while a stage runs.
  */
 import type { Stage } from "../tools/eta.ts";
-import { matchesFast } from "../lens/tables.ts";
+import { acceptsFastPath } from "../lens/tables.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
 
 export const stageNames = {
@@ -21,7 +21,7 @@ export type Form = "fast lines" | "other lines" | "bson";
 /** Returns the form of a document. */
 export function formOf(collection: Collection, { json }: RawDocument): Form {
   if (json === undefined) return "bson";
-  return matchesFast(collection, json) ? "fast lines" : "other lines";
+  return acceptsFastPath(collection, json) ? "fast lines" : "other lines";
 }
 
 interface Costs {

@@ -31,7 +31,11 @@ export async function findStamp(path: string): Promise<FileStamp | undefined> {
   return stat?.isFile ? { size: stat.size, changedAt: stat.mtime?.getTime() ?? 0 } : undefined;
 }
 
-/** @throws AppError source_changed when a file differs from its stamp */
+/**
+ * Checks that a file still has its stamp.
+ *
+ * @throws AppError source_changed
+ */
 export async function checkStamp(path: string, stamp: FileStamp): Promise<void> {
   const now = await findStamp(path);
   if (now?.size === stamp.size && now.changedAt === stamp.changedAt) return;

@@ -6,7 +6,7 @@ import { AppError } from "../../../errors.ts";
 import { type Bytes, findStamp, openBytes } from "./bytes.ts";
 import { readDocument, TooDeepError } from "../documents/ejson_read.ts";
 import { jsonBytesMax, JsonDocument } from "./json_document.ts";
-import { matchesFast } from "../lens/tables.ts";
+import { acceptsFastPath } from "../lens/tables.ts";
 import {
   type Collection,
   collections,
@@ -191,7 +191,7 @@ class JsonFilesSource implements Source {
       const refuse = (at: number) => this.#refuseEncoding(file.path, start + at);
       for (const document of makeDocuments(block, firstPosition, refuse)) {
         const { from } = spans[document.position - firstPosition]!;
-        if (!matchesFast(collection, document.json)) checkDocument(file.path, start + from, document);
+        if (!acceptsFastPath(collection, document.json)) checkDocument(file.path, start + from, document);
         onDocument?.(document);
       }
       survey.add(start, block.bytes, spans.length);

@@ -2,7 +2,7 @@
 import { AppError } from "../../../errors.ts";
 import { checkStamp, type FileStamp, findStamp } from "./bytes.ts";
 import { jsonBytesMax, JsonDocument } from "./json_document.ts";
-import { matchesFast } from "../lens/tables.ts";
+import { acceptsFastPath } from "../lens/tables.ts";
 import {
   type Collection,
   collections,
@@ -179,7 +179,7 @@ class JsonLinesSource implements Source {
       const lines = new Lines(path, block.bytes, lineCount + 1);
       let documents = 0;
       for (const document of lines) {
-        if (!matchesFast(collection, document.json)) {
+        if (!acceptsFastPath(collection, document.json)) {
           checkLine(path, document, !endsWithNewline && lines.isAtEnd);
         }
         onDocument?.(document);
