@@ -1,8 +1,9 @@
 /**
  * `deno task bench http`: compares the API with a minimal handler that runs the same statements. Both are measured in
  * turns: requests per second, latencies, CPU time, and the API's memory.
- * Options: `--seconds 3 --rounds 3 --tasks 1000 --connections 4 --only list`.
+ * `--help` lists the options.
  */
+import { Command } from "commander";
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
@@ -10,6 +11,7 @@ import { migrateUp } from "../../migrate/schema/runner.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { createTokens } from "../../routes/common/tokens.ts";
+import { parsePositive } from "../options.ts";
 import type { LoadInput, LoadResult } from "./load.ts";
 import { createBody, email, fillRows, largeTasks, openTask, password } from "./rows.ts";
 
@@ -84,14 +86,21 @@ const scenarios: Scenario[] = [
   },
 ];
 
-function flag(name: string, standard: number): number {
-  const at = Deno.args.indexOf(`--${name}`);
-  const value = at < 0 ? standard : Number(Deno.args[at + 1]);
-  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name}: expected a number above 0`);
-  return value;
+interface Options {
+  seconds: number;
+  rounds: number;
+  tasks: number;
+  connections: number;
+  only: string;
 }
 
-const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only") + 1] ?? "" : "";
+const command = new Command("deno task bench http")
+  .description("Compares the v1 API with a minimal handler that runs the same statements.")
+  .option("--seconds <n>", "maximum duration of a measurement", parsePositive, 3)
+  .option("--rounds <n>", "rounds per request; the best one is reported", parsePositive, 3)
+  .option("--tasks <n>", "number of tasks in the database", parsePositive, 1000)
+  .option("--connections <n>", "concurrent connections", parsePositive, 4)
+  .option("--only <text>", "measure only requests whose name contains this text", "");
 
 function toRequest(scenario: Scenario, token: string, etag: string): string {
   const { method, path, headers = {}, body = "", status } = scenario;
@@ -189,7 +198,12 @@ async function readEtag({ port }: Server, { path, status }: Scenario, token: str
   return response.headers.get("etag") ?? "";
 }
 
-async function measure(servers: Server[], scenario: Scenario, token: string): Promise<string[]> {
+async function measure(
+  servers: Server[],
+  scenario: Scenario,
+  token: string,
+  options: Options,
+): Promise<string[]> {
   const etag = await readEtag(servers[0]!, scenario, token);
   const results = new Map<Server["kind"], LoadResult[]>(servers.map(({ kind }) => [kind, []]));
   const cpuMsBy = { ours: 0, bare: 0 };
@@ -197,7 +211,7 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
   const input = (port: number, seconds: number): LoadInput => ({
     port,
     request: toRequest(scenario, token, etag),
-    connections: scenario.connections ?? flag("connections", 4),
+    connections: scenario.connections ?? options.connections,
     seconds,
     requestsMax: scenario.requestsMax ?? 1e9,
     status: scenario.status ?? 200,
@@ -205,10 +219,10 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
   for (const { port } of measuredServers) {
     await runLoad({ ...input(port, 1), requestsMax: scenario.requestsMax ? 1 : 1e9 });
   }
-  for (let round = 0; round < flag("rounds", 3); round++) {
+  for (let round = 0; round < options.rounds; round++) {
     for (const { kind, port, cpuMs } of measuredServers) {
       const before = cpuMs();
-      results.get(kind)!.push(await runLoad(input(port, flag("seconds", 3))));
+      results.get(kind)!.push(await runLoad(input(port, options.seconds)));
       cpuMsBy[kind] += cpuMs() - before;
     }
   }
@@ -231,6 +245,7 @@ async function measure(servers: Server[], scenario: Scenario, token: string): Pr
 }
 
 async function main(): Promise<number> {
+  const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
   await using server = await startPostgres({ folder, keep: false });
   const admin = connect(server.url("postgres"), { max: 1 });
@@ -239,18 +254,17 @@ async function main(): Promise<number> {
   const url = server.url("bench");
   const sql = connect(url, { max: 1 });
   await migrateUp(sql);
-  const tasks = flag("tasks", 1000);
-  printError(`filling ${tasks} tasks, one of 3,024 and one of 50,000 subtasks`);
-  await fillRows(sql, tasks);
+  printError(`inserting ${options.tasks} tasks, and tasks of 3,024 and 50,000 subtasks`);
+  await fillRows(sql, options.tasks);
   await sql.end();
 
   const token = await createTokens(secret, 60).sign({ sub: "bench", email });
   await using ours = await startServer("ours", url);
   await using bare = await startServer("bare", url);
   const rows: string[][] = [];
-  for (const scenario of scenarios.filter(({ name }) => name.includes(only))) {
+  for (const scenario of scenarios.filter(({ name }) => name.includes(options.only))) {
     printError(scenario.name);
-    rows.push(await measure([ours, bare], scenario, token));
+    rows.push(await measure([ours, bare], scenario, token, options));
   }
   const head = [
     "request",

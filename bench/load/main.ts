@@ -1,12 +1,14 @@
 /**
  * `deno task bench load`: measures `data load` of a generated dump in each form, and `data verify`. For comparison, psql
  * COPY and multi-row INSERT write the same rows to the same table. Memory and the estimates of the time left are
- * measured too. Options: `--subtasks 200000 --rounds 3 --times 10`, `--quick`.
+ * measured too. `--help` lists the options.
  */
+import { Command } from "commander";
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
+import { parseCount } from "../options.ts";
 import { writeDump } from "./dump.ts";
 import { fillMongo, writeBsonDump, writeCanonicalDump, writePoisoned } from "./forms.ts";
 import {
@@ -161,20 +163,25 @@ async function measureBig(
 
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 
-function readCount(name: string, defaultValue: number): number {
-  const at = Deno.args.indexOf(`--${name}`);
-  const value = at < 0 ? defaultValue : Number(Deno.args[at + 1]);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new Error(`--${name}: expected an integer of at least 0`);
-  }
-  return value;
+interface Options {
+  subtasks?: number;
+  rounds?: number;
+  times?: number;
+  quick?: true;
 }
 
-async function measureAll(server: Server, folder: string): Promise<void> {
-  const quick = Deno.args.includes("--quick");
-  const subtasks = readCount("subtasks", quick ? 20_000 : 200_000);
-  const rounds = readCount("rounds", quick ? 1 : 3);
-  const times = readCount("times", quick ? 2 : 10);
+const command = new Command("deno task bench load")
+  .description("Measures `data load` and `data verify`, compared with psql COPY and multi-row INSERT.")
+  .option("--subtasks <n>", "subtasks of the generated dump (default: 200000)", parseCount)
+  .option("--rounds <n>", "measured rounds (default: 3)", parseCount)
+  .option("--times <n>", "factor of the large dump, for memory and estimates (default: 10)", parseCount)
+  .option("--quick", "20,000 subtasks, one round and a factor of 2");
+
+async function measureAll(server: Server, folder: string, options: Options): Promise<void> {
+  const quick = options.quick ?? false;
+  const subtasks = options.subtasks ?? (quick ? 20_000 : 200_000);
+  const rounds = options.rounds ?? (quick ? 1 : 3);
+  const times = options.times ?? (quick ? 2 : 10);
   const sources: Sources = {
     lines: `${folder}/lines`,
     canonical: `${folder}/canonical`,
@@ -218,6 +225,7 @@ async function measureAll(server: Server, folder: string): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
   if (!await hasPsql()) {
     printError("bench load needs psql on PATH for its comparison: apt-get install postgresql-client");
     return 69;
@@ -227,7 +235,7 @@ async function main(): Promise<number> {
   const cluster = await Deno.makeTempDir({ prefix: "contactsheet-bench-pg-" });
   try {
     await using server = await startPostgres({ folder: cluster, keep: false });
-    await measureAll(server, folder);
+    await measureAll(server, folder, options);
     return 0;
   } finally {
     await Deno.remove(folder, { recursive: true }).catch(() => {});

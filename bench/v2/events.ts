@@ -44,11 +44,11 @@ export async function benchEvents(
   const waits: number[] = [];
   const committed: { revision: number; at: number }[] = [];
   for (let i = 0; i < clients; i++) {
-    let seen = 0;
+    let received = 0;
     await watch(url, users[i % users.length]!.token, stop.signal, (id) => {
       const now = performance.now();
-      for (; seen < committed.length && committed[seen]!.revision <= id; seen++) {
-        waits.push(now - committed[seen]!.at);
+      for (; received < committed.length && committed[received]!.revision <= id; received++) {
+        waits.push(now - committed[received]!.at);
       }
     });
   }
@@ -70,7 +70,7 @@ export async function benchEvents(
     clients,
     cells,
     changes,
-    seen: waits.length,
+    received: waits.length,
     lost: changes * clients - waits.length,
     p50_ms: quantile(sorted, 0.5),
     p95_ms: quantile(sorted, 0.95),

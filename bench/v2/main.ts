@@ -1,7 +1,9 @@
 /**
  * `deno task bench v2`: measures v2 against its goals: ratings, plan, statistics, export and live events.
- * Options: `--only events,export`, `--quick`.
+ * `--help` lists the options.
  */
+import { Command } from "commander";
+import { AppError } from "../../errors.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { type BenchApi, startBenchApi } from "./api.ts";
@@ -19,7 +21,21 @@ interface Figure {
   goal?: number;
 }
 
-const quick = Deno.args.includes("--quick");
+interface Options {
+  only?: string;
+  quick?: true;
+}
+
+const partNames = ["ratings", "plan", "statistics", "export", "events"] as const;
+type PartName = typeof partNames[number];
+
+const command = new Command("deno task bench v2")
+  .description("Measures v2 against its goals.")
+  .option("--only <parts>", `run only these parts, separated by commas: ${partNames.join(", ")}`)
+  .option("--quick", "10,000 cells instead of 50,000, and fewer rounds");
+
+const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
+const quick = options.quick ?? false;
 const cells = quick ? 10_000 : 50_000;
 
 async function measureEvents(api: BenchApi): Promise<Figure[]> {
@@ -135,7 +151,7 @@ async function measureRatings(api: BenchApi): Promise<Figure[]> {
   ];
 }
 
-const parts: Record<string, (api: BenchApi) => Promise<Figure[]>> = {
+const parts: Record<PartName, (api: BenchApi) => Promise<Figure[]>> = {
   ratings: measureRatings,
   plan: measurePlan,
   statistics: measureStatistics,
@@ -144,13 +160,16 @@ const parts: Record<string, (api: BenchApi) => Promise<Figure[]>> = {
 };
 
 async function main(): Promise<void> {
-  const index = Deno.args.indexOf("--only");
-  const chosen = index < 0 ? Object.keys(parts) : Deno.args[index + 1]!.split(",");
+  const chosen = options.only?.split(",") ?? partNames;
+  const unknown = chosen.find((name) => !partNames.includes(name as PartName));
+  if (unknown !== undefined) {
+    throw new AppError("usage", `running part '${unknown}': expected one of ${partNames.join(", ")}`);
+  }
   const rows: (string | number)[][] = [];
   for (const name of chosen) {
     printError(`▸ ${name}`);
     await using api = await startBenchApi();
-    for (const { what, value, unit, goal } of await parts[name]!(api)) {
+    for (const { what, value, unit, goal } of await parts[name as PartName](api)) {
       const verdict = goal === undefined ? "" : value <= goal ? "met" : "MISSED";
       rows.push([
         what,

@@ -142,9 +142,9 @@ export async function waitForIdle(rig: Rig, ms: number, consumersDeleted: boolea
   for (;;) {
     const unsettled = await findUnsettled(rig);
     const now = performance.now();
-    const seen = await countMoves(rig.sql).catch(() => moves);
-    polls = seen === moves ? polls + 1 : 0;
-    moves = seen;
+    const count = await countMoves(rig.sql).catch(() => moves);
+    polls = count === moves ? polls + 1 : 0;
+    moves = count;
     if (unsettled.length === 0 || polls * pollMs > ms || now > started + totalMsMax) {
       const [epochMarked] = await retry(() => sendToRedis(rig, [["EXISTS", "{contactsheet}:epoch"]], true));
       return {

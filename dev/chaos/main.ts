@@ -56,7 +56,7 @@ function parseMutation(text: string): string {
   return text;
 }
 
-const command = new Command("chaos")
+const command = new Command("deno task chaos")
   .description(
     "Runs workers under injected faults and checks every cell afterwards. Exits with 4 if a rule was broken.",
   )

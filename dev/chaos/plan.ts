@@ -88,12 +88,12 @@ function generateFaults(
   const weights = kinds.flatMap((kind) => Array<FaultKind>(faults[kind].weight).fill(kind));
   return Array.from({ length: random.between(1, 4) }, () => {
     const kind = random.pick(weights.length > 0 ? weights : faultKinds);
-    const [least, most] = faults[kind].ms;
+    const [msMin, msMax] = faults[kind].ms;
     return {
       kind,
       atMs: random.between(300, windowMs),
       workerIndex: random.between(0, workers - 1),
-      ms: random.between(least, most),
+      ms: random.between(msMin, msMax),
       variation: random.next(),
     };
   }).sort((a, b) => a.atMs - b.atMs);

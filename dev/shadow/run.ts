@@ -95,7 +95,7 @@ class ShadowRun {
     const { old, new: now } = this.options;
     this.requests++;
     const answers: [Answer, Answer] = await Promise.all([old.send(step), now.send(step)]);
-    const seen: Observation[] = [];
+    const observations: Observation[] = [];
     const route = routeOf(step);
     const filled = { ...step, path: fill(step.path, old.variables) };
     if (isSlashRedirect({ step: filled, old: answers[0], new: answers[1] })) {
@@ -105,7 +105,7 @@ class ShadowRun {
         old: `${answers[0].status}`,
         new: `${answers[1].status}`,
       };
-      seen.push({ route, difference, rule: slashRule });
+      observations.push({ route, difference, rule: slashRule });
       answers[0] = await old.send({ ...step, path: withOtherSlash(step.path) });
     }
     const page = withoutHidden({ step: filled, old: answers[0], new: answers[1] }, this.facts);
@@ -116,7 +116,7 @@ class ShadowRun {
         old: "without hidden tasks",
         new: "with hidden tasks",
       };
-      seen.push({ route, difference, rule: hiddenRule });
+      observations.push({ route, difference, rule: hiddenRule });
       answers[1] = page;
     }
     if (isBodyNoise(step)) answers.forEach((answer) => answer.body = undefined);
@@ -125,12 +125,12 @@ class ShadowRun {
     const { differences, masked } = compareAnswers(...answers, noise, [old.origin, now.origin]);
     for (const name of masked) this.masked.set(name, (this.masked.get(name) ?? 0) + 1);
     for (const difference of differences) {
-      seen.push({ route, difference, rule: ruleFor(difference, exchange, this.facts) });
+      observations.push({ route, difference, rule: ruleFor(difference, exchange, this.facts) });
     }
     if (step.save && answers.every(({ status }) => status === 200)) {
       saveValues(step.save, [old, now], answers, this.pairs);
     }
-    return seen;
+    return observations;
   }
 
   /** Sends the requests of a case in order, without the saved ids of earlier cases. */
@@ -138,14 +138,19 @@ class ShadowRun {
     for (const { variables } of [this.options.old, this.options.new]) {
       variables.set("task", unknownTask).set("user", unknownUser);
     }
-    const seen: Observation[] = [];
-    for (const step of steps) seen.push(...await this.exchange(step));
-    return seen;
+    const observations: Observation[] = [];
+    for (const step of steps) observations.push(...await this.exchange(step));
+    return observations;
   }
 
   /** Adds observations to the findings. */
-  add(seen: Observation[], from: Finding["from"], example: Case, onNew?: (key: string) => void): void {
-    for (const one of seen) {
+  add(
+    observations: Observation[],
+    from: Finding["from"],
+    example: Case,
+    onNew?: (key: string) => void,
+  ): void {
+    for (const one of observations) {
       const key = keyOf(one);
       const known = this.found.get(key);
       if (known) known.count++;
@@ -168,10 +173,10 @@ class ShadowRun {
       );
       if (isWrite && !withWrites || needsValue) skipped++;
       else {
-        const seen = await this.exchange(step);
+        const observations = await this.exchange(step);
         for (const name of Object.keys(step.save ?? {})) this.#recordedNames.add(name);
         const fresh: string[] = [];
-        this.add(seen, "recorded", [step], (key) => fresh.push(key));
+        this.add(observations, "recorded", [step], (key) => fresh.push(key));
         // A repeated write would find other data, so only reads are shrunk.
         if (!isWrite) {
           for (const key of fresh) await this.simplify(key);
@@ -191,7 +196,7 @@ class ShadowRun {
       isSmaller = false;
       for (const step of smallerSteps(finding.example[0]!)) {
         if (left-- <= 0) return;
-        const same = (await this.exchange(step)).find((seen) => keyOf(seen) === key);
+        const same = (await this.exchange(step)).find((observations) => keyOf(observations) === key);
         if (!same) continue;
         Object.assign(finding, { old: same.difference.old, new: same.difference.new, example: [step] });
         isSmaller = true;
@@ -207,7 +212,7 @@ class ShadowRun {
     const property = fc.asyncProperty(cases, async (steps) => {
       if (left <= 0 || this.isStopped) return true;
       left -= steps.length;
-      const same = (await this.runCase(steps)).find((seen) => keyOf(seen) === key);
+      const same = (await this.runCase(steps)).find((observations) => keyOf(observations) === key);
       // fast-check continues from the last failing case, so the last one is kept.
       if (same) {
         Object.assign(finding, { old: same.difference.old, new: same.difference.new, example: steps });

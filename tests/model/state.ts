@@ -214,12 +214,12 @@ function keyInOrder(s: State, cells: number[], workers: number[]): string {
 
 /** Returns equal texts for states that differ only in the numbering of workers, subtasks and leases. */
 export function keyOf(s: State): string {
-  let least: string | undefined;
+  let smallest: string | undefined;
   for (const cells of listPermutations(s.cells, sortKeyOfCell)) {
     for (const workers of listPermutations(s.workers, sortKeyOfWorker)) {
       const key = keyInOrder(s, cells, workers);
-      if (least === undefined || key < least) least = key;
+      if (smallest === undefined || key < smallest) smallest = key;
     }
   }
-  return least!;
+  return smallest!;
 }

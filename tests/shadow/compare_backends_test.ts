@@ -24,7 +24,7 @@ Deno.test("two equal backends answer all recorded and 550 generated requests equ
   assert.deepEqual(results.map(({ skipped }) => skipped), [0, 0, 0]);
   assert.ok(results[0]!.requests === 400 && results[1]!.requests === 229 && results[2]!.requests > 150);
   const { masked } = results[2]!;
-  for (const noise of ["id made in this run", "drawn seed", "time of this run"]) {
+  for (const noise of ["id created in this run", "random seed", "time of this run"]) {
     assert.ok(masked.has(noise), noise);
   }
   for (const { lines } of [one, two]) assert.deepEqual(lines.filter(({ level }) => level === "error"), []);
@@ -72,7 +72,9 @@ Deno.test("a run sends the same requests for the same seed", async () => {
 Deno.test("createCases() covers every route with and without a token", () => {
   const known = { taskIds: [crypto.randomUUID()], userIds: ["c"], usernames: ["d@e.f"], taskNames: ["cat"] };
   const steps = fc.sample(createCases(known, false), { seed: 1, numRuns: 3000 }).flat();
-  const lacking = table.flatMap(({ methods, path }) =>
+  // The files of the documentation page exist only in the new backend.
+  const routes = table.filter(({ path }) => !path.startsWith("/docs/"));
+  const lacking = routes.flatMap(({ methods, path }) =>
     methods.flatMap((method) => {
       const pattern = new RegExp(`^${path.replace("{id}", "[^/]+")}/?$`);
       const made = steps.filter((step) => step.method === method && pattern.test(step.path));
@@ -89,7 +91,7 @@ Deno.test("createCases() covers every route with and without a token", () => {
 interface Case {
   name: string;
   /** Key of the finding. */
-  wanted: string;
+  expected: string;
   after(request: PassingRequest, answer: PassingAnswer): void;
   /** Checks the smallest request. */
   smallest(target: string, finding: Finding): void;
@@ -109,7 +111,7 @@ const signedIn = ({ example }: Finding) => {
 const cases: Case[] = [
   {
     name: "a changed value",
-    wanted: "GET /api/v1/users/me: value /data/fullname",
+    expected: "GET /api/v1/users/me: value /data/fullname",
     after: (request, answer) => {
       if (isMe(request)) answer.text = answer.text.replace("管理员", "管理");
     },
@@ -121,7 +123,7 @@ const cases: Case[] = [
   },
   {
     name: "a different order of fields",
-    wanted: "GET /api/v1/tasks: field order /data",
+    expected: "GET /api/v1/tasks: field order /data",
     after: (request, answer) => {
       if (isList(request)) answer.text = answer.text.replace(/("page":\d+),("page_size":\d+)/, "$2,$1");
     },
@@ -132,7 +134,7 @@ const cases: Case[] = [
   },
   {
     name: "a field missing on long pages only",
-    wanted: "GET /api/v1/tasks: field missing /data/tasks/*/priority",
+    expected: "GET /api/v1/tasks: field missing /data/tasks/*/priority",
     after: (request, answer) => {
       if (isList(request) && /"page_size":(?!10\D)\d\d/.test(answer.text)) {
         answer.text = answer.text.replaceAll(/,"priority":\d+/g, "");
@@ -145,7 +147,7 @@ const cases: Case[] = [
   },
   {
     name: "a different form of a number",
-    wanted: "GET /api/v1/tasks/{id}: number form /data/progress",
+    expected: "GET /api/v1/tasks/{id}: number form /data/progress",
     after: (request, answer) => {
       if (isDetail(request)) answer.text = answer.text.replace(/"progress":(\d+)/, '"progress":$1.0');
     },
@@ -156,7 +158,7 @@ const cases: Case[] = [
   },
   {
     name: "a different status",
-    wanted: "GET /api/v1/tasks/{id}/matrix: status",
+    expected: "GET /api/v1/tasks/{id}/matrix: status",
     after: (request, answer) => {
       if (isMatrix(request) && answer.status === 404) answer.status = 400;
     },
@@ -169,7 +171,7 @@ const cases: Case[] = [
   },
   {
     name: "a missing header",
-    wanted: "GET /api/v1/users/me: header www-authenticate",
+    expected: "GET /api/v1/users/me: header www-authenticate",
     after: (request, answer) => {
       if (isMe(request)) answer.headers.delete("www-authenticate");
     },
@@ -181,7 +183,7 @@ const cases: Case[] = [
   },
   {
     name: "a reworded message",
-    wanted: "GET /api/v1/users/: value /detail/*/msg",
+    expected: "GET /api/v1/users/: value /detail/*/msg",
     after: (request, answer) => {
       if (request.url.pathname.startsWith("/api/v1/users") && request.method === "GET") {
         answer.text = answer.text.replace("Input should be a valid integer", "Not a valid integer");
@@ -191,7 +193,7 @@ const cases: Case[] = [
   },
   {
     name: "an error position that is off by one",
-    wanted: "POST /api/v1/users/: value /detail/*/loc/*",
+    expected: "POST /api/v1/users/: value /detail/*/loc/*",
     after: (request, answer) => {
       if (request.method === "POST" && /^\/api\/v1\/users\/?$/.test(request.url.pathname)) {
         answer.text = answer.text.replace(
@@ -215,18 +217,18 @@ Deno.test("every alteration is found, shrunk and reported, and nothing else is",
   });
   const result = await compare(api.origin, altered.origin, { seed: 3, runs: 700 });
   const report = renderReport(result, altered.origin).join("\n");
-  for (const { name, wanted, smallest } of cases) {
+  for (const { name, expected, smallest } of cases) {
     await t.step(name, () => {
-      const finding = result.findings.find((one) => keyOf(one) === wanted);
-      assert.ok(finding, `wanted '${wanted}' among\n${result.findings.map(keyOf).join("\n")}`);
+      const finding = result.findings.find((one) => keyOf(one) === expected);
+      assert.ok(finding, `wanted '${expected}' among\n${result.findings.map(keyOf).join("\n")}`);
       smallest(targetOf(finding.example[0]!), finding);
       assert.equal(finding.rule, undefined);
-      assert.match(report, new RegExp(`^${wanted.split(":")[0]!.replace(/[{}]/g, "\\$&")}$`, "m"));
+      assert.match(report, new RegExp(`^${expected.split(":")[0]!.replace(/[{}]/g, "\\$&")}$`, "m"));
     });
   }
   await t.step("no other difference", () => {
-    const wanted = new Set(cases.map((one) => one.wanted));
-    assert.deepEqual(result.findings.map(keyOf).filter((key) => !wanted.has(key)), []);
+    const expected = new Set(cases.map((one) => one.expected));
+    assert.deepEqual(result.findings.map(keyOf).filter((key) => !expected.has(key)), []);
   });
 });
 

@@ -5,7 +5,7 @@ import { createNoise, type NoiseContext } from "../../dev/shadow/masks.ts";
 import { routeOf, type Step, toCurl } from "../../dev/shadow/request.ts";
 import type { Answer } from "../../dev/shadow/side.ts";
 import { answer, origins, step } from "./support/backends.ts";
-const kinds = (old: Answer, now: Answer, noise = () => undefined as string | undefined) =>
+const kindsOf = (old: Answer, now: Answer, noise = () => undefined as string | undefined) =>
   compareAnswers(old, now, noise, origins).differences.map(({ kind, path }) => `${kind} ${path}`.trim());
 
 const comparisonCases: [string, Answer, Answer, string[]][] = [
@@ -45,8 +45,8 @@ const comparisonCases: [string, Answer, Answer, string[]][] = [
     [],
   ],
 ];
-for (const [name, old, now, wanted] of comparisonCases) {
-  Deno.test(`compare: ${name}`, () => assert.deepEqual(kinds(old, now), wanted));
+for (const [name, old, now, expected] of comparisonCases) {
+  Deno.test(`compare: ${name}`, () => assert.deepEqual(kindsOf(old, now), expected));
 }
 
 const ids = ["67ecb1f5a1b2c3d4e5f2faee", "6afecb1fa1b2c3d4e5f2faff"] as const;
@@ -64,16 +64,16 @@ const soon = ["2030-01-01T00:00:00.001000", "2030-01-01T00:00:01"] as const;
 
 const noiseCases: [string, string, Answer, Answer, string[]][] = [
   [
-    "ids and times of what is made",
+    "ids and times of new objects",
     "POST /api/v1/tasks",
     created(uuids[0], soon[0]),
     created(uuids[1], soon[1]),
     [],
   ],
-  ["an id of no known form", "POST /api/v1/tasks", created(uuids[0], soon[0]), created("7", soon[0]), [
+  ["an id of unknown form", "POST /api/v1/tasks", created(uuids[0], soon[0]), created("7", soon[0]), [
     "value /data/id",
   ]],
-  ["an id that is read", "GET /api/v1/tasks/1", created(uuids[0], soon[0]), created("7", soon[0]), [
+  ["an id in a read", "GET /api/v1/tasks/1", created(uuids[0], soon[0]), created("7", soon[0]), [
     "value /data/id",
   ]],
   [
@@ -115,27 +115,27 @@ const noiseCases: [string, string, Answer, Answer, string[]][] = [
     ["value /data/access_token"],
   ],
   [
-    "seeds that were drawn",
+    "random seeds",
     "GET /api/v1/tasks/1",
     detail("made-a", 7),
     detail("made-b", 8, "[]", ids[1]),
     [],
   ],
   [
-    "a seed that was given",
+    "a seed from the tags",
     "GET /api/v1/tasks/1",
     detail("made-a", 7, '[{"type":"seed","value":"7"}]'),
     detail("made-b", 8, '[{"type":"seed","value":"7"}]'),
     ["value /data/dramatiq_tasks/0/seed"],
   ],
-  ["a drawn seed out of range", "GET /api/v1/tasks/1", detail("made-a", 7), detail("made-b", 0), [
+  ["a random seed out of range", "GET /api/v1/tasks/1", detail("made-a", 7), detail("made-b", 0), [
     "value /data/dramatiq_tasks/0/seed",
   ]],
-  ["seeds of what was there before", "GET /api/v1/tasks/1", detail("x", 7), detail("x", 8), [
+  ["seeds of existing objects", "GET /api/v1/tasks/1", detail("x", 7), detail("x", 8), [
     "value /data/dramatiq_tasks/0/seed",
   ]],
 ];
-for (const [name, line, old, now, wanted] of noiseCases) {
+for (const [name, line, old, now, expected] of noiseCases) {
   Deno.test(`noise: ${name}`, () => {
     const context: NoiseContext = {
       step: step(line),
@@ -148,7 +148,7 @@ for (const [name, line, old, now, wanted] of noiseCases) {
       compareAnswers(old, now, createNoise(context), origins).differences.map(({ kind, path }) =>
         `${kind} ${path}`
       ),
-      wanted,
+      expected,
     );
   });
 }
@@ -179,8 +179,8 @@ const curlCases: [Step, string][] = [
     "curl -i -X POST -H 'A: b' -H 'Content-Type;' --data-binary \"p=${password}&\\\"\\$x\" http://a/health",
   ],
 ];
-for (const [given, wanted] of curlCases) {
-  Deno.test(`a request for a shell: ${wanted}`, () => assert.equal(toCurl(given, "http://a"), wanted));
+for (const [request, expected] of curlCases) {
+  Deno.test(`toCurl() returns ${expected}`, () => assert.equal(toCurl(request, "http://a"), expected));
 }
 
 for (
@@ -191,4 +191,4 @@ for (
     ["POST /api/v1/tasks/7/cancel/", "POST /api/v1/tasks/{id}/cancel"],
     ["GET /", "GET (no route)"],
   ]
-) Deno.test(`${line} belongs to ${route}`, () => assert.equal(routeOf(step(line!)), route));
+) Deno.test(`routeOf() maps ${line} to ${route}`, () => assert.equal(routeOf(step(line!)), route));

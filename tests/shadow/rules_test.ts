@@ -224,13 +224,13 @@ const ruleCases: [string, Step, Answer, Answer, string | undefined][] = [
   ],
   ["anything else that fails", step("GET /api/v1/users/me", null, signed), ok, broken, undefined],
 ];
-for (const [name, given, old, now, wanted] of ruleCases) {
-  Deno.test(`ruleFor(), ${name}: ${wanted ?? "no rule"}`, () => {
+for (const [name, request, old, now, expected] of ruleCases) {
+  Deno.test(`ruleFor(), ${name}: ${expected ?? "no rule"}`, () => {
     const { differences } = compareAnswers(old, now, () => undefined, origins);
-    const exchange = { step: given, old, new: now };
+    const exchange = { step: request, old, new: now };
     const found = new Set(differences.map((difference) => ruleFor(difference, exchange, facts)));
     assert.ok(differences.length > 0);
-    assert.ok(found.has(wanted), `got ${[...found]}`);
+    assert.ok(found.has(expected), `got ${[...found]}`);
     assert.equal(found.size, 1);
   });
 }

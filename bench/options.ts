@@ -1,0 +1,18 @@
+/** Parsers of option values that several benches use. */
+import { InvalidArgumentError } from "commander";
+
+/** Parses a number above 0. */
+export function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("expected a number above 0");
+  return value;
+}
+
+/** Parses an integer of at least 0. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < 0) {
+    throw new InvalidArgumentError("expected an integer of at least 0");
+  }
+  return value;
+}
