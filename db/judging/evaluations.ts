@@ -1,13 +1,15 @@
-/** What people write about images. A cell shows the texts of the image it has now, in their order, as `evaluate`. */
+/**
+ * Evaluations of images. The column `evaluate` of a cell lists the texts about its present image, in order.
+ */
 import type { Sql } from "../pg/connect.ts";
-import { type Looker, maySee } from "./ratings.ts";
+import { maySee, type Viewer } from "./ratings.ts";
 
 export interface EvaluationRow {
   id: string;
   cell: number;
   version: number;
   author_id: string;
-  /** The e-mail; null for a link's, and for an author who has gone. */
+  /** E-mail of the author; null for a share or a deleted user. */
   author: string | null;
   text: string;
   tags: string[];
@@ -23,26 +25,29 @@ const source = (sql: Sql) =>
     join subtasks s on s.parent_task_id = e.task_id and s.id = e.subtask_id
     left join users u on u.id = e.author_id`;
 
-/** Locks a task that is there, within a transaction; the next statement sees what was committed meanwhile. */
+/**
+ * Locks a task within a transaction, unless it is deleted. The next statement sees everything committed
+ * before.
+ */
 export async function lockOpenTask(sql: Sql, taskId: string): Promise<boolean> {
   const rows = await sql`select 1 from tasks where id = ${taskId} and not is_deleted for no key update`;
   return rows.length > 0;
 }
 
-/** Says anew what the cell shows; the task must be locked. */
+/** Updates the column `evaluate` of a cell. The task must be locked. */
 async function projectTexts(sql: Sql, taskId: string, subtaskId: string): Promise<void> {
   await sql`
-    with told as (
+    with task as (
       update tasks set revision = revision + 1 where id = ${taskId} returning revision
     )
     update subtasks s
-    set revision = told.revision,
+    set revision = task.revision,
       evaluate = (
         select array_agg(e.text order by e.created_at, e.id)
         from evaluations e
         where e.task_id = ${taskId} and e.subtask_id = ${subtaskId} and e.version = s.attempt
       )
-    from told
+    from task
     where s.parent_task_id = ${taskId} and s.id = ${subtaskId}`;
 }
 
@@ -54,7 +59,11 @@ export interface NewEvaluation {
   tags: string[];
 }
 
-/** Adds a text to the image that a cell has now; the task must be locked. @returns its id */
+/**
+ * Inserts an evaluation of a cell's present image. The task must be locked.
+ *
+ * @returns the id of the evaluation
+ */
 export async function insertEvaluation(
   sql: Sql,
   { taskId, cell, authorId, text, tags }: NewEvaluation,
@@ -64,9 +73,10 @@ export async function insertEvaluation(
       select id, attempt, status = 'completed' and image_url is not null as has_image
       from subtasks
       where parent_task_id = ${taskId} and cell = ${cell}
-    ), said as (
+    ), inserted as (
       insert into evaluations (task_id, subtask_id, version, author_id, text, tags, created_at)
-      -- By the clock, not by the transaction's start, and after the one before: as the lock lets them, so they stand.
+      -- The wall clock instead of the transaction's start, and later than the previous text: the order of the
+      -- texts is the order in which the lock was granted.
       select ${taskId}, id, attempt, ${authorId}, ${text}, ${tags}::text[], greatest(clock_timestamp(), (
         select max(e.created_at) + interval '1 ms'
         from evaluations e
@@ -76,26 +86,26 @@ export async function insertEvaluation(
       where has_image
       returning id
     )
-    select said.id, target.id as subtask_id from target left join said on true`;
+    select inserted.id, target.id as subtask_id from target left join inserted on true`;
   if (!row) return "no_cell";
   if (row.id === null) return "no_image";
   await projectTexts(sql, taskId, row.subtask_id);
   return row.id;
 }
 
-/** An evaluation that `looker` may see. */
+/** Finds an evaluation that the viewer may see. */
 export async function findEvaluation(
   sql: Sql,
-  { taskId, id, looker }: { taskId: string; id: string; looker: Looker },
+  { taskId, id, viewer }: { taskId: string; id: string; viewer: Viewer },
 ): Promise<EvaluationRow | undefined> {
   const [row] = await sql<EvaluationRow[]>`
     select ${columns(sql)}
     from ${source(sql)}
-    where e.id = ${id} and e.task_id = ${taskId} and ${maySee(sql, looker, "e", "author_id")}`;
+    where e.id = ${id} and e.task_id = ${taskId} and ${maySee(sql, viewer, "e", "author_id")}`;
   return row;
 }
 
-/** Changes a text of its author; the task must be locked. @returns whether there was one */
+/** Updates an evaluation of its author. The task must be locked. @returns whether it was found */
 export async function updateEvaluation(
   sql: Sql,
   { taskId, id, authorId, text, tags }: {
@@ -116,10 +126,10 @@ export async function updateEvaluation(
 }
 
 /**
- * Removes a text; the task must be locked.
+ * Deletes an evaluation. The task must be locked.
  *
- * @param authorId whose it must be; null where an owner or admin removes it
- * @returns whether there was one
+ * @param authorId the required author; null if the owner of the task or an admin deletes it
+ * @returns whether it was found
  */
 export async function deleteEvaluation(
   sql: Sql,
@@ -133,48 +143,54 @@ export async function deleteEvaluation(
   return row !== undefined;
 }
 
-/** After which text a page begins. */
-export interface TextPlace {
+/** The last evaluation of the previous page. */
+export interface EvaluationCursor {
   at: string;
   id: string;
 }
 
-/** What was written of a cell, of all its images, oldest first. */
+/** Lists the evaluations of all images of a cell, oldest first. */
 export async function listCellEvaluations(
   sql: Sql,
-  { taskId, cell, looker, after, limit }: {
+  { taskId, cell, viewer, after, limit }: {
     taskId: string;
     cell: number;
-    looker: Looker;
-    after: TextPlace | undefined;
+    viewer: Viewer;
+    after: EvaluationCursor | undefined;
     limit: number;
   },
 ): Promise<EvaluationRow[]> {
+  const isAfterCursor = after
+    ? sql`(e.created_at, e.id) > (${after.at}::timestamptz, ${after.id}::uuid)`
+    : sql`true`;
+  const isVisible = maySee(sql, viewer, "e", "author_id");
   return await sql<EvaluationRow[]>`
     select ${columns(sql)}
     from ${source(sql)}
     where e.task_id = ${taskId} and s.parent_task_id = ${taskId} and s.cell = ${cell}
-      and ${maySee(sql, looker, "e", "author_id")}
-      and ${after ? sql`(e.created_at, e.id) > (${after.at}::timestamptz, ${after.id}::uuid)` : sql`true`}
+      and ${isVisible} and ${isAfterCursor}
     order by e.created_at, e.id
     limit ${limit}`;
 }
 
-/** What was written of a task's images, newest first. */
+/** Lists the evaluations of a task's images, newest first. */
 export async function listTaskEvaluations(
   sql: Sql,
-  { taskId, looker, after, limit }: {
+  { taskId, viewer, after, limit }: {
     taskId: string;
-    looker: Looker;
-    after: TextPlace | undefined;
+    viewer: Viewer;
+    after: EvaluationCursor | undefined;
     limit: number;
   },
 ): Promise<EvaluationRow[]> {
+  const isAfterCursor = after
+    ? sql`(e.created_at, e.id) < (${after.at}::timestamptz, ${after.id}::uuid)`
+    : sql`true`;
+  const isVisible = maySee(sql, viewer, "e", "author_id");
   return await sql<EvaluationRow[]>`
     select ${columns(sql)}
     from ${source(sql)}
-    where e.task_id = ${taskId} and ${maySee(sql, looker, "e", "author_id")}
-      and ${after ? sql`(e.created_at, e.id) < (${after.at}::timestamptz, ${after.id}::uuid)` : sql`true`}
+    where e.task_id = ${taskId} and ${isVisible} and ${isAfterCursor}
     order by e.created_at desc, e.id desc
     limit ${limit}`;
 }

@@ -1,20 +1,20 @@
-/** Marks on cells: a person's favourites, and words that all see. */
+/** Marks on cells: the favourites of a user, and tags that everyone sees. */
 import { lockOpenTask } from "./evaluations.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
-import type { Looker } from "./ratings.ts";
+import type { Viewer } from "./ratings.ts";
 
-/** Words that a cell has at most. */
+/** Maximum tags of a cell. */
 export const cellTagsMax = 50;
 
-interface Place {
+interface TaskCell {
   taskId: string;
   cell: number;
 }
 
-/** @returns whether there is such a cell */
+/** Inserts a favourite, unless it exists. @returns whether the task has the cell */
 export async function insertFavourite(
   sql: Sql,
-  { taskId, cell, userId }: Place & { userId: string },
+  { taskId, cell, userId }: TaskCell & { userId: string },
 ): Promise<boolean> {
   const rows = await sql`
     with target as (
@@ -28,15 +28,15 @@ export async function insertFavourite(
   return rows.length > 0;
 }
 
-/** @returns whether there is such a cell */
+/** Deletes a favourite, if it exists. @returns whether the task has the cell */
 export async function deleteFavourite(
   sql: Sql,
-  { taskId, cell, userId }: Place & { userId: string },
+  { taskId, cell, userId }: TaskCell & { userId: string },
 ): Promise<boolean> {
   const rows = await sql`
     with target as (
       select parent_task_id, id from subtasks where parent_task_id = ${taskId} and cell = ${cell}
-    ), gone as (
+    ), deleted as (
       delete from favourites f using target t
       where f.task_id = t.parent_task_id and f.subtask_id = t.id and f.user_id = ${userId}
     )
@@ -44,7 +44,7 @@ export async function deleteFavourite(
   return rows.length > 0;
 }
 
-/** A user's favourites in a task, by place. */
+/** Lists a user's favourites in a task, by cell number. */
 export async function listFavourites(
   sql: Sql,
   { taskId, userId, after, limit }: { taskId: string; userId: string; after: number; limit: number },
@@ -58,10 +58,10 @@ export async function listFavourites(
     limit ${limit}`;
 }
 
-/** Puts a word on a cell; a word that is there stays whose it is. */
+/** Adds a tag to a cell. An existing tag keeps its author. */
 export async function insertCellTag(
   pool: Pool,
-  { taskId, cell, tag, authorId }: Place & { tag: string; authorId: string },
+  { taskId, cell, tag, authorId }: TaskCell & { tag: string; authorId: string },
 ): Promise<"tagged" | "no_task" | "no_cell" | "too_many"> {
   return await pool.begin(async (sql) => {
     if (!await lockOpenTask(sql, taskId)) return "no_task";
@@ -75,26 +75,30 @@ export async function insertCellTag(
     if (row.has_it) return "tagged";
     if (row.tags >= cellTagsMax) return "too_many";
     await sql`
-      insert into cell_tags (task_id, subtask_id, tag, author_id) values (${taskId}, ${row.id}, ${tag}, ${authorId})`;
-    await tellChange(sql, taskId, row.id);
+      insert into cell_tags (task_id, subtask_id, tag, author_id)
+      values (${taskId}, ${row.id}, ${tag}, ${authorId})`;
+    await raiseRevision(sql, taskId, row.id);
     return "tagged";
   }) as "tagged" | "no_task" | "no_cell" | "too_many";
 }
 
-/** The task must be locked. */
-async function tellChange(sql: Sql, taskId: string, subtaskId: string): Promise<void> {
+/** Raises the revision of a task and a cell, so that viewers receive the change. The task must be locked. */
+async function raiseRevision(sql: Sql, taskId: string, subtaskId: string): Promise<void> {
   await sql`
-    with told as (
+    with task as (
       update tasks set revision = revision + 1 where id = ${taskId} returning revision
     )
     update subtasks s
-    set revision = told.revision
-    from told
+    set revision = task.revision
+    from task
     where s.parent_task_id = ${taskId} and s.id = ${subtaskId}`;
 }
 
-/** Whether who looks may see a word `t` of a cell `s`: their own, and others' unless these are hidden. */
-const maySeeTag = (sql: Sql, { id, hidesOthers }: Looker) =>
+/**
+ * Returns the condition that the viewer may see a tag `t` of a cell `s`: an own tag, or any unless others are
+ * hidden.
+ */
+const maySeeTag = (sql: Sql, { id, hidesOthers }: Viewer) =>
   hidesOthers
     ? sql`(t.author_id = ${id} or exists (
         select from ratings own
@@ -104,14 +108,14 @@ const maySeeTag = (sql: Sql, { id, hidesOthers }: Looker) =>
     : sql`true`;
 
 /**
- * Takes a word from a cell.
+ * Deletes a tag of a cell.
  *
- * @param mayChange others' words too
- * @returns `removed` also where there was none, or none that who asks may see
+ * @param mayChange allows deleting the tags of others
+ * @returns `removed` also if the tag does not exist or the viewer may not see it
  */
 export async function deleteCellTag(
   pool: Pool,
-  { taskId, cell, tag, looker, mayChange }: Place & { tag: string; looker: Looker; mayChange: boolean },
+  { taskId, cell, tag, viewer, mayChange }: TaskCell & { tag: string; viewer: Viewer; mayChange: boolean },
 ): Promise<"removed" | "no_task" | "no_cell" | "not_theirs"> {
   return await pool.begin(async (sql) => {
     if (!await lockOpenTask(sql, taskId)) return "no_task";
@@ -119,15 +123,14 @@ export async function deleteCellTag(
       select s.id, t.author_id
       from subtasks s
       left join cell_tags t
-        on t.task_id = s.parent_task_id and t.subtask_id = s.id and t.tag = ${tag} and ${
-      maySeeTag(sql, looker)
-    }
+        on t.task_id = s.parent_task_id and t.subtask_id = s.id and t.tag = ${tag}
+        and ${maySeeTag(sql, viewer)}
       where s.parent_task_id = ${taskId} and s.cell = ${cell}`;
     if (!row) return "no_cell";
     if (row.author_id === null) return "removed";
-    if (!mayChange && row.author_id !== looker.id) return "not_theirs";
+    if (!mayChange && row.author_id !== viewer.id) return "not_theirs";
     await sql`delete from cell_tags where task_id = ${taskId} and subtask_id = ${row.id} and tag = ${tag}`;
-    await tellChange(sql, taskId, row.id);
+    await raiseRevision(sql, taskId, row.id);
     return "removed";
   }) as "removed" | "no_task" | "no_cell" | "not_theirs";
 }
@@ -136,47 +139,47 @@ export interface CellTagRow {
   cell: number;
   tag: string;
   author_id: string;
-  /** The e-mail; null for a link's, and for an author who has gone. */
+  /** E-mail of the author; null for a share or a deleted user. */
   author: string | null;
   created_at: Date;
 }
 
-/** The words of a cell, all of them, by code points. */
+/** Lists all tags of a cell, in order of code points. */
 export async function listCellTags(
   sql: Sql,
-  { taskId, cell, looker }: Place & { looker: Looker },
+  { taskId, cell, viewer }: TaskCell & { viewer: Viewer },
 ): Promise<CellTagRow[]> {
   return await sql<CellTagRow[]>`
     select s.cell, t.tag, t.author_id, u.email as author, t.created_at
     from subtasks s
     join cell_tags t on t.task_id = s.parent_task_id and t.subtask_id = s.id
     left join users u on u.id = t.author_id
-    where s.parent_task_id = ${taskId} and s.cell = ${cell} and ${maySeeTag(sql, looker)}
+    where s.parent_task_id = ${taskId} and s.cell = ${cell} and ${maySeeTag(sql, viewer)}
     order by t.tag collate "C"`;
 }
 
-/** The words of a task by code points, each with the number of its cells. */
+/** Lists the tags of a task in order of code points, each with the number of its cells. */
 export async function countTags(
   sql: Sql,
-  { taskId, looker, after, limit }: { taskId: string; looker: Looker; after: string; limit: number },
+  { taskId, viewer, after, limit }: { taskId: string; viewer: Viewer; after: string; limit: number },
 ): Promise<{ tag: string; cells: number }[]> {
   return await sql<{ tag: string; cells: number }[]>`
     select t.tag collate "C" as tag, count(*)::int as cells
     from cell_tags t
     join subtasks s on s.parent_task_id = t.task_id and s.id = t.subtask_id
-    where t.task_id = ${taskId} and t.tag collate "C" > ${after} and ${maySeeTag(sql, looker)}
+    where t.task_id = ${taskId} and t.tag collate "C" > ${after} and ${maySeeTag(sql, viewer)}
     group by 1
     order by 1
     limit ${limit}`;
 }
 
-/** The cells that have a word, by place. */
-export async function listTagged(
+/** Lists the cells that have a tag, by cell number. */
+export async function listTaggedCells(
   sql: Sql,
-  { taskId, tag, looker, after, limit }: {
+  { taskId, tag, viewer, after, limit }: {
     taskId: string;
     tag: string;
-    looker: Looker;
+    viewer: Viewer;
     after: number;
     limit: number;
   },
@@ -186,7 +189,7 @@ export async function listTagged(
     from cell_tags t
     join subtasks s on s.parent_task_id = t.task_id and s.id = t.subtask_id
     left join users u on u.id = t.author_id
-    where t.task_id = ${taskId} and t.tag = ${tag} and s.cell > ${after} and ${maySeeTag(sql, looker)}
+    where t.task_id = ${taskId} and t.tag = ${tag} and s.cell > ${after} and ${maySeeTag(sql, viewer)}
     order by s.cell
     limit ${limit}`;
 }

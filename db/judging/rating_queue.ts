@@ -1,58 +1,60 @@
-/** What is there to be rated: images that a rater has not rated yet, and who was just given which. */
+/** The rating queue: images that a rater has not rated yet, and their reservations. */
 import type { Pool, Sql } from "../pg/connect.ts";
-import { byIndexes } from "./ratings.ts";
+import { disableSeqScans } from "./ratings.ts";
 
-/** An image that could be rated. */
+/** An image that can be rated. */
 export interface Candidate {
   id: string;
   cell: number;
   version: number;
   rating_n: number;
   rating_sum: number;
-  /** Of the squares of its stars; null where it was not asked for. */
+  /** Sum of the squares of its stars; null unless requested. */
   squares: number | null;
   /** The rater has rated or skipped it. */
   rated: boolean;
-  /** Another rater was just given it. */
+  /** It is reserved for another rater. */
   reserved: boolean;
 }
 
-/** Seconds that a given cell is kept from others. */
+/** Seconds for which a cell is reserved for one rater. */
 const reservedSeconds = 60;
 
-/** Equal for as long as a task's cells lie where they lay; undefined where it has gone. */
-export async function findMatrixMark(sql: Sql, taskId: string): Promise<string | undefined> {
-  const [row] = await sql<{ mark: string }[]>`
-    select concat_ws(' ', subtasks_total, axis_roles, grown) as mark from tasks where id = ${taskId}`;
-  return row?.mark;
+/**
+ * Finds a value that changes whenever the matrix layout of a task changes; undefined if no task has the id.
+ */
+export async function findLayoutVersion(sql: Sql, taskId: string): Promise<string | undefined> {
+  const [row] = await sql<{ version: string }[]>`
+    select concat_ws(' ', subtasks_total, axis_roles, grown) as version from tasks where id = ${taskId}`;
+  return row?.version;
 }
 
-interface Asked {
+/** The rater, and what to read for each image. */
+interface CandidateQuery {
   taskId: string;
   raterId: string;
-  /** With the squares of the stars. */
+  /** Reads the sum of the squares of the stars. */
   squares: boolean;
 }
 
-const columns = (sql: Sql, { taskId, raterId, squares }: Asked) =>
-  sql`s.id, s.cell, s.attempt as version, s.rating_n, s.rating_sum,
-    ${
-    squares
-      ? sql`(
+function columns(sql: Sql, { taskId, raterId, squares }: CandidateQuery) {
+  const sumOfSquares = squares
+    ? sql`(
         select sum(r.stars * r.stars)::int
         from ratings r
         where r.task_id = ${taskId} and r.subtask_id = s.id and r.version = s.attempt
       )`
-      : sql`null::int`
-  } as squares,
+    : sql`null::int`;
+  return sql`s.id, s.cell, s.attempt as version, s.rating_n, s.rating_sum, ${sumOfSquares} as squares,
     exists (
       select from reservations o
       where o.task_id = ${taskId} and o.subtask_id = s.id and o.rater_id <> ${raterId} and o.until > now()
     ) as reserved`;
+}
 
-// With a limit it stays a look-up of each image. As a join, while the statistics know of no ratings, it was seen to read
-// all of a task's for every image: minutes.
-const isRated = (sql: Sql, { taskId, raterId }: Asked) =>
+// The limit keeps this an index look-up for each image. As a join, and without statistics on ratings, the
+// planner read all ratings of the task for every image, which took minutes.
+const isRated = (sql: Sql, { taskId, raterId }: CandidateQuery) =>
   sql`(
     select true
     from ratings r
@@ -60,40 +62,46 @@ const isRated = (sql: Sql, { taskId, raterId }: Asked) =>
     limit 1
   ) is not null`;
 
-/** Runs statements that look ratings up one by one: see {@link byIndexes}. */
-export async function withIndexes<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+/** Runs statements that look up ratings by their indexes: see {@link disableSeqScans}. */
+export async function withIndexScans<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   return await pool.begin(async (sql) => {
-    await sql`select ${byIndexes(sql)}`;
+    await sql`select ${disableSeqScans(sql)}`;
     return await work(sql);
   }) as T;
 }
 
-/** Of some places those that have an image, also those that were rated. */
-export async function listCandidates(sql: Sql, asked: Asked, cells: number[]): Promise<Candidate[]> {
+/** Lists those of the given cells that have an image, rated or not. */
+export async function listCandidates(
+  sql: Sql,
+  query: CandidateQuery,
+  cells: number[],
+): Promise<Candidate[]> {
   return await sql<Candidate[]>`
-    select ${columns(sql, asked)}, ${isRated(sql, asked)} as rated
-    from unnest(${cells}::int[]) as place (cell)
-    join subtasks s on s.parent_task_id = ${asked.taskId} and s.cell = place.cell
+    select ${columns(sql, query)}, ${isRated(sql, query)} as rated
+    from unnest(${cells}::int[]) as wanted (cell)
+    join subtasks s on s.parent_task_id = ${query.taskId} and s.cell = wanted.cell
     where s.status = 'completed' and s.image_url is not null`;
 }
 
-/** Images that are not rated yet, from a place on, as they stand: for when those drawn by lot were all rated. */
+/**
+ * Lists unrated images in the order of cell numbers, for the case that all randomly chosen cells are rated.
+ */
 export async function listUnrated(
   sql: Sql,
-  asked: Asked,
+  query: CandidateQuery,
   { from, to, limit }: { from: number; to: number; limit: number },
 ): Promise<Candidate[]> {
   return await sql<Candidate[]>`
-    select ${columns(sql, asked)}, false as rated
+    select ${columns(sql, query)}, false as rated
     from subtasks s
-    where s.parent_task_id = ${asked.taskId} and s.cell between ${from}::int and ${to}::int
-      and s.status = 'completed' and s.image_url is not null and not (${isRated(sql, asked)})
+    where s.parent_task_id = ${query.taskId} and s.cell between ${from}::int and ${to}::int
+      and s.status = 'completed' and s.image_url is not null and not (${isRated(sql, query)})
     order by s.cell
     limit ${limit}`;
 }
 
-/** What a rater is given. */
-export interface Given {
+/** An image that is reserved for a rater. */
+export interface ReservedImage {
   cell: number;
   version: number;
   image_url: string;
@@ -103,26 +111,27 @@ export interface Given {
 }
 
 /**
- * Gives a rater the first `count` of the wanted images, those that others have last. One call at a time for a task, to
- * the end of the transaction: two that ask at once are given different ones while there are enough.
+ * Reserves the first `count` of the wanted images for a rater; images that are reserved for others come last.
+ * Calls for the same task run one after the other, until the end of the transaction. Concurrent raters
+ * therefore receive different images as long as there are enough.
  *
- * @param ids of subtasks, the most wanted first
+ * @param ids ids of subtasks, the most wanted first
  */
 export async function reserveCells(
   sql: Sql,
   { taskId, raterId, ids, count }: { taskId: string; raterId: string; ids: string[]; count: number },
-): Promise<Given[]> {
+): Promise<ReservedImage[]> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${"rating queue " + taskId}, 0))`;
   await sql`delete from reservations where task_id = ${taskId} and until <= now()`;
-  return await sql<Given[]>`
+  return await sql<ReservedImage[]>`
     with chosen as (
-      select w.id, w.place,
+      select w.id, w.rank,
         exists (
           select from reservations o
           where o.task_id = ${taskId} and o.subtask_id = w.id and o.rater_id <> ${raterId} and o.until > now()
         ) as reserved
-      from unnest(${ids}::uuid[]) with ordinality as w (id, place)
-      order by reserved, place
+      from unnest(${ids}::uuid[]) with ordinality as w (id, rank)
+      order by reserved, rank
       limit ${count}
     ), kept as (
       insert into reservations (task_id, subtask_id, rater_id, until)
@@ -135,5 +144,5 @@ export async function reserveCells(
     join kept k on k.subtask_id = c.id
     join subtasks s on s.parent_task_id = ${taskId} and s.id = c.id
     where s.status = 'completed' and s.image_url is not null
-    order by c.reserved, c.place`;
+    order by c.reserved, c.rank`;
 }

@@ -1,8 +1,8 @@
-/** Users as v2 changes them: the last admin stays one, and a change made up from an older state is refused. */
+/** Users as v2 manages them. The last active admin cannot be removed, and outdated changes are refused. */
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
 import { transact } from "../pg/transaction.ts";
-import { isTaken, type NewUser, type Role } from "./users.ts";
+import { isEmailTaken, type NewUser, type Role } from "./users.ts";
 
 export interface AccountRow {
   id: string;
@@ -16,19 +16,20 @@ export interface AccountRow {
 
 const columns = (sql: Sql) => sql`id, email, fullname, roles, is_active, created_at, updated_at`;
 
+/** Finds an account. */
 export async function findAccount(sql: Sql, id: string): Promise<AccountRow | undefined> {
   const [row] = await sql<AccountRow[]>`select ${columns(sql)} from users where id = ${id}`;
   return row;
 }
 
 export interface AccountFilter {
-  /** A part of the e-mail or the name, in any case. */
+  /** Part of the e-mail or the name, in any case. */
   q: string | undefined;
   role: Role | undefined;
   active: boolean | undefined;
 }
 
-/** Users in the order they came. */
+/** Lists accounts in order of creation. */
 export async function listAccounts(
   sql: Sql,
   { q, role, active, after, limit }: AccountFilter & {
@@ -36,22 +37,23 @@ export async function listAccounts(
     limit: number;
   },
 ): Promise<AccountRow[]> {
-  const [at, id] = after ?? [null, null];
+  const isAfterCursor = after === undefined
+    ? sql`true`
+    : sql`(created_at, id) > (${after[0]}::timestamptz, ${after[1]}::uuid)`;
+  const matchesText = q === undefined
+    ? sql`true`
+    : sql`(position(lower(${q}) in lower(email)) > 0 or position(lower(${q}) in lower(fullname)) > 0)`;
+  const hasRole = role === undefined ? sql`true` : sql`${role} = any(roles)`;
+  const hasState = active === undefined ? sql`true` : sql`is_active = ${active}::boolean`;
   return await sql<AccountRow[]>`
     select ${columns(sql)}
     from users
-    where (${at}::timestamptz is null or (created_at, id) > (${at}::timestamptz, ${id}::uuid))
-      and (${q ?? null}::text is null
-        or position(lower(${q ?? ""}) in lower(email)) > 0 or position(lower(${
-    q ?? ""
-  }) in lower(fullname)) > 0)
-      and (${role ?? null}::text is null or ${role ?? ""} = any(roles))
-      and (${active ?? null}::boolean is null or is_active = ${active ?? null}::boolean)
+    where ${isAfterCursor} and ${matchesText} and ${hasRole} and ${hasState}
     order by created_at, id
     limit ${limit}::int`;
 }
 
-/** Adds a user; undefined when the e-mail is taken. */
+/** Inserts a user; undefined if the e-mail is taken. */
 export async function insertAccount(
   sql: Sql,
   { email, hashed_password, fullname, roles, is_active }: NewUser,
@@ -68,9 +70,9 @@ const isActiveAdmin = ({ roles, is_active }: Pick<AccountRow, "roles" | "is_acti
   is_active && roles.includes("admin");
 
 /**
- * The user, locked. Where it may be an admin no more, all admins are locked with it: of two that go at once the second
- * sees that it is the last. One statement, in one order: a row that was an admin's when it was looked for stays locked
- * when it is one no more, so that a second statement would lock against the order.
+ * Locks a user. If the change may remove an admin, all active admins are locked too, so that the second of
+ * two concurrent changes sees that only one admin is left. One statement takes all locks in the order of ids.
+ * A second statement could break that order, because a row stays locked even if it no longer matches.
  */
 async function lockAccount(sql: Sql, id: string, mayEndAdmin: boolean) {
   const rows = await sql<AccountRow[]>`
@@ -85,10 +87,10 @@ async function lockAccount(sql: Sql, id: string, mayEndAdmin: boolean) {
 }
 
 /**
- * Changes the given fields. A new password and the end of access end the user's sessions.
+ * Updates the given fields. A new password or a deactivation also ends the user's sessions.
  *
- * @param check looks at the user as it is, and throws where the change must not be
- * @returns `last_admin` where nobody would be left to administer; `taken` when another user has the e-mail
+ * @param check receives the present user and throws to refuse the change
+ * @returns `last_admin` if no active admin would be left; `taken` if another user has the e-mail
  */
 export async function updateAccount(
   pool: Pool,
@@ -120,12 +122,12 @@ export async function updateAccount(
       return row;
     });
   } catch (error) {
-    if (isTaken(error)) return "taken";
+    if (isEmailTaken(error)) return "taken";
     throw error;
   }
 }
 
-/** Removes a user for good; tasks and ratings stay. @param check as of {@link updateAccount} */
+/** Deletes a user; tasks and ratings stay. @param check as in {@link updateAccount} */
 export async function deleteAccount(
   pool: Pool,
   id: string,
@@ -141,14 +143,18 @@ export async function deleteAccount(
   });
 }
 
-/** The hash of one's own password. */
+/** Finds the password hash of an active user. */
 export async function findOwnPassword(sql: Sql, id: string): Promise<string | undefined> {
   const [row] = await sql<{ hashed_password: string }[]>`
     select hashed_password from users where id = ${id} and is_active`;
   return row?.hashed_password;
 }
 
-/** Changes one's own password and ends all sessions. @returns false where it is another than `before` by now */
+/**
+ * Changes the password of an active user and ends all sessions of the user.
+ *
+ * @returns false if the stored hash is no longer `before`
+ */
 export async function changeOwnPassword(
   pool: Pool,
   { id, before, after }: { id: string; before: string; after: string },
@@ -164,7 +170,7 @@ export async function changeOwnPassword(
   });
 }
 
-/** Ends all sessions of a user, whatever tokens there are. */
+/** Ends all sessions of a user and invalidates all access tokens. */
 export async function signOutEverywhere(pool: Pool, id: string): Promise<void> {
   await transact(pool, async (sql) => {
     await sql`update users set token_version = token_version + 1 where id = ${id}`;

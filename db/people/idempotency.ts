@@ -1,20 +1,22 @@
-/** Answers of requests under a key, by who asked. */
+/** Stored answers to requests with an Idempotency-Key, per principal. */
 import type { Sql } from "../pg/connect.ts";
 
 export interface StoredAnswer {
   status: number;
   headers: Record<string, string>;
-  /** Sealed: only who has the key can read it. */
+  /** Encrypted: only a client that knows the key can read it. */
   body: string;
 }
 
-/** Hours that an answer is kept. */
+/** Hours for which an answer is kept. */
 const keptHours = 24;
 
 /**
- * Takes a key within a transaction. One that another transaction has taken is waited for until that one ends.
+ * Reserves a key within a transaction. If another transaction has reserved it, the call waits for that one to
+ * end.
  *
- * @returns `new` where the work is ours; the answer where it was done
+ * @returns `new` if this transaction must do the work; the stored answer if it was done; `other_request` if
+ * the key was used with another request
  */
 export async function reserveKey(
   sql: Sql,
@@ -22,26 +24,27 @@ export async function reserveKey(
 ): Promise<"new" | "other_request" | StoredAnswer> {
   await sql`
     delete from idempotency_keys
-    where principal_id = ${principalId} and key = ${key} and created_at < now() - ${keptHours}::int * interval '1 hour'`;
+    where principal_id = ${principalId} and key = ${key}
+      and created_at < now() - ${keptHours}::int * interval '1 hour'`;
   for (;;) {
-    const taken = await sql`
+    const inserted = await sql`
       insert into idempotency_keys (principal_id, key, request_hash, status, headers, body)
       values (${principalId}, ${key}, ${requestHash}, 0, '{}', '')
       on conflict do nothing
       returning 1`;
-    if (taken.length > 0) return "new";
+    if (inserted.length > 0) return "new";
     const [row] = await sql<(StoredAnswer & { same: boolean })[]>`
       select status, headers, body, request_hash = ${requestHash} as same
       from idempotency_keys
       where principal_id = ${principalId} and key = ${key}`;
-    // One that was forgotten between the two is free again.
+    // The key was deleted between the two statements and is free again.
     if (!row) continue;
     const { same, ...answer } = row;
     return same ? answer : "other_request";
   }
 }
 
-/** Stores the answer of a key that was taken in this transaction. */
+/** Stores the answer of a key that this transaction has reserved. */
 export async function saveAnswer(
   sql: Sql,
   { principalId, key, status, headers, body }: { principalId: string; key: string } & StoredAnswer,
@@ -52,8 +55,8 @@ export async function saveAnswer(
     where principal_id = ${principalId} and key = ${key}`;
 }
 
-/** Forgets answers that are no longer kept. @returns how many */
-export async function forgetOldAnswers(sql: Sql): Promise<number> {
+/** Deletes answers older than the retention time. @returns the number of deleted answers */
+export async function deleteExpiredAnswers(sql: Sql): Promise<number> {
   const { count } = await sql`
     delete from idempotency_keys where created_at < now() - ${keptHours}::int * interval '1 hour'`;
   return count;

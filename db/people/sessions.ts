@@ -1,4 +1,4 @@
-/** Sign-ins of v2: each has a refresh token that is renewed with every use. */
+/** Sessions of v2: each has a refresh token that is renewed with every use. */
 import type { Sql } from "../pg/connect.ts";
 import type { Role } from "./users.ts";
 
@@ -9,7 +9,10 @@ export interface SessionUser {
   roles: Role[];
 }
 
-/** The user of an access token as of now; undefined where the session, the user or the token's number has had its day. */
+/**
+ * Finds the user of an access token. Undefined if the session has ended, the user is inactive or the token
+ * version is outdated.
+ */
 export async function findPrincipalUser(
   sql: Sql,
   { userId, sessionId, version }: { userId: string; sessionId: string; version: number },
@@ -24,22 +27,22 @@ export async function findPrincipalUser(
 }
 
 export interface NewSession {
-  /** Drawn by the database unless given. */
+  /** If absent, the database generates it. */
   id?: string;
   userId: string;
   tokenHash: Uint8Array;
   lifeSeconds: number;
-  /** What the browser calls itself. */
+  /** User agent of the browser. */
   client: string;
 }
 
-/** A session, and the number that its access tokens must have. */
+/** A session, and the version that its access tokens must carry. */
 export interface OpenSession {
   id: string;
   version: number;
 }
 
-/** Begins a session of a user who is there. */
+/** Inserts a session of an existing user. */
 export async function insertSession(
   sql: Sql,
   { id, userId, tokenHash, lifeSeconds, client }: NewSession,
@@ -53,10 +56,10 @@ export async function insertSession(
 }
 
 /**
- * Begins a session with a password that was compared before.
+ * Inserts a session after a successful password check. A concurrent change of the password is waited for; a
+ * later one ends this session together with the others.
  *
- * @returns undefined where the user has gone, is disabled or has another password by now: a change of it that is under
- *   way is waited for, and one that comes later ends this session with the others
+ * @returns undefined if the user was deleted or deactivated, or its password has changed since the check
  */
 export async function insertSessionOf(
   sql: Sql,
@@ -65,27 +68,27 @@ export async function insertSessionOf(
   },
 ): Promise<OpenSession | undefined> {
   const [row] = await sql<OpenSession[]>`
-    with holder as (
+    with owner as (
       select id, token_version
       from users
       where id = ${userId} and is_active and hashed_password = ${passwordHash}
       for share
-    ), begun as (
+    ), inserted as (
       insert into sessions (id, user_id, token_hash, expires_at, client)
-      select ${id}, id, ${tokenHash}, now() + ${lifeSeconds}::int * interval '1 s', ${client} from holder
+      select ${id}, id, ${tokenHash}, now() + ${lifeSeconds}::int * interval '1 s', ${client} from owner
       returning id
     )
-    select begun.id, holder.token_version as version from begun, holder`;
+    select inserted.id, owner.token_version as version from inserted, owner`;
   return row;
 }
 
-/** Seconds for which the token before the last is still good: for two that renew at once, and for a lost answer. */
+/** Seconds for which the previous token remains valid, for concurrent renewals and lost answers. */
 const graceSeconds = 10;
 
 export interface Renewal {
   id: string;
-  /** Of the token that was shown, and of the one that follows it. */
-  shown: Uint8Array;
+  /** Hashes of the presented token and of its successor. */
+  presented: Uint8Array;
   next: Uint8Array;
 }
 
@@ -94,41 +97,50 @@ export interface Renewed {
   version: number;
 }
 
-/** Puts the next token in the place of the one that was shown; undefined where that is not the one that is good now. */
-export async function renewSession(sql: Sql, { id, shown, next }: Renewal): Promise<Renewed | undefined> {
+/** Replaces the presented token by its successor; undefined if the presented token is not the current one. */
+export async function renewSession(sql: Sql, { id, presented, next }: Renewal): Promise<Renewed | undefined> {
   const [row] = await sql<Renewed[]>`
     update sessions s
     set previous_hash = s.token_hash, token_hash = ${next}, rotated_at = now()
     from users u
-    where s.id = ${id} and u.id = s.user_id and u.is_active and s.token_hash = ${shown}
+    where s.id = ${id} and u.id = s.user_id and u.is_active and s.token_hash = ${presented}
       and s.ended_at is null and s.expires_at > now()
     returning s.user_id, u.token_version as version`;
   return row;
 }
 
-/** The session whose token was renewed only now, from the one that was shown to the next. */
-export async function findJustRenewed(sql: Sql, { id, shown, next }: Renewal): Promise<Renewed | undefined> {
+/**
+ * Finds a session whose token was renewed within the grace time, from the presented token to its successor.
+ */
+export async function findJustRenewed(
+  sql: Sql,
+  { id, presented, next }: Renewal,
+): Promise<Renewed | undefined> {
   const [row] = await sql<Renewed[]>`
     select s.user_id, u.token_version as version
     from sessions s
     join users u on u.id = s.user_id
-    where s.id = ${id} and u.is_active and s.previous_hash = ${shown} and s.token_hash = ${next}
+    where s.id = ${id} and u.is_active and s.previous_hash = ${presented} and s.token_hash = ${next}
       and s.ended_at is null and s.expires_at > now()
       and s.rotated_at > now() - ${graceSeconds}::int * interval '1 s'`;
   return row;
 }
 
-/** Ends a session whose token was used again after it had been renewed. @returns its user, where it was open */
-export async function endReusedSession(sql: Sql, id: string, shown: Uint8Array): Promise<string | undefined> {
+/** Ends a session whose token was used again after its renewal. @returns its user if the session was open */
+export async function endReusedSession(
+  sql: Sql,
+  id: string,
+  presented: Uint8Array,
+): Promise<string | undefined> {
   const [row] = await sql<{ user_id: string }[]>`
     update sessions
     set ended_at = now(), end_reason = 'reuse'
-    where id = ${id} and ended_at is null and expires_at > now() and token_hash <> ${shown}
+    where id = ${id} and ended_at is null and expires_at > now() and token_hash <> ${presented}
     returning user_id`;
   return row?.user_id;
 }
 
-/** Ends one session of a user. @returns false where there is none that is open */
+/** Ends one session of a user. @returns false if the user has no such open session */
 export async function endSession(
   sql: Sql,
   { userId, id }: { userId: string; id: string },
@@ -148,26 +160,28 @@ export interface SessionRow {
   expires_at: Date;
 }
 
-/** Open sessions of a user, newest first. */
+/** Lists the open sessions of a user, newest first. */
 export async function listSessions(
   sql: Sql,
   { userId, before, limit }: { userId: string; before: [at: string, id: string] | undefined; limit: number },
 ): Promise<SessionRow[]> {
-  const [at, id] = before ?? [null, null];
+  const isAfterCursor = before === undefined
+    ? sql`true`
+    : sql`(created_at, id) < (${before[0]}::timestamptz, ${before[1]}::uuid)`;
   return await sql<SessionRow[]>`
     select id, client, created_at, rotated_at, expires_at
     from sessions
     where user_id = ${userId} and ended_at is null and expires_at > now()
-      and (${at}::timestamptz is null or (created_at, id) < (${at}::timestamptz, ${id}::uuid))
+      and ${isAfterCursor}
     order by created_at desc, id desc
     limit ${limit}::int`;
 }
 
-/** Days that a session which has ended is kept, to be looked into. */
+/** Days for which an ended session is kept for inspection. */
 const keptDays = 30;
 
-/** Forgets sessions that ended long ago. @returns how many */
-export async function forgetOldSessions(sql: Sql): Promise<number> {
+/** Deletes sessions that ended before the retention time. @returns the number of deleted sessions */
+export async function deleteOldSessions(sql: Sql): Promise<number> {
   const { count } = await sql`
     delete from sessions where least(ended_at, expires_at) < now() - ${keptDays}::int * interval '1 day'`;
   return count;

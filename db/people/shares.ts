@@ -1,5 +1,6 @@
-/** Links to one task for who has no account. */
+/** Shares: links to one task for people without an account. */
 import type { Sql } from "../pg/connect.ts";
+import { type Actor, mayChange } from "./task_access.ts";
 
 export interface OpenShare {
   id: string;
@@ -8,7 +9,7 @@ export interface OpenShare {
   blind: boolean;
 }
 
-/** The share of a token, while it is good. */
+/** Finds the share of a token, unless it was revoked or has expired or its task was deleted. */
 export async function findShare(sql: Sql, tokenHash: Uint8Array): Promise<OpenShare | undefined> {
   const [row] = await sql<OpenShare[]>`
     select s.id, s.task_id as "taskId", s.mode, s.blind
@@ -18,13 +19,13 @@ export async function findShare(sql: Sql, tokenHash: Uint8Array): Promise<OpenSh
   return row;
 }
 
-/** As its owner sees it. */
+/** A share as the owner of the task sees it. */
 export interface ShareRow {
   id: string;
   label: string;
   mode: "read" | "rate";
   blind: boolean;
-  /** Whose account made it: the e-mail; null once that is gone. */
+  /** E-mail of the user who created it; null if that user was deleted. */
   created_by: string | null;
   created_at: Date;
   expires_at: Date;
@@ -33,31 +34,6 @@ export interface ShareRow {
 
 const shareColumns = (sql: Sql) =>
   sql`s.id, s.label, s.mode, s.blind, u.email as created_by, s.created_at, s.expires_at, s.revoked_at`;
-
-/** Who may do something to a task: an admin, or the one whose e-mail it was submitted under. */
-export interface Actor {
-  id: string;
-  email: string;
-  isAdmin: boolean;
-}
-
-/**
- * Locks a task for its owner or an admin, until the transaction ends.
- *
- * @returns whether it is theirs to change; undefined where it is gone
- */
-export async function lockOwnTask(
-  sql: Sql,
-  taskId: string,
-  { email, isAdmin }: Actor,
-): Promise<boolean | undefined> {
-  const [row] = await sql<{ owned: boolean }[]>`
-    select ${isAdmin} or username = ${email} as owned
-    from tasks
-    where id = ${taskId} and not is_deleted
-    for no key update`;
-  return row?.owned;
-}
 
 export interface NewShare {
   id: string;
@@ -70,7 +46,11 @@ export interface NewShare {
   lifeSeconds: number;
 }
 
-/** The task must be locked. @returns undefined where it has `sharesMax` that are good already */
+/**
+ * Inserts a share. The task must be locked.
+ *
+ * @returns undefined if the task has `sharesMax` valid shares already
+ */
 export async function insertShare(
   sql: Sql,
   { id, taskId, tokenHash, label, mode, blind, createdBy, lifeSeconds }: NewShare,
@@ -90,25 +70,31 @@ export async function insertShare(
   return row;
 }
 
-/** The shares of a task, newest first. @param before created_at and id of the last that was shown */
+/**
+ * Lists the shares of a task, newest first.
+ *
+ * @param before `created_at` and `id` of the last share of the previous page
+ */
 export async function listShares(
   sql: Sql,
   { taskId, before, limit }: { taskId: string; before: [string, string] | undefined; limit: number },
 ): Promise<ShareRow[]> {
+  const isAfterCursor = before
+    ? sql`(s.created_at, s.id) < (${before[0]}::timestamptz, ${before[1]}::uuid)`
+    : sql`true`;
   return await sql<ShareRow[]>`
     select ${shareColumns(sql)}
     from shares s
     left join users u on u.id = s.created_by
-    where s.task_id = ${taskId}
-      and ${before ? sql`(s.created_at, s.id) < (${before[0]}::timestamptz, ${before[1]}::uuid)` : sql`true`}
+    where s.task_id = ${taskId} and ${isAfterCursor}
     order by s.created_at desc, s.id desc
     limit ${limit}`;
 }
 
 /**
- * Ends a share for its task's owner or an admin; one that has ended stays as it was.
+ * Revokes a share if the actor may change its task. A revoked share keeps its earlier time.
  *
- * @returns false where the task has no such share, or it is not theirs
+ * @returns false if the task has no such share, or the actor may not change the task
  */
 export async function revokeShare(
   sql: Sql,
@@ -119,12 +105,12 @@ export async function revokeShare(
     set revoked_at = coalesce(s.revoked_at, now())
     from tasks t
     where s.id = ${shareId} and s.task_id = ${taskId} and t.id = s.task_id and not t.is_deleted
-      and (${actor.isAdmin} or t.username = ${actor.email})
+      and ${mayChange(sql, actor, sql`t.username`)}
     returning 1`;
   return rows.length > 0;
 }
 
-/** What a share is for, told to who holds it. */
+/** A share as its holder sees it. */
 export interface ShareAbout {
   id: string;
   label: string;
@@ -135,6 +121,7 @@ export interface ShareAbout {
   task_name: string;
 }
 
+/** Finds a share with its task. */
 export async function findShareAbout(sql: Sql, id: string): Promise<ShareAbout | undefined> {
   const [row] = await sql<ShareAbout[]>`
     select s.id, s.label, s.mode, s.blind or t.blind as blind, s.expires_at, s.task_id, t.task_name

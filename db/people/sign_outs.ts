@@ -1,7 +1,7 @@
-/** The end of everything that a user had signed in to. */
+/** Ends all sessions of a user. */
 import type { Sql } from "../pg/connect.ts";
 
-/** Ends all sessions of a user, whose row must be locked. */
+/** Ends all sessions of a user. The row of the user must be locked. */
 export async function endSessions(
   sql: Sql,
   userId: string,

@@ -1,3 +1,4 @@
+/** Users as v1 manages them. */
 import { isUuid } from "../../uuid.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
@@ -8,18 +9,18 @@ export type Role = (typeof roles)[number];
 
 export interface UserRow {
   id: string;
-  /** The ObjectId of the old backend: the id that v1 shows. */
+  /** ObjectId of the old backend, which v1 shows as the id. */
   legacy_id: string;
   email: string;
   fullname: string | null;
   roles: Role[];
   is_active: boolean;
-  /** UTC without a zone, six fraction digits, none when the fraction is zero. */
+  /** UTC without a zone, with six fraction digits, or none if the fraction is zero. */
   created_at: string;
   updated_at: string;
 }
 
-/** A user to be. */
+/** A user to insert. */
 export interface NewUser {
   email: string;
   hashed_password: string;
@@ -28,14 +29,14 @@ export interface NewUser {
   is_active: boolean;
 }
 
-const naive = (sql: Sql, column: string) =>
+const timeWithoutZone = (sql: Sql, column: string) =>
   sql`replace(to_char(${sql(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') as ${sql(column)}`;
 
 const userColumns = (sql: Sql) =>
   sql`id, legacy_id, email, fullname, roles, is_active,
-    ${naive(sql, "created_at")}, ${naive(sql, "updated_at")}`;
+    ${timeWithoutZone(sql, "created_at")}, ${timeWithoutZone(sql, "updated_at")}`;
 
-/** The user of an e-mail, compared exactly. */
+/** Finds the user of an e-mail, compared exactly. */
 export async function findUserByEmail(sql: Sql, email: string): Promise<UserRow | undefined> {
   if (email.includes("\0")) return undefined;
   const [row] = await sql<UserRow[]>`select ${userColumns(sql)} from users where email = ${email}`;
@@ -50,7 +51,7 @@ export interface Credentials {
   is_active: boolean;
 }
 
-/** What a login compares: the hash of an e-mail's user. */
+/** Finds the credentials of an e-mail's user. */
 export async function findPassword(
   sql: Sql,
   email: string,
@@ -61,13 +62,13 @@ export async function findPassword(
   return row;
 }
 
-/** A user by the id of either backend: 24 hex digits in any case, or a UUID in its canonical form. */
+/** Finds a user by either kind of id: 24 hex digits in any case, or a UUID in canonical form. */
 export async function findUser(sql: Sql, id: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`select ${userColumns(sql)} from users where ${byId(sql, id)}`;
   return row;
 }
 
-/** Users in the order they came, a page of them; ids are ordered by their seconds alone. */
+/** Lists a page of users in order of creation. Of the legacy id, only the seconds take part in the order. */
 export async function listUsers(
   sql: Sql,
   { skip, limit }: { skip: bigint; limit: bigint },
@@ -78,7 +79,7 @@ export async function listUsers(
     offset ${String(skip)}::bigint limit ${String(limit)}::bigint`;
 }
 
-/** Adds a user; undefined when the e-mail is taken. */
+/** Inserts a user; undefined if the e-mail is taken. */
 export async function insertUser(sql: Sql, user: NewUser): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`
     insert into users (email, hashed_password, fullname, roles, is_active)
@@ -89,10 +90,10 @@ export async function insertUser(sql: Sql, user: NewUser): Promise<UserRow | und
 }
 
 /**
- * Changes the given fields and the time of the change; a new password and the end of access end v2's sessions, in the
- * same transaction, as nothing that was signed in before may go on.
+ * Updates the given fields and `updated_at`. A new password or a deactivation also ends all v2 sessions of
+ * the user, in the same transaction.
  *
- * @returns `taken` when another user has the e-mail
+ * @returns `taken` if another user has the e-mail
  */
 export async function updateUser(
   pool: Pool,
@@ -112,13 +113,13 @@ export async function updateUser(
       return row;
     });
   } catch (error) {
-    if (isTaken(error)) return "taken";
+    if (isEmailTaken(error)) return "taken";
     throw error;
   }
 }
 
-/** Whether a statement failed as another user has the e-mail. */
-export const isTaken = (error: unknown): boolean =>
+/** Reports whether a statement failed because another user has the e-mail. */
+export const isEmailTaken = (error: unknown): boolean =>
   (error as { constraint_name?: string }).constraint_name === "users_email_key";
 
 async function writeUser(
@@ -126,21 +127,22 @@ async function writeUser(
   id: string,
   { email, hashed_password, fullname, roles, is_active }: Partial<NewUser>,
 ): Promise<UserRow | undefined> {
+  const endsSessions = hashed_password !== undefined || is_active === false;
   const [row] = await sql<UserRow[]>`
-      update users
-      set email = coalesce(${email ?? null}, email),
-        hashed_password = coalesce(${hashed_password ?? null}, hashed_password),
-        fullname = case when ${fullname !== undefined} then ${fullname ?? null}::text else fullname end,
-        roles = coalesce(${roles ?? null}::text[], roles),
-        is_active = coalesce(${is_active ?? null}::boolean, is_active),
-        token_version = token_version + ${hashed_password !== undefined || is_active === false ? 1 : 0}::int,
-        updated_at = greatest(now(), updated_at + interval '1 millisecond')
-      where ${byId(sql, id)}
-      returning ${userColumns(sql)}`;
+    update users
+    set email = coalesce(${email ?? null}, email),
+      hashed_password = coalesce(${hashed_password ?? null}, hashed_password),
+      fullname = case when ${fullname !== undefined} then ${fullname ?? null}::text else fullname end,
+      roles = coalesce(${roles ?? null}::text[], roles),
+      is_active = coalesce(${is_active ?? null}::boolean, is_active),
+      token_version = token_version + ${endsSessions ? 1 : 0}::int,
+      updated_at = greatest(now(), updated_at + interval '1 millisecond')
+    where ${byId(sql, id)}
+    returning ${userColumns(sql)}`;
   return row;
 }
 
-/** Removes a user for good; true when there was one. Tasks stay, without an owner. */
+/** Deletes a user; its tasks stay without an owner. @returns whether the user existed */
 export async function deleteUser(sql: Sql, id: string): Promise<boolean> {
   const { count } = await sql`delete from users where ${byId(sql, id)}`;
   return count > 0;
@@ -151,10 +153,4 @@ const legacyIdForm = /^[0-9a-fA-F]{24}$/;
 function byId(sql: Sql, id: string) {
   if (legacyIdForm.test(id)) return sql`legacy_id = ${id.toLowerCase()}`;
   return isUuid(id) ? sql`id = ${id}` : sql`false`;
-}
-
-/** Whether a user has exactly this e-mail. */
-export async function hasEmail(sql: Sql, id: string, email: string): Promise<boolean> {
-  const [row] = await sql`select from users where id = ${id} and email = ${email}`;
-  return row !== undefined;
 }

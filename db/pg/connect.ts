@@ -1,38 +1,38 @@
 import postgres from "postgres";
 import { AppError } from "../../errors.ts";
 import { arrayHandlers } from "./arrays.ts";
-import { reserveBeside } from "./reserve.ts";
-import { openSocket, type SocketPlace } from "./socket.ts";
+import { reserveOutsidePool } from "./reserve.ts";
+import { openSocket, type SocketAddress } from "./socket.ts";
 
-/** A pool or a transaction: every statement takes one of either. */
-// deno-lint-ignore ban-types -- porsager's own way to say "no custom types"
+/** A pool or a transaction. Every function that runs statements takes one of them. */
+// deno-lint-ignore ban-types -- the driver's notation for "no custom types"
 export type Sql = postgres.Sql<{}> | postgres.TransactionSql<{}>;
 // deno-lint-ignore ban-types -- as above
 export type Pool = postgres.Sql<{}>;
 
 export interface ConnectOptions {
-  /** Connections held at most, beside those that `reserve()` opens; small pools win on few cores. */
+  /** Maximum connections, without those of `reserve()`. Small pools are faster on few cores. */
   max?: number;
-  /** Shown in pg_stat_activity. */
+  /** Application name in pg_stat_activity. */
   name?: string;
-  /** Extra settings of each session. */
+  /** Additional settings of each session. */
   session?: Record<string, string>;
   /**
-   * Sends small packets at once. Without it the statement after a COPY waits 40 ms for an acknowledgement that
-   * the server delays.
+   * Sends small packets immediately (TCP_NODELAY). Without it, the statement after a COPY waits 40 ms for a
+   * delayed acknowledgement of the server.
    */
   noDelay?: boolean;
   /**
-   * A statement that gets no byte for an answer within this has lost its server: its connection is closed. For pools
-   * that live long.
+   * Maximum silence in milliseconds. If no byte arrives within this time after a statement was sent, the
+   * server counts as lost and the connection is closed. Set it for long-lived pools.
    */
   silentMsMax?: number;
 }
 
-/** Opens a pool lazily: nothing is connected until the first statement. Times are UTC in every session. */
+/** Creates a pool that connects at its first statement. The time zone of every session is UTC. */
 export function connect(url: string, options: ConnectOptions = {}): Pool {
   const pool = open(url, options);
-  reserveBeside(pool, () => open(url, { ...options, max: 1 }));
+  reserveOutsidePool(pool, () => open(url, { ...options, max: 1 }));
   return pool;
 }
 
@@ -44,18 +44,20 @@ function open(
     max,
     onnotice: () => {},
     connect_timeout: 5,
-    // Left to itself the driver waits up to 20 s before it tries a server again that is long back.
+    // By default, the driver waits up to 20 s before it reconnects, even if the server is back.
     backoff: (tries) => Math.min(0.05 * 2 ** tries, 0.5) * (0.75 + Math.random() / 2),
     idle_timeout: 0,
     max_lifetime: null,
     connection: { application_name: name, TimeZone: "UTC", ...session },
-    // Left to itself the driver learns arrays from each new connection, and was seen to send one before it had.
+    // By default, the driver reads the array types on each new connection, and may send an array before it
+    // knows them.
     types: arrayHandlers as Record<string, postgres.PostgresType>,
-    // Where such a connection ends while the driver asks for its arrays, the failure is nobody's and ends the process.
+    // A connection that ends while the driver reads its types causes an unhandled rejection, which ends the
+    // process.
     ...(silentMsMax === undefined ? {} : { fetch_types: false }),
-    // The driver takes a connected socket here, which its types do not know.
+    // The driver accepts a connected socket here, but its type declarations do not.
     ...(noDelay || silentMsMax !== undefined
-      ? { socket: (place: SocketPlace) => openSocket(place, silentMsMax) } as object
+      ? { socket: (address: SocketAddress) => openSocket(address, silentMsMax) } as object
       : {}),
   });
 }
@@ -71,9 +73,9 @@ const unreachable = new Set([
 const refused = new Set(["28P01", "28000", "3D000"]);
 
 /**
- * Names a failure to connect: what to do about a server that is not there, and about one that refuses.
+ * Translates a failure to connect into an error that says what to do.
  *
- * @returns an AppError for those two; else the error as it came
+ * @returns an AppError if the server does not answer or refuses the connection; otherwise the given error
  */
 export function connectError(error: unknown, url: string): unknown {
   const code = (error as { code?: string }).code ?? "";
@@ -96,7 +98,7 @@ export function connectError(error: unknown, url: string): unknown {
   return error;
 }
 
-/** Host, port and database of a connection URL, without user and password. */
+/** Returns host, port and database of a connection URL, without user and password. */
 export function describeUrl(url: string): string {
   try {
     const { host, pathname } = new URL(url);
@@ -106,7 +108,7 @@ export function describeUrl(url: string): string {
   }
 }
 
-/** Asks the server for an answer; rejects when there is none. */
+/** Runs an empty statement. Rejects if the server does not answer. */
 export async function ping(sql: Sql): Promise<void> {
   await sql`select 1`;
 }

@@ -1,15 +1,15 @@
-/** JSON text as bytes, straight from PostgreSQL to a socket: never parsed, never turned into JavaScript strings. */
+/** Passes JSON text from PostgreSQL to a socket as bytes, without parsing it or making JavaScript strings. */
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The UTF-8 bytes of a text. */
+/** Returns the UTF-8 bytes of a text. */
 export const toBytes = (text: string): Uint8Array => encoder.encode(text);
 
-/** The text of UTF-8 bytes; empty for null. */
+/** Returns the text of UTF-8 bytes; empty for null. */
 export const toText = (bytes: Uint8Array | null | undefined): string => bytes ? decoder.decode(bytes) : "";
 
-/** A stream that asks for a piece when its reader wants one: what is not read is not fetched. */
+/** Creates a stream that fetches a piece only when its reader asks for one. */
 export function streamPieces(pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
@@ -24,33 +24,37 @@ export function streamPieces(pieces: AsyncIterable<Uint8Array>): ReadableStream<
   }, { highWaterMark: 0 });
 }
 
-/** Bytes that a loop copies faster than a call. */
+/** Maximum bytes that a loop copies faster than a call of `set`. */
 const shortMax = 64;
 
-/** Packs small pieces into few large ones, in order: a socket takes 3,000 small ones far slower. */
+/**
+ * Packs small pieces into few large ones, in order. Writing thousands of small pieces to a socket is far
+ * slower.
+ */
 export class Packer {
   #full: Uint8Array[] = [];
   #buffer = new Uint8Array(0);
   #length = 0;
 
-  /** @param size bytes of a packed piece, about */
+  /** @param size approximate bytes of a packed piece */
   constructor(readonly size = 256 * 1024) {}
 
-  /** Whether nothing was added since the last {@link take}. */
+  /** Nothing was added since the last {@link take}. */
   get isEmpty(): boolean {
     return this.#length === 0 && this.#full.length === 0;
   }
 
-  /** Whether pieces are packed that can be taken. */
+  /** {@link takeFull} would return pieces. */
   get isFull(): boolean {
     return this.#full.length > 0;
   }
 
+  /** Adds a piece. */
   add(piece: Uint8Array): void {
     this.addPart(piece, 0, piece.length);
   }
 
-  /** The bytes of a piece from `from` to before `to`, without a view of their own: making one takes longer. */
+  /** Adds the bytes from `from` to before `to`. This is faster than adding a subarray. */
   addPart(piece: Uint8Array, from: number, to: number): void {
     const count = to - from;
     if (this.#length + count > this.#buffer.length) this.#start(count);
@@ -67,14 +71,14 @@ export class Packer {
     this.#length = 0;
   }
 
-  /** The packed pieces but the last, which more may come to. */
+  /** Returns and removes the completely packed pieces; the last, unfinished one stays. */
   takeFull(): Uint8Array[] {
     const full = this.#full;
     this.#full = [];
     return full;
   }
 
-  /** All that was added; the packer is empty afterwards. */
+  /** Returns and removes all pieces. */
   take(): Uint8Array[] {
     if (this.#length > 0) this.#full.push(this.#buffer.subarray(0, this.#length));
     this.#buffer = new Uint8Array(0);

@@ -1,61 +1,63 @@
-/** Connections of a caller's own, beside the pool. */
+/** Reserved connections outside of the pool. */
 import type postgres from "postgres";
 
-// deno-lint-ignore ban-types -- porsager's own way to say "no custom types"
+// deno-lint-ignore ban-types -- the driver's notation for "no custom types"
 type Pool = postgres.Sql<{}>;
 
 const losses = new WeakMap<postgres.ReservedSql, Promise<never>>();
 
 /**
- * Rejects (CONNECTION_CLOSED) when a reserved session ends: what is asked of it from then on, or waited for its turn,
- * the driver leaves without an answer.
+ * Returns a promise that rejects (CONNECTION_CLOSED) when a reserved session ends. The driver never answers
+ * statements that are waiting at that moment or are sent later.
  */
-export const whenLost = (held: postgres.ReservedSql): Promise<never> =>
-  losses.get(held) ?? Promise.withResolvers<never>().promise;
+export const rejectWhenLost = (session: postgres.ReservedSql): Promise<never> =>
+  losses.get(session) ?? Promise.withResolvers<never>().promise;
 
 /**
- * Makes `pool.reserve()` open a session beside the pool, closed when it is released, at the latest with the pool.
+ * Makes `pool.reserve()` open a session outside of the pool. The session is closed when it is released, at
+ * the latest with the pool.
  *
- * The driver's own takes one of the pool; where none is open, it may never come: a connection that opens for a
- * reservation alone is not noted as open, and one that is lost meanwhile takes the reservation with it.
+ * The driver's own `reserve()` takes a connection of the pool and may wait forever if none is open: it does
+ * not count a connection that opens for the reservation as open, and a connection that is lost meanwhile
+ * drops the reservation.
  *
- * @param openOne opens a pool of one connection like those of `pool`
+ * @param openOne opens a pool with one connection, configured like `pool`
  */
-export function reserveBeside(pool: Pool, openOne: () => Pool): void {
-  const beside = new Set<Pool>();
+export function reserveOutsidePool(pool: Pool, openOne: () => Pool): void {
+  const singles = new Set<Pool>();
   const endPool = pool.end;
 
   async function close(one: Pool, options?: { timeout?: number | undefined }): Promise<void> {
     await one.end(options);
-    beside.delete(one);
+    singles.delete(one);
   }
 
   pool.reserve = async () => {
     const one = openOne();
-    beside.add(one);
+    singles.add(one);
     try {
-      // Nobody else asks this pool for anything: after a statement its connection is open, and is handed out.
+      // No one else uses this pool: after one statement its connection is open and can be reserved.
       await one`select 1`;
     } catch (error) {
       await close(one, { timeout: 0 });
       throw error;
     }
-    const held = await one.reserve();
+    const session = await one.reserve();
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => {});
-    losses.set(held, promise);
+    losses.set(session, promise);
     one.options.onclose = () =>
       reject(Object.assign(new Error("the reserved session ended"), { code: "CONNECTION_CLOSED" }));
-    const { release } = held;
-    held.release = () => {
+    const { release } = session;
+    session.release = () => {
       release();
-      // One that was lost in the middle of a statement would be waited for for ever.
+      // Without a timeout, a session that was lost during a statement is waited for forever.
       void close(one, { timeout: 1 });
     };
-    return held;
+    return session;
   };
 
   pool.end = async (options) => {
-    await Promise.all([endPool(options), ...[...beside].map((one) => close(one, options))]);
+    await Promise.all([endPool(options), ...[...singles].map((one) => close(one, options))]);
   };
 }

@@ -1,8 +1,8 @@
-/** Sockets to PostgreSQL: small packets leave at once, and one that a peer left without a word is given up. */
+/** Sockets to PostgreSQL that send small packets immediately and close when the server stays silent. */
 import { createConnection, Socket } from "node:net";
 
-/** Where the driver wants to go. */
-export interface SocketPlace {
+/** The address that the driver connects to. */
+export interface SocketAddress {
   host: string[];
   port: number[];
   path?: string | false;
@@ -15,9 +15,10 @@ const failure = (code: string, message: string) => Object.assign(new Error(messa
 /**
  * Opens a connected socket for the driver.
  *
- * @param silentMsMax what was written must be answered, if only in part, within this; else it is closed
+ * @param silentMsMax maximum milliseconds between a write and the next byte received; then the socket is
+ * closed
  */
-export async function openSocket({ host, port, path }: SocketPlace, silentMsMax?: number): Promise<Socket> {
+export async function openSocket({ host, port, path }: SocketAddress, silentMsMax?: number): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const socket = createConnection(path ? { path } : { host: host[0]!, port: port[0]!, noDelay: true });
   const timer = setTimeout(() => {
@@ -34,20 +35,20 @@ export async function openSocket({ host, port, path }: SocketPlace, silentMsMax?
     clearTimeout(timer);
     socket.off("error", reject);
   }
-  closePlainly(socket);
-  if (silentMsMax !== undefined) watch(socket, silentMsMax);
+  reportCloseAsError(socket);
+  if (silentMsMax !== undefined) closeWhenSilent(socket, silentMsMax);
   return socket;
 }
 
-/** For what follows from a failure at once: the end of a transaction is still sent. */
+/** Delay between `error` and `close`, in which the end of a transaction is still sent. */
 const closeMs = 2;
 
 /**
- * The driver is told of an end in two steps, first that it failed, then that it is closed, plainly. A statement sent
- * in between is rejected only where the close is not the end of an error; and one sent after the close, such as the
- * rollback of a transaction that just lost its connection, would end the process.
+ * Makes the socket emit `error` first and, a moment later, `close` without an error. The driver then rejects
+ * statements sent in between. A statement sent after the close, such as the rollback of a transaction that
+ * has just lost its connection, would end the process.
  */
-function closePlainly(socket: Socket): void {
+function reportCloseAsError(socket: Socket): void {
   const emit = socket.emit.bind(socket) as (...args: unknown[]) => boolean;
   let closing = false;
   socket.emit = ((...args: unknown[]) => {
@@ -60,18 +61,21 @@ function closePlainly(socket: Socket): void {
   }) as Socket["emit"];
 }
 
-/** The driver forgets a connection whose socket it never got: it is given one that fails under its eyes. */
+/**
+ * Returns a socket that fails after the driver has received it. The driver forgets a connection without a
+ * socket.
+ */
 function openFailing(error: Error): Socket {
   const socket = new Socket();
-  // What the driver says first would fail in words of its own.
+  // The driver's first write would otherwise fail with another error.
   socket.write = () => true;
   setTimeout(() => socket.destroy(error), 0);
   return socket;
 }
 
-/** Closes a socket on which nothing came for `ms` after something was written. */
-function watch(socket: Socket, ms: number): void {
-  // The first write since the latest bytes came, and how many had come by then.
+/** Closes a socket if no byte arrives within `ms` after a write. */
+function closeWhenSilent(socket: Socket, ms: number): void {
+  // Time of the first write since bytes were last received, and the number of bytes received by then.
   let unanswered: { since: number; bytes: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const check = () => {

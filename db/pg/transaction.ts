@@ -1,10 +1,13 @@
-/** Transactions of several statements, whose locks end with whoever holds them. */
+/** Transactions whose locks do not outlive a lost client. */
 import type { Pool, Sql } from "./connect.ts";
 
-/** A session that says nothing for so long within a transaction is ended by the server, and its locks with it. */
+/** Idle time within a transaction after which the server ends the session and releases its locks. */
 const idleMsMax = 5_000;
 
-/** Refuses statements once `isOver`: the driver would send them over the session's successor, outside of any transaction. */
+/**
+ * Rejects statements once `isOver`. The driver would send them on another session, outside of the
+ * transaction.
+ */
 function guard(sql: Sql, isOver: () => boolean): Sql {
   return new Proxy(sql, {
     apply(target, self, args) {
@@ -15,26 +18,26 @@ function guard(sql: Sql, isOver: () => boolean): Sql {
 }
 
 /**
- * Runs `move` in a transaction. A peer that vanishes in the middle of it without a word (its machine lost, its network
- * cut) is not missed by TCP for hours; the rows that it has locked are free after seconds.
+ * Runs `work` in a transaction. If the client vanishes during it (machine lost, network cut), TCP notices it
+ * only after hours; the idle timeout releases the locked rows after seconds.
  *
- * @param settings of this transaction alone, by name
+ * @param settings settings of this transaction only, by name
  */
 export async function transact<T>(
   pool: Pool,
-  move: (sql: Sql) => Promise<T>,
+  work: (sql: Sql) => Promise<T>,
   settings: Record<string, string> = {},
 ): Promise<T> {
   let over = false;
-  const all = Object.entries({ idle_in_transaction_session_timeout: String(idleMsMax), ...settings });
+  const all = { idle_in_transaction_session_timeout: String(idleMsMax), ...settings };
+  const names = Object.keys(all);
+  const values = Object.values(all);
   try {
     return await pool.begin(async (sql) => {
       await sql`
         select set_config(name, value, true)
-        from unnest(${all.map(([name]) => name)}::text[], ${
-        all.map(([, value]) => value)
-      }::text[]) as s (name, value)`;
-      return await move(guard(sql, () => over));
+        from unnest(${names}::text[], ${values}::text[]) as s (name, value)`;
+      return await work(guard(sql, () => over));
     }) as T;
   } finally {
     over = true;

@@ -1,10 +1,10 @@
-/** History of attempts that failed, noted in the statement that ends them; dead letters: subtasks that failed for good. */
+/** The history of failed attempts, recorded by the statement that ends them; and dead letters. */
 import type { Sql } from "../pg/connect.ts";
 
-/** `lost`: its worker was lost after it may have sent the POST, before the job's id was saved. */
+/** `lost`: its worker died after it may have sent the POST and before the id of the remote job was saved. */
 export type AttemptOutcome = "done" | "timeout" | "illegal" | "error" | "lost";
 
-/** As one attempt ended; times by the database's clock. */
+/** An ended attempt. Times are those of the database's clock. */
 export interface AttemptRow {
   attempt: number;
   worker_id: string | null;
@@ -12,14 +12,14 @@ export interface AttemptRow {
   ended_at: Date | null;
   outcome: AttemptOutcome;
   reason: string | null;
-  /** The generator's job. */
+  /** Id of the remote job. */
   remote_id: string | null;
-  /** Of an image that a re-run put away. */
+  /** The image, if a re-run replaced it. */
   image_url: string | null;
 }
 
-/** What a write says of the attempt it ends. */
-interface Noted {
+/** The end of an attempt, as the write that ends it knows it. */
+interface EndedAttempt {
   task_id: string;
   id: string;
   lease_id: string;
@@ -27,21 +27,26 @@ interface Noted {
   reason?: string;
 }
 
-const notedRows = (sql: Sql, noted: Noted[], fallback: (noted: Noted) => AttemptOutcome) =>
+const endedRows = (sql: Sql, ended: EndedAttempt[], fallback: (ended: EndedAttempt) => AttemptOutcome) =>
   sql`unnest(
-    ${noted.map(({ task_id }) => task_id)}::uuid[], ${noted.map(({ id }) => id)}::uuid[],
-    ${noted.map(({ lease_id }) => lease_id)}::bigint[],
-    ${noted.map((one) => one.outcome ?? fallback(one))}::text[],
-    ${noted.map(({ reason }) => reason ?? null)}::text[]
+    ${ended.map(({ task_id }) => task_id)}::uuid[], ${ended.map(({ id }) => id)}::uuid[],
+    ${ended.map(({ lease_id }) => lease_id)}::bigint[],
+    ${ended.map((one) => one.outcome ?? fallback(one))}::text[],
+    ${ended.map(({ reason }) => reason ?? null)}::text[]
   ) as i (task_id, id, lease_id, outcome, reason)`;
 
-/** Reads the rows as they were before the write `moved`, of which only the leases are asked. */
-const noteMoved = (sql: Sql, rows: ReturnType<typeof notedRows>, attempt: ReturnType<typeof notedRows>) =>
+type Fragment = ReturnType<typeof endedRows>;
+
+/**
+ * Inserts the attempts of the leases that the CTE `moved` returns, from the rows as they were before that
+ * write.
+ */
+const recordMoved = (sql: Sql, rows: Fragment, attempt: Fragment) =>
   sql`, before as materialized (
       select s.parent_task_id, s.id, s.lease_id, s.attempt, s.worker_id, s.intent_at, s.remote_id, i.outcome, i.reason
       from ${rows}
       join subtasks s on s.parent_task_id = i.task_id and s.id = i.id and s.lease_id = i.lease_id
-    ), noted as (
+    ), recorded as (
       insert into attempts (task_id, subtask_id, attempt, worker_id, started_at, outcome, reason, remote_id)
       select b.parent_task_id, b.id, ${attempt}, b.worker_id, b.intent_at, b.outcome, b.reason, b.remote_id
       from before b join moved m on m.lease_id = b.lease_id
@@ -49,43 +54,51 @@ const noteMoved = (sql: Sql, rows: ReturnType<typeof notedRows>, attempt: Return
     )`;
 
 /**
- * A part of the statement that begins another attempt, after its `moved`.
+ * Returns CTEs that record the attempts which end with a retry. They follow the CTE `moved`.
  *
- * @param retries `attempt` is the number of the next one
+ * @param retries `attempt` is the number of the next attempt
  */
-export function noteRetries(sql: Sql, retries: (Noted & { attempt: number })[]) {
-  const next = sql`(
+export function recordRetries(sql: Sql, retries: (EndedAttempt & { attempt: number })[]) {
+  const leases = retries.map(({ lease_id }) => lease_id);
+  const nextAttempts = retries.map(({ attempt }) => attempt);
+  const endedAttempt = sql`(
     select n.attempt - 1
-    from unnest(${retries.map(({ lease_id }) => lease_id)}::bigint[], ${
-    retries.map(({ attempt }) => attempt)
-  }::int[]) as n (lease_id, attempt)
+    from unnest(${leases}::bigint[], ${nextAttempts}::int[]) as n (lease_id, attempt)
     where n.lease_id = b.lease_id
   )`;
-  return noteMoved(sql, notedRows(sql, retries, () => "error"), next);
+  return recordMoved(sql, endedRows(sql, retries, () => "error"), endedAttempt);
 }
 
-/** A part of the statement that ends subtasks, after its `moved`: empty where all succeeded at once. */
-export function noteEnds(sql: Sql, ends: (Noted & { status: string; retry_count: number })[]) {
-  const noted = ends.filter(({ status, retry_count }) => status === "failed" || retry_count > 0);
-  if (noted.length === 0) return sql``;
-  const failed = new Set(noted.filter(({ status }) => status === "failed").map(({ lease_id }) => lease_id));
-  const rows = notedRows(sql, noted, ({ lease_id }) => failed.has(lease_id) ? "error" : "done");
-  return noteMoved(sql, rows, sql`b.attempt`);
+/**
+ * Returns CTEs that record the last attempts of subtasks. They follow the CTE `moved`. A success in the first
+ * attempt is not recorded, because the subtask's own row tells it.
+ */
+export function recordEnds(sql: Sql, ends: (EndedAttempt & { status: string; retry_count: number })[]) {
+  const recorded = ends.filter(({ status, retry_count }) => status === "failed" || retry_count > 0);
+  if (recorded.length === 0) return sql``;
+  const failed = new Set(
+    recorded.filter(({ status }) => status === "failed").map(({ lease_id }) => lease_id),
+  );
+  const rows = endedRows(sql, recorded, ({ lease_id }) => failed.has(lease_id) ? "error" : "done");
+  return recordMoved(sql, rows, sql`b.attempt`);
 }
 
-/** A part of the statement that takes subtasks from lost workers, after its `gone` and `released`. */
-export const noteLosses = (sql: Sql) =>
+/** Returns a CTE that records the attempts of lost workers. It follows the CTEs `orphans` and `released`. */
+export const recordLosses = (sql: Sql) =>
   sql`, lost as (
       insert into attempts (task_id, subtask_id, attempt, worker_id, started_at, outcome, reason)
       select
-        g.parent_task_id, g.id, g.attempt, g.worker_id, g.intent_at, 'lost',
+        o.parent_task_id, o.id, o.attempt, o.worker_id, o.intent_at, 'lost',
         'its worker was lost before a job id was saved'
-      from gone g join released r on r.task_id = g.parent_task_id and r.id = g.id
-      where g.remote_id is null and g.intent_at is not null
+      from orphans o join released r on r.task_id = o.parent_task_id and r.id = o.id
+      where o.remote_id is null and o.intent_at is not null
       on conflict on constraint attempts_pkey do nothing
     )`;
 
-/** All that is known of a subtask's attempts, oldest first; one that succeeded at once is told by its own row. */
+/**
+ * Lists the attempts of a subtask, oldest first. A success in the first attempt comes from the subtask's own
+ * row.
+ */
 export async function listAttempts(sql: Sql, taskId: string, subtaskId: string): Promise<AttemptRow[]> {
   return await sql<AttemptRow[]>`
     select attempt, worker_id, started_at, ended_at, outcome, reason, remote_id, image_url
@@ -101,20 +114,20 @@ export async function listAttempts(sql: Sql, taskId: string, subtaskId: string):
     order by attempt`;
 }
 
-/** Which failed subtasks are meant. */
-export interface DeadFilter {
+/** Selects dead letters. */
+export interface DeadLetterFilter {
   taskId?: string;
-  /** A part of the cause, in any case. */
+  /** Part of the cause, in any case. */
   cause?: string;
-  /** Failed at this moment or later. */
+  /** Earliest time of the failure. */
   since?: Date;
 }
 
-/** A subtask that failed for good. */
+/** A dead letter: a subtask that failed for good. */
 export interface DeadLetter {
   task_id: string;
   task_name: string;
-  /** Of the task: only the failed cells of one that was neither cancelled nor deleted can be drawn again. */
+  /** Status of the task. Failed cells of cancelled or deleted tasks cannot be drawn again. */
   task_status: string;
   id: string;
   cell: number | null;
@@ -124,44 +137,56 @@ export interface DeadLetter {
   failed_at: Date;
 }
 
-/** @param alias of `subtasks` in the statement is `s` */
-export const causeFits = (sql: Sql, { cause }: { cause?: string }) =>
+/** Returns the condition that the cause of the subtask `s` contains a text. */
+export const matchesCause = (sql: Sql, { cause }: { cause?: string }) =>
   cause === undefined ? sql`true` : sql`position(lower(${cause}) in lower(failure_cause(s.error))) > 0`;
 
-const deadFits = (sql: Sql, filter: DeadFilter) =>
-  sql`s.status = 'failed' and not t.is_deleted
-    and ${filter.taskId === undefined ? sql`true` : sql`s.parent_task_id = ${filter.taskId}`}
-    and ${filter.since === undefined ? sql`true` : sql`s.completed_at >= ${filter.since}`}
-    and ${causeFits(sql, filter)}`;
+function matchesFilter(sql: Sql, { taskId, since, cause }: DeadLetterFilter) {
+  const ofTask = taskId === undefined ? sql`true` : sql`s.parent_task_id = ${taskId}`;
+  const failedSince = since === undefined ? sql`true` : sql`s.completed_at >= ${since}`;
+  const withCause = matchesCause(sql, cause === undefined ? {} : { cause });
+  return sql`s.status = 'failed' and not t.is_deleted and ${ofTask} and ${failedSince} and ${withCause}`;
+}
 
-/** Dead letters, newest first. */
-export async function listDeadLetters(sql: Sql, filter: DeadFilter, limit: number): Promise<DeadLetter[]> {
+/** Lists dead letters, newest first. */
+export async function listDeadLetters(
+  sql: Sql,
+  filter: DeadLetterFilter,
+  limit: number,
+): Promise<DeadLetter[]> {
   return await sql<DeadLetter[]>`
     select s.parent_task_id as task_id, t.task_name, t.status as task_status, s.id, s.cell,
       failure_cause(s.error) as cause, s.error, s.attempt, s.completed_at as failed_at
     from subtasks s join tasks t on t.id = s.parent_task_id
-    where ${deadFits(sql, filter)}
+    where ${matchesFilter(sql, filter)}
     order by s.completed_at desc, s.id
     limit ${limit}::int`;
 }
 
-/** How many dead letters there are by cause, the most frequent first. */
-export async function countCauses(sql: Sql, filter: DeadFilter): Promise<{ cause: string; cells: number }[]> {
+/** Counts dead letters by cause, most frequent first; at most 100 causes. */
+export async function countCauses(
+  sql: Sql,
+  filter: DeadLetterFilter,
+): Promise<{ cause: string; cells: number }[]> {
   return await sql<{ cause: string; cells: number }[]>`
     select failure_cause(s.error) as cause, count(*)::int as cells
     from subtasks s join tasks t on t.id = s.parent_task_id
-    where ${deadFits(sql, filter)}
+    where ${matchesFilter(sql, filter)}
     group by 1
     order by 2 desc, 1
     limit 100`;
 }
 
-/** Tasks with dead letters, those that failed last first. */
-export async function listDeadTasks(sql: Sql, filter: DeadFilter, limit: number): Promise<string[]> {
+/** Lists tasks with dead letters that can be drawn again, latest failure first. */
+export async function listDeadLetterTasks(
+  sql: Sql,
+  filter: DeadLetterFilter,
+  limit: number,
+): Promise<string[]> {
   const rows = await sql<{ task_id: string }[]>`
     select s.parent_task_id as task_id
     from subtasks s join tasks t on t.id = s.parent_task_id
-    where ${deadFits(sql, filter)} and t.status <> 'cancelled'
+    where ${matchesFilter(sql, filter)} and t.status <> 'cancelled'
     group by 1
     order by max(s.completed_at) desc
     limit ${limit}::int`;

@@ -1,18 +1,31 @@
-/** Tasks that hold themselves because their first cells fail for one cause. */
+/** The canary: holds tasks whose first cells fail for the same cause. */
 import type { Sql } from "../pg/connect.ts";
-import { canary } from "./subtasks.ts";
 
-/** A task that the canary has held, and why. */
+/** The canary judges a task while between `cellsMin` and `cellsMax` of its cells have ended. */
+export const canary = { cellsMin: 20, cellsMax: 200 } as const;
+
+/**
+ * Returns the condition that the canary must judge a task: most of its first cells failed, and more are to
+ * come.
+ */
+export function needsCanary(sql: Sql) {
+  const ended = sql`(t.subtasks_completed + t.subtasks_failed)`;
+  return sql`
+    t.status = 'processing' and t.hold is null and not t.canary_lifted and ${ended} >= ${canary.cellsMin}::int
+      and ${ended} - c.ended < ${canary.cellsMax}::int and 2 * t.subtasks_failed > ${ended}`;
+}
+
+/** A task that the canary holds, and the reason. */
 export interface HeldTask {
   task_id: string;
   reason: string;
 }
 
 /**
- * Holds tasks most of whose first cells failed for the same cause, and has them told of; never one that somebody let go
- * on after such a hold.
+ * Holds those of the tasks in which most of the first cells failed for the same cause, and adds a notice for
+ * each. A task that was resumed after such a hold is never held again.
  */
-export async function holdCanaries(sql: Sql, ids: string[]): Promise<HeldTask[]> {
+export async function applyCanaryHolds(sql: Sql, ids: string[]): Promise<HeldTask[]> {
   return await sql<HeldTask[]>`
     with judged as (
       select t.id, t.subtasks_completed + t.subtasks_failed as ended, worst.cause, worst.cells
@@ -35,7 +48,7 @@ export async function holdCanaries(sql: Sql, ids: string[]): Promise<HeldTask[]>
       from judged j
       where t.id = j.id and t.status in ('pending', 'processing') and t.hold is null and not t.canary_lifted
       returning t.id, t.hold_reason
-    ), told as (
+    ), notices as (
       insert into outbox (task_id, kind)
       select id, 'held' from held
       on conflict on constraint outbox_task_id_kind_key do nothing

@@ -1,10 +1,10 @@
-/** One cell, and what its start depends on. */
+/** The state of one cell and of its queue, for diagnosis. */
 import type { TaskStatus } from "./task_fields.ts";
 import type { Sql } from "../pg/connect.ts";
-import { cellFits, type CellName, type Hold } from "./control.ts";
+import { type CellRef, type Hold, matchesCell } from "./control.ts";
 import type { Queue } from "./subtasks.ts";
 
-/** A cell with its task and its worker; times by the database's clock, ages against its `now()`. */
+/** A cell with its task and its worker. Times and ages are those of the database's clock. */
 export interface CellState {
   id: string;
   task_id: string;
@@ -20,7 +20,7 @@ export interface CellState {
   losses: number;
   error: string | null;
   remote_id: string | null;
-  /** Null: not waiting, or its time has come. */
+  /** Earliest start of the next attempt; null if it is due. */
   run_after: Date | null;
   intent_at: Date | null;
   started_at: Date | null;
@@ -28,12 +28,12 @@ export interface CellState {
   worker_id: string | null;
   host: string | null;
   pid: number | null;
-  /** Since the worker's last sign of life; null where it is not signed in. */
+  /** Milliseconds since the worker's last heartbeat; null if the worker is not registered. */
   silent_ms: number | null;
 }
 
-/** Finds a cell by its place in the matrix or its subtask's id; undefined where the task has none such. */
-export async function findCell(sql: Sql, taskId: string, cell: CellName): Promise<CellState | undefined> {
+/** Finds a cell by its number or its subtask's id; undefined if the task has no such cell. */
+export async function findCell(sql: Sql, taskId: string, cell: CellRef): Promise<CellState | undefined> {
   const [row] = await sql<CellState[]>`
     select s.id, t.id as task_id, s.cell, s.queue, s.status, t.status as task_status, t.is_deleted, t.hold, t.hold_reason,
       s.attempt, s.retry_count, s.losses, s.error, s.remote_id, s.intent_at, s.started_at, s.completed_at,
@@ -42,37 +42,46 @@ export async function findCell(sql: Sql, taskId: string, cell: CellName): Promis
     from tasks t
     join subtasks s on s.parent_task_id = t.id
     left join workers w on w.id = s.worker_id
-    where t.id = ${taskId} and ${cellFits(sql, cell)}
+    where t.id = ${taskId} and ${matchesCell(sql, cell)}
     limit 1`;
   return row;
 }
 
-/** What serves a queue just now. */
-export interface QueueState {
-  /** Living workers that serve it. */
+/** The present capacity of a queue. */
+export interface QueueCapacity {
+  /** Number of live workers that serve the queue. */
   workers: number;
-  /** Room for attempts in them. */
-  room: number;
+  /** Slots that those workers hold. */
+  worker_slots: number;
   running: number;
-  /** As the scaler last decided, over all workers; null where it never did. */
+  /** Slots over all workers, as the scaler last decided; null if it never did. */
   slots: number | null;
-  /** Somebody leads. */
-  led: boolean;
+  /** A worker holds the leader lease. */
+  has_leader: boolean;
 }
 
-/** @param deadAfterMs without a sign of life */
-export async function readQueueState(sql: Sql, queue: Queue, deadAfterMs: number): Promise<QueueState> {
-  const [row] = await sql<QueueState[]>`
+/**
+ * Reads the capacity of a queue.
+ *
+ * @param deadAfterMs age of the last heartbeat from which a worker counts as dead
+ */
+export async function readQueueCapacity(
+  sql: Sql,
+  queue: Queue,
+  deadAfterMs: number,
+): Promise<QueueCapacity> {
+  const [row] = await sql<QueueCapacity[]>`
     with alive as (
-      select coalesce((slots ->> ${queue})::int, 0) as room
+      select coalesce((slots ->> ${queue})::int, 0) as slots
       from workers
       where ${queue} = any(queues) and heartbeat_at >= now() - ${deadAfterMs}::int * interval '1 ms'
     )
-    select (select count(*) from alive)::int as workers, (select coalesce(sum(room), 0) from alive)::int as room,
+    select (select count(*) from alive)::int as workers,
+      (select coalesce(sum(slots), 0) from alive)::int as worker_slots,
       (
         select count(*) from subtasks where status = 'processing' and lease_id is not null and queue = ${queue}
       )::int as running,
       (select slots from queue_slots where queue = ${queue}) as slots,
-      exists (select from leaders where role = 'queue' and lease_until >= now()) as led`;
+      exists (select from leaders where role = 'queue' and lease_until >= now()) as has_leader`;
   return row!;
 }

@@ -1,19 +1,15 @@
-/** What people do to a task that is there: pause, resume, draw again what failed, or one cell. */
+/** Changes that people make to an existing task: pause, resume, retry failed cells, re-run one cell. */
 import type { TaskStatus } from "./task_fields.ts";
-import { causeFits } from "./attempts.ts";
+import { matchesCause } from "./attempts.ts";
+import { findChangeableTask, type Refusal, type TaskRef } from "../people/task_access.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { channels } from "./tasks.ts";
 import { transact } from "../pg/transaction.ts";
 
 export type Hold = "import" | "pause" | "canary";
 
-/** Whose task it must be; null where an operator asks, to whom all are open. */
-export type Owner = string | null;
-
-/** Why a move was not made. */
-export type Refusal = "not_found" | "forbidden";
-
-interface Locked {
+/** A task whose row is locked. */
+interface LockedTask {
   id: string;
   status: TaskStatus;
   hold: Hold | null;
@@ -21,39 +17,32 @@ interface Locked {
   revision: string;
 }
 
-const isOpen = ({ status }: Locked): boolean => status === "pending" || status === "processing";
+const isOpen = ({ status }: LockedTask): boolean => status === "pending" || status === "processing";
 
 /**
- * Runs `move` with the task's row locked: claims under way, which hold a key share of it, are waited for, and what ends
- * meanwhile waits for us. A statement after the lock sees what was committed before it.
+ * Runs `move` while the row of the task is locked. The lock waits for claims in progress, which hold a key
+ * share of the row. Settlements that arrive later wait for the lock. Statements after the lock see everything
+ * committed before it.
  */
-export async function withTask<T>(
+export async function withLockedTask<T>(
   pool: Pool,
-  { id, owner }: { id: string; owner: Owner },
-  move: (sql: Sql, task: Locked) => Promise<T>,
+  ref: TaskRef,
+  move: (sql: Sql, task: LockedTask) => Promise<T>,
 ): Promise<T | Refusal> {
   return await transact<T | Refusal>(pool, async (sql) => {
-    const [task] = await sql<(Locked & { owned: boolean })[]>`
-      select id, status, hold, subtasks_total, revision::text,
-        -- A task is its submitter's by e-mail, as it always was: also one that came over before its user did.
-        ${owner}::uuid is null or username = (select email from users where id = ${owner}) is true as owned
-      from tasks
-      where id = ${id} and not is_deleted
-      for update`;
-    if (!task) return "not_found";
-    return task.owned ? await move(sql, task) : "forbidden";
+    const columns = sql`id, status, hold, subtasks_total, revision::text`;
+    const task = await findChangeableTask<LockedTask>(sql, ref, { columns, lock: "update" });
+    return typeof task === "string" ? task : await move(sql, task);
   });
 }
 
-export type Place = { id: string; owner: Owner };
-
-/** Holds an open task: after this commit none of its cells is claimed; those under way go on. */
+/** Holds an open task. After the commit none of its cells is claimed; running cells finish. */
 export async function pauseTaskRow(
   pool: Pool,
-  place: Place,
+  ref: TaskRef,
   reason: string,
 ): Promise<"paused" | "already_paused" | "already_ended" | Refusal> {
-  return await withTask(pool, place, async (sql, task) => {
+  return await withLockedTask(pool, ref, async (sql, task) => {
     if (!isOpen(task)) return "already_ended";
     if (task.hold !== null) return "already_paused";
     await sql`
@@ -65,14 +54,14 @@ export async function pauseTaskRow(
 }
 
 /**
- * Lets an open task go on, whatever held it. What the old backend left as processing belongs to nobody here: it is drawn
- * anew; a task that has nothing left to draw ends.
+ * Removes the hold of an open task, whatever its kind. Cells that the old backend left as `processing` have
+ * no worker here and become pending. A task without open cells ends.
  */
 export async function resumeTaskRow(
   pool: Pool,
-  place: Place,
+  ref: TaskRef,
 ): Promise<"resumed" | "not_paused" | "already_ended" | Refusal> {
-  return await withTask(pool, place, async (sql, task) => {
+  return await withLockedTask(pool, ref, async (sql, task) => {
     if (!isOpen(task)) return "already_ended";
     if (task.hold === null) return "not_paused";
     await sql`
@@ -81,16 +70,16 @@ export async function resumeTaskRow(
         revision = revision + 1
       where id = ${task.id}`;
     if (task.hold === "import") {
-      await releaseUnheld(sql, task.id);
-      await closeFinished(sql, task.id);
+      await releaseUnleased(sql, task.id);
+      await closeFinishedTask(sql, task.id);
     }
     await sql`select pg_notify(${channels.submitted}, '')`;
     return "resumed";
   });
 }
 
-/** Makes cells pending that are processing without a lease. @returns how many */
-export async function releaseUnheld(sql: Sql, id: string): Promise<number> {
+/** Makes cells pending that are processing without a lease. @returns the number of cells */
+export async function releaseUnleased(sql: Sql, id: string): Promise<number> {
   const rows = await sql`
     update subtasks
     set status = 'pending', updated_at = now()
@@ -100,10 +89,12 @@ export async function releaseUnheld(sql: Sql, id: string): Promise<number> {
 }
 
 /**
- * Ends an open task all of whose cells have ended, by its rows, and has it told of; nothing where some have not.
- * Its row must be locked.
+ * Ends an open task if all its cells have ended, counts its cells anew and adds the notice of its end. The
+ * row of the task must be locked.
+ *
+ * @returns whether the task ended
  */
-export async function closeFinished(sql: Sql, id: string): Promise<boolean> {
+export async function closeFinishedTask(sql: Sql, id: string): Promise<boolean> {
   const rows = await sql`
     with counted as (
       select count(*) as total, count(*) filter (where status = 'completed') as completed,
@@ -126,7 +117,7 @@ export async function closeFinished(sql: Sql, id: string): Promise<boolean> {
       where t.id = ${id} and t.status in ('pending', 'processing')
         and c.completed + c.failed + c.cancelled = c.total
       returning t.id, c.total, c.completed, c.failed, c.cancelled
-    ), told as (
+    ), notices as (
       insert into outbox (task_id, kind)
       select id, case when completed = total then 'completed' when completed > 0 then 'partial' else 'failed' end
       from closed
@@ -138,11 +129,11 @@ export async function closeFinished(sql: Sql, id: string): Promise<boolean> {
 }
 
 /**
- * Opens a task again for cells that are pending now: of those that had ended, the ends are taken out of its counters.
- * It will end a second time, and must be told of then: the notices of its first end go, also one that was never sent, since
- * what it would tell is no longer so.
+ * Reopens a task for cells that have become pending, and subtracts their earlier ends from its counters. The
+ * task will end a second time and sends its notice then. Therefore the notices of the first end are deleted,
+ * sent or not.
  */
-export async function reopen(
+export async function reopenTask(
   sql: Sql,
   id: string,
   ends: { completed: number; failed: number },
@@ -158,41 +149,48 @@ export async function reopen(
   await sql`select pg_notify(${channels.submitted}, '')`;
 }
 
-/** Older attempts of a subtask than these are forgotten when it is drawn again. */
+/** Maximum number of earlier attempts that a subtask keeps when it is drawn again. */
 const attemptsKept = 50;
 
-/** Which failed cells of a task; all without a filter. */
+/** Selects failed cells of a task. An empty filter selects all of them. */
 export interface FailedFilter {
-  /** A part of the cause, in any case. */
+  /** Part of the cause, in any case. */
   cause?: string;
+  /** Earliest time of the failure. */
   since?: Date;
-  /** Places in the matrix. */
+  /** Cell numbers. */
   cells?: number[];
 }
 
-/** Made pending in one transaction: claims and ends of the task's other cells wait for it, 0.2 s at most. */
+/**
+ * Maximum cells of one transaction. Claims and settlements of the task's other cells wait for it, at most 0.2
+ * s.
+ */
 const chunkCells = 2_000;
 
-export interface RetriedRows {
+/** The result of retrying failed cells. */
+export interface RetryResult {
+  /** Number of cells that are pending again; 0 if none had failed, as on a repeated call. */
   cells: number;
-  /** What keeps the task from being dispatched all the same. */
+  /** The hold that still keeps the task from being dispatched; null if there is none. */
   hold: Hold | null;
 }
 
-/** @param until what failed later is left alone */
+/** @param until cells that failed later stay as they are */
 async function retryChunk(
   sql: Sql,
-  task: Locked,
+  task: LockedTask,
   { cause, since, cells, until, cellsMax }: FailedFilter & { until: string; cellsMax: number },
 ): Promise<number> {
+  const failedSince = since === undefined ? sql`true` : sql`s.completed_at >= ${since}`;
+  const inCells = cells === undefined ? sql`true` : sql`s.cell = any(${cells}::int[])`;
+  const withCause = matchesCause(sql, cause === undefined ? {} : { cause });
   const rows = await sql`
     with chosen as materialized (
       select s.id
       from subtasks s
       where s.parent_task_id = ${task.id} and s.status = 'failed' and s.completed_at <= ${until}::timestamptz
-        and ${since === undefined ? sql`true` : sql`s.completed_at >= ${since}`}
-        and ${cells === undefined ? sql`true` : sql`s.cell = any(${cells}::int[])`}
-        and ${causeFits(sql, cause === undefined ? {} : { cause })}
+        and ${failedSince} and ${inCells} and ${withCause}
       limit ${cellsMax}::int
     ), again as (
       update subtasks s
@@ -202,62 +200,66 @@ async function retryChunk(
       from chosen
       where s.parent_task_id = ${task.id} and s.id = chosen.id
       returning s.id, s.attempt
-    ), forgotten as (
+    ), old_attempts as (
       delete from attempts a using again
       where a.task_id = ${task.id} and a.subtask_id = again.id and a.attempt <= again.attempt - ${attemptsKept}::int
     )
     select 1 from again`;
-  if (rows.length > 0) await reopen(sql, task.id, { completed: 0, failed: rows.length });
+  if (rows.length > 0) await reopenTask(sql, task.id, { completed: 0, failed: rows.length });
   return rows.length;
 }
 
 /**
- * Makes failed cells pending again, as if they had not been tried; the number of the attempt goes on, and `error` stays
- * until another takes its place. Many cells take several transactions, each whole in itself; who is interrupted asks
- * again. What fails while this goes on is left alone.
+ * Makes failed cells pending again and resets their retries. The attempt number continues, and `error` stays
+ * until it is overwritten. Many cells take several transactions, each complete in itself; after an
+ * interruption, call again. Cells that fail during the call stay as they are.
  */
 export async function retryFailedRows(
   pool: Pool,
-  place: Place,
+  ref: TaskRef,
   filter: FailedFilter = {},
   cellsMax = chunkCells,
-): Promise<RetriedRows | "cancelled" | Refusal> {
+): Promise<RetryResult | "cancelled" | Refusal> {
   let cells = 0;
   let until: string | undefined;
   for (;;) {
-    const answer = await withTask(pool, place, async (sql, task) => {
+    const answer = await withLockedTask(pool, ref, async (sql, task) => {
       if (task.status === "cancelled") return "cancelled";
-      // Of a millisecond, to which the ends of cells are rounded, nothing is left out.
+      // `completed_at` is rounded to milliseconds: one more millisecond includes every earlier failure.
       until ??= (await sql<{ at: string }[]>`select (now() + interval '1 ms')::text as at`)[0]!.at;
       return { chunk: await retryChunk(sql, task, { ...filter, until, cellsMax }), hold: task.hold };
     });
-    // Cancelled or deleted meanwhile: what was made pending goes with the task.
+    // The task was cancelled or deleted meanwhile: the cells of earlier chunks ended with it.
     if (typeof answer === "string") return cells === 0 ? answer : { cells, hold: null };
     cells += answer.chunk;
     if (answer.chunk < cellsMax) return { cells, hold: answer.hold };
   }
 }
 
-/** A cell is named by its place in the matrix, or by its subtask's id where it has none. */
-export type CellName = number | string;
+/** The number of a cell, or the id of its subtask if it has no number. */
+export type CellRef = number | string;
 
-export const cellFits = (sql: Sql, cell: CellName) =>
+/** Returns the SQL condition that `s` is the referenced subtask. */
+export const matchesCell = (sql: Sql, cell: CellRef) =>
   typeof cell === "number" ? sql`s.cell = ${cell}::int` : sql`s.id = ${cell}::uuid`;
 
 /**
- * Draws a cell again that has ended. The image it has goes into its history with what people said of it.
+ * Makes an ended cell pending again. Its present image moves to the cell's history together with its ratings
+ * and evaluations.
  *
- * @returns `running`: it is under way; `already_pending`: it will be drawn anyway
+ * @returns `running`: a worker is drawing it; `already_pending`: it will be drawn anyway
  */
 export async function rerunCellRow(
   pool: Pool,
-  place: Place,
-  cell: CellName,
+  ref: TaskRef,
+  cell: CellRef,
 ): Promise<"rerun" | "running" | "already_pending" | "cancelled" | "no_such_cell" | Refusal> {
-  return await withTask(pool, place, async (sql, task) => {
+  return await withLockedTask(pool, ref, async (sql, task) => {
     if (task.status === "cancelled") return "cancelled";
-    const [found] = await sql<{ id: string; status: Locked["status"] }[]>`
-      select s.id, s.status from subtasks s where s.parent_task_id = ${task.id} and ${cellFits(sql, cell)}
+    const [found] = await sql<{ id: string; status: TaskStatus }[]>`
+      select s.id, s.status
+      from subtasks s
+      where s.parent_task_id = ${task.id} and ${matchesCell(sql, cell)}
       limit 1
       for update`;
     if (!found) return "no_such_cell";
@@ -265,7 +267,7 @@ export async function rerunCellRow(
     if (status === "processing") return "running";
     if (status === "pending") return "already_pending";
     if (status === "cancelled") return "cancelled";
-    await putAway(sql, task.id, id);
+    await archiveImage(sql, task.id, id);
     await sql`
       update subtasks
       set status = 'pending', completed_at = null, remote_id = null, intent_at = null, retry_count = 0,
@@ -273,7 +275,7 @@ export async function rerunCellRow(
         result = null, image_url = null, rating = null, rating_n = 0, rating_sum = 0, evaluate = null,
         revision = ${task.revision}::bigint + 1
       where parent_task_id = ${task.id} and id = ${id}`;
-    await reopen(sql, task.id, {
+    await reopenTask(sql, task.id, {
       completed: Number(status === "completed"),
       failed: Number(status === "failed"),
     });
@@ -281,8 +283,8 @@ export async function rerunCellRow(
   });
 }
 
-/** Keeps the image of a subtask in its history. */
-async function putAway(sql: Sql, taskId: string, id: string): Promise<void> {
+/** Copies the image of a completed subtask into its history. */
+async function archiveImage(sql: Sql, taskId: string, id: string): Promise<void> {
   await sql`
     insert into attempts (task_id, subtask_id, attempt, started_at, ended_at, outcome, remote_id, image_url, rating, evaluate)
     select parent_task_id, id, attempt, intent_at, completed_at, 'done', remote_id, image_url, rating, evaluate

@@ -1,15 +1,15 @@
-/** What of the subtasks is to be dispatched, and what lost its worker. */
-import { noteLosses } from "./attempts.ts";
+/** Dispatch of pending subtasks, and recovery of subtasks whose worker died. */
+import { recordLosses } from "./attempts.ts";
 import type { Sql } from "../pg/connect.ts";
-import type { Held, Queue, Ref } from "./subtasks.ts";
+import type { LeasedSubtask, Queue, SubtaskRef } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 
 /**
- * What should run next in a queue, fairest first: equal running work a user, then a task of that user, then the
- * spread order inside the task.
+ * Lists the subtasks of a queue that should run next, in fair order: users with less running work first, then
+ * tasks of the user with less running work, then the spread order within the task.
  */
-export async function listDispatchable(sql: Sql, queue: Queue, limit: number): Promise<Ref[]> {
-  return await sql<Ref[]>`
+export async function listDispatchable(sql: Sql, queue: Queue, limit: number): Promise<SubtaskRef[]> {
+  return await sql<SubtaskRef[]>`
     with open as materialized (
       select id, coalesce(owner_id::text, username) as owner, priority, created_at
       from tasks
@@ -21,7 +21,7 @@ export async function listDispatchable(sql: Sql, queue: Queue, limit: number): P
     ), within_task as (
       select
         open.id as task_id, s.id, open.owner, open.priority, open.created_at, coalesce(r.cells, 0) as task_running,
-        coalesce(r.cells, 0) + row_number() over (partition by open.id order by s.spread, s.id) as task_place
+        coalesce(r.cells, 0) + row_number() over (partition by open.id order by s.spread, s.id) as task_rank
       from open
       cross join lateral (
         select s.id, s.spread
@@ -40,18 +40,18 @@ export async function listDispatchable(sql: Sql, queue: Queue, limit: number): P
       select
         w.*,
         coalesce(o.running, 0) + row_number() over (
-          partition by w.owner order by w.priority desc, w.task_place, w.created_at, w.task_id
-        ) as owner_place
+          partition by w.owner order by w.priority desc, w.task_rank, w.created_at, w.task_id
+        ) as owner_rank
       from within_task w
       left join owners o using (owner)
     )
     select task_id, id
     from within_owner
-    order by priority desc, owner_place, created_at, task_id
+    order by priority desc, owner_rank, created_at, task_id
     limit ${limit}::int`;
 }
 
-/** Pending cells of open tasks in a queue, counted up to `limit`. */
+/** Counts pending cells of open tasks in a queue, up to `limit`. */
 export async function countBacklog(sql: Sql, queue: Queue, limit: number): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
     select count(*)::int as count
@@ -65,12 +65,12 @@ export async function countBacklog(sql: Sql, queue: Queue, limit: number): Promi
   return row!.count;
 }
 
-/** Tells workers that cannot wait in Redis that there is something to read. */
+/** Notifies workers that cannot block on Redis that the streams of these queues have new entries. */
 export async function announceFed(sql: Sql, queues: Queue[]): Promise<void> {
   await sql`select pg_notify(${channels.fed}, ${queues.join(",")})`;
 }
 
-/** Cells under way by queue, whoever works on them. */
+/** Counts running cells by queue, over all workers. */
 export async function countRunning(sql: Sql): Promise<Map<Queue, number>> {
   const rows = await sql<{ queue: Queue; cells: number }[]>`
     select queue, count(*)::int as cells
@@ -80,30 +80,30 @@ export async function countRunning(sql: Sql): Promise<Map<Queue, number>> {
   return new Map(rows.map(({ queue, cells }) => [queue, cells]));
 }
 
-/** Leases that a worker holds by the rows. */
-export async function listHeld(sql: Sql, worker: string): Promise<Held[]> {
-  return await sql<Held[]>`
+/** Lists the leases of a worker. */
+export async function listLeases(sql: Sql, worker: string): Promise<LeasedSubtask[]> {
+  return await sql<LeasedSubtask[]>`
     select parent_task_id as task_id, id, lease_id::text
     from subtasks
     where worker_id = ${worker} and status = 'processing' and lease_id is not null`;
 }
 
-/** A subtask that lost its worker. */
-export interface Orphan extends Ref {
+/** A subtask whose worker died. */
+export interface Orphan extends SubtaskRef {
   remote_id: string | null;
   intent_at: Date | null;
 }
 
 /**
- * Makes what dead workers held pending again; a new worker polls on where a remote job's id was saved. Rows of tasks
- * that were brought over are left as they came. What another leader has released meanwhile, and somebody has claimed,
- * is no longer the orphan that was found: its lease is another.
+ * Makes the subtasks of dead workers pending again. If the id of a remote job was saved, the next worker
+ * continues to poll that job. Rows of migrated tasks, which have no worker, stay as they are. A subtask that
+ * another leader has released meanwhile and that was claimed again has a new lease and is left alone.
  *
- * @param overdueMs an attempt that has run for so long lost its worker too: whoever takes it over ends it
+ * @param overdueMs running time from which an attempt counts as orphaned too; the next worker ends it
  */
 export async function releaseOrphans(sql: Sql, overdueMs: number): Promise<Orphan[]> {
   return await sql<Orphan[]>`
-    with gone as materialized (
+    with orphans as materialized (
       select s.parent_task_id, s.id, s.worker_id, s.lease_id, s.attempt, s.intent_at, s.remote_id
       from subtasks s
       where s.status = 'processing' and s.worker_id is not null
@@ -115,10 +115,10 @@ export async function releaseOrphans(sql: Sql, overdueMs: number): Promise<Orpha
       update subtasks s
       set status = 'pending', lease_id = null, worker_id = null, updated_at = now(),
         losses = least(s.losses + 1, 1000)
-      from gone
-      where s.parent_task_id = gone.parent_task_id and s.id = gone.id and s.status = 'processing'
-        and s.worker_id = gone.worker_id and s.lease_id is not distinct from gone.lease_id
+      from orphans o
+      where s.parent_task_id = o.parent_task_id and s.id = o.id and s.status = 'processing'
+        and s.worker_id = o.worker_id and s.lease_id is not distinct from o.lease_id
       returning s.parent_task_id as task_id, s.id, s.remote_id, s.intent_at
-    )${noteLosses(sql)}
+    )${recordLosses(sql)}
     select task_id, id, remote_id, intent_at from released`;
 }

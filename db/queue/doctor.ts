@@ -1,19 +1,23 @@
-/** What must hold of the rows and does not: each query finds, and the repair beside it puts one finding right. */
-import { closeFinished } from "./control.ts";
+/** Violated invariants of the rows: each query finds violations, and the function after it repairs one. */
+import { closeFinishedTask } from "./control.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { sweepCancelled } from "./tasks.ts";
 import { transact } from "../pg/transaction.ts";
 
-/** How far back ended tasks are looked at; open ones always are. Null: all. */
+/**
+ * Days since their last change for which ended tasks are checked; null for all. Open tasks are always
+ * checked.
+ */
 export type Days = number | null;
 
 const findingsMax = 100;
 
 const inScope = (sql: Sql, days: Days) =>
-  days === null
-    ? sql`true`
-    : sql`(t.status in ('pending', 'processing') or t.cancelling or t.updated_at > now() - ${days}::int * interval '1 day')`;
+  days === null ? sql`true` : sql`(
+      t.status in ('pending', 'processing') or t.cancelling
+      or t.updated_at > now() - ${days}::int * interval '1 day'
+    )`;
 
 const countRows = (sql: Sql) =>
   sql`(
@@ -24,17 +28,20 @@ const countRows = (sql: Sql) =>
     where s.parent_task_id = t.id
   )`;
 
-export interface CountersOff {
+/** A task whose counters differ from its rows. */
+export interface CounterMismatch {
   task_id: string;
-  /** `total, completed, failed, cancelled` as the task says, and as its rows are. */
-  said: number[];
-  are: number[];
+  /** Total, completed, failed and cancelled cells, as the task stores them. */
+  stored: number[];
+  /** The same numbers, counted from the rows. */
+  actual: number[];
 }
 
-export async function findCountersOff(sql: Sql, days: Days): Promise<CountersOff[]> {
-  return await sql<CountersOff[]>`
-    select t.id as task_id, array[c.total, c.completed, c.failed, c.cancelled] as are,
-      array[t.subtasks_total, t.subtasks_completed, t.subtasks_failed, t.subtasks_cancelled] as said
+/** Finds tasks whose counters differ from their rows. */
+export async function findCounterMismatches(sql: Sql, days: Days): Promise<CounterMismatch[]> {
+  return await sql<CounterMismatch[]>`
+    select t.id as task_id, array[c.total, c.completed, c.failed, c.cancelled] as actual,
+      array[t.subtasks_total, t.subtasks_completed, t.subtasks_failed, t.subtasks_cancelled] as stored
     from tasks t cross join lateral ${countRows(sql)} c
     where ${inScope(sql, days)}
       and (t.subtasks_total, t.subtasks_completed, t.subtasks_failed, t.subtasks_cancelled)
@@ -58,17 +65,19 @@ const recount = (sql: Sql, id: string) =>
     ) c
     where t.id = ${id}`;
 
-/** Counts a task's rows again; a task that proves to be finished ends. */
+/** Sets the counters of a task from its rows, and ends the task if all its cells have ended. */
 export async function recountTask(pool: Pool, id: string): Promise<void> {
   await transact(pool, async (sql) => {
     await lockTask(sql, id);
     await recount(sql, id);
-    await closeFinished(sql, id);
+    await closeFinishedTask(sql, id);
   });
 }
 
-/** Open tasks all of whose cells have ended; those that were brought over wait to be resumed. */
-export async function findUnclosed(sql: Sql): Promise<{ task_id: string }[]> {
+/**
+ * Finds open tasks whose cells have all ended. Migrated tasks are left out, because they wait to be resumed.
+ */
+export async function findUnclosedTasks(sql: Sql): Promise<{ task_id: string }[]> {
   return await sql<{ task_id: string }[]>`
     select t.id as task_id
     from tasks t
@@ -83,19 +92,23 @@ export async function findUnclosed(sql: Sql): Promise<{ task_id: string }[]> {
 export async function closeTask(pool: Pool, id: string): Promise<void> {
   await transact(pool, async (sql) => {
     await lockTask(sql, id);
-    await closeFinished(sql, id);
+    await closeFinishedTask(sql, id);
   });
 }
 
-export interface OpenCells {
+/** An ended task with open cells. */
+export interface OpenCellsFinding {
   task_id: string;
   status: string;
   cells: number;
 }
 
-/** Ended tasks with cells that have not; documents of the old backend may say so, and are left as they came. */
-export async function findOpenCells(sql: Sql, days: Days): Promise<OpenCells[]> {
-  return await sql<OpenCells[]>`
+/**
+ * Finds ended tasks with open cells. Migrated tasks are left out: their documents may have been in that
+ * state.
+ */
+export async function findTasksWithOpenCells(sql: Sql, days: Days): Promise<OpenCellsFinding[]> {
+  return await sql<OpenCellsFinding[]>`
     select t.id as task_id, t.status, (
       select count(*)::int from subtasks s where s.parent_task_id = t.id and s.status in ('pending', 'processing')
     ) as cells
@@ -106,8 +119,8 @@ export async function findOpenCells(sql: Sql, days: Days): Promise<OpenCells[]> 
     limit ${findingsMax}::int`;
 }
 
-/** Opens a task again that ended too early; of a cancelled one the rest is cancelled. */
-export async function settleOpenCells(pool: Pool, id: string): Promise<void> {
+/** Reopens a task that ended too early; if it was cancelled, its open cells are cancelled instead. */
+export async function repairOpenCells(pool: Pool, id: string): Promise<void> {
   await transact(pool, async (sql) => {
     await lockTask(sql, id);
     await sql`
@@ -130,22 +143,25 @@ export async function settleOpenCells(pool: Pool, id: string): Promise<void> {
   while (await sweepCancelled(pool, id, 5_000));
 }
 
-/** Tasks that are still being cancelled. */
-export async function findSweeping(sql: Sql): Promise<{ task_id: string }[]> {
+/** Finds cancelled tasks with pending cells that are not cancelled yet. */
+export async function findCancellingTasks(sql: Sql): Promise<{ task_id: string }[]> {
   return await sql<{ task_id: string }[]>`
     select id as task_id from tasks where cancelling limit ${findingsMax}::int`;
 }
 
-export interface WrongEnd {
+/** A task whose end columns contradict each other. */
+export interface EndMismatch {
   task_id: string;
   status: string;
   completed_at: Date | null;
   all_subtasks_completed: boolean;
 }
 
-/** Tasks born here whose end is not told alike by its three columns. */
-export async function findWrongEnds(sql: Sql, days: Days): Promise<WrongEnd[]> {
-  return await sql<WrongEnd[]>`
+/**
+ * Finds tasks created here whose `status`, `completed_at` and `all_subtasks_completed` contradict each other.
+ */
+export async function findEndMismatches(sql: Sql, days: Days): Promise<EndMismatch[]> {
+  return await sql<EndMismatch[]>`
     select t.id as task_id, t.status, t.completed_at, t.all_subtasks_completed
     from tasks t
     where t.generation is null and ${inScope(sql, days)} and (
@@ -155,7 +171,7 @@ export async function findWrongEnds(sql: Sql, days: Days): Promise<WrongEnd[]> {
     limit ${findingsMax}::int`;
 }
 
-/** The status is right: the other two columns follow it. */
+/** Sets `completed_at` and `all_subtasks_completed` from the status. */
 export async function correctEnd(sql: Sql, id: string): Promise<void> {
   await sql`
     update tasks t
@@ -169,6 +185,7 @@ export async function correctEnd(sql: Sql, id: string): Promise<void> {
     where t.id = ${id}`;
 }
 
+/** A running cell without a worker. */
 export interface LostCell {
   task_id: string;
   id: string;
@@ -178,7 +195,7 @@ export interface LostCell {
   why: "no such worker" | "silent" | "overdue" | "no worker";
 }
 
-/** Cells under way that nobody works on. */
+/** Finds running cells that no live worker works on. */
 export async function findLostCells(
   sql: Sql,
   { deadAfterMs, overdueMs }: { deadAfterMs: number; overdueMs: number },
@@ -202,17 +219,18 @@ export async function findLostCells(
     limit ${findingsMax}::int`;
 }
 
+/** A notice that is due and not sent. */
 export interface StuckNotice {
   id: string;
   task_id: string;
   kind: string;
   tries: number;
   error: string | null;
-  /** How long it has been due. */
+  /** Seconds since it became due. */
   late_s: number;
 }
 
-/** Notices that should have gone out. */
+/** Finds notices that have been due for more than `lateMs`. */
 export async function findStuckNotices(sql: Sql, lateMs: number): Promise<StuckNotice[]> {
   return await sql<StuckNotice[]>`
     select id::text, task_id, kind, tries, error, extract(epoch from now() - due_at)::int as late_s
@@ -222,16 +240,17 @@ export async function findStuckNotices(sql: Sql, lateMs: number): Promise<StuckN
     limit ${findingsMax}::int`;
 }
 
-/** Notices given up in the last day. */
-export async function countGivenUp(sql: Sql): Promise<number> {
+/** Counts notices that were abandoned within the last day. */
+export async function countAbandonedNotices(sql: Sql): Promise<number> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*)::int as count from outbox
+    select count(*)::int as count
+    from outbox
     where closed_at > now() - interval '1 day' and error is not null`;
   return row!.count;
 }
 
-/** Tasks born here that ended by themselves, and of whose end nothing is to be sent. */
-export async function findUntold(sql: Sql, days: Days): Promise<{ task_id: string }[]> {
+/** Finds tasks created here that completed or failed and have no notice of it. */
+export async function findMissingEndNotices(sql: Sql, days: Days): Promise<{ task_id: string }[]> {
   return await sql<{ task_id: string }[]>`
     select t.id as task_id
     from tasks t
@@ -242,12 +261,15 @@ export async function findUntold(sql: Sql, days: Days): Promise<{ task_id: strin
     limit ${findingsMax}::int`;
 }
 
-/** Writes the notice of a task's end, by its counters. */
+/** Inserts the notice of a task's end. Its kind follows from the counters. */
 export async function insertEndNotice(sql: Sql, id: string): Promise<void> {
   await sql`
     insert into outbox (task_id, kind)
-    select id, case when subtasks_completed = subtasks_total then 'completed' when subtasks_completed > 0 then 'partial'
-      else 'failed' end
+    select id, case
+      when subtasks_completed = subtasks_total then 'completed'
+      when subtasks_completed > 0 then 'partial'
+      else 'failed'
+    end
     from tasks
     where id = ${id} and status in ('completed', 'failed')
     on conflict on constraint outbox_task_id_kind_key do nothing`;

@@ -1,7 +1,8 @@
-/** The fleet as its rows tell of it: who is silent, who leads, what nobody serves. */
+/** The state of the workers as a whole, from their rows: heartbeats, leader, queue loads, held tasks. */
 import type { Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 
+/** A worker without a recent heartbeat. */
 export interface SilentWorker {
   id: string;
   host: string;
@@ -9,7 +10,10 @@ export interface SilentWorker {
   silent_s: number;
 }
 
-/** Workers without a sign of life for `deadAfterMs`, unless the server itself has only just come up. */
+/**
+ * Finds workers without a heartbeat for `deadAfterMs`. Just after a start of PostgreSQL, no worker counts as
+ * silent.
+ */
 export async function findSilentWorkers(sql: Sql, deadAfterMs: number): Promise<SilentWorker[]> {
   return await sql<SilentWorker[]>`
     select id, host, pid, extract(epoch from now() - heartbeat_at)::int as silent_s
@@ -18,19 +22,22 @@ export async function findSilentWorkers(sql: Sql, deadAfterMs: number): Promise<
       and pg_postmaster_start_time() < now() - 2 * ${deadAfterMs}::int * interval '1 ms'`;
 }
 
-/** Signs one silent worker out. */
+/** Deletes one silent worker. */
 export async function deleteSilentWorker(sql: Sql, id: string, deadAfterMs: number): Promise<void> {
   await sql`
-    delete from workers where id = ${id} and heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'`;
+    delete from workers
+    where id = ${id} and heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'`;
 }
 
+/** The state of the leader lease. */
 export interface Leadership {
   holder: string | null;
-  /** The lease has not run out. */
+  /** The lease has not expired. */
   leads: boolean;
   workers: number;
 }
 
+/** Reads the state of the leader lease. */
 export async function readLeadership(sql: Sql): Promise<Leadership> {
   const [row] = await sql<Leadership[]>`
     select (select holder from leaders where role = 'queue') as holder,
@@ -39,20 +46,21 @@ export async function readLeadership(sql: Sql): Promise<Leadership> {
   return row!;
 }
 
+/** The slots and the load of a queue. */
 export interface QueueLoad {
   queue: Queue;
-  /** Allowed over all workers; null where there is no row. */
+  /** Slots over all workers; null if the queue has no row. */
   slots: number | null;
-  /** Room that the workers say they have. */
+  /** Slots that the live workers hold. */
   room: number;
   running: number;
-  /** Workers signed in for it. */
+  /** Number of live workers that serve it. */
   workers: number;
-  /** Cells that could start, counted up to 1,000. */
+  /** Number of pending cells that could start, counted up to 1,000. */
   backlog: number;
 }
 
-/** Each queue's room and load. */
+/** Lists the slots and the load of queues. */
 export async function listQueueLoads(
   sql: Sql,
   queues: readonly Queue[],
@@ -60,8 +68,11 @@ export async function listQueueLoads(
 ): Promise<QueueLoad[]> {
   return await sql<QueueLoad[]>`
     select q.queue, l.slots, coalesce(w.room, 0)::int as room, coalesce(w.workers, 0)::int as workers,
-      (select count(*)::int from subtasks s where s.status = 'processing' and s.lease_id is not null and s.queue = q.queue)
-        as running,
+      (
+        select count(*)::int
+        from subtasks s
+        where s.status = 'processing' and s.lease_id is not null and s.queue = q.queue
+      ) as running,
       (
         select count(*)::int
         from (
@@ -82,14 +93,14 @@ export async function listQueueLoads(
     order by q.queue`;
 }
 
-/** Ids of all workers that are signed in. */
+/** Lists the ids of all registered workers. */
 export async function listWorkerIds(sql: Sql): Promise<Set<string>> {
   const rows = await sql<{ id: string }[]>`select id from workers`;
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Open tasks that are held, by what holds them. */
-export async function countHeld(sql: Sql): Promise<{ hold: string; tasks: number }[]> {
+/** Counts open held tasks by the kind of their hold. */
+export async function countHeldTasks(sql: Sql): Promise<{ hold: string; tasks: number }[]> {
   return await sql<{ hold: string; tasks: number }[]>`
     select hold, count(*)::int as tasks
     from tasks
@@ -98,7 +109,7 @@ export async function countHeld(sql: Sql): Promise<{ hold: string; tasks: number
     order by 1`;
 }
 
-/** Makes notices due that should have gone out. */
+/** Makes a notice due now. */
 export async function makeNoticeDue(sql: Sql, id: string): Promise<void> {
   await sql`update outbox set due_at = now() where id = ${id}::bigint and closed_at is null`;
 }

@@ -1,32 +1,38 @@
-/** Further cells for a task that is there. */
+/** Adds cells to an existing task. */
+import type { Refusal, TaskRef } from "../people/task_access.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
-import { type Hold, type Place, type Refusal, reopen, withTask } from "./control.ts";
+import { type Hold, reopenTask, withLockedTask } from "./control.ts";
 import { insertCells, type NewCells } from "./new_cells.ts";
+import type { SeedPolicy } from "./task_fields.ts";
 
-/** What a task's further cells follow from; JSON as text. */
+/** The task fields from which an extension is planned; JSON as text. */
 export interface ExtensibleTask {
   tags: string;
   variables: string;
   settings: string;
   priority: number;
-  seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
-  /** Of its first cell; a bigint as text. */
+  seed_policy: SeedPolicy;
+  /** Seed of the first cell; a bigint as text. */
   first_seed: string | null;
-  /** Seconds with which the latest legacy id of its cells begins. */
+  /** Seconds since 1970 with which the newest legacy id of its cells begins. */
   last_seconds: number;
 }
 
+/** A planned extension of one axis. */
 export interface Extension {
-  /** The variables as they will be, JSON text. */
+  /** The variables after the extension, as JSON text. */
   variables: string;
-  /** As they were when this was planned. */
+  /** The variables at the time of planning, as JSON text. */
   variablesBefore: string;
-  /** The extended axis: its slot, cells until its place moves on, values it had, values it will have. */
+  /**
+   * The extended axis: its slot; the number of consecutive cells that share a level; the number of its levels
+   * before (`known`) and after (`length`).
+   */
   matrix: { slot: number; stride: number; known: number; length: number };
   cells: NewCells;
 }
 
-/** Reads what an extension is planned from; undefined where there is no such task. */
+/** Finds the fields from which an extension is planned; undefined if no such task exists. */
 export async function findExtensible(sql: Sql, id: string): Promise<ExtensibleTask | undefined> {
   const [row] = await sql<ExtensibleTask[]>`
     select tags::text, variables::text, settings::text, priority, seed_policy,
@@ -40,42 +46,47 @@ export async function findExtensible(sql: Sql, id: string): Promise<ExtensibleTa
   return row;
 }
 
-/** Why a task cannot be extended, whatever is asked for; undefined where it can. */
-export async function judgeTask(pool: Pool, place: Place): Promise<"cancelled" | Refusal | undefined> {
-  return await withTask(
+/** Returns the reason why a task cannot be extended at all; undefined if it can. */
+export async function findExtensionRefusal(
+  pool: Pool,
+  ref: TaskRef,
+): Promise<"cancelled" | Refusal | undefined> {
+  return await withLockedTask(
     pool,
-    place,
+    ref,
     (_sql, task) => Promise.resolve(task.status === "cancelled" ? "cancelled" : undefined),
   );
 }
 
-export interface Extended {
+export interface ExtensionResult {
+  /** Number of cells that were added. */
   cells: number;
-  /** Cells of the task in all. */
+  /** Number of cells of the whole task. */
   total: number;
-  /** What keeps the task from being dispatched all the same. */
+  /** The hold that still keeps the task from being dispatched; null if there is none. */
   hold: Hold | null;
 }
 
 /**
- * Adds cells to a task, an ended one opens: rows, counters and the axis' values in one transaction. Numbers of cells
- * that are there stay; new ones follow them, in the matrix' order.
+ * Adds cells to a task and reopens it if it has ended: rows, counters and levels change in one transaction.
+ * Existing cells keep their numbers; the new ones follow them in matrix order.
  *
- * @returns `changed`: the task's variables are others than those it was planned from
+ * @returns `changed`: the variables of the task are no longer those from which the extension was planned
  */
 export async function extendTaskRow(
   pool: Pool,
-  place: Place,
+  ref: TaskRef,
   { variables, variablesBefore, matrix, cells }: Extension,
-): Promise<Extended | "changed" | "cancelled" | Refusal> {
-  return await withTask(pool, place, async (sql, task) => {
+): Promise<ExtensionResult | "changed" | "cancelled" | Refusal> {
+  return await withLockedTask(pool, ref, async (sql, task) => {
     if (task.status === "cancelled") return "cancelled";
     const { slot, stride, known, length } = matrix;
     const added = (length - known) * stride;
-    const cellPlace = sql`(
-      (c.place - 1) / ${added}::int * ${length * stride}::int + ${
-      known * stride
-    }::int + (c.place - 1) % ${added}::int)`;
+    const block = length * stride;
+    const offset = known * stride;
+    const matrixIndex = sql`(
+      (c.ordinal - 1) / ${added}::int * ${block}::int + ${offset}::int + (c.ordinal - 1) % ${added}::int
+    )`;
     const [row] = await sql<{ total: number }[]>`
       with task as (
         update tasks t
@@ -88,11 +99,11 @@ export async function extendTaskRow(
           select greatest(max(s.cell) + 1, count(*))::int from subtasks s where s.parent_task_id = t.id
         ) as first
       ), cells as (
-        ${insertCells(sql, cells, cellPlace)}
+        ${insertCells(sql, cells, matrixIndex)}
       )
       select subtasks_total as total from task`;
     if (!row) return "changed";
-    await reopen(sql, task.id, { completed: 0, failed: 0 });
+    await reopenTask(sql, task.id, { completed: 0, failed: 0 });
     return { cells: cells.total, total: row.total, hold: task.hold };
   });
 }

@@ -1,12 +1,12 @@
-/** Notices to be sent, one a task and kind. */
+/** The outbox: notices to send, one per task and kind. */
 import type { Sql } from "../pg/connect.ts";
 
-/** A notice that is due, with what it tells of its task. */
+/** A due notice, with the task fields that it reports. */
 export interface DueNotice {
   id: string;
   kind: "submitted" | "completed" | "partial" | "failed" | "held";
   tries: number;
-  /** Hashes of the addresses that have it. */
+  /** Hashes of the URLs that have received it. */
   delivered: string[];
   task_id: string;
   task_name: string;
@@ -18,12 +18,12 @@ export interface DueNotice {
   completed: number;
   failed: number;
   cancelled: number;
-  /** Why its task is held; empty where it is not, or not any more. */
+  /** Reason of the task's hold; empty if it is not held any more. */
   hold_reason: string;
 }
 
-/** Takes due notices for `holdMs`: a sender that dies leaves them due again. */
-export async function takeDueNotices(sql: Sql, limit: number, holdMs: number): Promise<DueNotice[]> {
+/** Claims due notices for `leaseMs`. If the sender dies, they become due again. */
+export async function claimDueNotices(sql: Sql, limit: number, leaseMs: number): Promise<DueNotice[]> {
   return await sql<DueNotice[]>`
     with due as (
       select id from outbox
@@ -31,9 +31,9 @@ export async function takeDueNotices(sql: Sql, limit: number, holdMs: number): P
       order by due_at, id
       limit ${limit}
       for update skip locked
-    ), taken as (
+    ), claimed as (
       update outbox o
-      set due_at = now() + ${holdMs}::int * interval '1 ms', tries = o.tries + 1
+      set due_at = now() + ${leaseMs}::int * interval '1 ms', tries = o.tries + 1
       from due
       where o.id = due.id
       returning o.*
@@ -44,11 +44,14 @@ export async function takeDueNotices(sql: Sql, limit: number, holdMs: number): P
       coalesce(extract(epoch from t.completed_at - t.created_at) * 1000, 0)::float8 as took_ms,
       t.subtasks_total as total, t.subtasks_completed as completed, t.subtasks_failed as failed,
       t.subtasks_cancelled as cancelled, coalesce(t.hold_reason, '') as hold_reason
-    from taken o join tasks t on t.id = o.task_id
+    from claimed o join tasks t on t.id = o.task_id
     order by o.id`;
 }
 
-/** Notes who has a notice; closed, or due again after `againMs`. */
+/**
+ * Saves the result of a try: the URLs that have received it, and whether it is closed or due again after
+ * `againMs`.
+ */
 export async function saveNotice(
   sql: Sql,
   { id, delivered, closed, againMs, error }: {
@@ -66,7 +69,7 @@ export async function saveNotice(
     where id = ${id}::bigint`;
 }
 
-/** Closes what is due where there is nobody to tell. */
+/** Closes all open notices, for an installation without notice URLs. */
 export async function closeDueNotices(sql: Sql): Promise<void> {
   await sql`update outbox set closed_at = now() where closed_at is null`;
 }

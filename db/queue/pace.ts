@@ -1,39 +1,43 @@
-/** How fast cells were drawn of late, what waits, and which requests have an image already. */
+/** Recent speed of the queues, and requests that have an image already. */
 import type { Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 
-/** Of one queue, from a sample of the cells of the newest tasks. */
+/** The recent speed of one queue, from a sample of the cells of the newest tasks. */
 export interface Pace {
   queue: Queue;
-  /** Completed cells in the sample. */
+  /** Number of completed cells in the sample. */
   observed: number;
-  /** Seconds of the attempt that made the image. */
+  /** Mean duration in seconds of the attempts that made an image. */
   mean: number | null;
   p50: number | null;
   p90: number | null;
-  /** Attempts for an image. */
+  /** Mean number of attempts per image. */
   attempts: number | null;
-  /** Null where nobody ever decided. */
+  /** Present slots; null if the queue has no row. */
   slots: number | null;
-  /** The most within the last changes: a queue at rest has few. */
+  /** Maximum slots within the last 20 changes. An idle queue has few slots at present. */
   slots_reached: number | null;
 }
 
 const tasksSampled = 20;
 const cellsSampled = 200;
 
-/** Reads a bounded number of rows, however many there are. */
+/** Reads the speed of queues from a bounded number of rows. */
 export async function readPaces(sql: Sql, queues: Queue[]): Promise<Pace[]> {
   return await sql<Pace[]>`
     with newest as materialized (
-      select id from tasks where not is_deleted and subtasks_completed > 0
+      select id
+      from tasks
+      where not is_deleted and subtasks_completed > 0
       order by created_at desc, id desc
       limit ${tasksSampled}::int
     ), sample as materialized (
       select s.queue, extract(epoch from s.completed_at - s.intent_at)::float8 as seconds, s.retry_count
       from newest n
       cross join lateral (
-        select queue, status, completed_at, intent_at, retry_count from subtasks where parent_task_id = n.id
+        select queue, status, completed_at, intent_at, retry_count
+        from subtasks
+        where parent_task_id = n.id
         limit ${cellsSampled}::int
       ) s
       where s.status = 'completed' and s.intent_at < s.completed_at
@@ -53,8 +57,8 @@ export async function readPaces(sql: Sql, queues: Queue[]): Promise<Pace[]> {
     group by q.queue`;
 }
 
-/** Those of the fingerprints for which a task that is not deleted has an image. */
-export async function findDrawn(sql: Sql, fingerprints: string[]): Promise<Set<string>> {
+/** Finds the fingerprints for which a task that is not deleted has an image. */
+export async function findDrawnFingerprints(sql: Sql, fingerprints: string[]): Promise<Set<string>> {
   if (fingerprints.length === 0) return new Set();
   const rows = await sql<{ fingerprint: string }[]>`
     select distinct s.fingerprint

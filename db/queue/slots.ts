@@ -1,47 +1,58 @@
-/** How many attempts of each queue may run at once: decided, set by hand, and why. */
+/** Slots of the queues: the decisions of the scaler, their history, and slot overrides. */
 import type { Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 
-/** `wanted`: what the backlog alone would have; `slots`: what holds. */
+/** `wanted`: the slots that the backlog alone would get; `slots`: the slots in force. */
 export interface QueueSlots {
   queue: Queue;
   slots: number;
   wanted: number;
 }
 
+/** Lists the slots of all queues. */
 export async function listQueueSlots(sql: Sql): Promise<QueueSlots[]> {
   return await sql<QueueSlots[]>`select queue, slots, wanted from queue_slots order by queue`;
 }
 
-/** The same, with why it is so, and since when. */
-export type QueueReason = QueueSlots & { reason: string; changed_at: Date };
+/** The slots of a queue with the reason and time of their last change. */
+export type QueueSlotReason = QueueSlots & { reason: string; changed_at: Date };
 
-export async function listQueueReasons(sql: Sql): Promise<QueueReason[]> {
-  return await sql<QueueReason[]>`
+/** Lists the slots of all queues with the reason and time of their last change. */
+export async function listQueueSlotReasons(sql: Sql): Promise<QueueSlotReason[]> {
+  return await sql<QueueSlotReason[]>`
     select queue, slots, wanted, reason, changed_at from queue_slots order by queue`;
 }
 
-/** Gives queues that have none their first slots. */
+/** Inserts the first slots of queues that have none. */
 export async function insertQueueSlots(sql: Sql, first: { queue: Queue; slots: number }[]): Promise<void> {
+  const queues = first.map(({ queue }) => queue);
+  const slots = first.map((one) => one.slots);
   await sql`
     insert into queue_slots (queue, slots, wanted, reason)
     select queue, slots, slots, 'at first'
-    from unnest(${first.map(({ queue }) => queue)}::text[], ${first.map(({ slots }) => slots)}::int[])
-      as f (queue, slots)
+    from unnest(${queues}::text[], ${slots}::int[]) as f (queue, slots)
     on conflict (queue) do nothing`;
 }
 
 export type SlotsDecision = QueueSlots & { reason: string };
 
-/** Sets slots over all workers, all in one statement; a change of `slots` is kept with its reason and told of. */
+/**
+ * Saves slots over all workers in one statement. Each change of `slots` is recorded with its reason and
+ * notified.
+ */
 export async function saveQueueSlots(sql: Sql, decisions: SlotsDecision[]): Promise<void> {
   const column = <K extends keyof SlotsDecision>(key: K) => decisions.map((decision) => decision[key]);
+  const rows = sql`unnest(
+        ${column("queue")}::text[],
+        ${column("slots")}::int[],
+        ${column("wanted")}::int[],
+        ${column("reason")}::text[]
+      ) as d (queue, slots, wanted, reason)`;
   await sql`
     with decided as (
       select q.queue, q.slots as slots_before, d.slots, d.wanted, d.reason
-      from unnest(${column("queue")}::text[], ${column("slots")}::int[], ${column("wanted")}::int[],
-        ${column("reason")}::text[]) as d (queue, slots, wanted, reason)
+      from ${rows}
       join queue_slots q using (queue)
       order by queue
     ), saved as (
@@ -52,12 +63,12 @@ export async function saveQueueSlots(sql: Sql, decisions: SlotsDecision[]): Prom
       from decided d
       where q.queue = d.queue
       returning q.queue, d.slots_before, d.slots, d.reason
-    ), noted as (
+    ), recorded as (
       insert into slot_changes (queue, slots_before, slots_after, reason)
       select queue, slots_before, slots, reason from saved where slots <> slots_before
       returning 1
     )
-    select pg_notify(${channels.slots}, '') from noted limit 1`;
+    select pg_notify(${channels.slots}, '') from recorded limit 1`;
 }
 
 export interface SlotChange {
@@ -68,7 +79,7 @@ export interface SlotChange {
   changed_at: Date;
 }
 
-/** The latest changes of a queue's slots, newest first. */
+/** Lists the latest changes of a queue's slots, newest first. */
 export async function listSlotChanges(sql: Sql, queue: Queue, limit: number): Promise<SlotChange[]> {
   return await sql<SlotChange[]>`
     select queue, slots_before, slots_after, reason, changed_at
@@ -78,7 +89,7 @@ export async function listSlotChanges(sql: Sql, queue: Queue, limit: number): Pr
     limit ${limit}::int`;
 }
 
-/** Slots set by hand. */
+/** A slot override: slots that an operator set by hand. */
 export interface SlotOverride {
   queue: Queue;
   slots: number;
@@ -87,7 +98,9 @@ export interface SlotOverride {
   expires_at: Date;
 }
 
-/** Sets a queue's slots by hand for `forMs`; the leader obeys within a second, whatever backlog and health say. */
+/**
+ * Saves a slot override for `forMs`. The leader applies it within a second, regardless of backlog and health.
+ */
 export async function saveSlotOverride(
   sql: Sql,
   { queue, slots, reason, made_by, forMs }: Omit<SlotOverride, "expires_at"> & { forMs: number },
@@ -102,13 +115,16 @@ export async function saveSlotOverride(
   return row!;
 }
 
-/** Takes back what was set by hand. @returns false where there was nothing */
+/** Deletes a slot override. @returns whether there was one */
 export async function deleteSlotOverride(sql: Sql, queue: Queue): Promise<boolean> {
   return (await sql`delete from slot_overrides where queue = ${queue} returning 1`).length > 0;
 }
 
-/** What is set by hand and has not expired, by the database's clock. */
+/** Lists the slot overrides that have not expired by the database's clock. */
 export async function listSlotOverrides(sql: Sql): Promise<SlotOverride[]> {
   return await sql<SlotOverride[]>`
-    select queue, slots, reason, made_by, expires_at from slot_overrides where expires_at > now() order by queue`;
+    select queue, slots, reason, made_by, expires_at
+    from slot_overrides
+    where expires_at > now()
+    order by queue`;
 }

@@ -1,9 +1,9 @@
-/** What the people in charge see of the whole: schema, queues with their load and health, workers. */
+/** The state of the installation for administrators: schema, queues, workers. */
 import type { Sql } from "../pg/connect.ts";
 import type { SlotOverride } from "./slots.ts";
 import type { Queue } from "./subtasks.ts";
 
-/** The last step of the schema that was applied. */
+/** Finds the last applied step of the schema. */
 export async function findSchemaStep(sql: Sql): Promise<{ number: number; name: string } | undefined> {
   const [row] = await sql<{ number: number; name: string }[]>`
     select number, name from migration.schema_steps order by number desc limit 1`;
@@ -19,17 +19,17 @@ export interface QueueState {
   override: (Omit<SlotOverride, "queue" | "expires_at"> & { made_at: string; expires_at: string }) | null;
 }
 
-/** Every queue that has slots, with what was set by hand and has not expired. */
+/** Lists all queues that have slots, with their unexpired slot overrides. */
 export async function listQueueStates(sql: Sql): Promise<QueueState[]> {
   return await sql<QueueState[]>`
     select q.queue, q.slots, q.wanted, q.reason, q.changed_at,
       case when o.queue is not null then json_build_object(
         'slots', o.slots, 'reason', o.reason, 'made_by', o.made_by, 'made_at', o.made_at, 'expires_at', o.expires_at
       ) end as override
-    from unnest('{high,standard,lumina}'::text[]) with ordinality as known (queue, place)
+    from unnest('{high,standard,lumina}'::text[]) with ordinality as known (queue, ordinal)
     join queue_slots q using (queue)
     left join slot_overrides o on o.queue = q.queue and o.expires_at > now()
-    order by known.place`;
+    order by known.ordinal`;
 }
 
 export interface WorkerState {
@@ -44,7 +44,7 @@ export interface WorkerState {
   alive: boolean;
 }
 
-/** Workers that are signed in, in the order they came; `alive` by the database's clock. */
+/** Lists the registered workers in order of registration; `alive` by the database's clock. */
 export async function listWorkers(sql: Sql, deadAfterMs: number): Promise<WorkerState[]> {
   return await sql<WorkerState[]>`
     select w.id, w.host, w.pid, w.queues, w.slots, w.started_at, w.heartbeat_at,

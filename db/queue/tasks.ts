@@ -1,10 +1,10 @@
-/** Tasks: born with all their subtasks, cancelled, deleted. */
+/** Tasks: inserted with all their subtasks, started, cancelled, deleted. */
 import type { SeedPolicy, TaskStatus } from "./task_fields.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { insertCells, type NewCells } from "./new_cells.ts";
 import { transact } from "../pg/transaction.ts";
 
-/** A task as the queue knows it; its JSON columns stay in the database. */
+/** A task without its JSON columns. */
 export interface TaskRow {
   id: string;
   legacy_id: string;
@@ -26,7 +26,10 @@ export interface TaskRow {
   subtasks_cancelled: number;
 }
 
-/** Channels that wake processes; a payload is a task's id for `cancelled`, queues for `fed`, else empty. */
+/**
+ * NOTIFY channels. The payload is a task's id for `cancelled`, a list of queues for `fed`, and empty
+ * otherwise.
+ */
 export const channels = {
   submitted: "contactsheet_submitted",
   settled: "contactsheet_settled",
@@ -35,7 +38,7 @@ export const channels = {
   fed: "contactsheet_fed",
 } as const;
 
-/** A task to be, with its cells. */
+/** A task to insert, with its cells. */
 export interface NewTask extends NewCells {
   task_name: string;
   username: string;
@@ -55,9 +58,9 @@ const taskColumns = (sql: Sql) =>
   sql`id, legacy_id, task_name, username, owner_id, status, error, total_images, priority, is_deleted, created_at,
     updated_at, started_at, completed_at, subtasks_total, subtasks_completed, subtasks_failed, subtasks_cancelled`;
 
-/** Task, subtasks, notice and wake-up in one statement: all of it is there, or nothing. */
+/** Inserts a task, its subtasks and its notice, and wakes the feed, in one statement. */
 export async function insertTask(sql: Sql, task: NewTask): Promise<TaskRow> {
-  const [row] = await sql<TaskRow[]>`
+  const [row] = await sql<(TaskRow & { pg_notify: string })[]>`
     with task as (
       insert into tasks
         (task_name, username, owner_id, tags, variables, settings, priority, total_images, subtasks_total, blind,
@@ -70,21 +73,17 @@ export async function insertTask(sql: Sql, task: NewTask): Promise<TaskRow> {
       )
       returning ${taskColumns(sql)}, 0 as first, 0 as cell_revision
     ), cells as (
-      ${insertCells(sql, task, sql`(c.place - 1)`)}
+      ${insertCells(sql, task, sql`(c.ordinal - 1)`)}
     ), notice as (
-      insert into outbox (task_id, kind, images_expected) select id, 'submitted', ${task.images_expected}::int from task
+      insert into outbox (task_id, kind, images_expected)
+      select id, 'submitted', ${task.images_expected}::int from task
     )
     select ${taskColumns(sql)}, pg_notify(${channels.submitted}, '') from task`;
-  return row!;
+  const { pg_notify: _, ...stored } = row!;
+  return stored;
 }
 
-/** What decides over cancelling and deleting; undefined for an id that no task has. */
-export async function findTask(sql: Sql, id: string): Promise<TaskRow | undefined> {
-  const [row] = await sql<TaskRow[]>`select ${taskColumns(sql)} from tasks where id = ${id}`;
-  return row;
-}
-
-/** Tasks whose first cell was claimed. */
+/** Marks pending tasks as processing, after the claim of their first cell. */
 export async function startTasks(sql: Sql, ids: string[]): Promise<void> {
   await sql`
     update tasks
@@ -93,14 +92,14 @@ export async function startTasks(sql: Sql, ids: string[]): Promise<void> {
 }
 
 /**
- * Ends an open task: from this commit on none of its cells can be claimed. Cells under way and up to `cellsMax`
- * pending ones are cancelled at once, the rest by `sweepCancelled`.
+ * Cancels an open task. After the commit none of its cells can be claimed. Running cells and up to `cellsMax`
+ * pending ones are cancelled in this transaction, the others later by `sweepCancelled`.
  *
- * @returns how many cells were under way; undefined where the task had ended before
+ * @returns the number of running cells; undefined if the task had ended before
  */
 export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Promise<number | undefined> {
   return await transact(pool, async (sql) => {
-    // The lock that waits for claims under way, as no update of its own would: claims hold a key share.
+    // This lock waits for claims in progress, which hold a key share; a plain update does not.
     await sql`select from tasks where id = ${id} for update`;
     const ended = await sql<{ revision: string }[]>`
       update tasks
@@ -129,7 +128,7 @@ export async function cancelTaskRow(pool: Pool, id: string, cellsMax = 1000): Pr
 /**
  * Cancels up to `cellsMax` pending cells of a cancelled task.
  *
- * @returns whether there may be more
+ * @returns whether more may be left
  */
 export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Promise<boolean> {
   const [row] = await sql<{ cancelling: boolean }[]>`
@@ -154,7 +153,7 @@ export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Pr
     )
     update tasks t
     set subtasks_cancelled = t.subtasks_cancelled + c.cut,
-      -- A row that was changed under our eyes is found again by the next sweep.
+      -- The next sweep finds a row that changed concurrently.
       cancelling = c.found >= ${cellsMax}::int or c.cut < c.found,
       all_subtasks_completed = c.found < ${cellsMax}::int and c.cut = c.found,
       revision = t.revision + 1
@@ -164,13 +163,13 @@ export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Pr
   return row?.cancelling ?? false;
 }
 
-/** Cancelled tasks that still have pending cells. */
+/** Lists cancelled tasks that still have pending cells. */
 export async function listCancelling(sql: Sql): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`select id from tasks where cancelling limit 100`;
   return rows.map(({ id }) => id);
 }
 
-/** Hides a task. */
+/** Marks a task as deleted. */
 export async function deleteTaskRow(sql: Sql, id: string): Promise<void> {
   await sql`
     update tasks set is_deleted = true, updated_at = now(), revision = revision + 1

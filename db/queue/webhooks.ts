@@ -1,6 +1,6 @@
-/** Who is told of a task's events, and what was sent to them. */
+/** Webhooks of tasks and their deliveries. */
 import type { Sql } from "../pg/connect.ts";
-import type { Actor } from "../people/shares.ts";
+import { type Actor, mayChange } from "../people/task_access.ts";
 
 export interface WebhookRow {
   id: string;
@@ -12,7 +12,7 @@ export interface WebhookRow {
 
 const webhookColumns = (sql: Sql) => sql`w.id, w.url, w.events, u.email as created_by, w.created_at`;
 
-/** The task must be locked. @returns undefined where it has `webhooksMax` already */
+/** Inserts a webhook. The task must be locked. @returns undefined if it has `webhooksMax` webhooks already */
 export async function insertWebhook(
   sql: Sql,
   { taskId, url, secret, events, createdBy }: {
@@ -35,11 +35,13 @@ export async function insertWebhook(
   return row;
 }
 
+/** Finds the secret of a webhook. */
 export async function findWebhookSecret(sql: Sql, id: string): Promise<string | undefined> {
   const [row] = await sql<{ secret: string }[]>`select secret from webhooks where id = ${id}`;
   return row?.secret;
 }
 
+/** Lists the webhooks of a task, oldest first. */
 export async function listWebhooks(sql: Sql, taskId: string): Promise<WebhookRow[]> {
   return await sql<WebhookRow[]>`
     select ${webhookColumns(sql)}
@@ -49,17 +51,17 @@ export async function listWebhooks(sql: Sql, taskId: string): Promise<WebhookRow
     order by w.created_at, w.id`;
 }
 
-const isTheirs = (sql: Sql, { email, isAdmin }: Actor) =>
-  sql`not t.is_deleted and (${isAdmin} or t.username = ${email})`;
+const isChangeable = (sql: Sql, actor: Actor) =>
+  sql`not t.is_deleted and ${mayChange(sql, actor, sql`t.username`)}`;
 
-/** @returns false where the task has no such webhook, or it is not theirs */
+/** Deletes a webhook. @returns false if the task has no such webhook, or the actor may not change the task */
 export async function deleteWebhook(
   sql: Sql,
   { taskId, webhookId, actor }: { taskId: string; webhookId: string; actor: Actor },
 ): Promise<boolean> {
   const rows = await sql`
     delete from webhooks w using tasks t
-    where w.id = ${webhookId} and w.task_id = ${taskId} and t.id = w.task_id and ${isTheirs(sql, actor)}
+    where w.id = ${webhookId} and w.task_id = ${taskId} and t.id = w.task_id and ${isChangeable(sql, actor)}
     returning 1`;
   return rows.length > 0;
 }
@@ -78,7 +80,11 @@ export interface DeliveryRow {
 const deliveryColumns = (sql: Sql) =>
   sql`d.id::text, d.event, d.created_at, d.due_at, d.tries, d.closed_at, d.status, d.error`;
 
-/** Has a test sent. @returns undefined where there is no such webhook, or `waitingMax` tests wait already */
+/**
+ * Inserts a test delivery.
+ *
+ * @returns undefined if the actor may not change such a webhook, or `waitingMax` tests wait already
+ */
 export async function insertTestDelivery(
   sql: Sql,
   { taskId, webhookId, actor, waitingMax }: {
@@ -93,33 +99,34 @@ export async function insertTestDelivery(
     select w.id, 'test'
     from webhooks w
     join tasks t on t.id = w.task_id
-    where w.id = ${webhookId} and w.task_id = ${taskId} and ${isTheirs(sql, actor)} and (
+    where w.id = ${webhookId} and w.task_id = ${taskId} and ${isChangeable(sql, actor)} and (
       select count(*) from deliveries where webhook_id = w.id and event = 'test' and closed_at is null
     ) < ${waitingMax}::int
     returning ${deliveryColumns(sql)}`;
   return row;
 }
 
-/** Whether a task has a webhook. */
+/** Reports whether a task has a webhook. */
 export async function hasWebhook(sql: Sql, taskId: string, webhookId: string): Promise<boolean> {
   const rows = await sql`select 1 from webhooks where id = ${webhookId} and task_id = ${taskId}`;
   return rows.length > 0;
 }
 
-/** What was sent and is to be, newest first. */
+/** Lists the deliveries of a webhook, newest first. */
 export async function listDeliveries(
   sql: Sql,
   { webhookId, before, limit }: { webhookId: string; before: string | undefined; limit: number },
 ): Promise<DeliveryRow[]> {
+  const isAfterCursor = before === undefined ? sql`true` : sql`d.id < ${before}::bigint`;
   return await sql<DeliveryRow[]>`
     select ${deliveryColumns(sql)}
     from deliveries d
-    where d.webhook_id = ${webhookId} and ${before === undefined ? sql`true` : sql`d.id < ${before}::bigint`}
+    where d.webhook_id = ${webhookId} and ${isAfterCursor}
     order by d.id desc
     limit ${limit}`;
 }
 
-/** A delivery that is due, with what it tells of its task. */
+/** A due delivery, with the task fields that it reports. */
 export interface DueDelivery {
   id: string;
   event: string;
@@ -141,24 +148,24 @@ export interface DueDelivery {
 }
 
 /**
- * Takes due deliveries for `holdMs`, of each webhook its oldest open one alone: what follows waits for it. A sender that
- * dies leaves them due again.
+ * Claims due deliveries for `leaseMs`. Only the oldest open delivery of each webhook is claimed; later ones
+ * wait for it. If the sender dies, the deliveries become due again.
  *
- * @param fullHosts hosts (with their ports) that enough is under way to
- * @param hostMax of one host at most
+ * @param options.fullHosts hosts (with ports) that have their maximum of running deliveries
+ * @param options.hostMax maximum deliveries to one host
  */
-export async function takeDueDeliveries(
+export async function claimDueDeliveries(
   sql: Sql,
-  { limit, holdMs, fullHosts, hostMax }: {
+  { limit, leaseMs, fullHosts, hostMax }: {
     limit: number;
-    holdMs: number;
+    leaseMs: number;
     fullHosts: string[];
     hostMax: number;
   },
 ): Promise<DueDelivery[]> {
   return await sql<DueDelivery[]>`
     with open as (
-      select d.id, row_number() over (partition by split_part(w.url, '/', 3) order by d.due_at, d.id) as place
+      select d.id, row_number() over (partition by split_part(w.url, '/', 3) order by d.due_at, d.id) as host_rank
       from deliveries d
       join webhooks w on w.id = d.webhook_id
       where d.closed_at is null and d.due_at <= now() and split_part(w.url, '/', 3) <> all(${fullHosts}::text[])
@@ -169,28 +176,28 @@ export async function takeDueDeliveries(
       select d.id
       from deliveries d
       join open on open.id = d.id
-      where open.place <= ${hostMax}::int
+      where open.host_rank <= ${hostMax}::int
       order by d.due_at, d.id
       limit ${limit}
       for update of d skip locked
-    ), taken as (
+    ), claimed as (
       update deliveries d
-      set due_at = now() + ${holdMs}::int * interval '1 ms', tries = d.tries + 1
+      set due_at = now() + ${leaseMs}::int * interval '1 ms', tries = d.tries + 1
       from due
-      -- Asked again of the row as it is now that it is locked.
+      -- Checked again on the locked version of the row.
       where d.id = due.id and d.closed_at is null and d.due_at <= now()
       returning d.*
     )
     select d.id::text, d.event, d.tries, d.created_at, d.webhook_id, w.url, w.secret, w.task_id, t.task_name, t.status,
       t.hold_reason, t.subtasks_total as total, t.subtasks_completed as completed, t.subtasks_failed as failed,
       t.subtasks_cancelled as cancelled, t.created_at as task_created_at, t.completed_at
-    from taken d
+    from claimed d
     join webhooks w on w.id = d.webhook_id
     join tasks t on t.id = w.task_id
     order by d.id`;
 }
 
-/** Notes how a try ended; closed, or due again after `againMs`. Of a later try nothing is changed. */
+/** Saves the result of a try: closed, or due again after `againMs`. A later try is left unchanged. */
 export async function saveDelivery(
   sql: Sql,
   { id, tries, closed, againMs, status, error }: {

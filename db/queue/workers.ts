@@ -1,4 +1,4 @@
-/** Who works, who leads, and how many slots each queue has. */
+/** Workers, their heartbeats and slots, and the leader lease. */
 import type { Pool, Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
@@ -11,46 +11,53 @@ export interface WorkerRow {
   queues: Queue[];
 }
 
-/** What the rows say of a queue's slots, to one worker. */
-export interface Room {
+/** The use of a queue's slots, from the view of one worker. */
+export interface SlotUsage {
   queue: Queue;
-  /** Slots of the queue over all workers. */
+  /** Slots over all workers. */
   slots: number;
-  /** Of these: held by other workers, or by rows whose worker is gone. */
+  /** Slots that other workers hold, or that cells of deleted workers still occupy. */
   others: number;
-  /** This worker's own. */
+  /** Slots that this worker holds. */
   own: number;
-  /** This worker's place among those that serve the queue, from 0, and how many these are. */
-  place: number;
+  /** Rank of this worker, from 0, among the workers that serve the queue. */
+  rank: number;
+  /** Number of workers that serve the queue. */
   workers: number;
 }
 
-/** Signs a worker in: the others hear that there is one more to share with. */
+/** Registers a worker, and notifies the others that the slots are shared anew. */
 export async function insertWorker(sql: Sql, { id, host, pid, queues }: WorkerRow): Promise<void> {
   await sql`
-    with one as (
-      insert into workers (id, host, pid, queues) values (${id}, ${host}, ${pid}, ${queues}) returning 1
+    with inserted as (
+      insert into workers (id, host, pid, queues)
+      values (${id}, ${host}, ${pid}, ${queues})
+      returning 1
     )
-    select pg_notify(${channels.slots}, '') from one`;
+    select pg_notify(${channels.slots}, '') from inserted`;
 }
 
 /**
- * Says that a worker lives, and how the image API answered it.
+ * Saves the heartbeat of a worker, and how the image API answered it.
  *
- * @param health JSON text, by backend
- * @returns false where it was declared dead: what it held is others' now
+ * @param health JSON text with the counters of each backend
+ * @returns false if the worker was removed as dead; others then own its subtasks
  */
-export async function beat(sql: Sql, id: string, health = "{}"): Promise<boolean> {
+export async function saveHeartbeat(sql: Sql, id: string, health = "{}"): Promise<boolean> {
   const rows = await sql`
-    update workers set heartbeat_at = now(), health = ${health}::text::jsonb where id = ${id} returning 1`;
+    update workers
+    set heartbeat_at = now(), health = ${health}::text::jsonb
+    where id = ${id}
+    returning 1`;
   return rows.length > 0;
 }
 
-/** The room of every queue as a worker sees it. */
-async function listRooms(sql: Sql, id: string): Promise<Room[]> {
-  return await sql<Room[]>`
+/** Lists the slot usage of all queues, from the view of one worker. */
+async function listSlotUsage(sql: Sql, id: string): Promise<SlotUsage[]> {
+  return await sql<SlotUsage[]>`
     with held as (
-      select key as queue, sum(value::int) filter (where id <> ${id}) as others, sum(value::int) filter (where id = ${id}) as own
+      select key as queue, sum(value::int) filter (where id <> ${id}) as others,
+        sum(value::int) filter (where id = ${id}) as own
       from workers, jsonb_each_text(slots)
       group by 1
     ), orphans as (
@@ -62,7 +69,7 @@ async function listRooms(sql: Sql, id: string): Promise<Room[]> {
     )
     select
       q.queue, q.slots, (coalesce(h.others, 0) + coalesce(o.cells, 0))::int as others, coalesce(h.own, 0)::int as own,
-      (select count(*) from workers w where q.queue = any(w.queues) and w.id < ${id})::int as place,
+      (select count(*) from workers w where q.queue = any(w.queues) and w.id < ${id})::int as rank,
       (select count(*) from workers w where q.queue = any(w.queues))::int as workers
     from queue_slots q
     left join held h using (queue)
@@ -73,49 +80,55 @@ const saveSlots = (sql: Sql, id: string, slots: Record<string, number>) =>
   sql`update workers set slots = ${JSON.stringify(slots)}::text::jsonb where id = ${id}`;
 
 /**
- * Takes slots for a worker. Giving some up needs nothing; who takes more does so alone, over what all others had by
- * then, so that together they never have more than there are.
+ * Acquires and gives up slots for a worker. Giving up needs no lock. A worker that wants more locks the slot
+ * rows and decides on the usage at that time, so that all workers together never hold more slots than exist.
  *
- * @param decide what to hold from now on, by queue; called again where the first look was without the lock
- * @returns what is held now
- * @throws after half a second where somebody keeps the slots' rows locked: nothing has changed then
+ * @param decide returns the slots to hold, by queue; called a second time under the lock
+ * @returns the slots that the worker holds now
+ * @throws Error after half a second if another session keeps the rows locked; nothing has changed then
  */
-export async function takeSlots(
+export async function acquireSlots(
   pool: Pool,
   id: string,
-  decide: (rooms: Room[]) => Record<string, number>,
+  decide: (usage: SlotUsage[]) => Record<string, number>,
 ): Promise<Record<string, number>> {
-  const rooms = await listRooms(pool, id);
-  const held = decide(rooms);
-  const changes = rooms.map(({ queue, own }) => (held[queue] ?? 0) - own);
-  if (changes.every((more) => more === 0)) return held;
-  if (changes.every((more) => more <= 0)) {
-    await saveSlots(pool, id, held);
-    return held;
+  const usage = await listSlotUsage(pool, id);
+  const slots = decide(usage);
+  const changes = usage.map(({ queue, own }) => (slots[queue] ?? 0) - own);
+  if (changes.every((change) => change === 0)) return slots;
+  if (changes.every((change) => change <= 0)) {
+    await saveSlots(pool, id, slots);
+    return slots;
   }
   return await transact(pool, async (sql) => {
     await sql`select from queue_slots order by queue for no key update`;
-    const taken = decide(await listRooms(sql, id));
-    await saveSlots(sql, id, taken);
-    return taken;
+    const acquired = decide(await listSlotUsage(sql, id));
+    await saveSlots(sql, id, acquired);
+    return acquired;
   }, { lock_timeout: "500" });
 }
 
-/** Signs a worker out. */
+/** Deletes a worker, and notifies the others that the slots are shared anew. */
 export async function deleteWorker(sql: Sql, id: string): Promise<void> {
   await sql`
-    with one as (delete from workers where id = ${id} returning 1)
-    select pg_notify(${channels.slots}, '') from one`;
+    with deleted as (delete from workers where id = ${id} returning 1)
+    select pg_notify(${channels.slots}, '') from deleted`;
 }
 
-/** Removes workers whose last sign of life is older than `deadAfterMs`, by the database's clock. */
+/**
+ * Deletes workers whose last heartbeat is older than `deadAfterMs`, by the database's clock.
+ *
+ * @returns their ids
+ */
 export async function deleteDeadWorkers(sql: Sql, deadAfterMs: number): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
-    delete from workers where heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms' returning id`;
+    delete from workers
+    where heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'
+    returning id`;
   return rows.map(({ id }) => id);
 }
 
-/** What a worker said of a backend with its last sign of life. */
+/** Counters of a backend that a worker sent with its last heartbeat. */
 export interface HealthRow {
   worker: string;
   backend: string;
@@ -126,6 +139,7 @@ export interface HealthRow {
   throttled: number;
 }
 
+/** Lists the counters of all workers and backends. */
 export async function listHealth(sql: Sql): Promise<HealthRow[]> {
   return await sql<HealthRow[]>`
     select w.id as worker, h.key as backend, c.creates, c."createMs", c.calls, c.failures, c.throttled
@@ -133,19 +147,21 @@ export async function listHealth(sql: Sql): Promise<HealthRow[]> {
       jsonb_to_record(h.value) as c (creates int, "createMs" int, calls int, failures int, throttled int)`;
 }
 
-/** Slots that the living workers have, by queue. */
+/** Sums the slots that the workers hold, by queue. */
 export async function sumSlots(sql: Sql): Promise<Map<Queue, number>> {
   const rows = await sql<{ queue: Queue; slots: number }[]>`
-    select key as queue, sum(value::int)::int as slots from workers, jsonb_each_text(slots) group by 1`;
+    select key as queue, sum(value::int)::int as slots
+    from workers, jsonb_each_text(slots)
+    group by 1`;
   return new Map(rows.map(({ queue, slots }) => [queue, slots]));
 }
 
 /**
- * Takes or keeps the lead; a term ends `leaseMs` after its last renewal.
+ * Acquires or renews the leader lease, which expires `leaseMs` after its last renewal.
  *
- * @returns the term, or undefined while somebody else leads
+ * @returns the number of the term; undefined while another worker holds the lease
  */
-export async function takeLead(
+export async function acquireLeaderLease(
   sql: Sql,
   role: string,
   holder: string,
@@ -163,7 +179,7 @@ export async function takeLead(
   return row?.term;
 }
 
-/** Lays the lead down, so that another may take it at once. */
-export async function leaveLead(sql: Sql, role: string, holder: string): Promise<void> {
+/** Releases the leader lease, so that another worker can acquire it at once. */
+export async function releaseLeaderLease(sql: Sql, role: string, holder: string): Promise<void> {
   await sql`update leaders set lease_until = now() where role = ${role} and holder = ${holder}`;
 }

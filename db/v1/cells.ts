@@ -1,4 +1,4 @@
-/** Subtasks of a v1 detail on their way from the database into packed pieces of JSON text. */
+/** Collects the subtasks of a v1 detail as packed JSON text. */
 import { Packer, toBytes, toText } from "../pg/json_stream.ts";
 import { type Cell, packResult, packSubtask } from "./subtask.ts";
 
@@ -7,9 +7,9 @@ const letterC = 0x63;
 const letterF = 0x66;
 const letterO = 0x6f;
 
-/** Packs each subtask as it comes: the database goes on with the next ones meanwhile. */
+/** Packs each subtask when its row arrives, while the database sends the next rows. */
 export class Cells {
-  /** The subtasks themselves, and their entries of `results.raw`; each joined by commas. */
+  /** The elements of `dramatiq_tasks`, and the entries of `results.raw`; both separated by commas. */
   readonly items = new Packer();
   readonly raw = new Packer();
   total = 0;
@@ -24,7 +24,7 @@ export class Cells {
     this.#parent = toBytes(`","parent_task_id":"${taskId}"`);
   }
 
-  /** The legacy id of the last one so far: where the next batch starts. */
+  /** Legacy id of the last subtask so far. The next batch starts after it. */
   get last(): string {
     return typeof this.#last === "string" ? this.#last : toText(this.#last);
   }
@@ -33,7 +33,7 @@ export class Cells {
     this.#last = legacyId;
   }
 
-  /** A subtask with all of its columns. */
+  /** Adds a subtask with all its columns, and counts it. */
   add(cell: Cell): void {
     const status = cell[0]!;
     this.total++;
@@ -43,6 +43,7 @@ export class Cells {
     this.addItem(cell);
   }
 
+  /** Adds a subtask to `items` only. */
   addItem(cell: Cell): void {
     this.#last = cell[1]!;
     if (this.#hasItem) this.items.add(comma);
@@ -50,6 +51,7 @@ export class Cells {
     packSubtask(this.items, cell, this.#parent);
   }
 
+  /** Adds the result of a subtask to `raw` only. */
   addResult(cell: Cell): void {
     this.#last = cell[1]!;
     packResult(this.raw, cell, this.#keys);

@@ -1,32 +1,37 @@
-/** v1's task detail: one statement for an ordinary task, further batches of the same texts for a large one. */
+/**
+ * v1's task detail: one statement for an ordinary task, further statements for the batches of a large one.
+ */
 import type { Sql } from "../pg/connect.ts";
 import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
 import { isTaskId, timeText } from "./fields.ts";
 import { Cells } from "./cells.ts";
 import { type Cell, cellColumns } from "./subtask.ts";
 
-/** Subtasks of a statement at most: a common task of 3,024 is one, and its text stays in memory. */
+/** Maximum subtasks of the first statement. A common task has 3,024; its whole text fits into memory. */
 const batchRowsMax = 4000;
-/** And of each further one: half a megabyte or so that waits for its reader. */
+/** Maximum subtasks of each further statement: about half a megabyte that waits for the reader. */
 const furtherRowsMax = 1000;
-/** Bytes of prompts in a statement, about: with long prompts a batch has fewer rows. */
+/** Approximate maximum bytes of prompts in a statement. Long prompts make a batch smaller. */
 const batchBytesMax = 16_000_000;
 
-/** Between parts of one column: a character that JSON text never holds unescaped. */
+/** Separates the parts of one column: a character that JSON text never contains unescaped. */
 const separator = 0x1e;
 
-/** A task's own part, and the first of its subtasks. */
+/** The task's own fields, and its first batch of subtasks. */
 interface Opening {
-  /** The texts before and between what is counted: see {@link readOpening}. */
+  /** The parts of the task's text, see {@link readOpening}. */
   parts: Uint8Array[];
   cells: Cells;
-  /** Rows of a batch. */
+  /** Maximum rows of the first batch. */
   limit: number;
-  /** Whether there may be subtasks after the first batch. */
+  /** Subtasks may exist after the first batch. */
   more: boolean;
 }
 
-/** One statement: the task's row first, then its first subtasks. Parts 1 to 4 of the task are what is counted. */
+/**
+ * Reads the task's row and its first subtasks in one statement. Parts 1 to 4 are the status and the three
+ * counters.
+ */
 async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Opening | undefined> {
   let task: Cell | undefined;
   const cells = new Cells(id);
@@ -83,8 +88,8 @@ function splitParts(text: Uint8Array): Uint8Array[] {
 }
 
 /**
- * How a detail counts, unlike the list: by what its subtasks are. A task whose subtasks have all completed or
- * failed is completed whatever was stored, and failed when not one completed.
+ * Computes status and progress. Unlike the list, the detail derives them from the subtasks: if all have
+ * completed or failed, the task is `completed` whatever is stored, or `failed` if none completed.
  */
 function settle(
   { parts, cells, more }: Opening,
@@ -103,11 +108,11 @@ function settle(
   };
 }
 
-/** The packed pieces of the first batch, then of the others, each by a statement of its own. */
+/** Yields the packed pieces of the first batch and of all further batches, one statement each. */
 async function* eachBatch(sql: Sql, id: string, { cells, limit, more }: Opening, part: "items" | "raw") {
   const rows = Math.min(limit, furtherRowsMax);
-  let goesOn = more;
-  while (goesOn) {
+  let hasMore = more;
+  while (hasMore) {
     yield* cells[part].takeFull();
     let read = 0;
     await sql`
@@ -120,12 +125,12 @@ async function* eachBatch(sql: Sql, id: string, { cells, limit, more }: Opening,
       if (part === "items") cells.addItem(row as unknown as Cell);
       else cells.addResult(row as unknown as Cell);
     });
-    goesOn = read === rows;
+    hasMore = read === rows;
   }
   yield* cells[part].take();
 }
 
-/** `"v0":{},…` for the variables with values, which is all that the old backend's `results.matrix` ever held. */
+/** Returns `"v0":{},…` for the variables with values. The old backend's `results.matrix` never held more. */
 function matrixText(variables: Uint8Array): string {
   const parsed: unknown = JSON.parse(toText(variables));
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return "";
@@ -160,14 +165,14 @@ async function* detailPieces(sql: Sql, id: string, opening: Opening) {
 }
 
 export interface DetailOptions {
-  /** Subtasks of a statement at most. */
+  /** Maximum subtasks of the first statement. */
   rowsMax?: number;
 }
 
 /**
- * The `data` of `GET /tasks/{id}` as a stream of JSON text; undefined for an id that no task has. Deleted tasks
- * are answered too, as the old backend did. Memory holds one batch, whatever the size of the task; between two
- * batches no connection is held, so a slow reader costs none.
+ * Opens the `data` of `GET /tasks/{id}` as a stream of JSON text; undefined if no task has the id. Deleted
+ * tasks are answered too, as in the old backend. Memory holds one batch whatever the size of the task. No
+ * connection is held between two batches, so a slow reader occupies none.
  */
 export async function openTaskDetail(
   sql: Sql,

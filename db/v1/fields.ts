@@ -1,24 +1,28 @@
-/** The parts of v1's answers that list, detail and create share, as SQL that builds their JSON text. */
+/** SQL that builds the JSON text shared by v1's list, detail and create answers. */
 import { isUuid } from "../../uuid.ts";
 import type { Sql } from "../pg/connect.ts";
 
-/** Whether a path segment can be a task id; v1 compares ids exactly, so capitals are another id. */
+/**
+ * Reports whether a path segment can be a task id. v1 compares ids exactly, so capital letters make another
+ * id.
+ */
 export const isTaskId = (text: string): boolean => isUuid(text);
 
 /**
- * A time as v1 writes it, as SQL text: naive UTC, six fraction digits, none when the fraction is zero.
+ * Returns SQL text that formats a time as v1 does: UTC without a zone, six fraction digits, none if the
+ * fraction is zero.
  *
- * @param column an expression of our own, never a client's text
+ * @param column a constant SQL expression, never client input
  */
 export const timeText = (column: string): string =>
   `replace(to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '')`;
 
 /**
- * A task as list and create answer it. The old backend's list counts only where a task is processing; it says
- * all of a completed one, nothing of a pending one, and of the rest what was stored when they ended, else nothing.
- * A task born here has counters instead.
+ * Builds a task as list and create answer it. `processed_images` and `progress` follow the old backend's
+ * list: counted for a processing task, everything for a completed one, nothing for a pending one, and the
+ * stored numbers for the others. Tasks created here have counters instead of stored numbers.
  *
- * @param total what `total_images` says, an expression of our own
+ * @param total a constant SQL expression for `total_images`
  */
 export const taskText = (sql: Sql, total = "t.total_images") =>
   sql`concat(
@@ -32,7 +36,7 @@ export const taskText = (sql: Sql, total = "t.total_images") =>
 const counted = "(t.subtasks_completed + t.subtasks_failed)";
 const countedShare = `coalesce(100 * ${counted} / nullif(t.subtasks_total, 0), 0)`;
 
-/** What the document of a task that was brought over said of itself; 0 where it said nothing. */
+/** A number that the document of a migrated task stored; 0 if it stored none. */
 const stored = (name: "processed_images" | "progress") =>
   `case when t.extra ->> '${name}' ~ '^[0-9]{1,9}([.]0)?$' then (t.extra ->> '${name}')::numeric::integer else 0 end`;
 

@@ -1,20 +1,20 @@
-/** v1's matrix of a task: where in the grid each image is. */
+/** v1's matrix of a task: the image at each combination of indices. */
 import type { Sql } from "../pg/connect.ts";
 import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
 import { isTaskId, timeText } from "./fields.ts";
 
 type Bytes = Uint8Array | null;
 
-/** The `data` up to its coordinates, and the images by their places. */
+/** The `data` up to its coordinates, and the images by their indices. */
 interface Matrix {
   head: Uint8Array;
-  /** JSON of each image's address by its key; one that comes again keeps its place, as in a Python dict. */
+  /** JSON text of each image URL by its key. A repeated key keeps its first position, as in a Python dict. */
   images: Map<string, Uint8Array>;
 }
 
 const commas = ",,,,,";
 
-/** A subtask's six indices joined by commas, nulls empty; older documents have fewer, or more. */
+/** Joins a subtask's six indices by commas; null is empty. Older documents have fewer or more indices. */
 function toKey(indices: Bytes): string {
   const given = toText(indices).slice(1, -1).replaceAll("NULL", "");
   const count = given.split(",").length;
@@ -62,8 +62,8 @@ async function* matrixPieces({ head, images }: Matrix) {
 }
 
 /**
- * The `data` of `GET /tasks/{id}/matrix` as a stream of JSON text; undefined for an id that no task has. Two
- * subtasks with the same indices are one entry: the place of the first, the image of the last.
+ * Opens the `data` of `GET /tasks/{id}/matrix` as a stream of JSON text; undefined if no task has the id.
+ * Subtasks with the same indices share one entry: the position of the first, the image of the last.
  */
 export async function openTaskMatrix(sql: Sql, id: string): Promise<ReadableStream<Uint8Array> | undefined> {
   if (!isTaskId(id)) return undefined;

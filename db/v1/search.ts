@@ -1,17 +1,17 @@
-/** GET /tasks?task_name=: a plain substring in any case, found by an index on the characters of names. */
+/** `GET /tasks?task_name=`: finds a substring in any case by an index on the character n-grams of names. */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 
 type Fragment = PendingQuery<Row[]>;
 
-/** In code points: up to here the index alone tells. */
+/** Longest pattern, in code points, for which an index match needs no further check. */
 const exactLengthMax = 2;
-/** In code points: longer names are not in the index by their characters (0004_v1_reads.sql). */
+/** Longest name, in code points, whose characters are indexed (0004_v1_reads.sql). */
 const indexedLengthMax = 2000;
 
 /**
- * `created_at` and `id` of the tasks that match, in no order. Name and pattern are folded by the same function,
- * so case is compared as the old backend's regular expressions did.
+ * Builds a query for `created_at` and `id` of the matching tasks, in no order. Name and pattern are folded by
+ * the same function, which ignores case as the old backend's regular expressions did.
  *
  * @param also more conditions on `tasks`, each with its `and`
  */
@@ -25,7 +25,6 @@ export function matchingTasks(sql: Sql, pattern: string, also: Fragment) {
       where not is_deleted and name_grams(task_name) @> ${grams} ${check} ${also}`;
   const long = candidates(sql`'{0}'`, same);
   if (length > indexedLengthMax) return long;
-  return sql`${
-    candidates(sql`name_grams(${pattern})`, length > exactLengthMax ? same : sql``)
-  } union all ${long}`;
+  const short = candidates(sql`name_grams(${pattern})`, length > exactLengthMax ? same : sql``);
+  return sql`${short} union all ${long}`;
 }

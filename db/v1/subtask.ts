@@ -1,6 +1,6 @@
 /**
- * A subtask of a v1 detail. PostgreSQL builds the texts, here they are put together as bytes: one `concat` of
- * all fields costs it twice as much, and it is what a detail waits for.
+ * A subtask of a v1 detail. PostgreSQL builds the texts of the fields, and this file joins their bytes. A
+ * single `concat` of all fields would double the work of PostgreSQL, which limits the speed of a detail.
  */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
@@ -9,19 +9,19 @@ import { timeText } from "./fields.ts";
 
 type Bytes = Uint8Array | null;
 
-/** What {@link cellColumns} selects, as the texts' bytes. */
+/** The columns that {@link cellColumns} selects, as the bytes of their texts. */
 export type Cell = [
   status: Bytes,
   legacy_id: Bytes,
-  /** Null where `document` is the whole subtask. */
+  /** Null if `document` is the whole subtask. */
   id: Bytes,
   /** JSON. */
   variable_indices: Bytes,
-  /** `,"variable_types_map":…,"type_to_variable":…`; else the generation. */
+  /** `,"variable_types_map":…,"type_to_variable":…`; the generation if `document` is the whole subtask. */
   types: Bytes,
   /** JSON. */
   result: Bytes,
-  /** `,"error":…` up to `"created_at":"`; else the whole subtask. */
+  /** `,"error":…` up to `"created_at":"`, or the whole subtask. */
   document: Bytes,
   /** `2025-05-13 07:40:46.622` */
   created_at: Bytes,
@@ -35,19 +35,24 @@ const error = "coalesce(to_json(s.error)::text, 'null')";
 const prompts = "coalesce(s.prompts::text, 'null')";
 const ratio = "coalesce(to_json(s.ratio)::text, 'null')";
 
-/** Only the seed was written as a float: by far the most usual of all notes, and quick to tell. */
+/**
+ * Matches an `extra` that says only that the seed was a float: the most frequent one, and quick to detect.
+ */
 const seedNote = `'^[{]"seed":(-?[0-9][0-9.eE+-]*)[}]$'`;
 const isPlain =
   `(s.extra is null and (s.generation is null or s.generation = 'S4') or s.generation = 'S4' and s.extra::text ~ ${seedNote})`;
 const seed =
   `case when s.extra is null then coalesce(s.seed::text, 'null') else substring(s.extra::text from ${seedNote}) end`;
 
-/** The rest of a subtask of the newest generation; small parts first, so that the long one is copied once. */
+/**
+ * The end of a subtask of the newest generation. Small parts are joined first, so that the prompts are copied
+ * once.
+ */
 const tail = `(',"error":' || ${error} || ',"retry_count":' || s.retry_count || ',"prompts":') || ${prompts}
   || (',"ratio":' || ${ratio} || ',"seed":' || ${seed}
   || case when s.use_polish then ',"use_polish":true,"created_at":"' else ',"use_polish":false,"created_at":"' end)`;
 
-/** Names of fields with the JSON texts of their columns, for a document of an older generation. */
+/** Field names with the JSON texts of their columns, for documents of older generations. */
 const fields: [name: string, text: string][] = [
   ["_id", `'"' || s.legacy_id || '"'`],
   ["id", `'"' || s.id || '"'`],
@@ -83,7 +88,7 @@ const whole = `
 const resultOnly =
   `s.status, s.legacy_id, null::uuid, ${indices}, s.generation, s.result, null, null::timestamp, null::timestamp`;
 
-/** Columns of the subtask `s`: a {@link Cell}, or only what its result needs. */
+/** Selects the columns of the subtask `s`: a whole {@link Cell}, or only those of its result. */
 export const cellColumns = (sql: Sql, part: "items" | "raw"): PendingQuery<Row[]> =>
   sql.unsafe(part === "items" ? whole : resultOnly);
 
@@ -100,21 +105,22 @@ const texts = {
   zeros: toBytes("000000"),
 };
 
-/** `2025-05-13 07:40:46.62` as `2025-05-13T07:40:46.620000`. */
+/** Packs `2025-05-13 07:40:46.62` as `2025-05-13T07:40:46.620000`. */
 function packTime(packer: Packer, time: Uint8Array): void {
   const space = time.length > 10 && time[10] === 0x20 ? 10 : time.indexOf(0x20);
   packer.addPart(time, 0, space);
   packer.add(texts.t);
   packer.addPart(time, space + 1, time.length);
-  // `HH:MM:SS` has eight bytes, what follows is the fraction with its dot.
+  // `HH:MM:SS` has eight bytes; the rest is the dot and the fraction.
   const fraction = time.length - space - 9;
   if (fraction > 0) packer.addPart(texts.zeros, 0, 7 - fraction);
 }
 
 /**
- * The JSON text of a subtask. The old backend answered its documents as they were, field by field in their order.
+ * Packs the JSON text of a subtask. Like the old backend, it keeps the fields of the document and their
+ * order.
  *
- * @param parent `","parent_task_id":"…"` of all subtasks of the task
+ * @param parent `","parent_task_id":"…"`, the same for all subtasks of the task
  */
 export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): void {
   const [status, legacyId, id, indices, types, result, document, created, updated] = cell;
@@ -145,17 +151,17 @@ const brace = 0x7b;
 const slots = [0, 1, 2, 3, 4, 5];
 const noSlots = toBytes(`,${slots.map((slot) => `"v${slot}":null`).join()}}`);
 
-/** Whether a subtask has an entry in `results.raw`: completed, with a result that is not empty. */
+/** Reports whether a subtask has an entry in `results.raw`: it is completed and its result is not empty. */
 const hasResult = ([status, , , , , result]: Cell) =>
   status?.[0] === 0x63 && status[1] === 0x6f && result?.[0] === brace && result[1] === 0x22;
 
 /**
- * The entry of `results.raw` of a subtask, if it has one. The old backend wrote every result under one key,
- * `v0_None:v1_None`. Here each has its own: `v0_A:v1_B` as there, `:vN_C` for each further slot that is set, and
- * `:LEGACY_ID` for one whose key is taken. The six indices within the entry are null as they were there, but for
- * S1 and S2 documents, which had them as fields.
+ * Packs the entry of a subtask in `results.raw`, if it has one. The old backend wrote every result under the
+ * same key, `v0_None:v1_None`. Here each result has its own key: `v0_A:v1_B`, then `:vN_C` for each further
+ * slot that is set, and `:LEGACY_ID` if the key exists already. As in the old backend, the six indices within
+ * the entry are null, except for S1 and S2 documents, which had them as fields.
  *
- * @param taken keys of the task so far
+ * @param taken the keys of the task so far
  */
 export function packResult(packer: Packer, cell: Cell, taken: Set<string>): void {
   if (!hasResult(cell)) return;

@@ -1,4 +1,6 @@
-/** v1's list of tasks and what surrounds it, built by PostgreSQL as JSON text, one statement an answer. */
+/**
+ * v1's task list, task version and created task. PostgreSQL builds each answer as JSON text in one statement.
+ */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { isTaskId, taskText } from "./fields.ts";
@@ -9,26 +11,33 @@ type Fragment = PendingQuery<Row[]>;
 const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"];
 
 export interface TaskFilter {
-  /** Any of these; an empty list is no filter, an unknown status matches nothing. */
+  /**
+   * Selects tasks with any of these statuses. An empty list selects all; an unknown status matches nothing.
+   */
   statuses?: string[];
-  /** Exactly this owner; empty is no filter. */
+  /** Exact `username`; empty for all. */
   username?: string;
-  /** A part of the name in any case; empty is no filter. */
+  /** Part of the name, in any case; empty for all. */
   taskName?: string;
-  /** From 1. */
-  page: number;
+  /** Page number from 1, of any size: pages after the last are empty. */
+  page: number | bigint;
   pageSize: number;
 }
 
+/** Largest offset. More rows than this never exist, and larger offsets overflow PostgreSQL's bigint. */
+const skippedMax = BigInt(Number.MAX_SAFE_INTEGER);
+
 /**
- * The `data` of `GET /tasks` as JSON text: newest first, deleted ones left out. `total` is read from the counts
- * that triggers keep, but where a name is searched: what the search found is counted.
+ * Returns the `data` of `GET /tasks` as JSON text: newest first, without deleted tasks. `total` comes from
+ * the counts that triggers maintain; with a search by name it is the number of matches.
  */
 export async function listTasks(sql: Sql, filter: TaskFilter): Promise<string> {
   const { page, pageSize } = filter;
-  const skipped = String(Math.min((page - 1) * pageSize, Number.MAX_SAFE_INTEGER));
+  const rowsBefore = (BigInt(page) - 1n) * BigInt(pageSize);
+  const skipped = String(rowsBefore < skippedMax ? rowsBefore : skippedMax);
+  const source = filter.taskName ? searched(sql, filter) : counted(sql, filter, skipped);
   const [row] = await sql<{ data: string }[]>`
-    with ${filter.taskName ? searched(sql, filter) : counted(sql, filter, skipped)},
+    with ${source},
     page as (
       select created_at, id
       from chosen
@@ -47,21 +56,27 @@ export async function listTasks(sql: Sql, filter: TaskFilter): Promise<string> {
   return row!.data;
 }
 
-/** Without a search: an index gives the order, for each status its own. */
+/**
+ * Builds `counted` and `chosen` for a list without a search. Each status has an index in the order of the
+ * list.
+ */
 function counted(sql: Sql, { statuses = [], username = "", pageSize }: TaskFilter, skipped: string) {
   const owned = username === "" ? sql`` : sql`and username = ${username}`;
   const scope = username === "" ? "*" : `u:${username}`;
   const known = taskStatuses.filter((status) => statuses.includes(status));
   const isAny = statuses.length === 0;
   const among = isAny ? sql`` : sql`and status = any(${known})`;
-  // A page past the end reads nothing.
+  // A page after the last reads no rows.
   const newest = sql`
     order by created_at desc, id desc
     limit case when ${skipped}::bigint < (select total from counted) then ${skipped}::bigint + ${pageSize} else 0 end`;
   const tasks = sql`select created_at, id from tasks where not is_deleted ${owned}`;
-  // Each status is written out, for the planner to know how many tasks have it; one it does not know it may
-  // look for among the newest of all tasks.
+  // Each status is a literal so that the planner knows how many tasks have it. With a parameter the planner
+  // may scan the newest of all tasks instead.
   const ofStatus = known.map((status) => sql`(${tasks} and status = ${sql.unsafe(`'${status}'`)} ${newest})`);
+  const chosen = isAny
+    ? sql`${tasks} ${newest}`
+    : joinUnion(sql, ofStatus.length > 0 ? ofStatus : [sql`${tasks} and false`]);
   return sql`
     counted as materialized (
       select
@@ -69,11 +84,7 @@ function counted(sql: Sql, { statuses = [], username = "", pageSize }: TaskFilte
         + coalesce((select sum(change) from task_count_changes where true ${owned} ${among}), 0) as total
     ),
     chosen as (
-      ${
-    isAny
-      ? sql`${tasks} ${newest}`
-      : joinUnion(sql, ofStatus.length > 0 ? ofStatus : [sql`${tasks} and false`])
-  }
+      ${chosen}
     )`;
 }
 
@@ -81,35 +92,30 @@ const joinUnion = (sql: Sql, parts: Fragment[]): Fragment =>
   parts.reduce((all, part) => sql`${all} union all ${part}`);
 
 /**
- * With a search: all that match are found once, for the page and to be counted. Left to itself the planner
- * walks the newest tasks in the hope of ten matches soon, which takes a second where there are none.
+ * Builds `chosen` and `counted` for a search. All matches are materialized, for the page and for the count.
+ * Otherwise the planner scans the newest tasks for the first ten matches, which takes a second if there are
+ * none.
  */
 function searched(sql: Sql, { statuses = [], username = "", taskName = "" }: TaskFilter) {
+  const owned = username === "" ? sql`` : sql`and username = ${username}`;
+  const among = statuses.length === 0 ? sql`` : sql`and status = any(${statuses})`;
   return sql`
     chosen as materialized (
-      ${
-    matchingTasks(
-      sql,
-      taskName,
-      sql`
-        ${username === "" ? sql`` : sql`and username = ${username}`}
-        ${statuses.length === 0 ? sql`` : sql`and status = any(${statuses})`}`,
-    )
-  }
+      ${matchingTasks(sql, taskName, sql`${owned} ${among}`)}
     ),
     counted as (select count(*) as total from chosen)`;
 }
 
 /**
- * The version of a task, deleted or not: another one after each change of the task or its subtasks; undefined for an
- * id that no task has.
+ * Finds the version of a task, deleted or not. It changes with every change of the task or its subtasks.
+ * Undefined if no task has the id.
  */
 export async function findTaskVersion(sql: Sql, id: string): Promise<string | undefined> {
   if (!isTaskId(id)) return undefined;
   const [row] = await sql<{ version: string }[]>`
     select
-      -- While a task is open its cells are claimed and tried again without a write to its own row: who wrote each of
-      -- them last, summed up, grows with every such write.
+      -- Claims and retries of an open task do not write the task's row. The sum of the last writing
+      -- transactions of its cells grows with each of them.
       case when status not in ('pending', 'processing') and not cancelling then revision::text
         else revision || '.' || (select coalesce(sum(xmin::text::bigint), 0) from subtasks where parent_task_id = ${id})
       end as version
@@ -119,11 +125,11 @@ export async function findTaskVersion(sql: Sql, id: string): Promise<string | un
 }
 
 /**
- * A task as JSON text, for the answer that creates it.
+ * Returns a task as JSON text, for the answer to its creation.
  *
- * @param totalImages what the answer says of `total_images`: the product of the value counts, where batches
- *   make more subtasks than that; without it what the task holds
- * @throws Error when no task has the id
+ * @param totalImages the answer's `total_images`: the product of the level counts, without the repeats of
+ * `batch`; the stored number if absent
+ * @throws Error if no task has the id
  */
 export async function getTaskJson(sql: Sql, id: string, totalImages?: number): Promise<string> {
   const total = totalImages === undefined ? undefined : String(Math.trunc(totalImages));

@@ -1,8 +1,8 @@
-/** Cells as v2 shows them: what they hold now, and one with all that led to it. */
+/** Cells as v2 shows them: rows of a grid, one cell in detail, and the feedback on each of its images. */
 import type { Sql } from "../pg/connect.ts";
 import type { TaskStatus } from "../queue/task_fields.ts";
 
-/** A cell for a grid, with the rating of who looks. */
+/** A cell of a grid, with the rater's own rating. */
 export interface CellRow {
   cell: number;
   status: TaskStatus;
@@ -23,30 +23,30 @@ const cellColumns = (sql: Sql) =>
     coalesce(s.result ->> 'thumbnail_url', s.result ->> 'thumbnail', s.image_url) as thumbnail,
     r.stars as own_stars, r.skipped as own_skipped`;
 
-const withOwn = (sql: Sql, raterId: string) =>
+const withOwnRating = (sql: Sql, raterId: string) =>
   sql`subtasks s
     left join ratings r
       on r.task_id = s.parent_task_id and r.subtask_id = s.id and r.version = s.attempt and r.rater_id = ${raterId}`;
 
-interface Which {
+interface CellQuery {
   taskId: string;
-  /** Who looks. */
+  /** The rater whose own rating is read. */
   raterId: string;
 }
 
-/** Cells by their numbers, in no order; numbers of none are left out. */
+/** Lists cells by their numbers, in no order. Unknown numbers are left out. */
 export async function listCells(
   sql: Sql,
-  { taskId, raterId, cells }: Which & { cells: number[] },
+  { taskId, raterId, cells }: CellQuery & { cells: number[] },
 ): Promise<CellRow[]> {
   return await sql<CellRow[]>`
     select ${cellColumns(sql)}
-    from ${withOwn(sql, raterId)}
+    from ${withOwnRating(sql, raterId)}
     where s.parent_task_id = ${taskId} and s.cell = any(${cells}::int[])`;
 }
 
-/** One cell with what was asked of the image API; JSON as text. */
-export interface WholeCell extends CellRow {
+/** One cell with its request to the image API; JSON as text. */
+export interface CellDetail extends CellRow {
   id: string;
   prompts: string | null;
   ratio: string | null;
@@ -56,7 +56,7 @@ export interface WholeCell extends CellRow {
   queue: string;
   cause: string | null;
   retry_count: number;
-  /** Not before then. */
+  /** Earliest start of the next attempt. */
   run_after: Date | null;
   remote_id: string | null;
   created_at: Date;
@@ -65,24 +65,24 @@ export interface WholeCell extends CellRow {
   variables: string;
 }
 
-export async function findWholeCell(
+/** Finds one cell. */
+export async function findCellDetail(
   sql: Sql,
-  { taskId, raterId, cell }: Which & { cell: number },
-): Promise<WholeCell | undefined> {
-  const [row] = await sql<WholeCell[]>`
-    select ${
-    cellColumns(sql)
-  }, s.id, s.prompts::text, s.ratio, s.use_polish, s.client_args::text, s.result::text, s.queue,
+  { taskId, raterId, cell }: CellQuery & { cell: number },
+): Promise<CellDetail | undefined> {
+  const [row] = await sql<CellDetail[]>`
+    select ${cellColumns(sql)},
+      s.id, s.prompts::text, s.ratio, s.use_polish, s.client_args::text, s.result::text, s.queue,
       case when s.error is not null then failure_cause(s.error) end as cause, s.retry_count, s.run_after, s.remote_id,
       s.created_at, s.started_at, s.completed_at, t.variables::text
-    from ${withOwn(sql, raterId)}
+    from ${withOwnRating(sql, raterId)}
     join tasks t on t.id = s.parent_task_id
     where s.parent_task_id = ${taskId} and s.cell = ${cell}`;
   return row;
 }
 
-/** What was said of one image of a cell. */
-export interface VersionVoices {
+/** Ratings and evaluations of one image of a cell. */
+export interface VersionFeedback {
   version: number;
   rating_n: number;
   rating_sum: number;
@@ -91,12 +91,12 @@ export interface VersionVoices {
   evaluations: number;
 }
 
-/** Of each image of a cell that anybody said something of. */
-export async function listVoices(
+/** Lists the feedback on each image of a cell that has ratings or evaluations. */
+export async function listVersionFeedback(
   sql: Sql,
-  { taskId, raterId, subtaskId }: Which & { subtaskId: string },
-): Promise<VersionVoices[]> {
-  return await sql<VersionVoices[]>`
+  { taskId, raterId, subtaskId }: CellQuery & { subtaskId: string },
+): Promise<VersionFeedback[]> {
+  return await sql<VersionFeedback[]>`
     with rated as (
       select version, count(stars)::int as rating_n, coalesce(sum(stars), 0)::int as rating_sum,
         max(stars) filter (where rater_id = ${raterId}) as own_stars,
@@ -104,7 +104,7 @@ export async function listVoices(
       from ratings
       where task_id = ${taskId} and subtask_id = ${subtaskId}
       group by 1
-    ), said as (
+    ), evaluated as (
       select version, count(*)::int as evaluations
       from evaluations
       where task_id = ${taskId} and subtask_id = ${subtaskId}
@@ -112,5 +112,5 @@ export async function listVoices(
     )
     select version, coalesce(rating_n, 0) as rating_n, coalesce(rating_sum, 0) as rating_sum, own_stars, own_skipped,
       coalesce(evaluations, 0) as evaluations
-    from rated full join said using (version)`;
+    from rated full join evaluated using (version)`;
 }

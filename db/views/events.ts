@@ -1,25 +1,25 @@
-/** What live views read: where watched tasks stand, and which of their cells changed. */
+/** Reads for live views: the state of watched tasks, their changed cells, and the validity of credentials. */
 import type { TaskStatus } from "../queue/task_fields.ts";
 import type { Sql } from "../pg/connect.ts";
 
 export interface TaskState {
   id: string;
-  /** Below 2^53 for as long as anything is. */
+  /** Stays below 2^53. */
   revision: number;
   status: TaskStatus;
   hold: string | null;
   blind: boolean;
-  /** Nothing of it is to come. */
+  /** The task has ended, and no cell is left to cancel. */
   ended: boolean;
   total: number;
   completed: number;
   failed: number;
   cancelled: number;
-  /** Cells that a worker holds. */
+  /** Number of cells under a lease. */
   running: number;
 }
 
-/** Where tasks stand; those that are deleted are left out. */
+/** Lists the states of tasks, without deleted ones. */
 export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState[]> {
   return await sql<TaskState[]>`
     select t.id, t.revision::float8 as revision, t.status, t.hold, t.blind,
@@ -28,7 +28,7 @@ export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState
       coalesce(r.running, 0) as running
     from tasks t
     left join (
-      -- By who holds them: the index of held cells is as small as there are slots, however large the tasks are.
+      -- The index by worker has as many entries as there are slots in use, whatever the size of the tasks.
       select parent_task_id, count(*)::int as running
       from subtasks
       where status = 'processing' and worker_id = any(array(select id from workers))
@@ -37,7 +37,7 @@ export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState
     where t.id = any(${ids}::uuid[]) and not t.is_deleted`;
 }
 
-/** A cell as live views show it. */
+/** A changed cell as live views show it. */
 export interface ChangedCell {
   cell: number;
   status: TaskStatus;
@@ -50,8 +50,8 @@ export interface ChangedCell {
 }
 
 /**
- * The cells of a task that changed after the revision `since`, the latest first, with the revision that this is as of.
- * Whoever changes a cell has the task's row locked, so a revision that is seen is seen whole.
+ * Lists the cells of a task that changed after the revision `since`, latest first, and the present revision.
+ * Every change of a cell locks the task's row, so all changes of a visible revision are visible.
  */
 export async function listChangedCells(
   sql: Sql,
@@ -72,7 +72,7 @@ export async function listChangedCells(
   return { revision: rows[0]?.as_of ?? since, cells: rows.filter(({ cell }) => cell !== null) };
 }
 
-/** Which of these cells' images were given stars by which of these raters. */
+/** Lists the given raters and cells for which the rater gave stars to the cell's present image. */
 export async function listRaterCells(
   sql: Sql,
   { taskId, raterIds, cells }: { taskId: string; raterIds: string[]; cells: number[] },
@@ -85,26 +85,27 @@ export async function listRaterCells(
       and r.stars is not null`;
 }
 
-/** By what somebody came in: a session under a user's number of tokens, or a share. */
-export type Door = { kind: "session"; id: string; version: number } | { kind: "share"; id: string };
+/** The credential of a connection: a session with the token version of its user, or a share. */
+export type Credential = { kind: "session"; id: string; version: number } | { kind: "share"; id: string };
 
-/** Ids of doors that are shut: signed out, disabled, revoked, expired. */
-export async function listShutDoors(sql: Sql, doors: Door[]): Promise<string[]> {
-  const sessions = doors.filter((door) => door.kind === "session");
-  const shares = doors.filter((door) => door.kind === "share");
+/** Lists the ids of credentials that are no longer valid: signed out, deactivated, revoked or expired. */
+export async function listInvalidCredentials(sql: Sql, credentials: Credential[]): Promise<string[]> {
+  const sessions = credentials.filter((credential) => credential.kind === "session");
+  const shares = credentials.filter((credential) => credential.kind === "share");
+  const sessionIds = sessions.map(({ id }) => id);
+  const versions = sessions.map(({ version }) => version);
+  const shareIds = shares.map(({ id }) => id);
   const rows = await sql<{ id: string }[]>`
-    select d.id
-    from unnest(${sessions.map(({ id }) => id)}::uuid[], ${
-    sessions.map(({ version }) => version)
-  }::int[]) as d (id, version)
+    select c.id
+    from unnest(${sessionIds}::uuid[], ${versions}::int[]) as c (id, version)
     where not exists (
       select from sessions s join users u on u.id = s.user_id
-      where s.id = d.id and s.ended_at is null and s.expires_at > now() and u.is_active
-        and u.token_version = d.version
+      where s.id = c.id and s.ended_at is null and s.expires_at > now() and u.is_active
+        and u.token_version = c.version
     )
     union all
-    select d.id
-    from unnest(${shares.map(({ id }) => id)}::uuid[]) as d (id)
-    where not exists (select from shares s where s.id = d.id and s.revoked_at is null and s.expires_at > now())`;
+    select c.id
+    from unnest(${shareIds}::uuid[]) as c (id)
+    where not exists (select from shares s where s.id = c.id and s.revoked_at is null and s.expires_at > now())`;
   return rows.map(({ id }) => id);
 }

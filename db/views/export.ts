@@ -1,6 +1,8 @@
-/** A task's cells as they are carried out: in pieces by their places, so that a slow reader holds no connection. */
+/**
+ * Cells of a task for an export, read in chunks by cell number, so that a slow reader holds no connection.
+ */
 import type { Sql } from "../pg/connect.ts";
-import type { Looker } from "../judging/ratings.ts";
+import type { Viewer } from "../judging/ratings.ts";
 
 export interface ExportHead {
   task_name: string;
@@ -8,11 +10,12 @@ export interface ExportHead {
   /** JSON text. */
   variables: string;
   subtasks_total: number;
-  /** Its matrix got further values: the places do not follow from the lengths of the axes. */
+  /** An axis was extended: cell numbers do not follow from the lengths of the axes. */
   has_grown: boolean;
   has_tags: boolean;
 }
 
+/** Finds the task fields of an export. */
 export async function findExportHead(sql: Sql, taskId: string): Promise<ExportHead | undefined> {
   const [row] = await sql<ExportHead[]>`
     select task_name, created_at, variables::text as variables, subtasks_total, grown is not null as has_grown,
@@ -33,28 +36,28 @@ export interface ExportCell {
   /** JSON text. */
   prompts: string | null;
   error: string | null;
-  /** Null where others' ratings are hidden. */
+  /** Null if the ratings of others are hidden. */
   n: number | null;
   mean: number | null;
-  /** How many gave one star, two, … five. */
+  /** Numbers of ratings with one to five stars. */
   distribution: number[] | null;
   evaluations: string[] | null;
   tags: string[] | null;
 }
 
-/** Cells after a place, in their order, with what who looks may see of others' ratings. */
+/** Lists the cells after the number `after`, in order, with the ratings that the viewer may see. */
 export async function listExportCells(
   sql: Sql,
-  { taskId, after, limit, looker, hasTags }: {
+  { taskId, after, limit, viewer, hasTags }: {
     taskId: string;
     after: number;
     limit: number;
-    looker: Looker;
+    viewer: Viewer;
     hasTags: boolean;
   },
 ): Promise<ExportCell[]> {
-  const { id, hidesOthers } = looker;
-  const open = hidesOthers
+  const { id, hidesOthers } = viewer;
+  const isShown = hidesOthers
     ? sql`exists (
         select from ratings own
         where own.task_id = s.parent_task_id and own.subtask_id = s.id and own.version = s.attempt
@@ -77,7 +80,8 @@ export async function listExportCells(
     : sql`null::text[]`;
   return await sql<ExportCell[]>`
     select s.cell, s.variable_indices, s.status, s.attempt as version,
-      case when s.status = 'completed' then s.image_url end as image, s.seed::text, s.ratio, s.prompts::text as prompts,
+      case when s.status = 'completed' then s.image_url end as image, s.seed::text, s.ratio,
+      s.prompts::text as prompts,
       s.error, case when o.shown then s.rating_n end as n,
       case when o.shown then coalesce(s.rating_sum::float8 / nullif(s.rating_n, 0), s.rating::float8) end as mean,
       case when o.shown and s.rating_n > 0 then (
@@ -90,7 +94,7 @@ export async function listExportCells(
       ) end as distribution,
       ${evaluations} as evaluations, ${tags} as tags
     from subtasks s
-    cross join lateral (select ${open} as shown) o
+    cross join lateral (select ${isShown} as shown) o
     where s.parent_task_id = ${taskId} and s.cell > ${after}::int
     order by s.cell
     limit ${limit}::int`;

@@ -1,25 +1,27 @@
-/** All cells of a task as one byte each, in one scan. */
+/** Planes: one byte per cell for a whole task, read in one scan. */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
-import type { Looker } from "../judging/ratings.ts";
+import type { Viewer } from "../judging/ratings.ts";
 
-/** What a plane's byte tells of each cell. */
+/** The values that planes can hold. */
 export const planes = ["status", "rating", "n", "mine"] as const;
 export type Plane = (typeof planes)[number];
 
-/** Cells in no order; of each plane a byte for each of them. */
+/** Cells in no order, with one byte per plane and cell. */
 export interface PlaneRows {
   revision: string;
-  /** One more than the greatest number of a cell. */
+  /** The largest cell number plus one. */
   length: number;
   cells: Uint32Array;
   bytes: Uint8Array[];
 }
 
-/** Bytes travel as letters from here on, so that none is a NUL or needs a backslash. */
+/**
+ * Code point of the byte 0. Bytes travel as characters from here on: none of them is NUL or needs escaping.
+ */
 const firstLetter = 0x80;
 
-function letterOf(sql: Sql, plane: Plane, { hidesOthers }: Looker): PendingQuery<Row[]> {
+function byteOf(sql: Sql, plane: Plane, { hidesOthers }: Viewer): PendingQuery<Row[]> {
   const shown = hidesOthers ? sql`r.stars is not null and s.rating_n > 0` : sql`s.rating_n > 0`;
   switch (plane) {
     case "status":
@@ -50,42 +52,40 @@ function readNumbers(text: string): Uint32Array {
 }
 
 /**
- * Reads planes of a task's cells; with `since` of those alone that changed after that revision, and of all that are
- * being drawn: a claim moves no revision.
+ * Reads planes of a task. With `since`, only the cells that changed after that revision, and all running
+ * cells, because a claim does not raise the revision.
  *
- * @returns undefined for an id that no task has
+ * @returns undefined if no task has the id
  */
 export async function readPlanes(
   sql: Sql,
-  { taskId, wanted, since, looker }: {
+  { taskId, wanted, since, viewer }: {
     taskId: string;
     wanted: readonly Plane[];
     since: string | undefined;
-    looker: Looker;
+    viewer: Viewer;
   },
 ): Promise<PlaneRows | undefined> {
   const needsOwn = wanted.includes("mine") ||
-    looker.hidesOthers && (wanted.includes("rating") || wanted.includes("n"));
-  const letters = wanted.map((plane) =>
-    sql`, coalesce(string_agg(chr(${firstLetter}::int + ${letterOf(sql, plane, looker)}), ''), '') as ${
-      sql(plane)
-    }`
-  ).reduce((all, part) => sql`${all} ${part}`);
+    viewer.hidesOthers && (wanted.includes("rating") || wanted.includes("n"));
+  const columns = wanted.map((plane) => {
+    const letter = sql`chr(${firstLetter}::int + ${byteOf(sql, plane, viewer)})`;
+    return sql`, coalesce(string_agg(${letter}, ''), '') as ${sql(plane)}`;
+  }).reduce((all, part) => sql`${all} ${part}`);
+  const ownRatings = needsOwn
+    ? sql`left join ratings r on r.task_id = ${taskId} and r.subtask_id = s.id and r.version = s.attempt
+          and r.rater_id = ${viewer.id}`
+    : sql``;
+  const hasChanged = since === undefined
+    ? sql`true`
+    : sql`(s.revision > ${since}::bigint or s.status = 'processing')`;
   const [row] = await sql<({ revision: string; length: number; cells: string } & Record<Plane, string>)[]>`
     select t.revision::text, t.subtasks_total as length, a.*
     from tasks t, lateral (
-      select coalesce(string_agg(s.cell::text, ','), '') as cells ${letters}
+      select coalesce(string_agg(s.cell::text, ','), '') as cells ${columns}
       from subtasks s
-      ${
-    needsOwn
-      ? sql`left join ratings r on r.task_id = ${taskId} and r.subtask_id = s.id and r.version = s.attempt
-          and r.rater_id = ${looker.id}`
-      : sql``
-  }
-      where s.parent_task_id = ${taskId} and s.cell is not null
-        and ${
-    since === undefined ? sql`true` : sql`(s.revision > ${since}::bigint or s.status = 'processing')`
-  }
+      ${ownRatings}
+      where s.parent_task_id = ${taskId} and s.cell is not null and ${hasChanged}
     ) a
     where t.id = ${taskId}`;
   if (!row) return undefined;

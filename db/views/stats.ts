@@ -1,7 +1,7 @@
-/** What the statistics of a task are made of, packed by the server: 150,000 rows as rows would hold the process up. */
+/** Input of the statistics of a task, packed by PostgreSQL: parsing 150,000 rows would block the process. */
 import type { Sql } from "../pg/connect.ts";
 
-/** What is asked of a task before its cells are read. */
+/** The task fields that describe its matrix. */
 export interface StatsTask {
   name: string;
   revision: string;
@@ -12,13 +12,13 @@ export interface StatsTask {
   axis_roles: unknown;
   seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
   subtasks_total: number;
-  /** Cells that were added later stand behind the others, not in their row-major place. */
+  /** An axis was extended: the added cells follow the others instead of having row-major numbers. */
   has_grown: boolean;
-  /** Of its first cell, `{"v0":"prompt"}`; null where it says none. */
+  /** Tag types by axis, from the first cell: `{"v0":"prompt"}`; null if there are none. */
   types: unknown;
 }
 
-/** What makes up a task's matrix; undefined where the task has gone meanwhile. */
+/** Finds the fields of a task's matrix; undefined if the task was deleted meanwhile. */
 export async function findStatsTask(sql: Sql, id: string): Promise<StatsTask | undefined> {
   const [row] = await sql<StatsTask[]>`
     select t.task_name as name, t.revision::text, t.variables, t.tags, t.settings, t.axis_roles, t.seed_policy,
@@ -30,13 +30,13 @@ export async function findStatsTask(sql: Sql, id: string): Promise<StatsTask | u
   return row;
 }
 
-/** What has become of a cell. The numbers are those of {@link readSheet}. */
+/** States of a cell, with the numbers that {@link readDataset} returns. */
 export const cellStates = { open: 0, image: 1, refused: 2, timed_out: 3, failed: 4, cancelled: 5 } as const;
 
-/** A number of four bytes each, the highest byte first: place in the matrix × 8 + what is said of it. */
+/** Big-endian integers of four bytes each: cell number × 8 + a value from 0 to 7. */
 type Packed = Uint8Array;
 
-/** Causes that the old backend left in words alone are read from them. */
+/** Returns the state of a cell. For migrated cells, which have only an error text, the text decides. */
 const stateOf = (sql: Sql) =>
   sql`case
     when s.status = 'completed' then ${cellStates.image}::int
@@ -47,21 +47,21 @@ const stateOf = (sql: Sql) =>
     else ${cellStates.failed}::int
   end`;
 
-export interface PackedSheet {
-  /** Places × 8 + state. */
+export interface PackedDataset {
+  /** Cell number × 8 + state. */
   cells: Packed;
-  /** Places × 8 + stars, of the images that are there now; raters in the order of their ids. */
+  /** Cell number × 8 + stars, for present images; raters in order of their ids. */
   ratings: { rater_id: string; packed: Packed }[];
 }
 
-/** The states of all cells, and who gave what to the images they have now; without ratings where those are not asked. */
-export async function readSheet(
+/** Reads the states of all cells and, if requested, the ratings of their present images. */
+export async function readDataset(
   sql: Sql,
   id: string,
   { ratings }: { ratings: boolean },
-): Promise<PackedSheet> {
-  // Told of one snapshot. The cells are read twice: joined to a list made of them, ratings are looked up one by one, as
-  // the planner does not foresee how long that list is.
+): Promise<PackedDataset> {
+  // One statement reads one snapshot. The cells are read twice: with a join to a CTE of the cells, whose
+  // length the planner cannot estimate, the ratings would be looked up one by one.
   const stars = ratings
     ? sql`
     union all
@@ -89,27 +89,24 @@ export async function readSheet(
 }
 
 /**
- * Where the cells of a task are that lacks some of its matrix, as tasks that came over may: place in the order of cells,
- * then of each axis v0 to v5 the value's place + 1, two bytes each; 0 where it has none.
+ * Reads the level indices of all cells, for migrated tasks with an incomplete matrix. Each cell has seven
+ * big-endian numbers of two bytes: the cell number, then for `v0` to `v5` the index of the level + 1, or 0 if
+ * the axis has none.
  */
 export async function readIndices(sql: Sql, id: string): Promise<Packed> {
-  const part = (slot: number) =>
-    sql`int2send(greatest(0, least(32766, variable_indices[${slot}::int] + 1))::int2)`;
+  const indices = [1, 2, 3, 4, 5, 6].map((slot) =>
+    sql`coalesce(int2send(greatest(0, least(32766, variable_indices[${slot}::int] + 1))::int2), '\\x0000')`
+  ).reduce((all, part) => sql`${all} || ${part}`);
   const [row] = await sql<{ packed: Packed | null }[]>`
-    select string_agg(
-      int2send((cell - 32768)::int2) || coalesce(${part(1)}, '\\x0000') || coalesce(${part(2)}, '\\x0000')
-        || coalesce(${part(3)}, '\\x0000') || coalesce(${part(4)}, '\\x0000') || coalesce(${
-    part(5)
-  }, '\\x0000')
-        || coalesce(${part(6)}, '\\x0000'),
-      ''::bytea
-    ) as packed
+    select string_agg(int2send((cell - 32768)::int2) || ${indices}, ''::bytea) as packed
     from subtasks
     where parent_task_id = ${id} and cell between 0 and 65535`;
   return row?.packed ?? new Uint8Array();
 }
 
-/** Of attempts that ended without an image, place × 8 + state that such an end is; tries that were followed by others too. */
+/**
+ * Reads all attempts without an image, also those followed by others: cell number × 8 + state of that end.
+ */
 export async function readFailedAttempts(sql: Sql, id: string): Promise<Packed> {
   const [row] = await sql<{ packed: Packed | null }[]>`
     select string_agg(
@@ -127,8 +124,8 @@ export async function readFailedAttempts(sql: Sql, id: string): Promise<Packed> 
 }
 
 /**
- * Votes between images that are there now, eight bytes each: the left cell's place × 2^32 + the right one's × 2^8 + 1 where
- * the left won, 2 the right, 3 neither. Skipped ones are left out.
+ * Reads the votes between present images, as big-endian integers of eight bytes each: left cell number × 2^32
+ * + right cell number × 2^8 + 1 (left won), 2 (right won) or 3 (tie). Skipped votes are left out.
  */
 export async function readVotes(sql: Sql, id: string): Promise<Packed> {
   const [row] = await sql<{ packed: Packed | null }[]>`
@@ -146,7 +143,7 @@ export async function readVotes(sql: Sql, id: string): Promise<Packed> {
   return row?.packed ?? new Uint8Array();
 }
 
-/** E-mails of raters by their ids; a link's and those of people who have gone are missing. */
+/** Finds the e-mails of raters by their ids. Shares and deleted users are missing. */
 export async function findRaterNames(sql: Sql, ids: string[]): Promise<Map<string, string>> {
   const rows = await sql<{ id: string; email: string }[]>`
     select id, email from users where id = any(${ids}::uuid[])`;

@@ -1,28 +1,28 @@
-/** One task as v2 shows it: its order as it was given, how far it is, and why cells failed. */
+/** One task as v2 shows it: its input, its progress, and the causes of failed cells. */
 import type { Sql } from "../pg/connect.ts";
 import type { AxisRole } from "../queue/task_fields.ts";
 import { itemColumns, type TaskItem } from "./task_list.ts";
 
-/** An axis got further values: those from `known` on, up to `length`. */
+/** An extension of an axis: it added the levels from index `known` up to `length`. */
 export interface Growth {
   slot: number;
   known: number;
   length: number;
 }
 
-/** What a task was made from; JSON as text. */
-export interface TaskOrderRow extends TaskItem {
+/** A task with its input; JSON as text. */
+export interface TaskInputRow extends TaskItem {
   tags: string;
   variables: string;
   settings: string;
   axis_roles: Record<string, AxisRole> | null;
-  /** Of its first cell. */
+  /** Seed of the first cell. */
   first_seed: string | null;
 }
 
-/** A task that is not deleted, with what it was made from. */
-export async function findTaskOrder(sql: Sql, id: string): Promise<TaskOrderRow | undefined> {
-  const [row] = await sql<TaskOrderRow[]>`
+/** Finds a task with its input, unless it is deleted. */
+export async function findTaskInput(sql: Sql, id: string): Promise<TaskInputRow | undefined> {
+  const [row] = await sql<TaskInputRow[]>`
     select ${itemColumns(sql)}, t.tags::text, t.variables::text, t.settings::text, t.axis_roles,
       (select s.seed::text from subtasks s where s.parent_task_id = t.id and s.cell = 0) as first_seed
     from tasks t
@@ -30,15 +30,15 @@ export async function findTaskOrder(sql: Sql, id: string): Promise<TaskOrderRow 
   return row;
 }
 
-/** The size of a task's matrix. */
+/** The shape of a task's matrix. */
 export interface Shape {
-  /** Values of `v0` to `v5`; 0 for a variable that has none. */
+  /** Numbers of levels of `v0` to `v5`; 0 for a variable without values. */
   lengths: number[];
   grown: Growth[];
   total: number;
 }
 
-/** @throws Error for an id that no task has */
+/** Reads the shape of a task's matrix. @throws Error if no task has the id */
 export async function readShape(sql: Sql, id: string): Promise<Shape> {
   const [row] = await sql<Shape[]>`
     select t.subtasks_total as total, coalesce(t.grown, '[]') as grown, array(
@@ -58,11 +58,11 @@ export interface Progress {
   processing: number;
   /** Cells that ended within the window. */
   recent: number;
-  /** Seconds that are looked back, at most since the start. */
+  /** Length of the window in seconds, at most the time since the start of the task. */
   window_seconds: number;
 }
 
-/** Where the cells of an open task are, and how fast they end. */
+/** Reads how many cells of an open task wait, run, and ended recently. */
 export async function readProgress(sql: Sql, id: string, secondsMax: number): Promise<Progress> {
   const [row] = await sql<Progress[]>`
     select count(*) filter (where s.status = 'pending')::int as pending,
@@ -70,15 +70,17 @@ export async function readProgress(sql: Sql, id: string, secondsMax: number): Pr
       count(*) filter (
         where s.status in ('completed', 'failed') and s.completed_at > now() - ${secondsMax}::int * interval '1 s'
       )::int as recent,
-      coalesce(
-        (select least(${secondsMax}::int, extract(epoch from now() - started_at))::float8 from tasks where id = ${id}), 0
-      ) as window_seconds
+      coalesce((
+        select least(${secondsMax}::int, extract(epoch from now() - started_at))::float8
+        from tasks
+        where id = ${id}
+      ), 0) as window_seconds
     from subtasks s
     where s.parent_task_id = ${id}`;
   return row!;
 }
 
-/** Why a task's cells failed, the most frequent first. */
+/** Lists the causes of a task's failed cells, most frequent first. */
 export async function listFailureCauses(
   sql: Sql,
   id: string,
@@ -87,8 +89,11 @@ export async function listFailureCauses(
   return await sql<{ cause: string; cells: number }[]>`
     select failure_cause(f.error) as cause, sum(f.cells)::int as cells
     from (
-      -- Equal texts are cut to their cause once.
-      select error, count(*) as cells from subtasks where parent_task_id = ${id} and status = 'failed' group by error
+      -- failure_cause() runs once per distinct text.
+      select error, count(*) as cells
+      from subtasks
+      where parent_task_id = ${id} and status = 'failed'
+      group by error
     ) as f
     group by 1
     order by 2 desc, 1

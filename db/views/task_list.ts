@@ -1,4 +1,4 @@
-/** v2's list of tasks: newest first, by keyset. */
+/** v2's list of tasks, newest first, with keyset pagination. */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { matchingTasks } from "../v1/search.ts";
@@ -6,7 +6,7 @@ import type { SeedPolicy, TaskStatus } from "../queue/task_fields.ts";
 
 type Fragment = PendingQuery<Row[]>;
 
-/** A task as lists show it. */
+/** A task in a list. */
 export interface TaskItem {
   id: string;
   task_name: string;
@@ -35,52 +35,57 @@ export const itemColumns = (sql: Sql) =>
     t.subtasks_failed, t.subtasks_cancelled`;
 
 export interface TaskListFilter {
-  /** Any of these; empty for all. */
+  /** Selects tasks with any of these statuses; empty for all. */
   statuses: TaskStatus[];
-  /** Of this e-mail. */
+  /** E-mail of the submitter. */
   username?: string | undefined;
-  /** A part of the name, in any case. */
+  /** Part of the name, in any case. */
   name?: string | undefined;
   createdFrom?: string | undefined;
   createdBefore?: string | undefined;
-  /** `created_at` and `id` of the last one shown. */
+  /** `created_at` and `id` of the last task of the previous page. */
   after?: readonly [string, string] | undefined;
   limit: number;
 }
 
+/** Returns the conditions of a filter besides status and name, each with its `and`. */
 function conditions(sql: Sql, { username, createdFrom, createdBefore, after }: TaskListFilter): Fragment {
+  const isAfterCursor = after === undefined
+    ? sql``
+    : sql`and (created_at, id) < (${after[0]}::text::timestamptz, ${after[1]}::text::uuid)`;
   return sql`
     ${username === undefined ? sql`` : sql`and username = ${username}`}
     ${createdFrom === undefined ? sql`` : sql`and created_at >= ${createdFrom}::text::timestamptz`}
     ${createdBefore === undefined ? sql`` : sql`and created_at < ${createdBefore}::text::timestamptz`}
-    ${
-    after === undefined
-      ? sql``
-      : sql`and (created_at, id) < (${after[0]}::text::timestamptz, ${after[1]}::text::uuid)`
-  }`;
+    ${isAfterCursor}`;
 }
 
-/** Without a search: an index gives the order, for each status its own, which is written out for the planner. */
+/**
+ * Selects tasks without a search. Each status has its own index in this order; the planner needs it as a
+ * literal.
+ */
 function newest(sql: Sql, filter: TaskListFilter): Fragment {
   const some = (also: Fragment) =>
-    sql`(select created_at, id from tasks where not is_deleted ${also} ${conditions(sql, filter)}
-      order by created_at desc, id desc limit ${filter.limit}::int)`;
+    sql`(
+      select created_at, id
+      from tasks
+      where not is_deleted ${also} ${conditions(sql, filter)}
+      order by created_at desc, id desc
+      limit ${filter.limit}::int
+    )`;
   const statuses = [...new Set(filter.statuses)];
   if (statuses.length === 0) return some(sql``);
   return statuses.map((status) => some(sql`and status = ${sql.unsafe(`'${status}'`)}`))
     .reduce((all, part) => sql`${all} union all ${part}`);
 }
 
-/** Tasks that are not deleted, newest first. */
+/** Lists tasks, newest first, without deleted ones. */
 export async function listTaskItems(sql: Sql, filter: TaskListFilter): Promise<TaskItem[]> {
   const { name, statuses, limit } = filter;
-  const chosen = name === undefined || name === "" ? newest(sql, filter) : matchingTasks(
-    sql,
-    name,
-    sql`${statuses.length === 0 ? sql`` : sql`and status = any(${statuses}::text[])`} ${
-      conditions(sql, filter)
-    }`,
-  );
+  const hasStatus = statuses.length === 0 ? sql`` : sql`and status = any(${statuses}::text[])`;
+  const chosen = name === undefined || name === ""
+    ? newest(sql, filter)
+    : matchingTasks(sql, name, sql`${hasStatus} ${conditions(sql, filter)}`);
   return await sql<TaskItem[]>`
     with chosen as materialized (${chosen}), page as (
       select created_at, id from chosen order by created_at desc, id desc limit ${limit}::int
@@ -90,7 +95,7 @@ export async function listTaskItems(sql: Sql, filter: TaskListFilter): Promise<T
     order by t.created_at desc, t.id desc`;
 }
 
-/** One task that is not deleted. */
+/** Finds a task, unless it is deleted. */
 export async function findTaskItem(sql: Sql, id: string): Promise<TaskItem | undefined> {
   const [row] = await sql<TaskItem[]>`
     select ${itemColumns(sql)} from tasks t where t.id = ${id} and not t.is_deleted`;

@@ -1,12 +1,13 @@
-/** Tasks as v2 shows them. */
+/** Access to a task through v2. */
 import { isUuid } from "../../uuid.ts";
-import { numberCells } from "./cell_places.ts";
+import { numberCells } from "./cell_numbers.ts";
 import type { Pool } from "../pg/connect.ts";
-
 import type { TaskStatus } from "../queue/task_fields.ts";
-/** What a call about a task's cells needs of the task. */
+
+/** The task fields that every request on a task needs. */
 export interface OpenTask {
   id: string;
+  /** The e-mail of the request is that of the submitter. */
   owned: boolean;
   blind: boolean;
   revision: string;
@@ -14,10 +15,10 @@ export interface OpenTask {
 }
 
 /**
- * A task that is there and not deleted, its cells with their places.
+ * Finds a task, unless it is deleted. The cells of a migrated task are numbered at the first access.
  *
- * @param id any text: what is no UUID is not found
- * @param email whose task it is asked to be; a task is its submitter's by e-mail, as it always was
+ * @param id any text; a text that is not a UUID names no task
+ * @param email e-mail of the one who asks; null for a share
  */
 export async function findOpenTask(
   pool: Pool,

@@ -1,4 +1,4 @@
-/** The axes of a task's matrix: which variables have values, and which variable a tag stands for. */
+/** The axes of a task's matrix, and the pairing of tags with variables. */
 import { AppError, type FieldFault } from "../../errors.ts";
 import { int, type Json, type JsonObject } from "../../json.ts";
 import { equalityKey, isObject, isTruthy } from "./values.ts";
@@ -6,48 +6,51 @@ import { equalityKey, isObject, isTruthy } from "./values.ts";
 /** Slots of `variable_indices`: `v0` to `v5`. */
 export const slotsMax = 6;
 
-/** One variable: its slot (0 to 5), its values, and what `variable_indices` holds for each of them. */
+/** One variable: its slot (0 to 5), name and values. */
 export interface Axis {
   slot: number;
   name: Json;
   values: Json[];
-  /** The place of the first equal value; null for a value that is no object. */
-  indices: (number | null)[];
+  /**
+   * For each value, the index that `variable_indices` stores: that of the first equal value; null if it is no
+   * object.
+   */
+  storedIndices: (number | null)[];
 }
 
-/** A tag as the expansion reads it. */
+/** A tag with the variable that it refers to. */
 export interface TagUse {
   type: string;
   tag: JsonObject;
-  /** The variable that gives the tag its value; absent for a tag with a value of its own. */
+  /** The variable that gives the tag its value; absent if the tag has its own value. */
   axis?: Axis;
 }
 
 function findFirstEqual(values: Json[]): (number | null)[] {
   const first = new Map<string, number>();
-  return values.map((value, place) => {
+  return values.map((value, index) => {
     if (!isObject(value)) return null;
     const key = equalityKey(value.get("value"));
-    const found = first.get(key) ?? place;
+    const found = first.get(key) ?? index;
     first.set(key, found);
     return found;
   });
 }
 
-/** The variables `v0` to `v5` in the order of their keys; other keys are no variables. */
-export function readAxes(variables: JsonObject): Axis[] {
+/** Parses the variables `v0` to `v5`, in the order of their keys. Other keys are ignored. */
+export function parseVariables(variables: JsonObject): Axis[] {
   const axes: Axis[] = [];
   for (let slot = 0; slot < slotsMax; slot++) {
     const variable = variables.get(`v${slot}`);
     if (!isObject(variable)) continue;
     const given = variable.get("values");
     const values = Array.isArray(given) ? given : [];
-    axes.push({ slot, name: variable.get("name") ?? "", values, indices: findFirstEqual(values) });
+    axes.push({ slot, name: variable.get("name") ?? "", values, storedIndices: findFirstEqual(values) });
   }
   return axes;
 }
 
-/** The variables as they are stored: only `v0` to `v5`, each with its `values_count`. */
+/** Returns the variables in their stored form: only `v0` to `v5`, each with its `values_count`. */
 export function storeVariables(variables: JsonObject): JsonObject {
   const stored: JsonObject = new Map();
   for (const [key, variable] of variables) {
@@ -62,21 +65,21 @@ export function storeVariables(variables: JsonObject): JsonObject {
   return stored;
 }
 
-/** A name that says nothing finds only a variable that has values: unused slots have empty names too. */
-const meets = (axis: Axis, name: Json): boolean =>
+/** An empty name matches only a variable with values, because unused slots have empty names too. */
+const matchesName = (axis: Axis, name: Json): boolean =>
   typeof name === "string" && axis.name === name && (name !== "" || axis.values.length > 0);
 
 /**
  * Pairs each tag with its variable, by equal `name`.
  *
- * @throws AppError invalid_request: a tag that is no object, or a variable tag without its variable
+ * @throws AppError invalid_request for a tag that is no object, and for a variable tag without its variable
  */
 export function readTags(tags: Json[], axes: Axis[]): TagUse[] {
   const faults: FieldFault[] = [];
   const uses: TagUse[] = [];
-  tags.forEach((tag, place) => {
+  tags.forEach((tag, index) => {
     if (!isObject(tag)) {
-      faults.push({ field: `tags.${place}`, wanted: "an object" });
+      faults.push({ field: `tags.${index}`, wanted: "an object" });
       return;
     }
     const given = tag.get("type");
@@ -86,11 +89,11 @@ export function readTags(tags: Json[], axes: Axis[]): TagUse[] {
       return;
     }
     const name = tag.get("name") ?? "";
-    const axis = axes.find((candidate) => meets(candidate, name));
+    const axis = axes.find((candidate) => matchesName(candidate, name));
     if (axis) uses.push({ type, tag, axis });
     else {
       faults.push({
-        field: `tags.${place}.name`,
+        field: `tags.${index}.name`,
         value: typeof name === "string" ? name : String(name),
         wanted: "the name of one of the variables",
       });

@@ -1,7 +1,8 @@
-/** From a task to its subtasks (EXECUTION.md «Expansion»): pure, lazy, the same cells for the same body. */
+/** Expands a task into its cells (EXECUTION.md «Expansion»). Pure and lazy; equal bodies have equal cells. */
+import { cellsMax, seedMax } from "../../db/queue/task_fields.ts";
 import { AppError, type FieldFault } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";
-import { type Axis, readAxes, readTags, slotsMax, storeVariables, type TagUse } from "./axes.ts";
+import { type Axis, parseVariables, readTags, slotsMax, storeVariables, type TagUse } from "./axes.ts";
 import {
   type Fragment,
   isPromptType,
@@ -14,14 +15,11 @@ import { planSeeds, type SeedRule } from "./seeds.ts";
 import { planClientArgs, storeSettings } from "./settings.ts";
 import { isObject, readInteger } from "./values.ts";
 
-/** A task has at most this many subtasks. */
-export const cellsMax = 50_000;
-
-/** One subtask to be. */
+/** One cell of an expansion. */
 export interface Cell {
-  /** Place in the matrix, row-major, from 0. */
+  /** Row-major index in the matrix, from 0. */
   cell: number;
-  /** 6 slots, the index of the chosen value of `v{i}` or null; equal values have the index of the first. */
+  /** 6 slots: the index of the level of `v{i}`, or null. Equal values have the index of the first one. */
   variable_indices: (number | null)[];
   /** JSON text: `{"v0":"element"}`. */
   variable_types_map: string;
@@ -30,31 +28,38 @@ export interface Cell {
   /** JSON text of the list that the image API takes as `rawPrompt`. */
   prompts: string;
   ratio: string;
-  /** A bigint beyond what a number holds exactly. */
+  /** A bigint if a number cannot hold it exactly. */
   seed: number | bigint;
   use_polish: boolean;
   queue: "standard" | "lumina";
-  /** JSON text, for cells with an element named `lumina1` alone. */
+  /** JSON text; null except for cells with an element named `lumina1`. */
   client_args: string | null;
 }
 
-/** What one tag adds to a cell's `prompts`: the text at place `floor(cell ÷ stride) mod texts.length`, if any. */
+/**
+ * The part of one tag in `prompts`: a cell has the text with index `floor(cell ÷ stride) mod texts.length`.
+ */
 export interface PromptPart {
-  /** JSON texts, empty for nothing; one alone where the tag says the same in every cell. */
+  /** JSON texts, empty for no entry; a single text if it is the same in every cell. */
   texts: string[];
   stride: number;
 }
 
 export interface Expansion {
-  /** How many cells there are. */
+  /** Number of cells. */
   total: number;
-  /** The `total_images` that the create call answers: the product of the value counts, without `batch`. */
+  /**
+   * The `total_images` in the answer to the create call: the product of the level counts, without `batch`.
+   */
   imagesExpected: number;
   variablesStored: JsonObject;
   settingsStored: JsonObject;
-  /** Every cell's `prompts`, factored: the texts joined by commas, or `promptsWithoutAny` where all are empty. */
+  /**
+   * The `prompts` of all cells, factored: the texts joined by commas, or `promptsWithoutAny` if all are
+   * empty.
+   */
   promptParts: PromptPart[];
-  /** Makes the cells while it is read; each reading draws its seeds anew. */
+  /** Generates the cells while they are read. Each iteration draws new seeds. */
   cells: Iterable<Cell>;
 }
 
@@ -64,40 +69,40 @@ export interface TaskBody {
   settings: JsonObject;
 }
 
-/** A seed for a cell whose task gives none: 1 to 2147483647. */
-export const drawSeed = (): number => 1 + Math.floor(Math.random() * 2_147_483_647);
+/** Draws a random seed from 1 to `seedMax`. */
+export const drawSeed = (): number => 1 + Math.floor(Math.random() * seedMax);
 
-/** What one tag says for each value of its axis; a tag with a value of its own says one thing. */
-interface Saying<T> {
+/** The options of one tag: one for each level of its axis, or a single one if the tag has its own value. */
+interface TagOptions<T> {
   axis?: Axis;
   options: T[];
 }
 
-function readSayings<T>(
+function readOptions<T>(
   uses: TagUse[],
   types: (type: string) => boolean,
   read: (source: Json) => T,
-): Saying<T>[] {
+): TagOptions<T>[] {
   return uses.filter(({ type }) => types(type)).map(({ tag, axis }) =>
     axis ? { axis, options: axis.values.map(read) } : { options: [read(tag)] }
   );
 }
 
-/** The choice of a saying in a cell; undefined for a variable without values. */
-const choose = <T>({ axis, options }: Saying<T>, places: number[]): T | undefined =>
-  options[axis ? places[axis.slot] ?? 0 : 0];
+/** Returns the option of a tag in a cell; undefined if its variable has no values. */
+const choose = <T>({ axis, options }: TagOptions<T>, levels: number[]): T | undefined =>
+  options[axis ? levels[axis.slot] ?? 0 : 0];
 
-/** The last tag that says something decides. */
-function chooseLast<T>(sayings: Saying<T | undefined>[], places: number[]): T | undefined {
-  for (let i = sayings.length - 1; i >= 0; i--) {
-    const said = choose(sayings[i]!, places);
-    if (said !== undefined) return said;
+/** Returns the option of the last tag that has one. */
+function chooseLast<T>(tags: TagOptions<T | undefined>[], levels: number[]): T | undefined {
+  for (let i = tags.length - 1; i >= 0; i--) {
+    const option = choose(tags[i]!, levels);
+    if (option !== undefined) return option;
   }
 }
 
 const valueOf = (source: Json): Json | undefined => isObject(source) ? source.get("value") : source;
 
-/** A NUL fits no text column, and no ratio. */
+/** PostgreSQL cannot store a NUL, so a text with one is no ratio. */
 const readRatio = (source: Json): string | undefined => {
   const value = valueOf(source);
   return typeof value === "string" && value.includes(":") && !value.includes("\0") ? value : undefined;
@@ -117,7 +122,10 @@ function readSeed(source: Json): number | bigint | undefined {
   return Number.isSafeInteger(number) ? number : seed;
 }
 
-/** How often a combination is repeated: a fixed tag `batch` with an integer over 1. */
+/**
+ * Returns the number of repeats of each combination: the value of a fixed tag `batch`, if it is an integer
+ * above 1.
+ */
 function readRepeats(uses: TagUse[]): bigint {
   const given = uses.filter(({ type, axis }) => type === "batch" && !axis)
     .map(({ tag }) => readInteger(tag.get("value")))
@@ -134,18 +142,16 @@ function countCells(axes: Axis[], repeats: bigint): { total: number; imagesExpec
       value: String(total),
       wanted: `at most ${cellsMax} combinations, repeats of batch counted`,
     };
-    throw new AppError(
-      "invalid_request",
-      `expanding the task: ${total} subtasks, at most ${cellsMax} are allowed`,
-      {
-        fields: [fault],
-      },
-    );
+    const detail = `expanding the task: ${total} subtasks, at most ${cellsMax} are allowed`;
+    throw new AppError("invalid_request", detail, { fields: [fault] });
   }
   return { total: Number(total), imagesExpected: Number(combinations) };
 }
 
-/** How many cells pass until the place on an axis moves on: what turns faster is counted, repeats too. */
+/**
+ * Returns the number of consecutive cells with the same level: the product of the faster axes and the
+ * repeats.
+ */
 const strideOf = (axis: Axis, axes: Axis[], repeats: number): number =>
   axes.slice(axes.indexOf(axis) + 1).reduce((product, { values }) => product * values.length, repeats);
 
@@ -166,20 +172,20 @@ interface Plan {
   axes: Axis[];
   repeats: number;
   maps: { variable_types_map: string; type_to_variable: string };
-  fragments: Saying<Fragment>[];
-  ratios: Saying<string | undefined>[];
-  seeds: Saying<number | bigint | undefined>[];
-  polishes: Saying<boolean>[];
-  clientArgs: (places: number[]) => string | null;
-  seedOf: (places: number[], repeat: number) => number;
+  fragments: TagOptions<Fragment>[];
+  ratios: TagOptions<string | undefined>[];
+  seeds: TagOptions<number | bigint | undefined>[];
+  polishes: TagOptions<boolean>[];
+  clientArgs: (levels: number[]) => string | null;
+  seedOf: (levels: number[], repeat: number) => number;
 }
 
-function joinPrompts(plan: Plan, places: number[]): { prompts: string; lumina: boolean; lumina1: boolean } {
+function joinPrompts(plan: Plan, levels: number[]): { prompts: string; lumina: boolean; lumina1: boolean } {
   let text = "";
   let lumina = false;
   let lumina1 = false;
-  for (const saying of plan.fragments) {
-    const fragment = choose(saying, places) ?? noFragment;
+  for (const tag of plan.fragments) {
+    const fragment = choose(tag, levels) ?? noFragment;
     if (fragment.text === "") continue;
     text += text === "" ? fragment.text : `,${fragment.text}`;
     lumina ||= fragment.lumina;
@@ -188,50 +194,53 @@ function joinPrompts(plan: Plan, places: number[]): { prompts: string; lumina: b
   return { prompts: text === "" ? promptsWithoutAny : `[${text}]`, lumina, lumina1 };
 }
 
-function* makeRepeats(plan: Plan, places: number[], first: number): Generator<Cell> {
-  const { prompts, lumina, lumina1 } = joinPrompts(plan, places);
+/** Generates the repeats of one combination. `levels` holds the index of the level by slot. */
+function* makeRepeats(plan: Plan, levels: number[], first: number): Generator<Cell> {
+  const { prompts, lumina, lumina1 } = joinPrompts(plan, levels);
   const indices: (number | null)[] = Array(slotsMax).fill(null);
-  for (const { slot, indices: known } of plan.axes) indices[slot] = known[places[slot]!] ?? null;
+  for (const { slot, storedIndices } of plan.axes) indices[slot] = storedIndices[levels[slot]!] ?? null;
   const freeSlot = plan.repeats > 1 && plan.axes.every(({ slot }) => slot !== slotsMax - 1);
-  const seed = chooseLast(plan.seeds, places);
+  const seed = chooseLast(plan.seeds, levels);
   const shared = {
     ...plan.maps,
     prompts,
-    ratio: chooseLast(plan.ratios, places) ?? "1:1",
-    use_polish: chooseLast(plan.polishes, places) ?? false,
+    ratio: chooseLast(plan.ratios, levels) ?? "1:1",
+    use_polish: chooseLast(plan.polishes, levels) ?? false,
     queue: lumina ? "lumina" as const : "standard" as const,
-    client_args: lumina1 ? plan.clientArgs(places) : null,
+    client_args: lumina1 ? plan.clientArgs(levels) : null,
   };
   for (let repeat = 0; repeat < plan.repeats; repeat++) {
     const variable_indices = indices.slice();
     if (freeSlot) variable_indices[slotsMax - 1] = repeat;
-    yield { cell: first + repeat, variable_indices, seed: seed ?? plan.seedOf(places, repeat), ...shared };
+    yield { cell: first + repeat, variable_indices, seed: seed ?? plan.seedOf(levels, repeat), ...shared };
   }
 }
 
-/** Row-major: the last axis turns fastest, the repeats within it faster still. */
+/** Generates all cells in row-major order. The last axis varies fastest, and the repeats vary within it. */
 function* makeCells(plan: Plan): Generator<Cell> {
-  const places: number[] = Array(slotsMax).fill(0);
+  const levels: number[] = Array(slotsMax).fill(0);
   for (let cell = 0;; cell += plan.repeats) {
-    yield* makeRepeats(plan, places, cell);
-    let turning = plan.axes.length - 1;
-    for (; turning >= 0; turning--) {
-      const { slot, values } = plan.axes[turning]!;
-      if (++places[slot]! < values.length) break;
-      places[slot] = 0;
+    yield* makeRepeats(plan, levels, cell);
+    let axis = plan.axes.length - 1;
+    for (; axis >= 0; axis--) {
+      const { slot, values } = plan.axes[axis]!;
+      levels[slot]!++;
+      if (levels[slot]! < values.length) break;
+      levels[slot] = 0;
     }
-    if (turning < 0) return;
+    if (axis < 0) return;
   }
 }
 
-/** As v1 always did. */
+/** The seed rule of v1. */
 const drawEach: SeedRule = { policy: "per_cell", roles: {} };
 
 /**
- * Expands a task's body into its cells; nothing is made before the cells are read.
+ * Expands the body of a task into its cells. Cells are generated only when they are read.
  *
- * @throws AppError invalid_request with the field: a variable tag without its variable, `settings.concurrency` that
- * is no number, a seed past 64 bits, more than 50,000 cells (counted, not made)
+ * @throws AppError invalid_request with the field: for a variable tag without its variable, for
+ * `settings.concurrency` that is no number, for a seed beyond 64 bits, and for more than `cellsMax` cells
+ * (counted without generating them)
  *
  * @example
  * ```ts
@@ -246,10 +255,10 @@ export function expandTask(
   { tags, variables, settings }: TaskBody,
   { drawSeed: draw = drawSeed, seedRule = drawEach }: { drawSeed?: () => number; seedRule?: SeedRule } = {},
 ): Expansion {
-  const known = readAxes(variables);
+  const allAxes = parseVariables(variables);
   const settingsStored = storeSettings(settings);
-  const uses = readTags(tags, known);
-  const axes = known.filter(({ values }) => values.length > 0);
+  const uses = readTags(tags, allAxes);
+  const axes = allAxes.filter(({ values }) => values.length > 0);
   const repeats = readRepeats(uses);
   const { total, imagesExpected } = countCells(axes, repeats);
   const makeSeeds = () => planSeeds(seedRule, { axes, repeats: Number(repeats), draw });
@@ -260,9 +269,9 @@ export function expandTask(
     fragments: uses.filter(({ type }) => isPromptType(type)).map(({ type, tag, axis }) =>
       axis ? { axis, options: writeFragments(type, axis) } : { options: [writeFragment(type, tag)] }
     ),
-    ratios: readSayings(uses, (type) => type === "ratio", readRatio),
-    seeds: readSayings(uses, (type) => type === "seed", readSeed),
-    polishes: readSayings(uses, (type) => type === "polish", readPolish),
+    ratios: readOptions(uses, (type) => type === "ratio", readRatio),
+    seeds: readOptions(uses, (type) => type === "seed", readSeed),
+    polishes: readOptions(uses, (type) => type === "polish", readPolish),
     clientArgs: planClientArgs(settings, uses),
     seedOf: makeSeeds(),
   };

@@ -1,4 +1,4 @@
-/** Cells as columns, the way one statement takes thousands of them. */
+/** Turns cells into columns, from which one statement inserts thousands of rows. */
 import { cellSeparator, type Column, type NewCells } from "../../db/queue/new_cells.ts";
 import type { JsonObject } from "../../json.ts";
 import type { Cell, PromptPart } from "./expand.ts";
@@ -6,7 +6,10 @@ import { promptsWithoutAny } from "./prompts.ts";
 
 const counterMax = 0x1000000;
 
-/** Nine bytes that cells born together share: 4 of seconds, 5 random, as a MongoDB ObjectId starts. */
+/**
+ * Draws the nine bytes that cells of one insert share: 4 bytes of seconds and 5 random ones, as in an
+ * ObjectId.
+ */
 function drawLegacyPrefix(secondsMin: number): string {
   const seconds = Math.max(Math.floor(Date.now() / 1000), secondsMin).toString(16).padStart(8, "0");
   return seconds + crypto.getRandomValues(new Uint8Array(5)).toHex();
@@ -14,7 +17,7 @@ function drawLegacyPrefix(secondsMin: number): string {
 
 const drawBelow = (limit: number): number => crypto.getRandomValues(new Uint32Array(1))[0]! % limit;
 
-function joinColumns(cells: Cell[], order: ArrayLike<number>, high: boolean): NewCells["columns"] {
+function joinColumns(cells: Cell[], drawOrder: ArrayLike<number>, isUrgent: boolean): NewCells["columns"] {
   const join = (read: (cell: Cell) => string | number | bigint | boolean): Column => {
     const values = cells.map(read);
     const [first] = values;
@@ -29,13 +32,13 @@ function joinColumns(cells: Cell[], order: ArrayLike<number>, high: boolean): Ne
     ratio: join(({ ratio }) => ratio.replaceAll(cellSeparator, " ")),
     seed: join(({ seed }) => seed),
     use_polish: join(({ use_polish }) => use_polish),
-    queue: join(({ queue }) => high ? "high" : queue),
+    queue: join(({ queue }) => isUrgent ? "high" : queue),
     client_args: join(({ client_args }) => client_args ?? ""),
-    spread: join(({ cell }) => order[cell] ?? cell),
+    spread: join(({ cell }) => drawOrder[cell] ?? cell),
   };
 }
 
-/** Lengths of the matrix, slowest axis first; what repeats a combination is the fastest. */
+/** Returns the lengths of the matrix, slowest axis first. The repeats of a combination come last. */
 export function readLengths(variables: JsonObject, total: number): number[] {
   const lengths = Array.from({ length: 6 }, (_, slot) => {
     const variable = variables.get(`v${slot}`);
@@ -46,23 +49,23 @@ export function readLengths(variables: JsonObject, total: number): number[] {
   return [...lengths, total / combinations];
 }
 
-/** What all cells of a birth share. */
-export interface Shared {
-  /** Place of each cell in the order of drawing, by its place in the matrix. */
-  order: ArrayLike<number>;
-  /** Urgent: all of them are for the queue `high`. */
-  high: boolean;
+/** Options that apply to all cells of an insert. */
+export interface FactorOptions {
+  /** The rank of each cell in the order of drawing, by its index in the matrix. */
+  drawOrder: ArrayLike<number>;
+  /** Puts all cells into the queue `high`. */
+  isUrgent: boolean;
   promptParts: PromptPart[];
-  /** Their requests are to be found again; absent: no. */
+  /** Stores the fingerprints of the requests. */
   fingerprinted?: boolean;
-  /** Seconds since 1970 that their legacy ids begin with, at the least: later than those of elder cells. */
+  /** Minimum seconds since 1970 in the legacy ids, so that they follow the ids of earlier cells. */
   secondsMin?: number;
 }
 
-/** Writes cells, in the order of their numbers, as what {@link NewCells} holds. */
+/** Converts cells, in the order of their numbers, to {@link NewCells}. */
 export function factorCells(
   cells: Cell[],
-  { order, high, promptParts, fingerprinted = false, secondsMin = 0 }: Shared,
+  { drawOrder, isUrgent, promptParts, fingerprinted = false, secondsMin = 0 }: FactorOptions,
 ): NewCells {
   return {
     total: cells.length,
@@ -73,6 +76,6 @@ export function factorCells(
     promptParts,
     promptsWithoutAny,
     fingerprinted,
-    columns: joinColumns(cells, order, high),
+    columns: joinColumns(cells, drawOrder, isUrgent),
   };
 }

@@ -1,43 +1,45 @@
-/** From a tag, or the value of a variable that stands for it, to its entry in `prompts`. */
+/** Writes the entry of a tag, or of a level of its variable, in `prompts`. */
 import { type Json, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Axis } from "./axes.ts";
 import { isObject } from "./values.ts";
 
-/** One entry of `prompts`, or none, with what its name decides. */
+/** One entry of `prompts`, or none, with the properties that follow from its name. */
 export interface Fragment {
-  /** JSON text of the entry; empty where there is none. */
+  /** JSON text of the entry; empty for none. */
   text: string;
-  /** Its name contains `lumina`, in any case: the subtask goes to the lumina queue. */
+  /** The name contains `lumina`, in any case. The subtask then goes to the queue `lumina`. */
   lumina: boolean;
-  /** Its name is `lumina1`: the subtask carries `client_args`. */
+  /** The name is `lumina1`. The subtask then carries `client_args`. */
   lumina1: boolean;
 }
 
 const nothing: Fragment = { text: "", lumina: false, lumina1: false };
 
-/** What is drawn where no tag says anything. */
+/** The `prompts` of a cell whose tags have no entry. */
 export const promptsWithoutAny = '[{"type":"freetext","weight":1,"value":"1girl"}]';
 
 const referenceTypes = new Map([["character", "oc_vtoken_adaptor"], ["element", "elementum"]]);
 
-/** The tag types that become an entry of `prompts`. */
+/** Reports whether tags of a type become entries of `prompts`. */
 export const isPromptType = (type: string): boolean => type === "prompt" || referenceTypes.has(type);
 
-/** The entries for each value of a variable; equal ones share the first one's `uuid` and picture, as recorded. */
-export function writeFragments(type: string, { values, indices }: Axis): Fragment[] {
-  return values.map((value, place) => writeFragment(type, value, values[indices[place] ?? place]));
+/**
+ * Writes the entries of all levels of a variable. Like the old backend, equal levels have the `uuid` and
+ * image of the first.
+ */
+export function writeFragments(type: string, { values, storedIndices }: Axis): Fragment[] {
+  return values.map((value, index) => writeFragment(type, value, values[storedIndices[index] ?? index]));
 }
 
-const field = (source: JsonObject, key: string, otherwise: string): string => {
+const field = (source: JsonObject, key: string, defaultText: string): string => {
   const value = source.get(key);
-  return value === undefined ? otherwise : stringifyJson(value);
+  return value === undefined ? defaultText : stringifyJson(value);
 };
 
 function writeFreetext(source: JsonObject, value: Json | undefined): Fragment {
   if (value === undefined || value === null || value === "") return nothing;
-  const text = `{"type":"freetext","weight":${field(source, "weight", "1.0")},"value":${
-    stringifyJson(value)
-  }}`;
+  const weight = field(source, "weight", "1.0");
+  const text = `{"type":"freetext","weight":${weight},"value":${stringifyJson(value)}}`;
   return { ...nothing, text };
 }
 
@@ -57,10 +59,10 @@ function writeReference(
 }
 
 /**
- * The entry for one tag of a type that has one (EXECUTION.md «Expansion»).
+ * Writes the entry of one tag (EXECUTION.md «Expansion»). The type must be a prompt type.
  *
- * @param source the tag itself, or the value of its variable: an object with `value`, or a bare value
- * @param known where `uuid` and `header_img` of a character or element stand
+ * @param source the tag itself, or the level of its variable: an object with `value`, or a plain value
+ * @param known the object with `uuid` and `header_img` of a character or element
  */
 export function writeFragment(type: string, source: Json, known: Json = source): Fragment {
   const fields: JsonObject = isObject(source) ? source : new Map();
@@ -70,5 +72,5 @@ export function writeFragment(type: string, source: Json, known: Json = source):
   return writeReference(reference, fields, value, isObject(known) ? known : fields);
 }
 
-/** The entry of a variable tag whose variable has no values: none. */
+/** The entry of a variable tag whose variable has no values. */
 export const noFragment = nothing;

@@ -1,37 +1,36 @@
-/** Which seed a cell gets whose tags give none. */
+/** Seeds of cells whose tags give none. */
 import { type AxisRole, seedMax, type SeedPolicy } from "../../db/queue/task_fields.ts";
 import { AppError } from "../../errors.ts";
 import type { Axis } from "./axes.ts";
 
 export interface SeedRule {
   policy: SeedPolicy;
-  /** Of `pinned`. */
+  /** The seed of the policy `pinned`. */
   seed?: number;
-  /** By the axis' key, `v0` to `v5`. */
+  /** Roles by axis, `v0` to `v5`. */
   roles: Record<string, AxisRole>;
 }
 
-/** The number of a combination of these axes, row-major, and how many there are. */
-function countPlaces(axes: Axis[]): { count: number; numberOf: (places: number[]) => number } {
+/** Returns the number of combinations of axes, and a function to the row-major index of a combination. */
+function indexCombinations(axes: Axis[]): { count: number; indexOf: (levels: number[]) => number } {
   return {
     count: axes.reduce((product, { values }) => product * values.length, 1),
-    numberOf: (places) =>
-      axes.reduce((number, { slot, values }) => number * values.length + places[slot]!, 0),
+    indexOf: (levels) => axes.reduce((index, { slot, values }) => index * values.length + levels[slot]!, 0),
   };
 }
 
 /**
- * Gives a function from a cell's places and its repeat to its seed.
+ * Returns a function from the levels of a cell and its repeat to its seed.
  *
- * @param draw gives 1 to `seedMax`
- * @throws AppError invalid_request where a pinned seed and the replicates lead past `seedMax`
+ * @param options.draw returns a random seed from 1 to `seedMax`
+ * @throws AppError invalid_request if a pinned seed plus the replicates exceeds `seedMax`
  */
 export function planSeeds(
   { policy, seed, roles }: SeedRule,
   { axes, repeats, draw }: { axes: Axis[]; repeats: number; draw: () => number },
-): (places: number[], repeat: number) => number {
+): (levels: number[], repeat: number) => number {
   if (policy === "per_cell") return draw;
-  const ofRole = (role: AxisRole) => countPlaces(axes.filter(({ slot }) => roles[`v${slot}`] === role));
+  const ofRole = (role: AxisRole) => indexCombinations(axes.filter(({ slot }) => roles[`v${slot}`] === role));
   const replicates = ofRole("replicate");
   const content = ofRole("content");
   const highest = seedMax - (replicates.count * repeats - 1);
@@ -39,15 +38,13 @@ export function planSeeds(
     throw new AppError(
       "invalid_request",
       `expanding the task: seed '${seed}' and its replicates pass ${seedMax}`,
-      {
-        fields: [{ field: "seed", value: String(seed), wanted: `at most ${highest}` }],
-      },
+      { fields: [{ field: "seed", value: String(seed), wanted: `at most ${highest}` }] },
     );
   }
   const bases: number[] = [];
-  const numberOf = policy === "per_combination" ? content.numberOf : () => 0;
-  return (places, repeat) => {
-    const base = bases[numberOf(places)] ??= seed ?? Math.min(draw(), highest);
-    return base + replicates.numberOf(places) * repeats + repeat;
+  const baseIndexOf = policy === "per_combination" ? content.indexOf : () => 0;
+  return (levels, repeat) => {
+    const base = bases[baseIndexOf(levels)] ??= seed ?? Math.min(draw(), highest);
+    return base + replicates.indexOf(levels) * repeats + repeat;
   };
 }

@@ -1,4 +1,4 @@
-/** What the expansion takes from a task's settings: `concurrency`, and `client_args` with the tags that add to it. */
+/** The settings that the expansion uses: `concurrency`, and `client_args` with the tags that add to it. */
 import { AppError } from "../../errors.ts";
 import { formatFloat, int, type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Axis, TagUse } from "./axes.ts";
@@ -7,9 +7,9 @@ import { isObject, isTruthy, readInteger, readNumber } from "./values.ts";
 const concurrencyMax = 50;
 
 /**
- * The settings as they are stored: `concurrency` within 1 and 50.
+ * Returns the settings in their stored form, with `concurrency` clamped to 1 to 50.
  *
- * @throws AppError invalid_request where `concurrency` is there and no number
+ * @throws AppError invalid_request if `concurrency` is present and no number
  */
 export function storeSettings(settings: JsonObject): JsonObject {
   const given = settings.get("concurrency");
@@ -19,9 +19,7 @@ export function storeSettings(settings: JsonObject): JsonObject {
     throw new AppError(
       "invalid_request",
       `expanding the task: settings.concurrency '${value}' is no number`,
-      {
-        fields: [{ field: "settings.concurrency", value, wanted: `a number from 1 to ${concurrencyMax}` }],
-      },
+      { fields: [{ field: "settings.concurrency", value, wanted: `a number from 1 to ${concurrencyMax}` }] },
     );
   }
   const wanted = given instanceof JsonNumber ? given.value : Number(given);
@@ -31,12 +29,12 @@ export function storeSettings(settings: JsonObject): JsonObject {
   return new Map(settings).set("concurrency", clamped);
 }
 
-/** Never handed on to the image API: they could lead it, or its token, elsewhere. */
+/** Keys that are never passed to the image API, because they could redirect it or its token. */
 const keysRefused = new Set(["url", "x-token"]);
 
 type Reader = (value: Json | undefined) => string | undefined;
 
-/** The parameters that a variable may give, in the order in which they are added. */
+/** Parameters that a variable can set, in the order in which they are added. */
 const parameters: [type: string, read: Reader][] = [
   ["ckpt_name", (value) => value !== undefined && isTruthy(value) ? stringifyJson(value) : undefined],
   ["steps", (value) => {
@@ -52,7 +50,7 @@ const parameters: [type: string, read: Reader][] = [
 interface Parameter {
   key: string;
   axis: Axis;
-  /** JSON text of the parameter for each value of the axis; absent where the value is out of bounds. */
+  /** JSON text of the parameter for each level of the axis; undefined if the value is out of bounds. */
   texts: (string | undefined)[];
 }
 
@@ -60,7 +58,7 @@ function readParameters(uses: TagUse[]): Parameter[] {
   return parameters.flatMap(([key, read]) => {
     const axis = uses.find(({ type, axis }) => type === key && axis)?.axis;
     if (!axis) return [];
-    const texts = axis.indices.map((index) => {
+    const texts = axis.storedIndices.map((index) => {
       const value = index === null ? undefined : axis.values[index];
       return read(isObject(value) ? value.get("value") : undefined);
     });
@@ -69,12 +67,13 @@ function readParameters(uses: TagUse[]): Parameter[] {
 }
 
 /**
- * Gives a function from a cell's places to its `client_args`: the settings' own, then `ckpt_name`, `steps` (1 to
- * 50) and `cfg` (0.1 to 10) from variables of those types. Tags with a value of their own add nothing, as recorded.
+ * Returns a function from the levels of a cell to its `client_args`: those of the settings, then `ckpt_name`,
+ * `steps` (1 to 50) and `cfg` (0.1 to 10) from variables of those types. Like in the old backend, tags with
+ * their own value add none.
  *
- * @returns JSON text, or null where there is nothing to say
+ * @returns a function that returns JSON text, or null if there are no arguments
  */
-export function planClientArgs(settings: JsonObject, uses: TagUse[]): (places: number[]) => string | null {
+export function planClientArgs(settings: JsonObject, uses: TagUse[]): (levels: number[]) => string | null {
   const given = settings.get("client_args");
   const fixed = new Map<string, string>();
   if (isObject(given)) {
@@ -84,8 +83,8 @@ export function planClientArgs(settings: JsonObject, uses: TagUse[]): (places: n
   }
   const varied = readParameters(uses);
   const written = new Map<string, string | null>();
-  return (places) => {
-    const texts = varied.map(({ axis, texts }) => texts[places[axis.slot] ?? 0]);
+  return (levels) => {
+    const texts = varied.map(({ axis, texts }) => texts[levels[axis.slot] ?? 0]);
     const key = texts.join("\n");
     const known = written.get(key);
     if (known !== undefined) return known;

@@ -1,13 +1,16 @@
-/** The order in which a task's cells are drawn: the first few already show every value of every axis. */
+/**
+ * The order in which the cells of a task are drawn. The first few cells already show every level of every
+ * axis.
+ */
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
 
 /**
- * Walks the matrix along its diagonals: after as many cells as the longest axis has values, each value of each axis
- * was met.
+ * Orders the cells along the diagonals of the matrix. The first cells, as many as the longest axis has
+ * levels, contain every level of every axis.
  *
- * @param lengths of the axes, slowest first; their product is the count of cells
- * @returns for each cell (row-major) its place in the walk, from 0: each place once
+ * @param lengths lengths of the axes, slowest first; their product is the number of cells
+ * @returns the rank of each cell in this order, by its row-major index
  *
  * @example
  * ```ts
@@ -17,7 +20,8 @@ const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
  * ```
  */
 export function spreadCells(lengths: number[]): Uint32Array {
-  // A diagonal closes after the least common multiple of the lengths; shifted ones meet the remaining cells.
+  // A diagonal has as many cells as the least common multiple of the lengths. Shifted diagonals cover the
+  // other cells.
   let period = 1;
   const shifts = lengths.map((length) => {
     const shared = gcd(period, length);
@@ -25,20 +29,21 @@ export function spreadCells(lengths: number[]): Uint32Array {
     return shared;
   });
   const total = lengths.reduce((product, length) => product * length, 1);
-  const places = new Uint32Array(total);
+  const ranks = new Uint32Array(total);
   const shift = lengths.map(() => 0);
-  for (let place = 0; place < total;) {
-    for (let step = 0; step < period; step++, place++) {
+  for (let rank = 0; rank < total;) {
+    for (let step = 0; step < period; step++, rank++) {
       let cell = 0;
       for (let i = 0; i < lengths.length; i++) {
         cell = cell * lengths[i]! + (step + shift[i]!) % lengths[i]!;
       }
-      places[cell] = place;
+      ranks[cell] = rank;
     }
     for (let i = lengths.length - 1; i >= 0; i--) {
-      if (++shift[i]! < shifts[i]!) break;
+      shift[i]!++;
+      if (shift[i]! < shifts[i]!) break;
       shift[i] = 0;
     }
   }
-  return places;
+  return ranks;
 }

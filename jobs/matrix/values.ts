@@ -1,25 +1,25 @@
-/** How the values of tags and variables are read: as Python's `int()`, `float()` and `==` read them. */
+/** Reads the values of tags and variables with the semantics of Python's `int()`, `float()` and `==`. */
 import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 
-/** True for a JSON object. */
+/** Reports whether a value is a JSON object. */
 export const isObject = (value: Json | undefined): value is JsonObject => value instanceof Map;
 
-/** False for null, false, zero, and an empty text, list or object. */
+/** Reports whether Python treats a value as true: not null, false, zero, or an empty text, list or object. */
 export function isTruthy(value: Json | undefined): boolean {
   if (value instanceof JsonNumber) return value.value !== 0;
   if (value instanceof Map) return value.size > 0;
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }
 
-/** Digits of other scripts that stand for 0 to 9, as far as compatibility forms go (`１２`). */
+/** Replaces compatibility forms of digits (`１２`) by ASCII digits. */
 const plainDigits = (text: string): string => text.replace(/\p{Nd}/gu, (digit) => digit.normalize("NFKC"));
 
-/** Python refuses longer texts as integers. */
+/** Maximum length of a text that Python accepts as an integer. */
 const digitsMax = 4300;
 
 /**
- * The integer that a text (`" 12 "`, `"1_000"`) or a number stands for; a fraction in a text is none, one in
- * a number is cut off.
+ * Returns the integer value of a text (`" 12 "`, `"1_000"`) or a number. A text with a fraction is no
+ * integer; the fraction of a number is cut off.
  */
 export function readInteger(value: Json | undefined): bigint | undefined {
   if (value instanceof JsonNumber) {
@@ -33,7 +33,7 @@ export function readInteger(value: Json | undefined): bigint | undefined {
   return digits.startsWith("+") ? BigInt(digits.slice(1)) : BigInt(digits);
 }
 
-/** The finite number that a text (`" 7.5 "`, `"1e1"`) or a number stands for. */
+/** Returns the finite value of a text (`" 7.5 "`, `"1e1"`) or a number. */
 export function readNumber(value: Json | undefined): number | undefined {
   if (value instanceof JsonNumber) return Number.isFinite(value.value) ? value.value : undefined;
   if (typeof value !== "string") return undefined;
@@ -45,7 +45,7 @@ export function readNumber(value: Json | undefined): number | undefined {
   return Number.isFinite(number) ? number : undefined;
 }
 
-/** Equal for values that Python finds equal: `1`, `1.0` and `true` are. */
+/** Returns a key that is equal for values that are equal in Python, such as `1`, `1.0` and `true`. */
 export function equalityKey(value: Json | undefined): string {
   if (typeof value === "string") return `s${value}`;
   if (typeof value === "boolean") return `n${Number(value)}`;

@@ -1,27 +1,34 @@
-/** What the owner of a task, or an operator, may do to it beside cancelling: each move is safe to ask for twice. */
+/**
+ * Changes that the owner of a task or an operator can make besides cancelling. Every call is safe to repeat.
+ */
 import { isUuidOfAnyCase } from "../../uuid.ts";
 import type { Pool } from "../../db/pg/connect.ts";
+import type { Refusal, TaskRef } from "../../db/people/task_access.ts";
 import {
-  type CellName,
+  type CellRef,
   type FailedFilter,
-  type Hold,
-  type Owner,
   pauseTaskRow,
-  type Refusal,
   rerunCellRow,
   resumeTaskRow,
   retryFailedRows,
+  type RetryResult,
 } from "../../db/queue/control.ts";
-import { type Extended, extendTaskRow, findExtensible, judgeTask } from "../../db/queue/extend.ts";
-import { type Pruned, pruneRows } from "../../db/queue/prune.ts";
+import {
+  extendTaskRow,
+  type ExtensionResult,
+  findExtensible,
+  findExtensionRefusal,
+} from "../../db/queue/extend.ts";
+import { type PruneResult, pruneRows } from "../../db/queue/prune.ts";
 import type { Log } from "../../log.ts";
-import { planExtension, type Wanted } from "./extend.ts";
+import { type AxisExtension, planExtension } from "./extend.ts";
 
-/** Stands where a user's id stands, for who runs the installation: all tasks are open to it. */
+/** Replaces the id of a user for an operator of the installation, who may change every task. */
 export const operator = Symbol("operator");
 
-/** Whose wish it is; `taskId` any text: what is no UUID is not found. */
-export interface Wish {
+/** The task to change, and the one who asks. */
+export interface MoveRequest {
+  /** Any text. A text that is not a UUID names no task. */
   taskId: string;
   userId: string | typeof operator;
 }
@@ -31,141 +38,128 @@ export interface ControlDeps {
   log: Log;
 }
 
-function placeOf({ taskId, userId }: Wish): { id: string; owner: Owner } | Refusal {
-  if (!isUuidOfAnyCase(taskId)) return "not_found";
-  if (userId === operator) return { id: taskId, owner: null };
-  return isUuidOfAnyCase(userId) ? { id: taskId, owner: userId } : "forbidden";
-}
+/** Returns the task reference of a request. */
+export const taskRefOf = ({ taskId, userId }: MoveRequest): TaskRef => ({
+  id: taskId,
+  actor: userId === operator ? null : { userId },
+});
 
-const byWhom = ({ userId }: Wish): string => userId === operator ? "an operator" : "its owner";
+const requesterOf = ({ userId }: MoveRequest): string => userId === operator ? "an operator" : "its owner";
 
-/** Nothing new of the task starts after this returns; what is under way goes on to its end. */
+/** Pauses a task. When the call returns, none of its cells starts any more; running cells finish. */
 export async function pauseTask(
   { sql, log }: ControlDeps,
-  wish: Wish,
+  request: MoveRequest,
 ): Promise<"paused" | "already_paused" | "already_ended" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
-  const answer = await pauseTaskRow(sql, place, `paused by ${byWhom(wish)}`);
-  if (answer === "paused") log.info("task paused", { task_id: place.id, by: byWhom(wish) });
+  const by = requesterOf(request);
+  const answer = await pauseTaskRow(sql, taskRefOf(request), `paused by ${by}`);
+  if (answer === "paused") log.info("task paused", { task_id: request.taskId, by });
   return answer;
 }
 
-/** Lets a task go on that was paused, held by the canary, or brought over. */
+/** Resumes a task that was paused, held by the canary, or migrated. */
 export async function resumeTask(
   { sql, log }: ControlDeps,
-  wish: Wish,
+  request: MoveRequest,
 ): Promise<"resumed" | "not_paused" | "already_ended" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
-  const answer = await resumeTaskRow(sql, place);
-  if (answer === "resumed") log.info("task resumed", { task_id: place.id, by: byWhom(wish) });
+  const answer = await resumeTaskRow(sql, taskRefOf(request));
+  if (answer === "resumed") log.info("task resumed", { task_id: request.taskId, by: requesterOf(request) });
   return answer;
-}
-
-/** How many cells will be drawn again; 0 where none had failed, as after a first call. */
-export interface Retried {
-  cells: number;
-  /** What keeps the task from being dispatched all the same; null where nothing does. */
-  hold: Hold | null;
 }
 
 /**
- * Draws the failed cells of a task again, of an ended task too: it opens, and ends and is told of once more.
+ * Draws failed cells of a task again. An ended task reopens, ends again and sends its notices again.
  *
- * @param wish.cause only those whose cause contains this text, in any case
- * @param wish.since only those that failed at this moment or later
- * @param wish.cells only those, by their places
+ * @param request.cause selects cells whose cause contains this text, in any case
+ * @param request.since selects cells that failed at this time or later
+ * @param request.cells selects cells by their numbers
  */
 export async function retryFailed(
   { sql, log }: ControlDeps,
-  wish: Wish & FailedFilter,
-): Promise<Retried | "cancelled" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
-  // A text that the database cannot take is in no cause.
-  if (wish.cause?.includes("\0")) return { cells: 0, hold: null };
-  const answer = await retryFailedRows(sql, place, wish);
+  request: MoveRequest & FailedFilter,
+): Promise<RetryResult | "cancelled" | Refusal> {
+  if (!isUuidOfAnyCase(request.taskId)) return "not_found";
+  // PostgreSQL stores no NUL, so no cause contains one.
+  if (request.cause?.includes("\0")) return { cells: 0, hold: null };
+  const answer = await retryFailedRows(sql, taskRefOf(request), request);
   if (typeof answer !== "string" && answer.cells > 0) {
-    log.info("failed cells are drawn again", {
-      task_id: place.id,
+    log.info("failed cells retried", {
+      task_id: request.taskId,
       cells: answer.cells,
-      by: byWhom(wish),
+      by: requesterOf(request),
       hold: answer.hold,
     });
   }
   return answer;
 }
 
-/** Gives up cells of an open task that are still to be drawn; the others of them stay as they are. */
+/** Cancels the pending ones of the given cells of an open task; running and ended cells stay as they are. */
 export async function pruneTask(
   { sql, log }: ControlDeps,
-  wish: Wish & { cells: number[] },
-): Promise<Pruned | "already_ended" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
-  const answer = await pruneRows(sql, place, wish.cells);
+  request: MoveRequest & { cells: number[] },
+): Promise<PruneResult | "already_ended" | Refusal> {
+  const answer = await pruneRows(sql, taskRefOf(request), request.cells);
   if (typeof answer !== "string" && answer.cells > 0) {
-    log.info("cells are given up", { task_id: place.id, cells: answer.cells, by: byWhom(wish) });
+    log.info("cells pruned", { task_id: request.taskId, cells: answer.cells, by: requesterOf(request) });
   }
   return answer;
 }
 
+/** Largest number that the column `cell` holds. */
+const cellMax = 2_147_483_647;
+
+const isCellRef = (cell: CellRef): boolean =>
+  typeof cell === "string" ? isUuidOfAnyCase(cell) : Number.isInteger(cell) && cell >= 0 && cell <= cellMax;
+
 /**
- * Draws one cell again, whether it failed or has an image; that image stays in its history.
+ * Draws one cell again, whether it failed or has an image. The image stays in the cell's history.
  *
- * @param wish.cell place in the matrix from 0, or the subtask's id
+ * @param request.cell number of the cell, or id of its subtask
  */
 export async function rerunCell(
   { sql, log }: ControlDeps,
-  wish: Wish & { cell: CellName },
+  request: MoveRequest & { cell: CellRef },
 ): Promise<"rerun" | "running" | "already_pending" | "cancelled" | "no_such_cell" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
-  const { cell } = wish;
-  const cellMax = 2_147_483_647;
-  const isName = typeof cell === "string"
-    ? isUuidOfAnyCase(cell)
-    : Number.isInteger(cell) && cell >= 0 && cell <= cellMax;
-  if (!isName) return "no_such_cell";
-  const answer = await rerunCellRow(sql, place, cell);
-  if (answer === "rerun") log.info("cell is drawn again", { task_id: place.id, cell, by: byWhom(wish) });
+  const { taskId, cell } = request;
+  if (!isUuidOfAnyCase(taskId)) return "not_found";
+  if (!isCellRef(cell)) return "no_such_cell";
+  const answer = await rerunCellRow(sql, taskRefOf(request), cell);
+  if (answer === "rerun") log.info("cell rerun", { task_id: taskId, cell, by: requesterOf(request) });
   return answer;
 }
 
-/** How often an extension is planned anew because another came first. */
+/** Maximum number of times that an extension is planned again because another one committed first. */
 const plansMax = 10;
 
 /**
- * Gives an axis of a task further values and draws their cells, of an ended task too: it opens, and ends and is told of
- * once more. Values that it has already are left out: `cells` is 0 where nothing is new.
+ * Adds levels to an axis and draws their cells. An ended task reopens, ends again and sends its notices
+ * again. Levels that exist already are left out; `cells` is 0 if none is new.
  *
- * @param wish.slot 0 to 5, of `v0` to `v5`; the variable must have values
- * @throws AppError invalid_request where the task would have over 50,000 cells
+ * @param request.slot 0 to 5, for `v0` to `v5`; the variable must have values
+ * @throws AppError invalid_request if the task would have more than `cellsMax` cells
  */
 export async function extendAxis(
   { sql, log }: ControlDeps,
-  wish: Wish & Wanted,
-): Promise<Extended | { cells: 0 } | "no_such_axis" | "cancelled" | "changed" | Refusal> {
-  const place = placeOf(wish);
-  if (typeof place === "string") return place;
+  request: MoveRequest & AxisExtension,
+): Promise<ExtensionResult | { cells: 0 } | "no_such_axis" | "cancelled" | "changed" | Refusal> {
+  const ref = taskRefOf(request);
   for (let plans = 0; plans < plansMax; plans++) {
-    const refusal = await judgeTask(sql, place);
+    const refusal = await findExtensionRefusal(sql, ref);
     if (refusal !== undefined) return refusal;
-    const task = await findExtensible(sql, place.id);
+    const task = await findExtensible(sql, ref.id);
     if (!task) return "not_found";
-    const plan = planExtension(task, wish);
+    const plan = planExtension(task, request);
     if (plan === "nothing_new") return { cells: 0 };
     if (typeof plan === "string") return plan;
-    const answer = await extendTaskRow(sql, place, plan);
+    const answer = await extendTaskRow(sql, ref, plan);
     if (answer === "changed") continue;
     if (typeof answer !== "string") {
-      log.info("an axis has more values", {
-        task_id: place.id,
-        axis: `v${wish.slot}`,
+      log.info("axis extended", {
+        task_id: ref.id,
+        axis: `v${request.slot}`,
         cells: answer.cells,
         hold: answer.hold,
-        by: byWhom(wish),
+        by: requesterOf(request),
       });
     }
     return answer;

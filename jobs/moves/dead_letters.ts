@@ -1,68 +1,74 @@
-/** Dead letters: cells that failed for good; listed, looked into, and drawn again by filter. */
+/**
+ * Dead letters: cells that failed for good. Lists them, shows their attempts, and draws them again by filter.
+ */
 import {
   type AttemptRow,
   countCauses,
-  type DeadFilter,
   type DeadLetter,
+  type DeadLetterFilter,
   listAttempts,
   listDeadLetters,
-  listDeadTasks,
+  listDeadLetterTasks,
 } from "../../db/queue/attempts.ts";
 import type { Sql } from "../../db/pg/connect.ts";
 import { findCell } from "../../db/queue/cells.ts";
-import type { CellName } from "../../db/queue/control.ts";
+import type { CellRef } from "../../db/queue/control.ts";
 import { type ControlDeps, operator, retryFailed } from "./control.ts";
 
-export interface DeadPage {
-  /** Newest first. */
+export interface DeadLetterPage {
+  /** Dead letters, newest first. */
   letters: DeadLetter[];
-  /** Of all that fit the filter, the most frequent first; at most a hundred. */
+  /** Causes of all matching dead letters, most frequent first; at most 100. */
   causes: { cause: string; cells: number }[];
 }
 
 const lettersMax = 1_000;
 
-/** What failed for good, and of what. @param limit of the letters; at most 1,000 */
-export async function listDead(sql: Sql, filter: DeadFilter, limit = 50): Promise<DeadPage> {
+/** Reads the matching dead letters and their causes. @param limit maximum dead letters, up to 1,000 */
+export async function readDeadLetters(
+  sql: Sql,
+  filter: DeadLetterFilter,
+  limit = 50,
+): Promise<DeadLetterPage> {
   const letters = await listDeadLetters(sql, filter, Math.min(limit, lettersMax));
   return { letters, causes: await countCauses(sql, filter) };
 }
 
-/** All attempts of one cell, oldest first; undefined where there is no such cell. */
+/** Lists all attempts of one cell, oldest first; undefined if the task has no such cell. */
 export async function inspectCell(
   sql: Sql,
   taskId: string,
-  cell: CellName,
+  cell: CellRef,
 ): Promise<AttemptRow[] | undefined> {
   const found = await findCell(sql, taskId, cell);
   return found && await listAttempts(sql, taskId, found.id);
 }
 
-const tasksAtOnce = 200;
+/** Maximum tasks per query. */
+const tasksMax = 200;
 
 /**
- * Draws again whatever failed and fits the filter, as an operator; tasks that were cancelled or deleted stay as they
- * are.
+ * Draws all matching dead letters again, as an operator. Cancelled and deleted tasks stay as they are.
  *
- * @returns tasks and cells that are pending again, and how many of these tasks are held
+ * @returns the numbers of tasks and cells that are pending again, and of those tasks that are held
  */
-export async function replayDead(
+export async function replayDeadLetters(
   deps: ControlDeps,
-  filter: DeadFilter,
+  filter: DeadLetterFilter,
 ): Promise<{ tasks: number; cells: number; held: number }> {
-  const done = { tasks: 0, cells: 0, held: 0 };
+  const replayed = { tasks: 0, cells: 0, held: 0 };
   for (;;) {
-    const ids = await listDeadTasks(deps.sql, filter, tasksAtOnce);
+    const ids = await listDeadLetterTasks(deps.sql, filter, tasksMax);
     let cells = 0;
     for (const taskId of ids) {
       const answer = await retryFailed(deps, { ...filter, taskId, userId: operator });
       if (typeof answer === "string" || answer.cells === 0) continue;
       cells += answer.cells;
-      done.tasks++;
-      if (answer.hold !== null) done.held++;
+      replayed.tasks++;
+      if (answer.hold !== null) replayed.held++;
     }
-    done.cells += cells;
-    // What fails again meanwhile is left to another call.
-    if (ids.length < tasksAtOnce || cells === 0) return done;
+    replayed.cells += cells;
+    // Cells that fail again meanwhile are left to another call.
+    if (ids.length < tasksMax || cells === 0) return replayed;
   }
 }

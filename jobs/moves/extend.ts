@@ -1,38 +1,41 @@
-/** More values on one axis of a task that is there: which cells that makes, as one statement takes them. */
+/** Plans the cells of further levels on one axis of an existing task. */
 import type { ExtensibleTask, Extension } from "../../db/queue/extend.ts";
 import { type Json, type JsonObject, parseJson, stringifyJson } from "../../json.ts";
 import { type Cell, expandTask } from "../matrix/expand.ts";
 import { factorCells, readLengths } from "../matrix/factor.ts";
 import { spreadCells } from "../matrix/spread.ts";
 
-export interface Wanted {
-  /** 0 to 5: of `v0` to `v5`. */
+export interface AxisExtension {
+  /** 0 to 5, for `v0` to `v5`. */
   slot: number;
+  /** Levels to add. */
   values: Json[];
 }
 
-/** One seed for the whole task: that of its first cell; else each combination draws one of its own. */
+/** For the policy `shared`, returns the seed of the first cell as the seed of all new cells. */
 function keepSeed(task: ExtensibleTask): { drawSeed?: () => number } {
   const { seed_policy, first_seed } = task;
   if (seed_policy !== "shared" || first_seed === null) return {};
   return { drawSeed: () => Number(first_seed) };
 }
 
-/** Repeats of a combination have one seed where the task says so. */
+/** For the policy `per_combination`, gives all repeats of a combination the same seed. */
 function shareSeeds(cells: Cell[], repeats: number, { seed_policy }: ExtensibleTask): Cell[] {
   if (seed_policy !== "per_combination") return cells;
   return cells.map((cell, i) => ({ ...cell, seed: cells[i - i % repeats]!.seed }));
 }
 
 /**
- * Plans the cells of further values; values that the axis has already are left out, so that asking twice adds nothing.
+ * Plans the cells of further levels. Levels that the axis has already are left out, so a repeated call adds
+ * nothing.
  *
- * @returns `no_such_axis`: the variable has no values; `nothing_new`: it has all of these
- * @throws AppError invalid_request as `expandTask` does, over 50,000 cells in all for one
+ * @returns `no_such_axis`: the variable has no values; `nothing_new`: the axis has all these levels
+ * @throws AppError invalid_request for the same reasons as `expandTask`, such as more than `cellsMax` cells
+ * in all
  */
 export function planExtension(
   task: ExtensibleTask,
-  { slot, values }: Wanted,
+  { slot, values }: AxisExtension,
 ): Extension | "no_such_axis" | "nothing_new" {
   const variables = parseJson(task.variables) as JsonObject;
   const variable = variables.get(`v${slot}`);
@@ -68,8 +71,8 @@ export function planExtension(
     variablesBefore: task.variables,
     matrix: { slot, stride, known: known.length, length },
     cells: factorCells(added, {
-      order: spreadCells(lengths),
-      high: task.priority > 1,
+      drawOrder: spreadCells(lengths),
+      isUrgent: task.priority > 1,
       promptParts,
       secondsMin: task.last_seconds + 1,
       fingerprinted: task.seed_policy !== "per_cell",

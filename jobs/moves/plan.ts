@@ -1,16 +1,17 @@
-/** What a task would be, before it is made: how many cells, how long, what is doubtful about it. Writes nothing. */
+/** Plans a task without creating it: number of cells, duration, warnings. */
 import { createHash } from "node:crypto";
 import type { Sql } from "../../db/pg/connect.ts";
 import { countBacklog } from "../../db/queue/dispatch.ts";
-import { findDrawn, type Pace, readPaces } from "../../db/queue/pace.ts";
+import { findDrawnFingerprints, type Pace, readPaces } from "../../db/queue/pace.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
+import { cellsMax } from "../../db/queue/task_fields.ts";
 import { AppError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";
-import { type Cell, cellsMax, expandTask, type Expansion } from "../matrix/expand.ts";
+import { type Cell, expandTask, type Expansion } from "../matrix/expand.ts";
 import type { SeedRule } from "../matrix/seeds.ts";
 import { type PlanWarning, warnOfPlan } from "./plan_warnings.ts";
 
-export interface PlanOrder {
+export interface PlanInput {
   tags: Json[];
   variables: JsonObject;
   settings: JsonObject;
@@ -21,49 +22,56 @@ export interface PlanOrder {
 export interface QueuePlan {
   queue: Queue;
   cells: number;
-  /** Of other tasks, counted up to a limit. */
+  /** Pending cells of other tasks, counted up to a limit. */
   backlog: number;
   slots: number | null;
+  /** Completed cells in the sample of recent cells. */
   observed: number;
 }
 
 export interface TaskPlan {
   cells: number;
-  /** Cells that ask for the same image as another of the task. */
+  /** Number of cells whose request equals that of another cell of the task. */
   duplicates: number;
-  /** Cells for which there is an image already, as far as their seeds are known now. */
+  /** Number of cells that have an image already, among those with known seeds. */
   reusable: number;
   queues: QueuePlan[];
-  /** Null where nothing was observed of a queue. */
+  /** Estimated duration; null if a queue has no recent cells. */
   seconds: { p50: number; p90: number } | null;
   warnings: PlanWarning[];
 }
 
-/** Seeds that will be drawn stand far below all that a tag may sensibly give, each with room for its replicates. */
+/** Placeholders for random seeds lie below this number, far below the seeds of tags. */
 const drawnBelow = -(2 ** 40);
-const room = 2 ** 17;
+/** Distance between two placeholders, which leaves space for the replicates of each. */
+const replicatesMax = 2 ** 17;
 
 function createDraw(): () => number {
   let drawn = 0;
-  return () => drawnBelow - ++drawn * room;
+  return () => {
+    drawn++;
+    return drawnBelow - drawn * replicatesMax;
+  };
 }
 
 const isKnown = ({ seed }: Cell): boolean => typeof seed === "bigint" || seed > drawnBelow / 2;
 
-/** Numbers things from 1, equal ones alike. */
-function createNumbering<T>(): (thing: T) => number {
+/** Returns a function that numbers values from 1; equal values have equal numbers. */
+function createNumbering<T>(): (value: T) => number {
   const known = new Map<T, number>();
-  return (thing) => {
-    const number = known.get(thing) ?? known.size + 1;
-    known.set(thing, number);
+  return (value) => {
+    const number = known.get(value) ?? known.size + 1;
+    known.set(value, number);
     return number;
   };
 }
 
-/** Numbers of things, and of lists, stay far below. */
+/** Upper bound of the numbers of values and lists. */
 const numberMax = 2 ** 24;
 
-/** Numbers that are equal for equal requests, built up part by part: no text of a cell is joined to be compared. */
+/**
+ * Returns a function to numbers that are equal for equal requests. It compares parts instead of joined texts.
+ */
 function createRequestIds({ promptParts }: Expansion): (cell: Cell) => number {
   const numberText = createNumbering<string | null>();
   const numberSeed = createNumbering<number | bigint>();
@@ -71,7 +79,7 @@ function createRequestIds({ promptParts }: Expansion): (cell: Cell) => number {
   const append = (list: number, id: number) => numberList(list * numberMax + id);
   const parts = promptParts
     .map(({ texts, stride }) => ({ ids: texts.map((text) => text === "" ? 0 : numberText(text)), stride }))
-    // What is the same everywhere tells no two apart, unless something beside it may be empty: then its place counts.
+    // A constant part distinguishes no requests, unless another part can be empty: then its position matters.
     .filter(({ ids }, _, all) => ids.length > 1 || all.some(({ ids }) => ids.includes(0)));
   return ({ cell, seed, use_polish, ratio, client_args }) => {
     let list = 0;
@@ -84,7 +92,7 @@ function createRequestIds({ promptParts }: Expansion): (cell: Cell) => number {
   };
 }
 
-/** As the database computes it for a cell that is stored. */
+/** Returns the fingerprint that PostgreSQL computes for a stored cell. */
 const fingerprintOf = ({ prompts, seed, use_polish, client_args, ratio }: Cell): string => {
   const parts = [
     prompts,
@@ -97,14 +105,15 @@ const fingerprintOf = ({ prompts, seed, use_polish, client_args, ratio }: Cell):
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 };
 
+/** Counts over the cells of an expansion. */
 export interface CellCount {
   duplicates: number;
   queues: Map<Queue, number>;
-  /** Cells by the fingerprint of their request, where their seed is known. */
+  /** Number of cells by fingerprint, for cells with a known seed. */
   fingerprints: Map<string, number>;
 }
 
-/** Counts cells by queue, equal requests once. */
+/** Counts cells by queue, duplicates, and cells by fingerprint. */
 export function countCells(expansion: Expansion, priority: number): CellCount {
   const idOf = createRequestIds(expansion);
   const times = new Map<number, number>();
@@ -122,20 +131,20 @@ export function countCells(expansion: Expansion, priority: number): CellCount {
   return { duplicates: expansion.total - times.size, queues, fingerprints };
 }
 
-/** What waits is counted up to here. */
+/** Maximum pending cells that are counted. */
 const backlogMax = 20_000;
 
 /**
- * The likely time: the work of these cells over the most slots that the queue had of late. The late one: what waits goes
- * first, over the slots that it has now, and the last attempt is a slow one.
+ * Estimates the seconds of a queue. `p50`: the work of these cells over the maximum slots that the queue had
+ * recently. `p90`: the backlog first, over the present slots, and a slow last attempt.
  */
 function estimate(pace: Pace, cells: number, backlog: number): { p50: number; p90: number } | undefined {
   const { mean, p50, p90, attempts, slots, slots_reached } = pace;
   if (mean === null || p50 === null || p90 === null || attempts === null) return undefined;
-  const usual = Math.max(1, slots ?? 0, slots_reached ?? 0);
+  const slotsReached = Math.max(1, slots ?? 0, slots_reached ?? 0);
   const work = mean * attempts;
-  const likely = Math.max(p50, cells * work / usual);
-  const late = p90 + (cells + backlog) * work / Math.max(1, slots ?? usual);
+  const likely = Math.max(p50, cells * work / slotsReached);
+  const late = p90 + (cells + backlog) * work / Math.max(1, slots ?? slotsReached);
   return { p50: likely, p90: Math.max(late, likely) };
 }
 
@@ -158,7 +167,7 @@ async function planQueues(
     const backlog = backlogOf.get(queue)!;
     queues.push({ queue, cells, backlog, slots, observed });
     const times = estimate(pace, cells, backlog);
-    // Queues go side by side: the slowest decides.
+    // Queues run in parallel: the slowest one decides.
     seconds = seconds && times
       ? { p50: Math.max(seconds.p50, times.p50), p90: Math.max(seconds.p90, times.p90) }
       : null;
@@ -166,8 +175,8 @@ async function planQueues(
   return { queues, seconds: seconds && { p50: Math.ceil(seconds.p50), p90: Math.ceil(seconds.p90) } };
 }
 
-/** The count of a task that is refused for it alone. */
-function readExcess(error: unknown): number | undefined {
+/** Returns the number of cells if an error says that a task has too many. */
+function readCellCount(error: unknown): number | undefined {
   if (!(error instanceof AppError)) return undefined;
   const fault = error.fields.find(({ field, wanted }) =>
     field === "variables" && wanted.startsWith(`at most ${cellsMax}`)
@@ -176,28 +185,29 @@ function readExcess(error: unknown): number | undefined {
 }
 
 /**
- * Plans a task.
+ * Plans a task. Writes nothing.
  *
- * @throws AppError invalid_request as `expandTask` does, but for too many cells: that is a warning
+ * @throws AppError invalid_request for the same reasons as `expandTask`, except too many cells, which is a
+ * warning
  */
-export async function planTask({ sql }: { sql: Sql }, order: PlanOrder): Promise<TaskPlan> {
-  const { tags, variables, settings, seedRule, priority } = order;
+export async function planTask({ sql }: { sql: Sql }, input: PlanInput): Promise<TaskPlan> {
+  const { tags, variables, settings, seedRule, priority } = input;
   let expansion: Expansion;
   try {
     expansion = expandTask({ tags, variables, settings }, { seedRule, drawSeed: createDraw() });
   } catch (error) {
-    const cells = readExcess(error);
+    const cells = readCellCount(error);
     if (cells === undefined) throw error;
-    const warnings = warnOfPlan(order, { cells, duplicates: 0 });
+    const warnings = warnOfPlan(input, { cells, duplicates: 0 });
     return { cells, duplicates: 0, reusable: 0, queues: [], seconds: null, warnings };
   }
   const { duplicates, queues, fingerprints } = countCells(expansion, priority);
   const [drawn, pace] = await Promise.all([
-    findDrawn(sql, [...fingerprints.keys()]),
+    findDrawnFingerprints(sql, [...fingerprints.keys()]),
     planQueues(sql, queues),
   ]);
   let reusable = 0;
   for (const fingerprint of drawn) reusable += fingerprints.get(fingerprint) ?? 0;
-  const warnings = warnOfPlan(order, { cells: expansion.total, duplicates });
+  const warnings = warnOfPlan(input, { cells: expansion.total, duplicates });
   return { cells: expansion.total, duplicates, reusable, ...pace, warnings };
 }

@@ -1,7 +1,6 @@
-/** What is doubtful about a task before it is made: pure. */
-import type { AxisRole } from "../../db/queue/task_fields.ts";
+/** Warnings about a task before it is created. Pure. */
+import { type AxisRole, cellsMax } from "../../db/queue/task_fields.ts";
 import type { Json, JsonObject } from "../../json.ts";
-import { cellsMax } from "../matrix/expand.ts";
 import type { SeedRule } from "../matrix/seeds.ts";
 import { isTruthy } from "../matrix/values.ts";
 
@@ -23,10 +22,11 @@ export const planWarnings = [
 export interface PlanWarning {
   code: typeof planWarnings[number];
   message: string;
-  /** `v0` to `v5`. */
+  /** Keys of the axes, `v0` to `v5`. */
   axes: string[];
 }
 
+/** An axis with the types of its tags. */
 interface AxisUse {
   axis: string;
   length: number;
@@ -34,7 +34,7 @@ interface AxisUse {
   role: AxisRole | undefined;
 }
 
-/** Below so many content units nothing can be said of how sure a mean is. */
+/** Minimum content units from which a mean has a confidence interval. */
 const unitsMin = 6;
 
 function readUses(tags: Json[], variables: JsonObject, { roles }: SeedRule): AxisUse[] {
@@ -44,9 +44,9 @@ function readUses(tags: Json[], variables: JsonObject, { roles }: SeedRule): Axi
     const values = variable instanceof Map ? variable.get("values") : undefined;
     if (!(variable instanceof Map) || !Array.isArray(values) || values.length === 0) continue;
     const types = tags.flatMap((tag) => {
-      const isOf = tag instanceof Map && isTruthy(tag.get("isVariable")) &&
+      const usesAxis = tag instanceof Map && isTruthy(tag.get("isVariable")) &&
         tag.get("name") === variable.get("name");
-      const type = isOf ? tag.get("type") : undefined;
+      const type = usesAxis ? tag.get("type") : undefined;
       return typeof type === "string" ? [type] : [];
     });
     uses.push({ axis, length: values.length, types, role: roles[axis] });
@@ -109,7 +109,7 @@ function warnOfRoles(uses: AxisUse[]): PlanWarning[] {
   ];
 }
 
-/** Every warning, the gravest first. */
+/** Returns all warnings, the most serious first. */
 export function warnOfPlan(
   { tags, variables, seedRule }: { tags: Json[]; variables: JsonObject; seedRule: SeedRule },
   { cells, duplicates }: { cells: number; duplicates: number },

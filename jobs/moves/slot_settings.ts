@@ -1,9 +1,9 @@
-/** How many attempts of each queue may run at once, and why; set by hand for a while, and taken back. */
+/** Reports the slots of the queues, and sets and clears slot overrides. */
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { countRunning } from "../../db/queue/dispatch.ts";
 import {
   deleteSlotOverride,
-  listQueueReasons,
+  listQueueSlotReasons,
   listSlotChanges,
   listSlotOverrides,
   saveSlotOverride,
@@ -13,28 +13,28 @@ import {
 import { type Queue, queues } from "../../db/queue/subtasks.ts";
 import type { Log } from "../../log.ts";
 
-/** A queue's slots as an operator sees them. */
+/** The slots of a queue, for an operator. */
 export interface QueueReport {
   queue: Queue;
-  /** Over all workers; null before the first worker began. */
+  /** Slots over all workers; null before the first worker has started. */
   slots: number | null;
-  /** What the backlog alone would have. */
+  /** Slots that the backlog alone would get. */
   wanted: number | null;
   running: number;
   reason: string | null;
   changed_at: Date | null;
-  /** Set by hand; null where nothing is. */
+  /** The present override; null if there is none. */
   override: SlotOverride | null;
   /** Newest first. */
   changes: SlotChange[];
 }
 
-/** @param wish.changes how many of the latest changes */
+/** Lists reports on all queues or one. @param options.changes number of the latest changes to include */
 export async function listSlots(
   sql: Sql,
   { queue: only, changes }: { queue?: Queue; changes: number },
 ): Promise<QueueReport[]> {
-  const rows = new Map((await listQueueReasons(sql)).map((row) => [row.queue, row]));
+  const rows = new Map((await listQueueSlotReasons(sql)).map((row) => [row.queue, row]));
   const running = await countRunning(sql);
   const overrides = new Map((await listSlotOverrides(sql)).map((row) => [row.queue, row]));
   const reports: QueueReport[] = [];
@@ -54,7 +54,7 @@ export async function listSlots(
   return reports;
 }
 
-/** What was set by hand, in a sentence. */
+/** Describes a slot override in one sentence. */
 export const describeOverride = ({ queue, slots, reason, made_by, expires_at }: SlotOverride): string =>
   `${queue} is set to ${slots} slots by hand until ${expires_at.toISOString()}, by ${made_by}: ${reason}`;
 
@@ -62,8 +62,8 @@ function describeQueue(
   { queue, slots, wanted, running, reason, changed_at, ...more }: QueueReport,
 ): string[] {
   const head = slots === null
-    ? `${queue}: no slots yet, no worker has begun`
-    : `${queue}: ${slots} slots, ${running} taken, ${wanted} by the backlog alone; ` +
+    ? `${queue}: no slots yet, because no worker has started`
+    : `${queue}: ${slots} slots, ${running} in use, ${wanted} wanted for the backlog; ` +
       `${reason} (since ${changed_at!.toISOString()})`;
   return [
     head,
@@ -74,9 +74,10 @@ function describeQueue(
   ];
 }
 
+/** Describes reports, one queue after the other. */
 export const describeSlots = (all: QueueReport[]): string => all.flatMap(describeQueue).join("\n");
 
-/** Sets a queue's slots for a while. @returns what to tell */
+/** Sets a slot override for `forMs`. @returns the text for the operator */
 export async function setSlots(
   { sql, log }: { sql: Pool; log: Log },
   { queue, slots, forMs, reason, by }: {
@@ -88,15 +89,14 @@ export async function setSlots(
   },
 ): Promise<string> {
   const override = await saveSlotOverride(sql, { queue, slots, forMs, reason, made_by: by });
-  log.info("slots set by hand", { queue, slots, by, until: override.expires_at.toISOString() });
-  return `${
-    describeOverride(override)
-  }; the leader obeys within a second, what runs beyond it ends by itself`;
+  log.info("slot override set", { queue, slots, by, until: override.expires_at.toISOString() });
+  return `${describeOverride(override)}; ` +
+    "the leader applies it within a second, and attempts beyond it finish normally";
 }
 
-/** Takes back what was set by hand. @returns what to tell */
+/** Clears a slot override. @returns the text for the operator */
 export async function clearSlots({ sql, log }: { sql: Pool; log: Log }, queue: Queue): Promise<string> {
-  if (!await deleteSlotOverride(sql, queue)) return `${queue}: nothing was set by hand`;
-  log.info("slots no longer set by hand", { queue });
-  return `${queue}: backlog and health decide again`;
+  if (!await deleteSlotOverride(sql, queue)) return `${queue}: no slot override is set`;
+  log.info("slot override cleared", { queue });
+  return `${queue}: the slot override is cleared; backlog and health decide again`;
 }

@@ -1,4 +1,4 @@
-/** From a create call to rows: a task and all its cells in one statement. Needs no Redis. */
+/** Turns a create request into rows: a task and all its cells in one statement. Does not need Redis. */
 import type { Sql } from "../../db/pg/connect.ts";
 import { insertTask, type TaskRow } from "../../db/queue/tasks.ts";
 import { type Json, type JsonObject, stringifyJson } from "../../json.ts";
@@ -8,31 +8,36 @@ import type { SeedRule } from "../matrix/seeds.ts";
 import { factorCells, readLengths } from "../matrix/factor.ts";
 import { spreadCells } from "../matrix/spread.ts";
 
-export interface TaskOrder {
+export interface TaskInput {
   user: { id: string; email: string };
   taskName: string;
   tags: Json[];
   variables: JsonObject;
   settings: JsonObject;
-  /** Over 1: the queue `high`. */
+  /** Above 1, all cells go to the queue `high`. */
   priority?: number;
-  /** Absent: each cell draws its own, and what the task's axes are for is not said. */
+  /** If absent, each cell draws its own seed and the axes have no roles. */
   seedRule?: SeedRule;
-  /** Ratings of others are hidden from who has not rated the image. */
+  /** Hides the ratings of others from raters who have not rated the image. */
   blind?: boolean;
 }
 
+/** The stored row of a new task, and the number that v1 answers to the create call. */
+export interface SubmittedTask extends TaskRow {
+  /** The product of the level counts. The stored `total_images` also counts the repeats of `batch`. */
+  images_expected: number;
+}
+
 /**
- * Expands a task and stores it with all its cells, durable when this returns; workers are woken by the commit.
+ * Expands a task and stores it with all its cells. Both are durable when the call returns; the commit wakes
+ * the workers.
  *
- * @returns the task's row; its `total_images` is what the create call answers, the product of the value counts
- * (the stored one counts `batch` too)
- * @throws AppError invalid_request as `expandTask` does
+ * @throws AppError invalid_request for the same reasons as `expandTask`
  */
 export async function submitTask(
   { sql, log }: { sql: Sql; log: Log },
-  { user, taskName, tags, variables, settings, priority = 1, seedRule, blind = false }: TaskOrder,
-): Promise<TaskRow> {
+  { user, taskName, tags, variables, settings, priority = 1, seedRule, blind = false }: TaskInput,
+): Promise<SubmittedTask> {
   const started = performance.now();
   const { total, imagesExpected, variablesStored, settingsStored, promptParts, cells } = expandTask({
     tags,
@@ -40,7 +45,6 @@ export async function submitTask(
     settings,
   }, seedRule === undefined ? {} : { seedRule });
   const seedPolicy = seedRule?.policy ?? "per_cell";
-  const all = [...cells];
   const row = await insertTask(sql, {
     task_name: taskName,
     username: user.email,
@@ -53,9 +57,9 @@ export async function submitTask(
     seed_policy: seedPolicy,
     axis_roles: seedRule === undefined ? null : JSON.stringify(seedRule.roles),
     images_expected: imagesExpected,
-    ...factorCells(all, {
-      order: spreadCells(readLengths(variables, total)),
-      high: priority > 1,
+    ...factorCells([...cells], {
+      drawOrder: spreadCells(readLengths(variables, total)),
+      isUrgent: priority > 1,
       promptParts,
       fingerprinted: seedPolicy !== "per_cell",
     }),
@@ -65,5 +69,5 @@ export async function submitTask(
     cells: total,
     duration_ms: Math.round(performance.now() - started),
   });
-  return { ...row, total_images: imagesExpected };
+  return { ...row, images_expected: imagesExpected };
 }

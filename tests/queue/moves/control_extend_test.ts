@@ -1,4 +1,4 @@
-/** More values on an axis of a task that is there: its cells, what they are asked for, and what the task tells. */
+/** Extension of an axis of an existing task: its cells, their requests, and the counters of the task. */
 import assert from "node:assert/strict";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { listDispatchable } from "../../../db/queue/dispatch.ts";
@@ -20,7 +20,7 @@ import {
 
 const value = (text: string | number): Json => parseJson(JSON.stringify({ id: `id-${text}`, value: text }));
 
-/** Prompts × ratios × seeds, each combination twice. */
+/** Returns the body of a task: prompts × ratios × seeds, with two repeats of each combination. */
 function makeBody(axes: (string | number)[][]): { tags: Json[]; variables: JsonObject } {
   const types = ["prompt", "ratio", "seed"];
   const tags = types.map((type, i) => ({
@@ -50,40 +50,40 @@ async function submit(rows: Rows, axes: (string | number)[][]): Promise<string> 
 
 interface CellRow {
   cell: number;
-  place: string;
-  asked: string;
+  indices: string;
+  request: string;
   legacy_id: string;
   revision: string;
 }
 
 const readCells = async (sql: Pool, task: string): Promise<CellRow[]> => [
   ...await sql<CellRow[]>`
-    select cell, variable_indices::text as place, legacy_id, revision::text,
-      concat_ws(' ', prompts, ratio, seed, use_polish, queue, variable_types_map, type_to_variable) as asked
+    select cell, variable_indices::text as indices, legacy_id, revision::text,
+      concat_ws(' ', prompts, ratio, seed, use_polish, queue, variable_types_map, type_to_variable) as request
     from subtasks where parent_task_id = ${task} order by cell`,
 ];
 
 const axes = [["a", "b", "c"], ["1:1", "3:5"], [7, 8]];
-const more = [["d", "e"], ["2:3"], [9, 10, 11]];
+const newLevels = [["d", "e"], ["2:3"], [9, 10, 11]];
 
 for (const slot of [0, 1, 2]) {
-  Deno.test(`an axis extended later makes the same cells as one that was longer from the start (v${slot})`, async () => {
+  Deno.test(`an axis extended later has the same cells as one created with all levels (v${slot})`, async () => {
     await using rows = await openRows();
     const task = await submit(rows, axes);
     const before = await readCells(rows.sql, task);
-    const whole = axes.map((values, i) => i === slot ? [...values, ...more[i]!] : values);
-    const wish = { taskId: task, userId: rows.user.id, slot, values: more[slot]!.map(value) };
-    const answer = await extendAxis({ sql: rows.sql, log: silentLog }, wish);
+    const whole = axes.map((values, i) => i === slot ? [...values, ...newLevels[i]!] : values);
+    const request = { taskId: task, userId: rows.user.id, slot, values: newLevels[slot]!.map(value) };
+    const answer = await extendAxis({ sql: rows.sql, log: silentLog }, request);
     const after = await readCells(rows.sql, task);
     const twin = await readCells(rows.sql, await submit(rows, whole));
     assert.deepEqual(answer, { cells: twin.length - before.length, total: twin.length, hold: null });
-    const asked = (cells: CellRow[]) => cells.map(({ place, asked }) => `${place} ${asked}`).sort();
-    assert.deepEqual(asked(after), asked(twin));
-    // Numbers are names: those that were given stay; the new follow in the order of the whole matrix.
+    const requests = (cells: CellRow[]) => cells.map((cell) => `${cell.indices} ${cell.request}`).sort();
+    assert.deepEqual(requests(after), requests(twin));
+    // Existing cells keep their numbers; new cells follow in the order of the whole matrix.
     assert.deepEqual(after.slice(0, before.length), before);
     assert.deepEqual(after.map(({ cell }) => cell), after.map((_, i) => i));
-    const order = twin.map(({ place }) => place);
-    const added = after.slice(before.length).map(({ place }) => order.indexOf(place));
+    const order = twin.map(({ indices }) => indices);
+    const added = after.slice(before.length).map(({ indices }) => order.indexOf(indices));
     assert.deepEqual(added, added.toSorted((a, b) => a - b));
     const ids = after.map(({ legacy_id }) => legacy_id);
     assert.deepEqual(ids, ids.toSorted());
@@ -94,7 +94,7 @@ for (const slot of [0, 1, 2]) {
         json_array_length(variables -> ${`v${slot}`} -> 'values') as stored
       from tasks where id = ${task}`;
     const { revision, ...counts } = row!;
-    // Whoever asks for what changed since the revision before is told of them.
+    // A viewer who asks for changes since the previous revision receives the new cells.
     assert.ok(after.slice(before.length).every((cell) => cell.revision === revision));
     assert.deepEqual(counts, {
       total_images: twin.length,
@@ -104,14 +104,14 @@ for (const slot of [0, 1, 2]) {
   });
 }
 
-Deno.test("an ended task opens for its new cells, ends again, and is told of once more", async () => {
+Deno.test("an ended task reopens for its new cells, ends again, and sends a second notice", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(["p"], [1]);
   await settleSubtasks(rows.sql, (await claim(rows.sql)).map((one) => done(one)));
   assert.deepEqual((await readTask(rows.sql, task)).notices, ["submitted", "completed"]);
-  const wish = { taskId: task, userId: operator, slot: 1, values: [value(2)] } as const;
-  const extended = await extendAxis({ sql: rows.sql, log: silentLog }, { ...wish, values: [value(2)] });
+  const request = { taskId: task, userId: operator, slot: 1, values: [value(2)] } as const;
+  const extended = await extendAxis({ sql: rows.sql, log: silentLog }, { ...request, values: [value(2)] });
   assert.deepEqual(extended, { cells: 1, total: 2, hold: null });
   assert.deepEqual(await readTask(rows.sql, task), {
     status: "processing",
@@ -130,54 +130,54 @@ Deno.test("an ended task opens for its new cells, ends again, and is told of onc
   assert.deepEqual([ended.status, ended.notices], ["completed", ["submitted", "partial"]]);
 });
 
-Deno.test("asked twice, one after the other and at once, each value is there once", async () => {
+Deno.test("repeated and concurrent extensions add each level once", async () => {
   await using rows = await openRows();
   const task = await submit(rows, axes);
   const deps = { sql: rows.sql, log: silentLog };
-  const wish = (slot: number, ...texts: string[]) => ({
+  const request = (slot: number, ...texts: string[]) => ({
     taskId: task,
     userId: rows.user.id,
     slot,
     values: texts.map(value),
   });
-  assert.equal((await extendAxis(deps, wish(0, "d", "d", "a")) as { cells: number }).cells, 8);
-  assert.deepEqual(await extendAxis(deps, wish(0, "d", "a")), { cells: 0 });
+  assert.equal((await extendAxis(deps, request(0, "d", "d", "a")) as { cells: number }).cells, 8);
+  assert.deepEqual(await extendAxis(deps, request(0, "d", "a")), { cells: 0 });
   await Promise.all([
-    ...["e", "f", "e"].map((text) => extendAxis(deps, wish(0, text))),
-    extendAxis(deps, wish(1, "2:3")),
+    ...["e", "f", "e"].map((text) => extendAxis(deps, request(0, text))),
+    extendAxis(deps, request(1, "2:3")),
   ]);
   const cells = await readCells(rows.sql, task);
   // 6 prompts × 3 ratios × 2 seeds × 2 repeats
   assert.equal(cells.length, 72);
-  assert.equal(new Set(cells.map(({ place }) => place)).size, 72);
+  assert.equal(new Set(cells.map(({ indices }) => indices)).size, 72);
   assert.equal((await readTask(rows.sql, task)).subtasks_total, 72);
 });
 
-Deno.test("what cannot be extended is refused, and left as it is", async () => {
+Deno.test("an impossible extension is refused and changes nothing", async () => {
   await using rows = await openRows();
   const deps = { sql: rows.sql, log: silentLog };
   const task = await submit(rows, axes);
-  const wish = { taskId: task, userId: rows.user.id, slot: 0, values: [value("d")] };
+  const request = { taskId: task, userId: rows.user.id, slot: 0, values: [value("d")] };
   for (const slot of [3, 5, 6, -1, 0.5, NaN]) {
-    assert.equal(await extendAxis(deps, { ...wish, slot }), "no_such_axis");
+    assert.equal(await extendAxis(deps, { ...request, slot }), "no_such_axis");
   }
   for (const taskId of ["", "nope", crypto.randomUUID()]) {
-    assert.equal(await extendAxis(deps, { ...wish, taskId }), "not_found");
+    assert.equal(await extendAxis(deps, { ...request, taskId }), "not_found");
   }
-  assert.equal(await extendAxis(deps, { ...wish, userId: crypto.randomUUID() }), "forbidden");
+  assert.equal(await extendAxis(deps, { ...request, userId: crypto.randomUUID() }), "forbidden");
   const many = Array.from({ length: 6_248 }, (_, i) => value(`more ${i}`));
-  await assert.rejects(() => extendAxis(deps, { ...wish, values: many }), /50008 subtasks, at most 50000/);
+  await assert.rejects(() => extendAxis(deps, { ...request, values: many }), /50008 subtasks, at most 50000/);
   assert.equal((await readCells(rows.sql, task)).length, 24);
-  assert.equal(await pauseTask(deps, wish), "paused");
-  assert.deepEqual(await extendAxis(deps, wish), { cells: 8, total: 32, hold: "pause" });
+  assert.equal(await pauseTask(deps, request), "paused");
+  assert.deepEqual(await extendAxis(deps, request), { cells: 8, total: 32, hold: "pause" });
   assert.equal((await listDispatchable(rows.sql, "standard", 50)).length, 0);
-  await cancelTask(deps, wish);
-  assert.equal(await extendAxis(deps, { ...wish, values: [value("e")] }), "cancelled");
+  await cancelTask(deps, request);
+  assert.equal(await extendAxis(deps, { ...request, values: [value("e")] }), "cancelled");
 });
 
 const policies: [string, number][] = [["shared", 1], ["per_combination", 4], ["per_cell", 8]];
 for (const [policy, seeds] of policies) {
-  Deno.test(`new cells take their seeds as their task says: ${policy}`, async () => {
+  Deno.test(`new cells get their seeds by the policy of the task: ${policy}`, async () => {
     await using rows = await openRows();
     const { tags, variables } = makeBody([["a", "b"], ["1:1", "3:5"], [1]]);
     const task = await submitTask({ sql: rows.sql, log: silentLog }, {
@@ -189,8 +189,8 @@ for (const [policy, seeds] of policies) {
     });
     await rows.sql`update tasks set seed_policy = ${policy} where id = ${task.id}`;
     await rows.sql`update subtasks set seed = 5 where parent_task_id = ${task.id}`;
-    const wish = { taskId: task.id, userId: rows.user.id, slot: 0, values: [value("c"), value("d")] };
-    await extendAxis({ sql: rows.sql, log: silentLog }, wish);
+    const request = { taskId: task.id, userId: rows.user.id, slot: 0, values: [value("c"), value("d")] };
+    await extendAxis({ sql: rows.sql, log: silentLog }, request);
     const drawn = await rows.sql<{ seed: string }[]>`
       select seed::text from subtasks where parent_task_id = ${task.id} and cell >= 8`;
     assert.equal(drawn.length, 8);
@@ -199,15 +199,15 @@ for (const [policy, seeds] of policies) {
   });
 }
 
-Deno.test("a task that is under way is extended, and everything is drawn once", async () => {
+Deno.test("a running task is extended, and each cell is drawn once", async () => {
   await using rig = await startRig({ delayMs: 20 });
   await rig.startWorker({ slots: 4 });
   const task = await rig.submit(Array.from({ length: 20 }, (_, i) => `p${i}`), [1]);
-  const wish = { taskId: task, userId: rig.user.id, slot: 1 };
+  const request = { taskId: task, userId: rig.user.id, slot: 1 };
   const deps = { sql: rig.sql, log: silentLog };
-  await extendAxis(deps, { ...wish, values: [value(2)] });
+  await extendAxis(deps, { ...request, values: [value(2)] });
   await waitForEnd(rig.sql, task);
-  await extendAxis(deps, { ...wish, values: [value(3)] });
+  await extendAxis(deps, { ...request, values: [value(3)] });
   await waitForEnd(rig.sql, task);
   const state = await readTask(rig.sql, task);
   assert.deepEqual([state.status, state.subtasks_completed, state.subtasks_total], ["completed", 60, 60]);

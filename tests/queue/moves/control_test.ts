@@ -1,7 +1,7 @@
-/** Pause, resume, retry, re-run: what each leaves behind, asked twice, and against what workers do meanwhile. */
+/** Pause, resume, retry and re-run: their effects, repeated calls, and concurrent work of the workers. */
 import assert from "node:assert/strict";
 import { connect, type Pool } from "../../../db/pg/connect.ts";
-import { holdCanaries } from "../../../db/queue/canary.ts";
+import { applyCanaryHolds } from "../../../db/queue/canary.ts";
 import { retryFailedRows } from "../../../db/queue/control.ts";
 import { listDispatchable } from "../../../db/queue/dispatch.ts";
 import { claimSubtasks, settleSubtasks } from "../../../db/queue/subtasks.ts";
@@ -21,14 +21,14 @@ import { waitFor } from "../../support/wait.ts";
 
 const asOwner = (rows: Rows, taskId: string) => ({ taskId, userId: rows.user.id });
 
-/** A task whose cells have all failed, one for each prompt. */
+/** Submits a task with one cell per prompt, all of which have failed. */
 async function failedTask(rows: Rows, prompts: string[]): Promise<string> {
   const task = await rows.submit(prompts);
   await settleSubtasks(rows.sql, (await claim(rows.sql)).map((one) => failed(one)));
   return task;
 }
 
-Deno.test("nobody but its owner and an operator moves a task, and any text may be an id", async () => {
+Deno.test("only the owner and an operator may control a task, and any text is accepted as an id", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   const deps = { sql: rows.sql, log: silentLog };
@@ -49,7 +49,7 @@ Deno.test("nobody but its owner and an operator moves a task, and any text may b
   assert.equal(await resumeTask(deps, asOwner(rows, task)), "not_found");
 });
 
-Deno.test("a paused task starts nothing, finishes what runs, and goes on when it is resumed", async () => {
+Deno.test("a paused task starts no cell, finishes running cells, and continues after resume", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
@@ -66,7 +66,7 @@ Deno.test("a paused task starts nothing, finishes what runs, and goes on when it
   assert.equal((await claimSubtasks(rows.sql, "a", refs)).length, 2);
 });
 
-Deno.test("a pause and a claim at once: what the claim did not get by then it never gets", async () => {
+Deno.test("a claim concurrent with a pause gets no cell after the pause has returned", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const other = connect(rows.url, { max: 1 });
@@ -81,7 +81,7 @@ Deno.test("a pause and a claim at once: what the claim did not get by then it ne
         const running = (await readSubtasks(rows.sql, task)).filter(({ status }) => status === "processing");
         assert.equal((await claimSubtasks(rows.sql, "a", refs)).length, 0);
         const later = (await readSubtasks(rows.sql, task)).filter(({ status }) => status === "processing");
-        assert.equal(later.length, running.length, "a claim came through after the pause had returned");
+        assert.equal(later.length, running.length, "a claim succeeded after the pause had returned");
       }),
     ]);
     assert.ok(claimed.length === 0 || claimed.length === 20);
@@ -90,7 +90,7 @@ Deno.test("a pause and a claim at once: what the claim did not get by then it ne
   await other.end();
 });
 
-Deno.test("cancel after a pause cancels, and nothing can be resumed, retried or re-run after it", async () => {
+Deno.test("a paused task can be cancelled, and then not be resumed, retried or re-run", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
@@ -107,7 +107,7 @@ Deno.test("cancel after a pause cancels, and nothing can be resumed, retried or 
   assert.deepEqual([status, subtasks_failed, subtasks_cancelled], ["cancelled", 1, 2]);
 });
 
-Deno.test("retry opens an ended task, whose second end is told of again", async () => {
+Deno.test("retry reopens an ended task, which sends a notice for its second end", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
@@ -134,18 +134,18 @@ Deno.test("retry opens an ended task, whose second end is told of again", async 
   assert.deepEqual([status, notices], ["failed", ["submitted", "failed"]]);
 });
 
-Deno.test("retry clicked twice, one after the other and at once, draws each cell once", async () => {
+Deno.test("concurrent retries draw each cell once", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
   const task = await failedTask(rows, ["p", "q", "r"]);
-  const clicks = await Promise.all(Array.from({ length: 4 }, () => retryFailed(deps, asOwner(rows, task))));
-  const cells = clicks.map((answer) => typeof answer === "string" ? answer : answer.cells);
+  const answers = await Promise.all(Array.from({ length: 4 }, () => retryFailed(deps, asOwner(rows, task))));
+  const cells = answers.map((answer) => typeof answer === "string" ? answer : answer.cells);
   assert.deepEqual(cells.sort(), [0, 0, 0, 3]);
   assert.equal((await readTask(rows.sql, task)).subtasks_failed, 0);
 });
 
-Deno.test("retry while the last subtask finishes: the task ends once everything has, and counts each cell once", async () => {
+Deno.test("a retry concurrent with the last settlement: the task ends after the retried cell and counts each cell once", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const other = connect(rows.url, { max: 1 });
@@ -172,21 +172,21 @@ Deno.test("retry while the last subtask finishes: the task ends once everything 
   await other.end();
 });
 
-Deno.test("retry of many cells goes in steps, and clicked twice at once still draws each cell once", async () => {
+Deno.test("retry in several transactions, called twice concurrently, draws each cell once", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await failedTask(rows, Array.from({ length: 23 }, (_, i) => `p${i}`));
-  const place = { id: task, owner: rows.user.id };
-  const clicks = await Promise.all([1, 2].map(() => retryFailedRows(rows.sql, place, {}, 5)));
+  const ref = { id: task, actor: { userId: rows.user.id } };
+  const answers = await Promise.all([1, 2].map(() => retryFailedRows(rows.sql, ref, {}, 5)));
   assert.equal(
-    clicks.reduce((sum, answer) => sum + (typeof answer === "string" ? NaN : answer.cells), 0),
+    answers.reduce((sum, answer) => sum + (typeof answer === "string" ? NaN : answer.cells), 0),
     23,
   );
   const { status, subtasks_failed, notices } = await readTask(rows.sql, task);
   assert.deepEqual([status, subtasks_failed, notices], ["processing", 0, ["submitted"]]);
 });
 
-Deno.test("retry by cause draws only what failed for it", async () => {
+Deno.test("retry by cause draws only cells that failed for this cause", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
@@ -204,7 +204,7 @@ Deno.test("retry by cause draws only what failed for it", async () => {
   assert.deepEqual(await retry("内容不合规"), { cells: 1, hold: null });
 });
 
-Deno.test("retry forgets attempts that are long ago", async () => {
+Deno.test("retry deletes all but the last 50 attempts", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await failedTask(rows, ["p"]);
@@ -217,18 +217,18 @@ Deno.test("retry forgets attempts that are long ago", async () => {
   assert.deepEqual([kept.length, kept[0]!.attempt], [50, 11]);
 });
 
-Deno.test("a cell that has an image is drawn again, and its image stays in its history", async () => {
+Deno.test("re-run of a cell with an image keeps the image in its history", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
   const task = await rows.submit(["p", "q"]);
   const claimed = await claim(rows.sql);
-  const wish = { ...asOwner(rows, task), cell: 1 };
-  assert.equal(await rerunCell(deps, wish), "running");
+  const request = { ...asOwner(rows, task), cell: 1 };
+  assert.equal(await rerunCell(deps, request), "running");
   await settleSubtasks(rows.sql, claimed.map((one) => done(one)));
   await rows.sql`update subtasks set rating = 4, evaluate = '{good}' where cell = 1`;
-  assert.equal(await rerunCell(deps, wish), "rerun");
-  assert.equal(await rerunCell(deps, wish), "already_pending");
+  assert.equal(await rerunCell(deps, request), "rerun");
+  assert.equal(await rerunCell(deps, request), "already_pending");
   const open = await readTask(rows.sql, task);
   assert.deepEqual([open.status, open.subtasks_completed, open.notices], ["processing", 1, ["submitted"]]);
   const [cell] = await rows.sql`select status, result, image_url, rating from subtasks where cell = 1`;
@@ -247,7 +247,7 @@ Deno.test("a cell that has an image is drawn again, and its image stays in its h
   assert.deepEqual([ended.status, ended.subtasks_completed], ["completed", 2]);
 });
 
-Deno.test("a task that was brought over goes on with what the old backend had begun, or ends at once", async () => {
+Deno.test("a resumed migrated task continues cells that the old backend had started, or ends if none is open", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
@@ -274,10 +274,10 @@ const readHold = async (sql: Pool, task: string) => {
   return row!;
 };
 
-Deno.test("a task most of whose first cells fail for one cause holds itself, says why, and goes on when it is let", async () => {
-  const told: string[] = [];
+Deno.test("a task whose first cells mostly fail for one cause is held with a reason, and continues after resume", async () => {
+  const texts: string[] = [];
   await using hook = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    told.push((await request.json()).content.text);
+    texts.push((await request.json()).content.text);
     return new Response("{}");
   });
   await using rig = await startRig({ env: { NOTIFY_URLS: `http://127.0.0.1:${hook.addr.port}/` } });
@@ -294,46 +294,46 @@ Deno.test("a task most of whose first cells fail for one cause holds itself, say
   );
   await waitFor(
     "the notice",
-    () => told.some((text) => text.startsWith("⏸️ 任务已自动暂停") && text.includes("451")),
+    () => texts.some((text) => text.startsWith("⏸️ 任务已自动暂停") && text.includes("451")),
   );
   const { open } = await readHold(rig.sql, task);
-  assert.ok(open > 90 - 30, `${90 - open} cells were drawn before it held`);
+  assert.ok(open > 90 - 30, `${90 - open} cells were drawn before the hold`);
   const deps = { sql: rig.sql, log: silentLog };
-  const wish = { taskId: task, userId: rig.user.id };
-  assert.deepEqual(await retryFailed(deps, { ...wish, cause: "500" }), { cells: 0, hold: "canary" });
-  assert.equal(await resumeTask(deps, wish), "resumed");
+  const request = { taskId: task, userId: rig.user.id };
+  assert.deepEqual(await retryFailed(deps, { ...request, cause: "500" }), { cells: 0, hold: "canary" });
+  assert.equal(await resumeTask(deps, request), "resumed");
   const { status, subtasks_failed, notices } = await waitForEnd(rig.sql, task);
   assert.deepEqual([status, subtasks_failed], ["completed", 60]);
   assert.deepEqual(notices, ["submitted", "held", "partial"]);
 });
 
 const harmless: [string, (i: number) => string | null][] = [
-  ["half of the cells fail", (i) => i % 2 === 0 ? "same" : null],
-  ["all fail, each half for another cause", (i) => i % 2 === 0 ? "one" : "other"],
+  ["half of its cells fail", (i) => i % 2 === 0 ? "same" : null],
+  ["all its cells fail, one half for another cause than the other", (i) => i % 2 === 0 ? "one" : "other"],
 ];
-for (const [what, reasonOf] of harmless) {
-  Deno.test(`a task is not held where ${what}`, async () => {
+for (const [condition, reasonOf] of harmless) {
+  Deno.test(`a task is not held if ${condition}`, async () => {
     await using rows = await openRows();
     await join(rows.sql);
     const task = await rows.submit(Array.from({ length: 60 }, (_, i) => `p${i}`));
     const claimed = await claim(rows.sql, 24);
     const ends = claimed.map((one, i) => reasonOf(i) === null ? done(one) : failed(one, reasonOf(i)!));
-    const { doubtful } = await settleSubtasks(rows.sql, ends);
-    assert.equal((await holdCanaries(rows.sql, doubtful)).length, 0);
+    const { canaryTasks } = await settleSubtasks(rows.sql, ends);
+    assert.equal((await applyCanaryHolds(rows.sql, canaryTasks)).length, 0);
     assert.equal((await readHold(rows.sql, task)).hold, null);
   });
 }
 
-Deno.test("a task with 20 cells or fewer is never held: nothing of it would be saved", async () => {
+Deno.test("a task with at most 20 cells is never held, because no cell would be left", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(Array.from({ length: 20 }, (_, i) => `p${i}`));
-  const { doubtful } = await settleSubtasks(rows.sql, (await claim(rows.sql)).map((one) => failed(one)));
-  assert.deepEqual(doubtful, []);
+  const { canaryTasks } = await settleSubtasks(rows.sql, (await claim(rows.sql)).map((one) => failed(one)));
+  assert.deepEqual(canaryTasks, []);
   assert.equal((await readTask(rows.sql, task)).status, "failed");
 });
 
-Deno.test("the canary judges ids of equal causes as one", async () => {
+Deno.test("the canary treats causes that differ only in ids and numbers as equal", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(Array.from({ length: 60 }, (_, i) => `p${i}`));
@@ -341,8 +341,8 @@ Deno.test("the canary judges ids of equal causes as one", async () => {
   const ends = claimed.map((one) =>
     failed(one, `job ${crypto.randomUUID()} of 17${Math.floor(1e6 * Math.random() + 1e6)}: no model`)
   );
-  const { doubtful } = await settleSubtasks(rows.sql, ends);
-  const [held] = await holdCanaries(rows.sql, doubtful);
+  const { canaryTasks } = await settleSubtasks(rows.sql, ends);
+  const [held] = await applyCanaryHolds(rows.sql, canaryTasks);
   assert.deepEqual(held, {
     task_id: task,
     reason: "已结束的 25 个子任务中有 25 个因同一原因失败: job … of …: no model",

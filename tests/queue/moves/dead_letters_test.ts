@@ -1,4 +1,4 @@
-/** What is kept of attempts that failed, and what is done with cells that failed for good. */
+/** The history of failed attempts, and the listing and replay of dead letters. */
 import assert from "node:assert/strict";
 import { countCauses, listAttempts } from "../../../db/queue/attempts.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
@@ -6,7 +6,7 @@ import { releaseOrphans } from "../../../db/queue/dispatch.ts";
 import { retrySubtasks, saveRemoteIds, settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { cancelTask } from "../../../jobs/moves/cancel.ts";
 import { pauseTask } from "../../../jobs/moves/control.ts";
-import { inspectCell, listDead, replayDead } from "../../../jobs/moves/dead_letters.ts";
+import { inspectCell, readDeadLetters, replayDeadLetters } from "../../../jobs/moves/dead_letters.ts";
 import { silentLog } from "../../../log.ts";
 import { claim, done, failed, join } from "../../support/cells.ts";
 import {
@@ -27,7 +27,7 @@ const short = async (sql: Pool, task: string, cell = 0) =>
     remote_id,
   }));
 
-Deno.test("each attempt of a worker leaves its number, its worker, its times, its job and its reason", async () => {
+Deno.test("the history of an attempt has its number, worker, times, remote job and reason", async () => {
   await using rig = await startRig();
   const worker = await rig.startWorker({ slots: 3, random: () => 0 });
   const task = await rig.submit(["a @@poll:TIMEOUT*2", "b @@create:451", "c"]);
@@ -55,10 +55,10 @@ Deno.test("each attempt of a worker leaves its number, its worker, its times, it
     .sql`select count(*)::int as count from attempts where outcome = 'done'` as unknown as [
       { count: number },
     ];
-  assert.equal(count, 1, "what succeeds at once costs no row");
+  assert.equal(count, 1, "a success in the first attempt adds no row");
 });
 
-Deno.test("an attempt is noted once, also when its end is written twice", async () => {
+Deno.test("an attempt is recorded once, even if its end is written twice", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(["p"]);
@@ -82,7 +82,7 @@ Deno.test("an attempt is noted once, also when its end is written twice", async 
   ]);
 });
 
-Deno.test("a stale lease leaves nothing in the history", async () => {
+Deno.test("a write under a stale lease records nothing in the history", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(["p"]);
@@ -93,7 +93,7 @@ Deno.test("a stale lease leaves nothing in the history", async () => {
   assert.deepEqual(await short(rows.sql, task), []);
 });
 
-Deno.test("an attempt whose worker was lost is noted as lost, unless its job can be taken over", async () => {
+Deno.test("an attempt whose worker died is recorded as lost, unless its remote job can be taken over", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const task = await rows.submit(["p", "q"]);
@@ -113,7 +113,7 @@ Deno.test("an attempt whose worker was lost is noted as lost, unless its job can
   assert.deepEqual(losses.map(({ losses }) => losses), [1, 1]);
 });
 
-Deno.test("a cell that has cost twenty workers is given up, however often it failed otherwise", async () => {
+Deno.test("a cell fails after it has lost twenty workers, but not because of a high attempt number", async () => {
   await using rig = await startRig();
   const task = await rig.submit(["p", "q"]);
   await rig.sql`update subtasks set losses = 20 where cell = 0`;
@@ -137,7 +137,7 @@ const causes: [string | null, string][] = [
   ["", "unknown"],
   [null, "unknown"],
 ];
-Deno.test("errors that say the same have one cause", async () => {
+Deno.test("errors that differ only in details have the same cause", async () => {
   await using rows = await openRows();
   for (const [error, cause] of causes) {
     const [row] = await rows.sql<{ cause: string }[]>`select failure_cause(${error}::text) as cause`;
@@ -145,7 +145,7 @@ Deno.test("errors that say the same have one cause", async () => {
   }
 });
 
-/** Two tasks: 451 and 500 in one, 500 in the other. */
+/** Creates two tasks: one with failures 451 and 500, one with a failure 500. */
 async function twoTasks(rows: Rows): Promise<[string, string]> {
   await join(rows.sql);
   const one = await rows.submit(["p", "q"]);
@@ -157,28 +157,28 @@ async function twoTasks(rows: Rows): Promise<[string, string]> {
   return [one, two];
 }
 
-Deno.test("dead letters are listed newest first, by task, cause and time, with their causes counted", async () => {
+Deno.test("dead letters are listed newest first, filtered by task, cause and time, with counted causes", async () => {
   await using rows = await openRows();
   const [one, two] = await twoTasks(rows);
-  const all = await listDead(rows.sql, {});
+  const all = await readDeadLetters(rows.sql, {});
   assert.deepEqual(all.letters.map(({ task_id }) => task_id), [two, one, one]);
   assert.deepEqual([...all.causes], [
     { cause: "图像接口返回 HTTP 500", cells: 2 },
     { cause: "内容不合规 (HTTP 451)", cells: 1 },
   ]);
   const count = async (filter: Parameters<typeof countCauses>[1]) =>
-    (await listDead(rows.sql, filter)).letters.length;
+    (await readDeadLetters(rows.sql, filter)).letters.length;
   assert.equal(await count({ taskId: one }), 2);
   assert.equal(await count({ cause: "http 4" }), 1);
   assert.equal(await count({ taskId: two, cause: "451" }), 0);
   assert.equal(await count({ since: new Date(Date.now() + 60_000) }), 0);
   assert.equal(await count({ since: new Date(Date.now() - 60_000) }), 3);
-  assert.equal((await listDead(rows.sql, {}, 1)).letters.length, 1);
+  assert.equal((await readDeadLetters(rows.sql, {}, 1)).letters.length, 1);
   await rows.sql`update tasks set is_deleted = true where id = ${two}`;
   assert.equal(await count({}), 2);
 });
 
-Deno.test("replay draws what fits again, over tasks, and leaves the rest, also cancelled tasks", async () => {
+Deno.test("replay draws matching dead letters of all tasks, but not of cancelled ones", async () => {
   await using rows = await openRows();
   const [one, two] = await twoTasks(rows);
   const deps = { sql: rows.sql, log: silentLog };
@@ -190,8 +190,8 @@ Deno.test("replay draws what fits again, over tasks, and leaves the rest, also c
   const [v] = await claim(rows.sql, 1);
   await settleSubtasks(rows.sql, [failed(v!)]);
   await pauseTask(deps, { taskId: held, userId: rows.user.id });
-  assert.deepEqual(await replayDead(deps, { cause: "http 500" }), { tasks: 3, cells: 3, held: 1 });
-  assert.deepEqual(await replayDead(deps, { cause: "http 500" }), { tasks: 0, cells: 0, held: 0 });
+  assert.deepEqual(await replayDeadLetters(deps, { cause: "http 500" }), { tasks: 3, cells: 3, held: 1 });
+  assert.deepEqual(await replayDeadLetters(deps, { cause: "http 500" }), { tasks: 0, cells: 0, held: 0 });
   const failures = await Promise.all([one, two, cancelled, held].map((task) => readTask(rows.sql, task)));
   assert.deepEqual(failures.map(({ status, subtasks_failed }) => [status, subtasks_failed]), [
     ["processing", 1],
@@ -201,13 +201,13 @@ Deno.test("replay draws what fits again, over tasks, and leaves the rest, also c
   ]);
 });
 
-Deno.test("the history of a cell outlives its replay, and goes on where it ended", async () => {
+Deno.test("the history of a cell survives its replay and continues", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   const deps = { sql: rows.sql, log: silentLog };
   const task = await rows.submit(["p"]);
   await settleSubtasks(rows.sql, (await claim(rows.sql)).map((one) => failed(one, "first")));
-  await replayDead(deps, { taskId: task });
+  await replayDeadLetters(deps, { taskId: task });
   const [again] = await claim(rows.sql);
   await settleSubtasks(rows.sql, [{ ...done(again!), retry_count: 0 }]);
   assert.deepEqual(

@@ -1,8 +1,9 @@
-/** Expansion and requests: against every recorded run, by laws, by cases, and against the clock. */
+/** Expansion and requests to the image API: recorded runs, properties, and cases. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { cellsMax } from "../../../db/queue/task_fields.ts";
 import { AppError } from "../../../errors.ts";
-import { type Cell, cellsMax, expandTask, type Expansion } from "../../../jobs/matrix/expand.ts";
+import { type Cell, expandTask, type Expansion } from "../../../jobs/matrix/expand.ts";
 import { buildImageRequest, sizeOfRatio } from "../../../jobs/image/request.ts";
 import { int, type Json, type JsonObject, parseJson, stringifyJson } from "../../../json.ts";
 import { at, readRuns, refusedNow, type Run, sorted, subtasksOf, withFields } from "../support/golden.ts";
@@ -23,7 +24,7 @@ function expand(body: JsonObject): Expansion {
 
 const seedOf = (cell: Cell): Json => cell.seed === drawn ? "<seed>" : int(cell.seed);
 
-/** What the generator gets for a cell, with the masks of the recording. */
+/** Returns the POST of a cell as the recording has it, with masked values. */
 function postOf(cell: Cell): Json {
   const body = withFields(object(buildImageRequest(cell).body), { seed: seedOf(cell) });
   return new Map<string, Json>([["lumina", cell.queue === "lumina"], ["token", "played"], ["body", body]]);
@@ -41,7 +42,7 @@ function subtaskOf(cell: Cell): Json {
   ]);
 }
 
-/** How many posts a recorded subtask made: each failed attempt is counted in `retry_count`. */
+/** Returns the number of POSTs of a recorded subtask. `retry_count` counts its failed attempts. */
 function attemptsOf(subtask: JsonObject): number {
   const failed = Number(stringifyJson(subtask.get("retry_count") ?? null));
   return subtask.get("status") === "failed" ? failed : failed + 1;
@@ -65,7 +66,7 @@ function compareRun(run: Run): void {
   assert.deepEqual(sorted(posts), sorted(run.creates));
 }
 
-Deno.test("every recorded run expands to the subtasks and the requests that were recorded", async () => {
+Deno.test("every recorded run expands to its recorded subtasks and requests", async () => {
   const runs = await readRuns();
   assert.equal(runs.length, 125);
   for (const run of runs) {
@@ -92,7 +93,7 @@ const tagsOf = (counts: number[]): Json[] =>
     new Map<string, Json>([["type", "prompt"], ["isVariable", true], ["name", `n${slot}`]])
   );
 
-Deno.test("the count of the cells is the product of the value counts, and their indices are row-major and unique", () => {
+Deno.test("the number of cells is the product of the level counts, and their indices are row-major and unique", () => {
   fc.assert(fc.property(
     fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 6 }),
     fc.integer({ min: 1, max: 3 }),
@@ -121,14 +122,14 @@ Deno.test("the count of the cells is the product of the value counts, and their 
   ));
 });
 
-Deno.test("a second reading of the cells gives the same cells", () => {
+Deno.test("a second iteration yields the same cells", () => {
   const { cells } = expandTask({ tags: tagsOf([3, 2]), variables: axesOf([3, 2]), settings: new Map() }, {
     drawSeed,
   });
   assert.deepEqual([...cells], [...cells]);
 });
 
-Deno.test("the size of a readable ratio is made of multiples of 8, and turning it turns the sides", () => {
+Deno.test("the size of a valid ratio consists of multiples of 8, and the inverse ratio swaps the sides", () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 400 }), (a, b) => {
     const { width, height } = sizeOfRatio(`${a}:${b}`);
     assert.ok(width % 8 === 0 && height % 8 === 0 && width > 0 && height > 0);
@@ -136,7 +137,7 @@ Deno.test("the size of a readable ratio is made of multiples of 8, and turning i
   }));
 });
 
-Deno.test("a ratio that can't be read, or would leave one side nothing, is drawn 1024 × 1024", () => {
+Deno.test("an invalid ratio, or one with a side of zero, has the size 1024 × 1024", () => {
   for (
     const ratio of [
       "0:1",
@@ -190,7 +191,7 @@ Deno.test("values are read as the old backend read them", () => {
   for (const [field, tags, wanted] of cases) assert.deepEqual(one(tags)[field], wanted, tags);
 });
 
-Deno.test("client_args keep the settings' order and form, and lose what could lead the generator elsewhere", () => {
+Deno.test("client_args keep the order and form of the settings, without keys that could redirect the image API", () => {
   const settings = '{"client_args":{"cfg":7.50,"url":"http://x","X-Token":"t","steps":3,"x":{"url":1}}}';
   const variables = '{"v0":{"name":"s","values":[{"value":"9"},{"value":"77"}]}}';
   const tags = list('[{"type":"element","value":"lumina1"},{"type":"steps","isVariable":true,"name":"s"}]');
@@ -201,7 +202,7 @@ Deno.test("client_args keep the settings' order and form, and lose what could le
   ]);
 });
 
-Deno.test("concurrency is held within 1 and 50", () => {
+Deno.test("concurrency is clamped to 1 to 50", () => {
   for (
     const [given, wanted] of [["0", "1"], ["1000000000", "50"], ["2.5", "2.5"], ["50", "50"], ["-1", "1"]]
   ) {
@@ -211,11 +212,11 @@ Deno.test("concurrency is held within 1 and 50", () => {
   }
 });
 
-Deno.test("a body that cannot be expanded is refused, naming the field", () => {
+Deno.test("a body that cannot be expanded is refused with the name of the field", () => {
   const many = (counts: number[]) => stringifyJson(axesOf(counts));
   const cases: [name: string, field: string, tags: string, variables: string, settings: string][] = [
     [
-      "a variable tag whose name no variable has",
+      "a variable tag whose name matches no variable",
       "tags.0.name",
       '[{"type":"ratio","isVariable":true,"name":"a"}]',
       "{}",
@@ -242,7 +243,7 @@ Deno.test("a body that cannot be expanded is refused, naming the field", () => {
   }
 });
 
-Deno.test("50,000 cells are allowed, and made one at a time", () => {
+Deno.test("50,000 cells are allowed and generated one at a time", () => {
   const counts = [50, 50, 20];
   const body = { tags: tagsOf(counts), variables: axesOf(counts), settings: new Map() };
   const { total, cells } = expandTask(body);

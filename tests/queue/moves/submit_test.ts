@@ -1,4 +1,4 @@
-/** A task and its cells as they are stored. */
+/** The stored rows of a submitted task and its cells. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expandTask } from "../../../jobs/matrix/expand.ts";
@@ -9,14 +9,14 @@ import { silentLog } from "../../../log.ts";
 import { listDispatchable } from "../../../db/queue/dispatch.ts";
 import { openRows, readTask } from "../../support/queue_rig.ts";
 
-Deno.test("spreadCells() meets each cell once, and every value of every axis within the longest axis", () => {
+Deno.test("spreadCells() ranks each cell once, and the first cells, as many as the longest axis has levels, contain every level", () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 0, maxLength: 5 })
     .filter((all) => all.reduce((product, length) => product * length, 1) <= 20_000);
   fc.assert(fc.property(lengths, (all) => {
-    const places = spreadCells(all);
-    const order = new Uint32Array(places.length);
-    places.forEach((place, cell) => order[place] = cell);
-    assert.equal(new Set(places).size, places.length);
+    const ranks = spreadCells(all);
+    const order = new Uint32Array(ranks.length);
+    ranks.forEach((rank, cell) => order[rank] = cell);
+    assert.equal(new Set(ranks).size, ranks.length);
     const seen = all.map(() => new Set<number>());
     for (const cell of order.slice(0, Math.max(1, ...all))) {
       let rest = cell;
@@ -29,15 +29,15 @@ Deno.test("spreadCells() meets each cell once, and every value of every axis wit
   }));
 });
 
-Deno.test("two percent of a 42 × 24 × 3 matrix show every value of every axis", () => {
-  const places = spreadCells([42, 24, 3]);
-  const early = [...places.keys()].filter((cell) => places[cell]! < 0.02 * places.length);
+Deno.test("the first two percent of a 42 × 24 × 3 matrix contain every level of every axis", () => {
+  const ranks = spreadCells([42, 24, 3]);
+  const early = [...ranks.keys()].filter((cell) => ranks[cell]! < 0.02 * ranks.length);
   assert.equal(new Set(early.map((cell) => Math.floor(cell / 72))).size, 42);
   assert.equal(new Set(early.map((cell) => Math.floor(cell / 3) % 24)).size, 24);
   assert.equal(new Set(early.map((cell) => cell % 3)).size, 3);
 });
 
-Deno.test("a task and its cells are there together, in the matrix' order by legacy id", async () => {
+Deno.test("a task and its cells are stored together, and legacy ids follow the matrix order", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["a", "b", "c"], [1, 2, 3, 4]);
   const cells = await rows.sql<
@@ -55,18 +55,18 @@ Deno.test("a task and its cells are there together, in the matrix' order by lega
   const seconds = parseInt(cells[0]!.legacy_id.slice(0, 8), 16);
   assert.ok(Math.abs(seconds - Date.now() / 1000) < 60);
   const refs = await listDispatchable(rows.sql, "standard", 4);
+  const ids = refs.map(({ id }) => id);
   const first = await rows.sql<{ cell: number }[]>`
-    select cell from subtasks join unnest(${
-    refs.map(({ id }) => id)
-  }::uuid[]) with ordinality as r (id, place)
-      using (id) order by place`;
+    select cell
+    from subtasks join unnest(${ids}::uuid[]) with ordinality as r (id, rank) using (id)
+    order by rank`;
   assert.deepEqual(first.map(({ cell }) => cell), [0, 5, 10, 3]);
   assert.deepEqual((await readTask(rows.sql, task)).notices, ["submitted"]);
 });
 
 const parse = (text: string) => parseJson(text) as Json;
 
-Deno.test("client JSON is stored as it came: key order, 1.0, long integers, lone surrogates, NUL", async () => {
+Deno.test("client JSON is stored unchanged: key order, 1.0, long integers, lone surrogates, NUL", async () => {
   await using rows = await openRows();
   const tags = parse(
     '[{"type":"prompt","value":"\\ud800 \\u0000 \\u001e","weight":1.0,"9":1,"1":12345678901234567890}]',
@@ -107,7 +107,7 @@ const anyText = fc.constantFrom(
   "\\",
 );
 
-/** Bodies with up to three variables, tags of their own and tags that share a variable. */
+/** Bodies with up to three variables, fixed tags, and tags that share a variable. */
 const bodies = fc.record({
   lengths: fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 }),
   texts: fc.array(anyText, { minLength: 12, maxLength: 12 }),
@@ -133,21 +133,21 @@ const bodies = fc.record({
   };
 });
 
-Deno.test("whatever the body, each stored cell is the expansion's cell", async () => {
+Deno.test("the stored cells of any body equal those of its expansion", async () => {
   await using rows = await openRows();
   await fc.assert(
     fc.asyncProperty(bodies, async (body) => {
       const parsed = parse(JSON.stringify(body)) as JsonObject;
-      const order = {
+      const input = {
         tags: parsed.get("tags") as Json[],
         variables: parsed.get("variables") as JsonObject,
         settings: new Map(),
       };
-      const wanted = [...expandTask(order).cells];
+      const wanted = [...expandTask(input).cells];
       const task = await submitTask({ sql: rows.sql, log: silentLog }, {
         user: rows.user,
         taskName: "t",
-        ...order,
+        ...input,
       });
       const stored = await rows.sql`
         select prompts::text, ratio, use_polish, queue, client_args::text, cell,
@@ -170,7 +170,7 @@ Deno.test("whatever the body, each stored cell is the expansion's cell", async (
   );
 });
 
-Deno.test("hundreds of prompts in one task are one list, in their order", async () => {
+Deno.test("hundreds of prompts of one task form one list in their order", async () => {
   await using rows = await openRows();
   const tags = Array.from({ length: 230 }, (_, i) => ({ type: "prompt", value: i % 7 === 0 ? "" : `p${i}` }));
   const { id } = await submitTask({ sql: rows.sql, log: silentLog }, {
@@ -188,7 +188,7 @@ Deno.test("hundreds of prompts in one task are one list, in their order", async 
   );
 });
 
-Deno.test("batch repeats are stored and counted, while the create call answers the product of the values", async () => {
+Deno.test("submitTask() returns the stored row; batch repeats count in total_images, but not in images_expected", async () => {
   await using rows = await openRows();
   const tags = parse('[{"type":"prompt","value":"p"},{"type":"batch","value":"3"}]') as Json[];
   const task = await submitTask({ sql: rows.sql, log: silentLog }, {
@@ -198,13 +198,17 @@ Deno.test("batch repeats are stored and counted, while the create call answers t
     variables: new Map(),
     settings: new Map(),
   });
-  assert.equal(task.total_images, 1);
-  const [stored] = await rows.sql`
+  const { images_expected, ...row } = task;
+  assert.equal(images_expected, 1);
+  assert.equal(row.total_images, 3);
+  const [stored] = await rows.sql`select * from tasks`;
+  for (const [name, value] of Object.entries(row)) assert.deepEqual(value, stored![name], name);
+  const [counts] = await rows.sql`
     select total_images, subtasks_total, (select count(*)::int from subtasks) as cells from tasks`;
-  assert.deepEqual({ ...stored }, { total_images: 3, subtasks_total: 3, cells: 3 });
+  assert.deepEqual({ ...counts }, { total_images: 3, subtasks_total: 3, cells: 3 });
 });
 
-Deno.test("an order that cannot be expanded stores nothing", async () => {
+Deno.test("a task that cannot be expanded stores nothing", async () => {
   await using rows = await openRows();
   const tags = parse('[{"type":"prompt","isVariable":true,"name":"gone"}]') as Json[];
   await assert.rejects(
@@ -220,7 +224,7 @@ Deno.test("an order that cannot be expanded stores nothing", async () => {
   assert.equal((await rows.sql`select from tasks`).length, 0);
 });
 
-Deno.test("dispatch is shared fairly: a second user's cells come at once, a user's tasks take turns", async () => {
+Deno.test("dispatch is fair: cells of a second user come at once, and the tasks of a user take turns", async () => {
   await using rows = await openRows();
   const many = (count: number, name: string) => Array.from({ length: count }, (_, i) => `${name}${i}`);
   const big = await rows.submit(many(90, "p"), many(20, "").map((_, i) => i + 1));

@@ -1,9 +1,10 @@
-/** What of a task can be changed. */
+/** Changes the editable fields of a task. */
+import type { Refusal, TaskRef } from "../people/task_access.ts";
 import type { Pool } from "../pg/connect.ts";
-import { type Place, type Refusal, withTask } from "../queue/control.ts";
-import type { AxisRole } from "../queue/task_fields.ts";
+import { withLockedTask } from "./control.ts";
+import type { AxisRole } from "./task_fields.ts";
 
-/** The part of a task that people change. */
+/** The fields of a task that people can edit. */
 export interface Editable {
   task_name: string;
   blind: boolean;
@@ -14,14 +15,14 @@ export interface Editable {
 /**
  * Changes a task in one transaction.
  *
- * @param change gives what it is to be, from what it is; throws to leave it
+ * @param change returns the new fields for the present ones; it throws to leave the task unchanged
  */
 export async function changeTaskRow(
   pool: Pool,
-  place: Place,
+  ref: TaskRef,
   change: (before: Editable) => Editable | Promise<Editable>,
 ): Promise<"changed" | Refusal> {
-  return await withTask<"changed">(pool, place, async (sql, { id }) => {
+  return await withLockedTask<"changed">(pool, ref, async (sql, { id }) => {
     const [before] = await sql<Editable[]>`
       select task_name, blind, axis_roles, priority from tasks where id = ${id}`;
     const { task_name, blind, axis_roles, priority } = await change(before!);
