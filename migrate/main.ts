@@ -1,4 +1,4 @@
-/** The migrator: the schema's steps, and the old database's documents (`data`). */
+/** The migrator: `up`, `down`, `status` and `check` for the schema, `data` for the documents of the old database. */
 import { Command, CommanderError } from "commander";
 import { parseConfig, readEnvironment } from "../config.ts";
 import { AppError, codes } from "../errors.ts";
@@ -11,11 +11,10 @@ const databaseUrl = () => parseConfig(readEnvironment(), "migrate").DATABASE_URL
 const context = { databaseUrl, print };
 
 function parseStep(text: string): number {
-  const step = Number(text);
   if (!/^\d{1,4}$/.test(text)) {
-    throw new AppError("usage", `--to '${text}': wanted the number of a step, 0 takes all back`);
+    throw new AppError("usage", `--to '${text}': wanted the number of a step; 0 reverts all steps`);
   }
-  return step;
+  return Number(text);
 }
 
 async function up(): Promise<void> {
@@ -28,8 +27,8 @@ async function up(): Promise<void> {
 
 async function down({ to }: { to: number }): Promise<void> {
   const names = await withPool(context, (pool) => migrateDown(pool, to));
-  for (const name of names) print(`took back ${name}`);
-  if (names.length === 0) print(`nothing above step ${to}`);
+  for (const name of names) print(`reverted ${name}`);
+  if (names.length === 0) print(`no step above ${to} is applied`);
 }
 
 async function readSchema() {
@@ -52,36 +51,34 @@ async function status({ json }: { json?: true }): Promise<void> {
 async function check(): Promise<void> {
   const missing = (await readSchema()).filter(({ applied_at }) => applied_at === null);
   if (missing.length > 0) {
+    const names = missing.map(({ name }) => name).join(", ");
     throw new AppError(
       "schema_mismatch",
-      `checking the schema: not applied: ${
-        missing.map(({ name }) => name).join(", ")
-      }; run 'deno task migrate'`,
+      `checking the schema: not applied: ${names}; run 'deno task migrate'`,
     );
   }
   print("the schema is up to date");
 }
 
 function createProgram(signal: AbortSignal): Command {
-  const program = new Command("migrate").description("schema and data of contactsheet");
-  program.command("up", { isDefault: true }).description("apply what the schema lacks").action(up);
+  const program = new Command("migrate").description("migrate the schema and the data of contactsheet");
+  program.command("up", { isDefault: true }).description("apply all missing steps of the schema").action(up);
   program.command("down")
-    .description("take steps back, newest first")
-    .requiredOption("--to <n>", "steps that stay", parseStep)
+    .description("revert steps of the schema, the newest first")
+    .requiredOption("--to <n>", "number of the last step to keep", parseStep)
     .action(down);
   program.command("status")
-    .description("which steps are applied")
-    .option("--json", "one JSON object on stdout")
+    .description("list the steps and when they were applied")
+    .option("--json", "print one JSON object to stdout")
     .action(status);
-  program.command("check").description("fail unless every step is applied, unchanged").action(check);
+  program.command("check").description("fail unless every step is applied and unchanged").action(check);
   program.addCommand(dataCommand({ ...context, signal }));
-  // Its own texts go to the usual places, plain (asking for colours would ask the environment); leaving is
-  // done below, in one place.
-  const quiet = (command: Command): void => {
+  // Detecting colours would read the environment, for which the task has no permission. Exits are left to main().
+  const configure = (command: Command): void => {
     command.exitOverride().configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false });
-    command.commands.forEach(quiet);
+    command.commands.forEach(configure);
   };
-  quiet(program);
+  configure(program);
   return program;
 }
 
@@ -90,7 +87,7 @@ async function main(signal: AbortSignal): Promise<number> {
     await createProgram(signal).parseAsync(Deno.args, { from: "user" });
     return 0;
   } catch (error) {
-    // Commander has told already what was wrong, and helps with exit 0.
+    // Commander has already printed the error, or the help, which ends with exit 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : codes.usage.exit;
     throw error;
   }

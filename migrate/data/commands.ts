@@ -1,22 +1,35 @@
-/** `deno task migrate data VERB`: moves the documents of the old database, and proves it. */
+/** `deno task migrate data COMMAND`: loads the documents of the old database and verifies the result. */
 import { Command } from "commander";
 import { AppError } from "../../errors.ts";
-import { type DataContext, progressOf, withPool } from "./context.ts";
+import { addAssess } from "./commands_assess.ts";
+import { addBackup } from "./commands_backup.ts";
+import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_ledger.ts";
+import { addRepair } from "./commands_repair.ts";
+import { addReport } from "./commands_report.ts";
+import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { load, rangeBytesDefault } from "./load/load.ts";
+import { load, type LoadResult } from "./load/load.ts";
+import { rangeBytesDefault } from "./load/plan.ts";
 import { openSource } from "./sources/open.ts";
-import { formatStatus, formatTable, readStatus } from "./ledger/status.ts";
+import { formatStatus, readStatus } from "./ledger/status.ts";
 import { decideUnfinished, type Decision, formatUnfinished } from "./ledger/unfinished.ts";
-import { addVerbs, parseDecision } from "./verbs.ts";
-import { type Verdict, verify } from "./verify/verify.ts";
+import { formatCount } from "./tools/format.ts";
+import { formatVerdict } from "./verify/format.ts";
+import { verify } from "./verify/verify.ts";
 
-const parseBytes = (text: string): number => {
+const rangeBytesMin = 4096;
+const rangeBytesMax = 64 * 1024 * 1024;
+
+function parseRangeBytes(text: string): number {
   const bytes = Number(text);
-  if (!Number.isSafeInteger(bytes) || bytes < 4096 || bytes > 64 * 1024 * 1024) {
-    throw new AppError("usage", `--range-bytes '${text}': wanted a whole number from 4096 to 67108864`);
+  if (!Number.isSafeInteger(bytes) || bytes < rangeBytesMin || bytes > rangeBytesMax) {
+    throw new AppError(
+      "usage",
+      `--range-bytes '${text}': wanted a whole number from ${rangeBytesMin} to ${rangeBytesMax}`,
+    );
   }
   return bytes;
-};
+}
 
 interface LoadFlags {
   from: string;
@@ -26,23 +39,25 @@ interface LoadFlags {
   unfinished: Decision;
 }
 
+function formatSpeed({ documents, seconds }: LoadResult & { seconds: number }): string {
+  if (documents === 0) return "all documents of this source were already loaded: nothing changed";
+  const rate = formatCount(Math.round(documents / seconds));
+  return `${formatCount(documents)} documents in ${seconds.toFixed(1)} s (${rate}/s)`;
+}
+
 async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
   await using source = await openSource(flags.from);
-  const notes = [...source.notes];
+  const notes: string[] = [];
   const onNote = (note: string) => {
     if (flags.json) notes.push(note);
     else context.print(`note: ${note}`);
   };
-  if (!flags.json) notes.forEach(onNote);
+  source.notes.forEach(onNote);
   const { result, status } = await withPool(context, async (pool) => {
     const started = performance.now();
     const { rangeBytes } = flags;
-    const result = await load(pool, source, {
-      rangeBytes,
-      progress: progressOf(flags),
-      signal: context.signal,
-      onNote,
-    });
+    const { signal } = context;
+    const result = await load(pool, source, { rangeBytes, progress: progressOf(flags), signal, onNote });
     const seconds = (performance.now() - started) / 1000;
     const unfinished = await decideUnfinished(pool, flags.unfinished);
     return { result: { ...result, seconds, unfinished }, status: await readStatus(pool) };
@@ -50,48 +65,18 @@ async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
   if (flags.json) return context.print(JSON.stringify({ ...result, status, notes }));
   context.print(formatStatus(status));
   if (result.unfinished.before.length > 0) context.print(`\n${formatUnfinished(result.unfinished)}`);
-  const { documents, seconds } = result;
-  context.print(
-    documents === 0
-      ? "everything of this source was in already: nothing changed"
-      : `${documents.toLocaleString("en")} documents in ${seconds.toFixed(1)} s (${
-        Math.round(documents / seconds).toLocaleString("en")
-      }/s)`,
-  );
-  failUnlessBalanced(status.verdict);
+  context.print(formatSpeed(result));
+  checkBalance(status.verdict);
 }
 
-function failUnlessBalanced(verdict: string): void {
+/** @throws AppError ledger_unbalanced */
+function checkBalance(verdict: string): void {
   if (verdict === "unbalanced") {
-    throw new AppError("ledger_unbalanced", "checking the ledger: it does not add up, see the lines with ✗");
+    throw new AppError(
+      "ledger_unbalanced",
+      "checking the ledger: its counts do not add up, see the lines with ✗",
+    );
   }
-}
-
-/** The verdict for people. */
-export function formatVerdict(verdict: Verdict): string {
-  const { documents, rows, quarantined, differences, mismatches, resumed } = verdict;
-  const n = (count: number) => count.toLocaleString("en");
-  const went = resumed
-    ? `went on where it was: ${resumed.ranges} of ${resumed.of} ranges were compared from ${resumed.since} on\n`
-    : "";
-  const head = `${went}${n(documents)} documents: ${n(rows)} compared with their rows in full, ${
-    n(quarantined)
-  } in quarantine`;
-  if (differences === 0) return `${head}\nequal: no difference`;
-  const table = formatTable(
-    ["collection", "_id", "what", "path", "source", "row", "cause"],
-    mismatches.slice(0, 50).map((m) => [
-      m.collection,
-      m.document_id,
-      m.kind,
-      m.path,
-      m.source_value ?? "",
-      m.row_value ?? "",
-      m.cause,
-    ]),
-  );
-  const more = differences > 50 ? `\n… and ${n(differences - 50)} more` : "";
-  return `${head}\n${table}${more}\nDIFFERENT: ${n(differences)} differences`;
 }
 
 interface VerifyFlags {
@@ -110,64 +95,71 @@ async function runVerify(context: DataContext, flags: VerifyFlags): Promise<void
     (pool) => verify(pool, source, { progress: progressOf(flags), signal, again: flags.again ?? false }),
   );
   const seconds = (performance.now() - started) / 1000;
-  context.print(flags.json ? JSON.stringify({ ...verdict, seconds }) : formatVerdict(verdict));
+  printResult(context, flags, { ...verdict, seconds }, () => formatVerdict(verdict));
   if (verdict.differences > 0) {
     throw new AppError(
       "differences_found",
-      `verifying: ${verdict.differences} differences between source and rows`,
+      `verifying: ${verdict.differences} differences between the source and the rows`,
     );
   }
 }
 
-async function runStatus(context: DataContext, { json }: { json?: true }): Promise<void> {
+async function runStatus(context: DataContext, flags: { json?: true }): Promise<void> {
   const status = await withPool(context, async (pool) => {
     await requireSchema(pool);
     return await readStatus(pool);
   });
-  context.print(json ? JSON.stringify(status) : formatStatus(status));
-  failUnlessBalanced(status.verdict);
+  printResult(context, flags, status, () => formatStatus(status));
+  checkBalance(status.verdict);
 }
 
 const runbook = `
-In this order, SOURCE being a folder or archive of mongodump, a folder of mongoexport, mongodb://…, or 'mongodb' for
-MONGODB_URL and DB_NAME:
-  1  assess --from SOURCE --html page.html   is it worth loading? writes nothing
-  2  backup --to FOLDER --from SOURCE        what is there now, and the documents as they came
-  3  load --from SOURCE                      stopped or killed: the same command goes on
-  4  verify --from SOURCE                    every document with its row, in full; status: the ledger
-  5  quarantine, why ID                      what got no row, and what is known of one document
-  6  repair --from SOURCE                    only where verify found differences: a plan, then --apply
-  7  unfinished resume|cancel                old work waits until you decide
-  8  report --out FILE                       for the archive
-Back to the state of 2: restore --backup FOLDER --replace. Exit codes: docs/errors.md; the walk: docs/migrating.md.`;
+SOURCE is a folder or an archive of mongodump, a folder of mongoexport, a mongodb://… URL, or 'mongodb' for
+MONGODB_URL and DB_NAME. The steps of a migration, in this order:
+  1  assess --from SOURCE --html page.html   check whether the source can be loaded; writes nothing
+  2  backup --to FOLDER --from SOURCE        save the current tables and the original documents
+  3  load --from SOURCE                      load the documents; run it again to continue after a stop
+  4  verify --from SOURCE, then status       compare every document with its row; check the ledger's counts
+  5  quarantine, why ID                      show documents without a row; explain one document
+  6  repair --from SOURCE                    plan a repair if verify found differences; apply it with --apply
+  7  unfinished resume|cancel                decide about tasks that the old backend had not finished
+  8  report --out FILE                       write the signed report for the archive
+To go back to the state of step 2: restore --backup FOLDER --replace.
+Exit codes: docs/errors.md. Walkthrough: docs/migrating.md.`;
 
-/** The `data` command with its verbs. */
+/** Returns the command `data` with its subcommands. */
 export function dataCommand(context: DataContext): Command {
-  const data = new Command("data").description("carry the old database's documents over, and prove it");
-  const from = [
-    "--from <source>",
-    "a folder of mongoexport or mongodump, an archive, mongodb://…, or 'mongodb' for MONGODB_URL",
-  ] as const;
+  const data = new Command("data").description(
+    "load the documents of the old database and verify the result",
+  );
   data.command("load")
-    .description("load what is not loaded yet; run it again after a stop, a second run changes nothing")
-    .requiredOption(...from)
-    .option("--range-bytes <n>", "bytes of source in one transaction", parseBytes, rangeBytesDefault)
-    .option("--unfinished <decision>", "resume, cancel or keep what was not finished", parseDecision, "keep")
-    .option("--json", "one JSON object on stdout")
-    .option("--quiet", "no progress on stderr")
+    .description("load all documents that are not loaded yet; run it again to continue after a stop")
+    .requiredOption(...options.from)
+    .option("--range-bytes <n>", "bytes of the source in one transaction", parseRangeBytes, rangeBytesDefault)
+    .option("--unfinished <decision>", "resume, cancel or keep unfinished tasks", parseDecision, "keep")
+    .option(...options.json)
+    .option(...options.quiet)
     .action((flags: LoadFlags) => runLoad(context, flags));
   data.command("verify")
-    .description("compare the full content of every document with its row; run it again after a stop")
-    .requiredOption(...from)
-    .option("--again", "from the beginning, also where an earlier verify was interrupted")
-    .option("--json", "one JSON object on stdout")
-    .option("--quiet", "no progress on stderr")
+    .description(
+      "compare the full content of every document with its row; run it again to continue after a stop",
+    )
+    .requiredOption(...options.from)
+    .option("--again", "start from the beginning, even after an interrupted run")
+    .option(...options.json)
+    .option(...options.quiet)
     .action((flags: VerifyFlags) => runVerify(context, flags));
   data.command("status")
-    .description("recount the ledger: every document has a row or a reason")
-    .option("--json", "one JSON object on stdout")
+    .description("check the ledger: every document has a row or a reason")
+    .option(...options.json)
     .action((flags: { json?: true }) => runStatus(context, flags));
-  addVerbs(data, context);
+  addAssess(data, context);
+  addQuarantine(data, context);
+  addWhy(data, context);
+  addRepair(data, context);
+  addUnfinished(data, context);
+  addBackup(data, context);
+  addReport(data, context);
   data.addHelpText("after", runbook);
   return data;
 }

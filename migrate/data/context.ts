@@ -1,49 +1,48 @@
-/** What the verbs of `data` share: the process they run in, a pool for their time, and how they tell of progress. */
+/** Shared parts of the migrator's commands: their process, database pool, options, progress and output. */
 import { connect, connectError, describeUrl, type Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
+import { isConnectionLost, isDiskFull } from "../../passing.ts";
 import { openProgress, type Progress, silentProgress } from "./tools/progress.ts";
 
-/** What a command needs of the process it runs in. */
+/** The process that a command runs in. */
 export interface Context {
-  /** @throws AppError invalid_config */
+  /**
+   * Returns the URL of the database.
+   *
+   * @throws AppError invalid_config
+   */
   databaseUrl(): string;
   print(text: string): void;
 }
 
 export interface DataContext extends Context {
-  /** Aborted by Ctrl-C or SIGTERM: the range under way is finished first. */
+  /** Aborted by SIGINT or SIGTERM. Commands finish their current range before they stop. */
   signal: AbortSignal;
 }
 
-const lost = new Set([
-  "57P01",
-  "57P02",
-  "57P03",
-  "CONNECTION_CLOSED",
-  "CONNECTION_ENDED",
-  "CONNECTION_DESTROYED",
-  "EPIPE",
-]);
-// No room on the disk, or past a limit that stands for it.
-const full = new Set(["53100", "53400"]);
-const goOn = "nothing is half written: run the same command again, it goes on where it was";
+const continueHint = "run the same command again to continue from the last committed transaction";
 
-/** Names what ends a verb in the middle: the server went away, or its disk is full. */
-function workError(error: unknown, url: string): unknown {
+/** Converts errors of a lost connection, a full disk and a failed connection attempt to an AppError. */
+function toAppError(error: unknown, url: string): unknown {
   const { code = "", message } = error as { code?: string; message?: string };
   const where = describeUrl(url);
-  if (lost.has(code)) {
-    const text = `working on PostgreSQL at '${where}': the connection was lost (${code}); ${goOn}`;
+  if (isConnectionLost(error)) {
+    const text = `working on PostgreSQL at '${where}': the connection was lost (${code}); ${continueHint}`;
     return new AppError("database_unreachable", text, { cause: error });
   }
-  if (full.has(code)) {
-    const text = `writing to PostgreSQL at '${where}': it has no room (${message}); make room, then: ${goOn}`;
+  if (isDiskFull(error)) {
+    const text =
+      `writing to PostgreSQL at '${where}': the disk is full (${message}); free space, then ${continueHint}`;
     return new AppError("disk_full", text, { cause: error });
   }
   return connectError(error, url);
 }
 
-/** Opens a pool for the time of `work`, and names failures to connect. */
+/**
+ * Runs `work` with a pool and closes the pool afterwards.
+ *
+ * @throws AppError database_unreachable, database_refused, disk_full; errors of `work`
+ */
 export async function withPool<T>(context: Context, work: (pool: Pool) => Promise<T>): Promise<T> {
   const url = context.databaseUrl();
   const pool = connect(url, {
@@ -55,31 +54,45 @@ export async function withPool<T>(context: Context, work: (pool: Pool) => Promis
   try {
     return await work(pool);
   } catch (error) {
-    throw workError(error, url);
+    throw toAppError(error, url);
   } finally {
     await pool.end({ timeout: 1 });
   }
 }
 
-/** None with `--quiet`. */
+/** Options that several commands have. */
+export const options = {
+  from: [
+    "--from <source>",
+    "folder of mongoexport or mongodump, archive, mongodb://… URL, or 'mongodb' for MONGODB_URL",
+  ],
+  json: ["--json", "print one JSON object to stdout"],
+  quiet: ["--quiet", "print no progress to stderr"],
+} as const;
+
+/** Returns the progress output on stderr, or none with `--quiet`. */
 export const progressOf = ({ quiet }: { quiet?: true }): Progress => quiet ? silentProgress : openProgress();
 
-/** One JSON object for a script, or a text for people. */
-export function tell(context: Context, json: true | undefined, value: unknown, text: () => string): void {
+/** Prints a result as one JSON object or as text. */
+export function printResult(
+  context: Context,
+  { json }: { json?: true },
+  value: unknown,
+  text: () => string,
+): void {
   context.print(json ? JSON.stringify(value) : text());
 }
 
 /**
- * Writes a file that was asked for by a flag.
+ * Writes a file that an option names.
  *
- * @throws AppError usage where it cannot be written
+ * @throws AppError usage when the file cannot be written
  */
-export async function writeAsked(flag: string, path: string, content: string): Promise<void> {
+export async function writeOutputFile(option: string, path: string, content: string): Promise<void> {
   try {
     await Deno.writeTextFile(path, content);
   } catch (cause) {
-    throw new AppError("usage", `${flag} '${path}': it cannot be written: ${(cause as Error).message}`, {
-      cause,
-    });
+    const text = `${option} '${path}': the file cannot be written: ${(cause as Error).message}`;
+    throw new AppError("usage", text, { cause });
   }
 }

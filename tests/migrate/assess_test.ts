@@ -8,18 +8,18 @@ import { load } from "../../migrate/data/load/load.ts";
 import { openSource } from "../../migrate/data/sources/open.ts";
 import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { startMongo } from "../../dev/servers/mongo.ts";
-import { askServer, judgeServer } from "../../migrate/data/assess/live.ts";
+import { judgeServer, readServerFacts } from "../../migrate/data/assess/live.ts";
 import { insertRaw } from "./support/mongo_raw.ts";
 import { collections } from "../../migrate/data/documents/source.ts";
-import { readStatus } from "../../migrate/data/ledger/status.ts";
+import { type CollectionStatus, readStatus } from "../../migrate/data/ledger/status.ts";
 import { createDatabase } from "../support/database.ts";
-import { generations, makeDump, makeOddDump, runMigrate } from "./support/program.ts";
+import { generations, makeDump, makeEdgeCaseDump, runMigrate } from "./support/program.ts";
 import { type Documents, dumpFiles, makeFolder, mongod } from "./support/sources.ts";
 
 const progress = silentProgress;
 const nowhere = "postgres://nobody@127.0.0.1:1/none";
 
-/** The sample as mongodump writes it. */
+/** Creates a folder with the sample as mongodump writes it. */
 async function makeBsonSample() {
   const documents = Object.fromEntries(
     await Promise.all(collections.map(async (name) => {
@@ -30,11 +30,11 @@ async function makeBsonSample() {
   return await makeFolder(dumpFiles(documents));
 }
 
-Deno.test("what is predicted is what a load's ledger says afterwards", async (t) => {
+Deno.test("the prediction matches the ledger after a load", async (t) => {
   for (const form of ["odd", "odd-canonical", "sample"] as const) {
     await t.step(form, async () => {
       await using database = await createDatabase();
-      await using dump = form === "sample" ? undefined : await makeOddDump(form);
+      await using dump = form === "sample" ? undefined : await makeEdgeCaseDump(form);
       const path = dump?.path ?? generations;
       const predicted = await assess(await openSource(path), { progress });
       await load(database.sql, await openSource(path), { progress });
@@ -46,28 +46,26 @@ Deno.test("what is predicted is what a load's ledger says afterwards", async (t)
         sort(predicted.quarantine.map((one) => ({ ...one, reason: one.name }))),
         sort(status.quarantine),
       );
+      type Counts = Pick<CollectionStatus, "collection" | "documents" | "exact" | "adjusted" | "quarantined">;
+      const pickCounts = ({ collection, documents, exact, adjusted, quarantined }: Counts) => ({
+        collection,
+        documents,
+        exact,
+        adjusted,
+        quarantined,
+      });
       assert.deepEqual(
-        predicted.collections.map(({ collection, documents, exact, adjusted, quarantined }) => ({
-          collection,
-          documents,
-          exact,
-          adjusted,
-          quarantined,
-        })),
-        status.sources[0]!.collections.map(({ collection, documents, exact, adjusted, quarantined }) => ({
-          collection,
-          documents,
-          exact,
-          adjusted,
-          quarantined,
-        })),
+        predicted.collections.map(pickCounts),
+        status.sources[0]!.collections.map(pickCounts),
       );
       const rules = await database.sql`
         select collection, rule as name, path, count(distinct position)::int as documents
-        from migration.adjustments group by 1, 2, 3`;
-      const say = (list: Iterable<{ collection: string; name: string; path: string; documents: number }>) =>
-        [...list].map((one) => `${one.collection} ${one.name} ${one.path} ${one.documents}`).sort();
-      assert.deepEqual(say(predicted.rules), say(rules as unknown as typeof predicted.rules));
+        from migration.adjustments
+        group by 1, 2, 3`;
+      const toTexts = (
+        list: Iterable<{ collection: string; name: string; path: string; documents: number }>,
+      ) => [...list].map((one) => `${one.collection} ${one.name} ${one.path} ${one.documents}`).sort();
+      assert.deepEqual(toTexts(predicted.rules), toTexts(rules as unknown as typeof predicted.rules));
       const [held] = await database.sql`
         select count(*) filter (where status in ('pending', 'processing'))::int as tasks from tasks`;
       assert.equal(predicted.unfinished.tasks, held!.tasks);
@@ -75,30 +73,31 @@ Deno.test("what is predicted is what a load's ledger says afterwards", async (t)
   }
 });
 
-Deno.test("the disk predicted is within half of what a load takes", async () => {
+Deno.test("the predicted disk space differs from that of a load by less than half", async () => {
   await using database = await createDatabase();
   const { predicted } = await assess(await openSource(generations), { progress });
   await load(database.sql, await openSource(generations), { progress });
   const [row] = await database.sql`
-    select sum(pg_total_relation_size(oid))::float8 as bytes from pg_class
+    select sum(pg_total_relation_size(oid))::float8 as bytes
+    from pg_class
     where oid in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass)`;
   const ratio = predicted.disk_bytes / row!.bytes;
   assert.ok(ratio > 0.5 && ratio < 1.5, `predicted ${predicted.disk_bytes}, took ${row!.bytes}`);
 });
 
-Deno.test("verdict and exit code: BSON is GO, the relaxed form WAIT, subtasks alone NO-GO; no database is asked", async (t) => {
+Deno.test("the verdict and its exit code follow from the source, without a database", async (t) => {
   await using bson = await makeBsonSample();
-  await using odd = await makeOddDump("odd-canonical");
+  await using odd = await makeEdgeCaseDump("odd-canonical");
   await using orphans = await makeDump({
     dramatiq_tasks: await Deno.readTextFile(`${generations}/dramatiq_tasks.json`),
   });
   await using empty = await makeDump({});
   const cases: [string, string, number, string, RegExp][] = [
     ["a mongodump", bson.path, 0, "GO", /unfinished/],
-    ["relaxed", generations, 5, "WAIT", /relaxed form.*canonical/],
-    ["some without a row", odd.path, 5, "WAIT", /would get no row: missing_email/],
-    ["orphans alone", orphans.path, 6, "NO-GO", /they would all be orphans/],
-    ["nothing", empty.path, 6, "NO-GO", /no document at all/],
+    ["the relaxed form", generations, 5, "WAIT", /relaxed form.*canonical/],
+    ["documents that get no row", odd.path, 5, "WAIT", /would get no row: missing_email/],
+    ["subtasks without tasks", orphans.path, 6, "NO-GO", /all of them would be orphans/],
+    ["an empty source", empty.path, 6, "NO-GO", /has no documents/],
   ];
   for (const [what, path, exit, verdict, reason] of cases) {
     await t.step(what, async () => {
@@ -112,15 +111,15 @@ Deno.test("verdict and exit code: BSON is GO, the relaxed form WAIT, subtasks al
         path,
       );
       assert.equal(code, exit, err);
-      const told = JSON.parse(out);
-      assert.equal(told.verdict, verdict);
-      assert.match(told.reasons.map(({ text }: { text: string }) => text).join("\n"), reason);
+      const result = JSON.parse(out);
+      assert.equal(result.verdict, verdict);
+      assert.match(result.reasons.map(({ text }: { text: string }) => text).join("\n"), reason);
     });
   }
 });
 
-Deno.test("the page stands alone: no script, nothing from elsewhere, bars as SVG, texts escaped", async () => {
-  await using odd = await makeOddDump("odd");
+Deno.test("the page is self-contained: no script, no external resource, charts as SVG", async () => {
+  await using odd = await makeEdgeCaseDump("odd");
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/page.html`;
@@ -142,7 +141,7 @@ Deno.test("the page stands alone: no script, nothing from elsewhere, bars as SVG
     assert.match(page, /<rect class="quarantined"/);
     assert.match(page, /missing_email/);
     assert.ok(page.length < 200_000);
-    const lost = await runMigrate(
+    const unwritable = await runMigrate(
       nowhere,
       "data",
       "assess",
@@ -151,13 +150,13 @@ Deno.test("the page stands alone: no script, nothing from elsewhere, bars as SVG
       "--html",
       `${folder}/no/page.html`,
     );
-    assert.equal(lost.code, 64);
+    assert.equal(unwritable.code, 64);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("what a document brings cannot leave its place in the page", async () => {
+Deno.test("the page escapes texts from documents", async () => {
   const evil = "<script>alert(1)</script>\"&'";
   await using dump = await makeDump({
     users: JSON.stringify({ _id: evil, email: 5, [evil]: 1 }),
@@ -169,7 +168,7 @@ Deno.test("what a document brings cannot leave its place in the page", async () 
   assert.match(page, /&lt;script&gt;/);
 });
 
-Deno.test("users who nearly collide and hashes nobody knows are told", async () => {
+Deno.test("the assessment finds similar e-mails and unknown password hashes", async () => {
   const users = ["a@x.com", "A@x.com", "b@x.com"].map((email, i) =>
     JSON.stringify({
       _id: { $oid: `67ecfe0fa1b2c3d4e5e79e5${i}` },
@@ -186,9 +185,9 @@ Deno.test("users who nearly collide and hashes nobody knows are told", async () 
 
 for (const replicaSet of [true, false]) {
   Deno.test({
-    name: `a living MongoDB (${
+    name: `the assessment of a running MongoDB (${
       replicaSet ? "replica set" : "standalone"
-    }) is asked for its oplog and indexes`,
+    }) includes its oplog and indexes`,
     ignore: !mongod,
     async fn() {
       await using mongo = await startMongo(mongod!, { replicaSet });
@@ -198,7 +197,7 @@ for (const replicaSet of [true, false]) {
         await insertRaw(mongo.url, { database: "old", collection, documents });
       }
       const url = mongo.url.replace(/\/(?=\?|$)/, "/old");
-      const facts = await askServer(url);
+      const facts = await readServerFacts(url);
       assert.match(facts.version, /^\d+\./);
       assert.deepEqual(facts.indexes.users, ["_id"]);
       assert.equal(typeof facts.oplog_seconds, replicaSet ? "number" : "object");
@@ -212,24 +211,24 @@ for (const replicaSet of [true, false]) {
         url,
       );
       assert.equal(code, 0, err);
-      const told = JSON.parse(out);
-      const reasons = told.reasons.map((reason: { text: string }) => reason.text).join("\n");
-      assert.match(reasons, /no index on users\.email/);
+      const result = JSON.parse(out);
+      const reasons = result.reasons.map((reason: { text: string }) => reason.text).join("\n");
+      assert.match(reasons, /users\.email has no index/);
       assert.equal(/standalone/.test(reasons), !replicaSet);
     },
   });
 }
 
-Deno.test("an oplog shorter than a few loads is a reason to wait", () => {
+Deno.test("an oplog that is shorter than four loads is a reason to wait", () => {
   const facts = { version: "6.0.5", indexes: { users: ["email!"], tasks: ["id"], dramatiq_tasks: [] } };
-  const told = judgeServer({ ...facts, oplog_seconds: 3600 }, 1800);
-  assert.match(told.waits[0]!, /reaches back 1\.0 h only, a load takes about 30 min/);
+  const { waits } = judgeServer({ ...facts, oplog_seconds: 3600 }, 1800);
+  assert.match(waits[0]!, /covers only 1\.0 h, and a load takes about 30 min/);
   assert.deepEqual(judgeServer({ ...facts, oplog_seconds: 86_400 }, 1800), {
     waits: [],
     notes: [
       "MongoDB 6.0.5",
-      "the oplog holds 24.0 h",
-      "no index on dramatiq_tasks.parent_task_id: nothing kept it unique or made it quick to find",
+      "the oplog covers 24.0 h",
+      "dramatiq_tasks.parent_task_id has no index: its values were not kept unique, and lookups were slow",
     ],
   });
 });

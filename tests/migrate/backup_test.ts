@@ -6,7 +6,7 @@ import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { readStatus } from "../../migrate/data/ledger/status.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../support/database.ts";
-import { generations, makeOddDump, runMigrate } from "./support/program.ts";
+import { generations, makeEdgeCaseDump, runMigrate } from "./support/program.ts";
 
 const progress = silentProgress;
 
@@ -19,24 +19,27 @@ async function makeTemp(): Promise<TempFolder> {
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-/** Every row of every table, by digest. */
-async function digests(sql: Pool): Promise<Record<string, string>> {
+/** Returns a digest of all rows for every table. */
+async function digestTables(sql: Pool): Promise<Record<string, string>> {
   const tables = await sql`
-    select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname in ('public', 'migration') and c.relname <> 'schema_steps' order by 1`;
-  const all: Record<string, string> = {};
+    select format('%I.%I', n.nspname, c.relname) as name
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname in ('public', 'migration') and c.relname <> 'schema_steps'
+    order by 1`;
+  const digests: Record<string, string> = {};
   for (const { name } of tables) {
     const [row] = await sql.unsafe(
       `select coalesce(md5(string_agg(t::text, ',' order by t::text)), '') as digest from ${name} t`,
     );
-    all[name] = row!.digest;
+    digests[name] = row!.digest;
   }
-  return all;
+  return digests;
 }
 
-Deno.test("a backup restores every row of every table, counters, sequences and triggers with them", async () => {
+Deno.test("restore brings back every row of every table, with counters, sequences and triggers", async () => {
   await using folder = await makeTemp();
-  await using dump = await makeOddDump("odd-canonical");
+  await using dump = await makeEdgeCaseDump("odd-canonical");
   await using database = await createDatabase();
   const { sql, url } = database;
   await load(sql, await openSource(dump.path), { progress });
@@ -56,17 +59,17 @@ Deno.test("a backup restores every row of every table, counters, sequences and t
   assert.equal(made.code, 0, made.err);
   const manifest = JSON.parse(made.out);
   assert.equal(manifest.tables.find(({ name }: { name: string }) => name === "public.users").rows > 0, true);
-  const before = await digests(sql);
+  const before = await digestTables(sql);
 
   await using other = await createDatabase();
   const checked = await runMigrate(other.url, "data", "restore", "--quiet", "--dry-run", "--backup", path);
   assert.match(checked.out, /nothing was written/);
   const done = await runMigrate(other.url, "data", "restore", "--quiet", "--backup", path);
   assert.equal(done.code, 0, done.err);
-  assert.deepEqual(await digests(other.sql), before);
+  assert.deepEqual(await digestTables(other.sql), before);
   assert.deepEqual((await readStatus(other.sql)).faults, []);
   assert.equal((await verify(other.sql, await openSource(dump.path), { progress })).differences, 0);
-  // What numbers itself goes on where it was, and triggers work again.
+  // Sequences continue after the restored rows, and triggers are enabled again.
   const [next] = await other.sql`
     insert into migration.runs (fingerprint) select fingerprint from migration.sources returning id::int as id`;
   assert.equal(next!.id, 2);
@@ -75,11 +78,11 @@ Deno.test("a backup restores every row of every table, counters, sequences and t
   assert.equal(triggers!.disabled, 0);
 });
 
-Deno.test("the documents kept in a backup are the source again", async (t) => {
+Deno.test("the documents in a backup can be loaded as a source", async (t) => {
   for (const form of ["odd-canonical", "sample"] as const) {
     await t.step(form, async () => {
       await using folder = await makeTemp();
-      await using dump = form === "sample" ? undefined : await makeOddDump(form);
+      await using dump = form === "sample" ? undefined : await makeEdgeCaseDump(form);
       await using database = await createDatabase();
       const { sql, url } = database;
       const from = dump?.path ?? generations;
@@ -91,18 +94,18 @@ Deno.test("the documents kept in a backup are the source again", async (t) => {
       await using other = await createDatabase();
       await load(other.sql, await openSource(`${path}/source`), { progress });
       assert.deepEqual(
-        (await digests(other.sql))["public.subtasks"],
-        (await digests(sql))["public.subtasks"],
+        (await digestTables(other.sql))["public.subtasks"],
+        (await digestTables(sql))["public.subtasks"],
       );
     });
   }
 });
 
-async function damage(path: string, how: (bytes: Uint8Array) => Uint8Array): Promise<void> {
-  await Deno.writeFile(path, how(await Deno.readFile(path)));
+async function changeFile(path: string, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+  await Deno.writeFile(path, change(await Deno.readFile(path)));
 }
 
-Deno.test("a restore refuses what it should, and nothing has changed then", async (t) => {
+Deno.test("a restore that cannot be done fails and changes nothing", async (t) => {
   await using folder = await makeTemp();
   await using database = await createDatabase();
   const { sql, url } = database;
@@ -116,72 +119,72 @@ Deno.test("a restore refuses what it should, and nothing has changed then", asyn
   const goodFile = await Deno.readFile(file);
   const goodManifest = await Deno.readTextFile(manifest);
   await sql`update users set fullname = 'since then' where email = 'admin@example.com'`;
-  const before = await digests(sql);
+  const before = await digestTables(sql);
   const cases: [string, () => Promise<void>, string[], number, RegExp][] = [
-    ["rows that are there", async () => {}, [], 1, /table \S+ holds rows already.*--replace/],
+    ["existing rows", async () => {}, [], 1, /table \S+ is not empty.*--replace/],
     [
-      "a byte changed",
-      () => damage(file, (bytes) => bytes.with(bytes.length >> 1, bytes[bytes.length >> 1]! ^ 1)),
+      "a changed byte",
+      () => changeFile(file, (bytes) => bytes.with(bytes.length >> 1, bytes[bytes.length >> 1]! ^ 1)),
       ["--replace"],
       65,
       /public\.users\.copy\.gz/,
     ],
     [
-      "a file cut off",
-      () => damage(file, (bytes) => bytes.slice(0, -20)),
+      "a truncated file",
+      () => changeFile(file, (bytes) => bytes.slice(0, -20)),
       ["--replace"],
       65,
       /cannot be unpacked/,
     ],
-    ["a file that is gone", () => Deno.remove(file), ["--replace"], 65, /cannot be unpacked/],
+    ["a missing file", () => Deno.remove(file), ["--replace"], 65, /cannot be unpacked/],
     [
       "another digest",
       () => Deno.writeTextFile(manifest, goodManifest.replace(/"sha256": "[0-9a-f]{4}/, '"sha256": "0000')),
       ["--replace"],
       65,
-      /is not what was written/,
+      /is damaged/,
     ],
     [
       "another schema",
       () => Deno.writeTextFile(manifest, goodManifest.replace(/"hash": "[0-9a-f]{4}/, '"hash": "0000')),
       ["--replace"],
       70,
-      /restore with the version that made it/,
+      /restore with the version that made the backup/,
     ],
     [
-      "a table it should not touch",
+      "a table outside the schema",
       () =>
         Deno.writeTextFile(manifest, goodManifest.replace('"name": "public.users"', '"name": "public.pg_x"')),
       ["--replace"],
       72,
-      /names table 'public\.pg_x'/,
+      /the manifest's table 'public\.pg_x'/,
     ],
     ["no manifest", () => Deno.remove(manifest), [], 66, /no manifest\.json/],
-    ["another manifest", () => Deno.writeTextFile(manifest, "{}"), [], 72, /not of format/],
+    ["another manifest", () => Deno.writeTextFile(manifest, "{}"), [], 72, /does not have the format/],
   ];
-  for (const [what, harm, args, exit, message] of cases) {
+  for (const [what, change, args, exit, message] of cases) {
     await t.step(what, async () => {
-      await harm();
+      await change();
       const { code, err } = await restore(...args);
       assert.match(err, message);
       assert.equal(code, exit, err);
-      assert.deepEqual(await digests(sql), before);
+      assert.deepEqual(await digestTables(sql), before);
       await Deno.writeFile(file, goodFile);
       await Deno.writeTextFile(manifest, goodManifest);
     });
   }
-  await t.step("--replace brings back what was there at the backup", async () => {
+  await t.step("--replace restores the state of the backup", async () => {
     const { code, err } = await restore("--replace");
     assert.equal(code, 0, err);
     assert.equal((await verify(sql, await openSource(generations), { progress })).differences, 0);
   });
 });
 
-Deno.test("a backup wants a folder of its own", async () => {
+Deno.test("a backup rejects a folder that is not empty", async () => {
   await using folder = await makeTemp();
   await using database = await createDatabase();
   await Deno.writeTextFile(`${folder.path}/x`, "");
   const { code, err } = await runMigrate(database.url, "data", "backup", "--to", folder.path);
   assert.equal(code, 64);
-  assert.match(err, /wanted a new or empty folder, it holds 'x'/);
+  assert.match(err, /wanted a new or empty folder, found 'x' in it/);
 });

@@ -6,15 +6,15 @@ import { isStorable } from "../../migrate/data/documents/ejson_write.ts";
 import { connect } from "../../db/pg/connect.ts";
 import { createDatabase } from "../support/database.ts";
 
-const storable = fc.oneof(
+const storableText = fc.oneof(
   fc.string(),
   fc.string({ unit: "binary" }),
   fc.string({ unit: fc.constantFrom("\\", "\t", "\n", "\r", "\b", "\f", "\v", "N", ".", "x41", "樱") }),
 ).filter(isStorable);
-const field = fc.option(storable, { nil: null });
+const field = fc.option(storableText, { nil: null });
 const encoder = new TextEncoder();
 
-Deno.test("COPY text reads back to the fields it was made of", () => {
+Deno.test("decodeLine() returns the fields that encodeLine() encoded", () => {
   fc.assert(
     fc.property(fc.array(field, { minLength: 1, maxLength: 5 }), (fields) => {
       const line = encodeLine(fields);
@@ -25,7 +25,7 @@ Deno.test("COPY text reads back to the fields it was made of", () => {
   );
 });
 
-Deno.test("PostgreSQL takes the encoder's text for what it means, and prints the same text", async () => {
+Deno.test("PostgreSQL reads the encoded text as the same fields and prints the same text", async () => {
   await using database = await createDatabase();
   const rows = fc.sample(fc.tuple(field, field), { numRuns: 2000, seed: 7 });
   const lines = rows.map(encodeLine);
@@ -52,11 +52,11 @@ Deno.test("PostgreSQL takes the encoder's text for what it means, and prints the
   }
 });
 
-Deno.test("a COPY that the server rejects fails, also after the last chunk, instead of hanging", async () => {
+Deno.test("a COPY that the server rejects fails instead of hanging, even after the last chunk", async () => {
   await using database = await createDatabase();
   const cases: [string, string, RegExp][] = [
     ["a bad number", "1\nx\n", /integer/],
-    ["a doubled key, found at the end", "1\n1\n", /duplicate key/],
+    ["a duplicate key, found at the end", "1\n1\n", /duplicate key/],
     ["too many fields", "1\t2\n", /extra data/],
   ];
   for (const [what, content, wanted] of cases) {

@@ -1,26 +1,27 @@
-/** docs/migrating.md as it is written: every shell block runs, every line that is shown is found. */
+/** Runs every shell block of docs/migrating.md and looks for every line of output that the page shows. */
 import assert from "node:assert/strict";
 import { createDatabase } from "../support/database.ts";
 
 const root = new URL("../../", import.meta.url);
 
+/** A shell block and the output lines that the page shows for it. */
 interface Block {
   commands: string[];
-  shown: string[];
+  outputLines: string[];
 }
 
-/** Shell blocks, each with the `text` block that follows it before the next one. */
+/** Returns the shell blocks, each with the `text` blocks that follow it. */
 function readBlocks(page: string): Block[] {
   const blocks: Block[] = [];
   for (const [, language, body] of page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)) {
     const lines = body!.trimEnd().split("\n");
-    if (language === "sh") blocks.push({ commands: lines, shown: [] });
-    if (language === "text") blocks.at(-1)!.shown.push(...lines);
+    if (language === "sh") blocks.push({ commands: lines, outputLines: [] });
+    if (language === "text") blocks.at(-1)!.outputLines.push(...lines);
   }
   return blocks;
 }
 
-Deno.test("docs/migrating.md walks a whole migration as it is written", async (t) => {
+Deno.test("the commands of docs/migrating.md run a whole migration and print the lines that it shows", async (t) => {
   await using database = await createDatabase();
   const archive = await Deno.makeTempDir({ prefix: "contactsheet-archive-" });
   const blocks = readBlocks(await Deno.readTextFile(new URL("docs/migrating.md", root)));
@@ -34,8 +35,8 @@ Deno.test("docs/migrating.md walks a whole migration as it is written", async (t
     PATH: `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`,
   };
   try {
-    for (const { commands, shown } of blocks) {
-      let said = "";
+    for (const { commands, outputLines } of blocks) {
+      let output = "";
       for (const command of commands) {
         await t.step(command, async () => {
           const wanted = Number(/# exit (\d+)$/.exec(command)?.[1] ?? 0);
@@ -46,13 +47,15 @@ Deno.test("docs/migrating.md walks a whole migration as it is written", async (t
             stdin: "null",
           }).output();
           const decoder = new TextDecoder();
-          said += decoder.decode(stdout);
+          output += decoder.decode(stdout);
           assert.equal(code, wanted, decoder.decode(stderr));
         });
       }
-      // How wide a column is depends on what stands in it.
-      const plain = (text: string) => text.replace(/ +/g, " ");
-      for (const line of shown) assert.ok(plain(said).includes(plain(line)), `'${line}' is not in:\n${said}`);
+      // The width of columns depends on their content, so runs of spaces are compared as one space.
+      const collapse = (text: string) => text.replace(/ +/g, " ");
+      for (const line of outputLines) {
+        assert.ok(collapse(output).includes(collapse(line)), `'${line}' is not in:\n${output}`);
+      }
     }
     assert.match(await Deno.readTextFile(`${archive}/assessment.html`), /<svg/);
   } finally {

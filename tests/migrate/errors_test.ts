@@ -5,7 +5,7 @@ import { generations, makeDump, runMigrate } from "./support/program.ts";
 const good = (await Deno.readTextFile(`${generations}/dramatiq_tasks.json`)).trimEnd();
 const lines = good.split("\n");
 
-/** What the file of subtasks holds, the exit code, and what the message says. */
+/** Content of the subtasks file, exit code and message. */
 const badFiles: [string, string | Uint8Array | null, number, RegExp][] = [
   [
     "a line that is not JSON",
@@ -31,15 +31,15 @@ const badFiles: [string, string | Uint8Array | null, number, RegExp][] = [
   ["a collection that is missing", null, 66, /dramatiq_tasks\.json missing/],
 ];
 
-Deno.test("a bad dump is one clear message with its exit code, and nothing is written", async (t) => {
+Deno.test("a faulty dump ends with a clear message and its exit code, and nothing is written", async (t) => {
   await using database = await createDatabase();
   const { sql, url } = database;
   for (const [what, content, exit, message] of badFiles) {
     await t.step(what, async () => {
       const users = await Deno.readTextFile(`${generations}/users.json`);
       await using dump = await makeDump({ users, dramatiq_tasks: content });
-      for (const verb of ["load", "verify"]) {
-        const { code, err } = await runMigrate(url, "data", verb, "--quiet", "--from", dump.path);
+      for (const command of ["load", "verify"]) {
+        const { code, err } = await runMigrate(url, "data", command, "--quiet", "--from", dump.path);
         assert.match(err, message);
         assert.equal(code, exit, err);
       }
@@ -50,7 +50,7 @@ Deno.test("a bad dump is one clear message with its exit code, and nothing is wr
   }
 });
 
-Deno.test("a source that is no dump folder says what it is", async (t) => {
+Deno.test("the message about a source that is not a dump folder says what was found", async (t) => {
   await using database = await createDatabase();
   await using empty = await makeDump({ users: null, tasks: null, dramatiq_tasks: null });
   const cases: [string, string, number, RegExp][] = [
@@ -67,17 +67,17 @@ Deno.test("a source that is no dump folder says what it is", async (t) => {
   }
 });
 
-Deno.test("the command line says what it did not understand", async (t) => {
+Deno.test("a usage error names the faulty argument", async (t) => {
   const cases: [string, string[], number, RegExp][] = [
-    ["an unknown verb", ["data", "lode"], 64, /unknown command 'lode'/],
+    ["an unknown command", ["data", "lode"], 64, /unknown command 'lode'/],
     ["no source", ["data", "load"], 64, /--from <source>/],
     [
-      "an odd range",
+      "a range size that is too small",
       ["data", "load", "--from", "x", "--range-bytes", "1"],
       64,
       /wanted a whole number from 4096/,
     ],
-    ["an odd step", ["down", "--to", "x"], 64, /wanted the number of a step/],
+    ["a step that is not a number", ["down", "--to", "x"], 64, /wanted the number of a step/],
   ];
   for (const [what, args, exit, message] of cases) {
     await t.step(what, async () => {
@@ -88,7 +88,7 @@ Deno.test("the command line says what it did not understand", async (t) => {
   }
 });
 
-Deno.test("the task's own permissions are enough for help, a mistake and a load", async (t) => {
+Deno.test("the permissions of the Deno task are enough for help, a usage error, a load and a verify", async (t) => {
   await using database = await createDatabase();
   const cases: [string[], number][] = [
     [["data", "--help"], 0],
@@ -111,24 +111,23 @@ Deno.test("the task's own permissions are enough for help, a mistake and a load"
   }
 });
 
-Deno.test("no database, a wrong password, an empty database: each says what to do", async (t) => {
+Deno.test("the message about a failed connection says what to do and hides the password", async (t) => {
   await using database = await createDatabase();
-  const wrong = new URL(database.url);
-  wrong.username = "nobody-here";
-  const gone = new URL(database.url);
-  gone.pathname = "/not_there";
+  const wrongUser = new URL(database.url);
+  wrongUser.username = "nobody-here";
+  const missing = new URL(database.url);
+  missing.pathname = "/not_there";
   const cases: [string, string, number, RegExp][] = [
     ["nothing listens", "postgres://u:secret-word@127.0.0.1:1/x", 69, /nothing answers there/],
-    ["a wrong user", wrong.href, 77, /check user, password/],
-    ["no such database", gone.href, 77, /check user, password and database name/],
-    ["no address", "", 78, /DATABASE_URL: wanted to be set/],
+    ["a wrong user", wrongUser.href, 77, /check user, password/],
+    ["no such database", missing.href, 77, /check user, password and database name/],
+    ["no URL", "", 78, /DATABASE_URL: wanted to be set/],
   ];
   for (const [what, url, exit, message] of cases) {
     await t.step(what, async () => {
-      for (
-        const verb of [["data", "load", "--quiet", "--from", generations], ["data", "status"], ["status"]]
-      ) {
-        const { code, err } = await runMigrate(url, ...verb);
+      const commands = [["data", "load", "--quiet", "--from", generations], ["data", "status"], ["status"]];
+      for (const command of commands) {
+        const { code, err } = await runMigrate(url, ...command);
         assert.match(err, message);
         assert.equal(code, exit);
         assert.doesNotMatch(err, /secret-word/);
@@ -137,12 +136,12 @@ Deno.test("no database, a wrong password, an empty database: each says what to d
   }
 });
 
-Deno.test("the schema goes down and up by command, and data asks for it", async () => {
+Deno.test("down and up revert and apply the schema, and a load without the schema is refused", async () => {
   await using database = await createDatabase();
   const { url } = database;
   assert.equal((await runMigrate(url, "check")).code, 0);
   const down = await runMigrate(url, "down", "--to", "1");
-  assert.match(down.out, /took back 0002_ledger/);
+  assert.match(down.out, /reverted 0002_ledger/);
   assert.equal((await runMigrate(url, "check")).code, 70);
   const refused = await runMigrate(url, "data", "load", "--quiet", "--from", generations);
   assert.equal(refused.code, 70);

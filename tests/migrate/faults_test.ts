@@ -1,4 +1,4 @@
-/** A load while something around it fails: the server, the old server, the disk, another migrator, a newer one. */
+/** Loads during failures: PostgreSQL or MongoDB dies, the disk is full, another or newer migrator runs. */
 import assert from "node:assert/strict";
 import { writeDump } from "../../bench/load/dump.ts";
 import { connect, type Pool } from "../../db/pg/connect.ts";
@@ -14,6 +14,7 @@ import { readStatus } from "../../migrate/data/ledger/status.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { migrateUp } from "../../migrate/schema/runner.ts";
 import { createDatabase } from "../support/database.ts";
+import { waitFor } from "../support/wait.ts";
 import { insertRaw } from "./support/mongo_raw.ts";
 import { runMigrate, spawnMigrate, spawnMigrateTo } from "./support/program.ts";
 import { mongod } from "./support/sources.ts";
@@ -36,38 +37,38 @@ async function makeBigDump(): Promise<Dump> {
   };
 }
 
-/** A load whose plan is stored, and nothing else: what waits for a range can be held. */
-async function planOnly(url: string, { flags }: Dump): Promise<void> {
+/** Runs a load that is killed once its plan is stored, so that a test can lock rows of the plan. */
+async function storePlan(url: string, { flags }: Dump): Promise<void> {
   assert.equal((await spawnMigrateTo("run.inserted", url, ...flags).output()).signal, "SIGKILL");
 }
 
-const until = async (condition: () => Promise<boolean>) => {
-  while (!await condition()) await new Promise((go) => setTimeout(go, 5));
-};
-
-/** Starts a load that comes as far as its tenth range of subtasks and waits there. */
-async function startHeld(sql: Pool, url: string, dump: Dump) {
-  await planOnly(url, dump);
+/** Starts a load that waits for a row lock at its tenth range of subtasks. */
+async function startBlocked(sql: Pool, url: string, dump: Dump) {
+  await storePlan(url, dump);
   await sql`select 1`;
-  const held = await sql.reserve();
-  await held`begin`;
-  await held`select from migration.ranges where collection = 'dramatiq_tasks' and number = 10 for update`;
+  const blocker = await sql.reserve();
+  await blocker`begin`;
+  await blocker`select from migration.ranges where collection = 'dramatiq_tasks' and number = 10 for update`;
   const child = spawnMigrate(url, ...dump.flags);
-  await until(async () =>
-    (await sql`select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%migration.ranges%'
-      and datname = current_database()`).length > 0
-  );
-  return { child, held };
+  await waitFor("the load to wait for the lock", async () => {
+    const blocked = await sql`
+      select
+      from pg_stat_activity
+      where wait_event_type = 'Lock' and query ilike '%migration.ranges%' and datname = current_database()`;
+    return blocked.length > 0;
+  });
+  return { child, blocker };
 }
 
-async function judge(sql: Pool, path: string): Promise<void> {
+/** Asserts that the load is complete and equal to its source. */
+async function assertLoaded(sql: Pool, path: string): Promise<void> {
   assert.equal((await readStatus(sql)).verdict, "balanced");
   const { differences, rows } = await verify(sql, await openSource(path), { progress });
   assert.equal(differences, 0);
   assert.ok(rows > documents);
 }
 
-Deno.test("PostgreSQL killed in a load: told, and after its recovery the same command ends it", async () => {
+Deno.test("a load ends with exit 69 when PostgreSQL dies, and the same command completes it after recovery", async () => {
   await using dump = await makeBigDump();
   await using server = await startPostgres({
     folder: await Deno.makeTempDir({ prefix: "contactsheet-pg-" }),
@@ -78,31 +79,31 @@ Deno.test("PostgreSQL killed in a load: told, and after its recovery the same co
   let again: Pool | undefined;
   try {
     await migrateUp(admin);
-    const { child } = await startHeld(admin, url, dump);
+    const { child } = await startBlocked(admin, url, dump);
     const [checkpointer] = await admin`select pid from pg_stat_activity where backend_type = 'checkpointer'`;
-    // As when the server itself dies: every session ends at once, and the log is replayed.
+    // When the checkpointer dies, the server ends all sessions and replays its log, as after a crash.
     Deno.kill(checkpointer!.pid, "SIGKILL");
     const { code, stderr } = await child.output();
     assert.equal(code, 69, new TextDecoder().decode(stderr));
     assert.match(new TextDecoder().decode(stderr), /run the same command again/);
     await admin.end({ timeout: 0 });
     again = connect(url, { max: 2 });
-    await until(() => again!`select 1`.then(() => true, () => false));
+    await waitFor("PostgreSQL to recover", () => again!`select 1`.then(() => true, () => false));
     assert.deepEqual((await readStatus(again)).faults, []);
     assert.equal((await runMigrate(url, ...dump.flags)).code, 0);
-    await judge(again, dump.path);
+    await assertLoaded(again, dump.path);
   } finally {
     await admin.end({ timeout: 0 });
     await again?.end({ timeout: 0 });
   }
 });
 
-Deno.test("no room on the server's disk: told with an exit code of its own, and with room the load ends", async () => {
+Deno.test("a load ends with exit 74 when the disk is full, and the same command completes it later", async () => {
   await using dump = await makeBigDump();
   await using database = await createDatabase({ noDelay: true });
   const { sql, url } = database;
-  await planOnly(url, dump);
-  // A server that has no room refuses within the COPY, with this very code.
+  await storePlan(url, dump);
+  // A server with a full disk raises this error within the COPY.
   await sql.unsafe(`
     create sequence seen;
     create function refuse() returns trigger language plpgsql as $$ begin
@@ -114,31 +115,31 @@ Deno.test("no room on the server's disk: told with an exit code of its own, and 
     create trigger refuse before insert on subtasks for each row execute function refuse()`);
   const { code, err } = await runMigrate(url, ...dump.flags);
   assert.equal(code, 74, err);
-  assert.match(err, /it has no room \(could not extend file.*run the same command again/);
+  assert.match(err, /the disk is full \(could not extend file.*run the same command again/);
   const { faults, verdict } = await readStatus(sql);
   assert.deepEqual([faults, verdict], [[], "incomplete"]);
   await sql.unsafe("drop function refuse() cascade");
   assert.equal((await runMigrate(url, ...dump.flags)).code, 0);
-  await judge(sql, dump.path);
+  await assertLoaded(sql, dump.path);
 });
 
-Deno.test("two migrators at once: the second is turned away, the first ends", async () => {
+Deno.test("a second migrator fails with busy while the first one works, and the first one completes", async () => {
   await using dump = await makeBigDump();
   await using database = await createDatabase({ noDelay: true });
   const { sql, url } = database;
-  const { child, held } = await startHeld(sql, url, dump);
+  const { child, blocker } = await startBlocked(sql, url, dump);
   for (const args of [dump.flags, ["data", "quarantine", "--replay", "--quiet"]]) {
     const { code, err } = await runMigrate(url, ...args);
     assert.equal(code, 75, err);
     assert.match(err, /another migrator/);
   }
-  await held`commit`;
-  held.release();
+  await blocker`commit`;
+  blocker.release();
   assert.equal((await child.output()).code, 0);
-  await judge(sql, dump.path);
+  await assertLoaded(sql, dump.path);
 });
 
-Deno.test("another version of the migrator goes on by the plan that is stored", async () => {
+Deno.test("another version of the migrator continues with the stored plan", async () => {
   await using dump = await makeBigDump();
   await using database = await createDatabase({ noDelay: true });
   const { sql, url } = database;
@@ -148,7 +149,7 @@ Deno.test("another version of the migrator goes on by the plan that is stored", 
   const planned = await list();
   const done = await sql`select count(*)::int as done from migration.ranges where state = 'done'`;
   assert.ok(done[0]!.done >= 8 && done[0]!.done < planned.length);
-  // A version that cuts otherwise, and one whose rules call a generation by another name.
+  // Simulates a version with other range sizes and one whose rules give a generation another name.
   await sql`update subtasks set generation = 'S0'`;
   const { code, err } = await runMigrate(url, ...dump.flags.slice(0, -1), "1048576");
   assert.equal(code, 0, err);
@@ -159,12 +160,11 @@ Deno.test("another version of the migrator goes on by the plan that is stored", 
   assert.ok(old!.rows > 0 && differences >= old!.rows);
   assert.ok(mismatches.every(({ kind }) => kind === "changed"));
   await sql`update subtasks set generation = 'S4' where generation = 'S0'`;
-  await judge(sql, dump.path);
+  await assertLoaded(sql, dump.path);
 });
 
 Deno.test({
-  name:
-    "mongod killed in a load: told, and a new one with the same documents is loaded from where it stopped",
+  name: "a load fails when MongoDB dies, and continues with a new server that holds the same documents",
   ignore: !mongod,
   fn: async () => {
     await using dump = await makeBigDump();
@@ -188,14 +188,14 @@ Deno.test({
     await using source = await open(first.url);
     let ranges = 0;
     let stopped: Promise<void> | undefined;
-    const striking = {
+    const killingProgress = {
       ...silentProgress,
       add: (_bytes: number, done: number) => {
         if (done > 0 && ++ranges === 5) stopped = first.stop("SIGKILL");
       },
     };
     const pool = connect(database.url, { max: 2, noDelay: true });
-    await assert.rejects(load(pool, source, { progress: striking, rangeBytes: 65_536 }), (error) => {
+    await assert.rejects(load(pool, source, { progress: killingProgress, rangeBytes: 65_536 }), (error) => {
       assert.ok(error instanceof AppError, String(error));
       assert.equal(error.code, "database_unreachable");
       assert.match(error.message, /same command again/);
@@ -214,14 +214,14 @@ Deno.test({
   },
 });
 
-Deno.test("a load says what is off while rows come in", async () => {
+Deno.test("load() names the indexes and constraints that it has dropped", async () => {
   const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
   await using database = await createDatabase({ noDelay: true });
   try {
     writeDump(path, 5000);
     const { code, out } = await runMigrate(database.url, "data", "load", "--quiet", "--from", path);
     assert.equal(code, 0);
-    assert.match(out, /^note: off while rows come in, put back at the end: .*subtasks_order_idx/m);
+    assert.match(out, /^note: dropped during the load, recreated at the end: .*subtasks_order_idx/m);
     assert.match(out, /subtasks_parent_task_id_fkey/);
   } finally {
     await Deno.remove(path, { recursive: true });

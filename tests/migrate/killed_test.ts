@@ -1,4 +1,4 @@
-/** The migrator killed (SIGKILL) at every failpoint, one process a point; the same command then ends what it began. */
+/** Kills the migrator with SIGKILL at every failpoint and checks that the same command then completes the work. */
 import assert from "node:assert/strict";
 import { writeDump } from "../../bench/load/dump.ts";
 import type { Pool } from "../../db/pg/connect.ts";
@@ -16,15 +16,16 @@ import { undoRepair } from "../../migrate/data/repair/undo.ts";
 import { decideUnfinished } from "../../migrate/data/ledger/unfinished.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { waitForUnlock } from "./support/locks.ts";
 import { generations, makeDump, spawnMigrateTo } from "./support/program.ts";
-import { dumpFiles, makeFolder, makeOddBson } from "./support/sources.ts";
+import { dumpFiles, makeEdgeCaseBson, makeFolder } from "./support/sources.ts";
 
 const progress = silentProgress;
 const rangeBytes = 65_536;
 
-/** Everything a load leaves but when, and by which run. */
+/** Returns digests of everything that a load writes, except times and run ids. */
 async function snapshot(sql: Pool): Promise<string> {
-  const lists = [
+  const queries = [
     "select u::text as row from users u",
     "select t::text as row from tasks t",
     "select s::text as row from subtasks s",
@@ -40,45 +41,38 @@ async function snapshot(sql: Pool): Promise<string> {
     "select obj_description('subtasks'::regclass, 'pg_class') as row",
   ];
   const digests: string[] = [];
-  for (const list of lists) {
-    const [row] = await sql.unsafe(
-      `select count(*) || ' ' || coalesce(md5(string_agg(row, '/' order by row)), '') as digest from (${list}) as l`,
-    );
+  for (const query of queries) {
+    const [row] = await sql.unsafe(`
+      select count(*) || ' ' || coalesce(md5(string_agg(row, '/' order by row)), '') as digest
+      from (${query}) as q`);
     digests.push(row!.digest);
   }
   return digests.join("\n");
 }
 
-/** The server may still be ending the killed session, which holds the fence. */
-async function waitForFence(sql: Pool): Promise<void> {
-  const held = () =>
-    sql`select from pg_locks where locktype = 'advisory'
-      and database = (select oid from pg_database where datname = current_database()) limit 1`;
-  while ((await held()).length > 0) await new Promise((go) => setTimeout(go, 5));
-}
-
+/** A failpoint, and the number of the pass at which the process is killed. */
 interface Kill {
   point: Failpoint;
   pass: number;
 }
 
-interface Killed {
-  /** How often each point was passed. */
+interface KilledRun {
+  /** How often the process passed each failpoint. */
   passes: Partial<Record<Failpoint, number>>;
 }
 
-async function kill({ point, pass }: Kill, { url, sql }: TestDatabase, args: string[]): Promise<Killed> {
+async function kill({ point, pass }: Kill, { url, sql }: TestDatabase, args: string[]): Promise<KilledRun> {
   const child = spawnMigrateTo(`${point}:${pass}`, url, "data", ...args);
   const { signal, stderr, stdout } = await child.output();
-  const said = new TextDecoder().decode(stderr);
+  const err = new TextDecoder().decode(stderr);
   const out = new TextDecoder().decode(stdout);
-  assert.equal(signal, "SIGKILL", `it was not killed at ${point}:${pass}: ${said}${out}`);
-  await waitForFence(sql);
-  return { passes: JSON.parse(said.trimEnd().split("\n").at(-1)!) };
+  assert.equal(signal, "SIGKILL", `it was not killed at ${point}:${pass}: ${err}${out}`);
+  await waitForUnlock(sql);
+  return { passes: JSON.parse(err.trimEnd().split("\n").at(-1)!) };
 }
 
-/** A closed database to clone from. */
-async function prepare(
+/** Creates a database that other databases are cloned from, and closes it. */
+async function prepareTemplate(
   fill: (sql: Pool, url: string) => Promise<void>,
 ): Promise<TestDatabase & { name: string }> {
   const database = await createDatabase({ noDelay: true });
@@ -87,32 +81,38 @@ async function prepare(
   return { ...database, name: new URL(database.url).pathname.slice(1) };
 }
 
-/** Databases that are struck at a time. */
+/** Number of databases in use at a time. */
 const lanes = 3;
 
-/** Every lane takes its share of the kills in their order, in a database of its own; every failure is told. */
+/**
+ * Calls `check` in each lane with its share of the kills, in the order of the failpoints, and with a database of its
+ * own. Collects the failures of all lanes.
+ */
 async function killAtEach(
   kills: Kill[],
   template: string | undefined,
-  judge: (kills: Kill[], database: TestDatabase) => Promise<void>,
+  check: (kills: Kill[], database: TestDatabase) => Promise<void>,
 ): Promise<void> {
-  const wrong: string[] = [];
+  const failures: string[] = [];
   const sorted = kills.toSorted((a, b) => failpoints.indexOf(a.point) - failpoints.indexOf(b.point));
   await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
     const share = sorted.filter((_, i) => i % lanes === lane);
     if (share.length === 0) return;
     await using database = await createDatabase({ template, noDelay: true });
-    await judge(share, database).catch((error) => wrong.push(error.message));
+    await check(share, database).catch((error) => failures.push(error.message));
   }));
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(failures, []);
 }
 
-const tried = new Set<string>();
-function pick(...names: string[]): Kill[] {
+/** Failpoints that the tests of this file cover. */
+const covered = new Set<string>();
+
+/** Returns kills for failpoints that are given as `name` or `name:pass`. */
+function killsAt(...names: string[]): Kill[] {
   return names.map((name) => {
     const [point, pass = "1"] = name.split(":") as [Failpoint, string?];
     assert.ok(failpoints.includes(point), point);
-    tried.add(point);
+    covered.add(point);
     return { point, pass: Number(pass) };
   });
 }
@@ -120,10 +120,10 @@ function pick(...names: string[]): Kill[] {
 const between = (first: Failpoint, last: Failpoint) =>
   failpoints.slice(failpoints.indexOf(first), failpoints.indexOf(last) + 1);
 
-/** Ranges that a load has in hand at a time: one in the lens, two at the server. */
-const rangesInHand = 3;
+/** Maximum number of unfinished ranges of a load: one in the lens, two at the server. */
+const unfinishedRangesMax = 3;
 
-async function judgeLoad(kills: Kill[], database: TestDatabase, path: string, wanted: string): Promise<void> {
+async function checkLoad(kills: Kill[], database: TestDatabase, path: string, wanted: string): Promise<void> {
   const { sql } = database;
   const args = ["load", "--quiet", "--from", path, "--range-bytes", String(rangeBytes)];
   for (const one of kills) {
@@ -133,40 +133,46 @@ async function judgeLoad(kills: Kill[], database: TestDatabase, path: string, wa
     const { passes } = await kill(one, database, args);
     assert.deepEqual((await readStatus(sql)).faults, [], one.point);
     const repeated = (passes["range.read"] ?? 0) - (await countDone() - before);
-    assert.ok(repeated <= rangesInHand, `${one.point}: ${repeated} ranges are read again`);
+    assert.ok(repeated <= unfinishedRangesMax, `${one.point}: ${repeated} ranges are read again`);
   }
   await load(sql, await openSource(path), { progress, rangeBytes });
   assert.equal(await snapshot(sql), wanted);
 }
 
-async function judgeLoads(kills: Kill[], path: string, template?: string): Promise<void> {
+async function checkLoads(kills: Kill[], path: string, template?: string): Promise<void> {
   await using reference = await createDatabase({ template, noDelay: true });
   await load(reference.sql, await openSource(path), { progress, rangeBytes });
   const verdict = await verify(reference.sql, await openSource(path), { progress });
   assert.deepEqual(verdict.mismatches, []);
   assert.equal((await readStatus(reference.sql)).verdict, "balanced");
   const wanted = await snapshot(reference.sql);
-  await killAtEach(kills, template, (share, database) => judgeLoad(share, database, path, wanted));
+  await killAtEach(kills, template, (share, database) => checkLoad(share, database, path, wanted));
 }
 
-Deno.test("killed anywhere in a load of odd documents: run again, all is as if it had run once", async () => {
-  await using dump = await makeFolder(dumpFiles(await makeOddBson()));
-  const all = between("load.schema_checked", "load.fence_dropped").filter((name) =>
-    !name.startsWith("deferred.") && name !== "notes.excluded"
+Deno.test("a load of odd documents that is killed at any failpoint completes when it is run again", async () => {
+  await using dump = await makeFolder(dumpFiles(await makeEdgeCaseBson()));
+  const all = between("load.schema_checked", "load.lock_released").filter((name) =>
+    !name.startsWith("deferred.") && name !== "entries.excluded"
   );
-  const later = pick("survey.document:30", "range.document:10", "range.committed:3");
-  await judgeLoads([...pick(...all), ...later], dump.path);
+  const later = killsAt("survey.document:30", "range.document:10", "range.committed:3");
+  await checkLoads([...killsAt(...all), ...later], dump.path);
 });
 
-Deno.test("killed while indexes are off, or built: run again, all is as if it had run once", async () => {
+Deno.test("a load that is killed while indexes are dropped or recreated completes when it is run again", async () => {
   const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
   try {
     writeDump(path, 5100);
     const deferred = between("deferred.locked", "deferred.dropped").concat(
-      between("deferred.created", "deferred.put_back"),
+      between("deferred.created", "deferred.recreated"),
     );
-    await judgeLoads(
-      pick(...deferred, "deferred.created:2", "copy.chunk_sent:30", "range.commit_sent:20", "settle.begun"),
+    await checkLoads(
+      killsAt(
+        ...deferred,
+        "deferred.created:2",
+        "copy.chunk_sent:30",
+        "range.commit_sent:20",
+        "settle.begun",
+      ),
       path,
     );
   } finally {
@@ -174,19 +180,19 @@ Deno.test("killed while indexes are off, or built: run again, all is as if it ha
   }
 });
 
-Deno.test("killed while documents of an earlier dump are told apart: run again, all is as if it had run once", async () => {
-  await using loaded = await prepare(async (sql) => {
+Deno.test("a load that is killed while it excludes documents of an earlier dump completes when it is run again", async () => {
+  await using loaded = await prepareTemplate(async (sql) => {
     await load(sql, await openSource(generations), { progress });
   });
   const [users, tasks, subtasks] = await Promise.all(
     ["users", "tasks", "dramatiq_tasks"].map((name) => Deno.readTextFile(`${generations}/${name}.json`)),
   );
   await using dump = await makeDump({ users: users!, tasks: tasks!, dramatiq_tasks: `${subtasks}\n` });
-  await judgeLoads(pick("notes.excluded", "notes.excluded:4"), dump.path, loaded.name);
+  await checkLoads(killsAt("entries.excluded", "entries.excluded:4"), dump.path, loaded.name);
 });
 
-Deno.test("killed while unfinished work is decided: decided again, nothing is half resumed", async () => {
-  await using loaded = await prepare(async (sql) => {
+Deno.test("a decision about unfinished tasks that is killed is applied completely or not at all", async () => {
+  await using loaded = await prepareTemplate(async (sql) => {
     await load(sql, await openSource(generations), { progress });
   });
   const count = async (sql: Pool) => {
@@ -200,7 +206,7 @@ Deno.test("killed while unfinished work is decided: decided again, nothing is ha
   await decideUnfinished(reference.sql, "resume");
   const after = await count(reference.sql);
   assert.notDeepEqual(after, before);
-  const kills = pick(...between("unfinished.begun", "unfinished.committed"));
+  const kills = killsAt(...between("unfinished.begun", "unfinished.committed"));
   await killAtEach(kills, loaded.name, async (share, database) => {
     const { sql } = database;
     for (const one of share) {
@@ -212,83 +218,85 @@ Deno.test("killed while unfinished work is decided: decided again, nothing is ha
   });
 });
 
-const harm = async (sql: Pool) => {
+/** Deletes and changes rows so that a verification finds differences. */
+const damage = async (sql: Pool) => {
   await sql`delete from users where email = 'tester0@example.com'`;
-  await sql`update tasks set task_name = 'harmed' where id = (select min(id::text)::uuid from tasks)`;
+  await sql`update tasks set task_name = 'damaged' where id = (select min(id::text)::uuid from tasks)`;
   const [task] = await sql`select parent_task_id as id from subtasks limit 1`;
   await sql`delete from subtasks where parent_task_id = ${task!.id}`;
 };
 
-Deno.test("killed while it verifies, repairs or undoes: run again, the result is the same", async () => {
-  let made: string | undefined;
-  await using harmed = await prepare(async (sql) => {
+Deno.test("a verify, a repair or an undo that is killed gives the same result when it is run again", async () => {
+  let planName: string | undefined;
+  await using damaged = await prepareTemplate(async (sql) => {
     await load(sql, await openSource(generations), { progress });
-    await harm(sql);
+    await damage(sql);
   });
   const plan = async (sql: Pool) => await planRepair(sql, await openSource(generations), { progress });
-  await using repaired = await prepare(async (sql) => {
+  await using repaired = await prepareTemplate(async (sql) => {
     await load(sql, await openSource(generations), { progress });
-    await harm(sql);
-    made = (await applyRepair(sql, await plan(sql))).plan;
+    await damage(sql);
+    planName = (await applyRepair(sql, await plan(sql))).plan;
   });
-  await using reference = await createDatabase({ template: harmed.name, noDelay: true });
+  await using reference = await createDatabase({ template: damaged.name, noDelay: true });
   const { differences } = await verify(reference.sql, await openSource(generations), { progress });
   const { steps } = await plan(reference.sql);
   assert.ok(steps.length > 2);
-  const log = async (sql: Pool) => {
-    const [row] =
-      await sql`select count(*)::int as steps, count(undone_at)::int as undone from migration.repairs`;
+  const countLogged = async (sql: Pool) => {
+    const [row] = await sql`
+      select count(*)::int as steps, count(undone_at)::int as undone
+      from migration.repairs`;
     return [row!.steps, row!.undone];
   };
-  const judgeVerify = async (share: Kill[], database: TestDatabase) => {
+  const checkVerify = async (share: Kill[], database: TestDatabase) => {
     const { sql } = database;
     for (const one of share) {
-      // Begun anew each time: a point that a run before has passed would not come again.
+      // Each run starts from the beginning, because a continued run may not reach the failpoint.
       await kill(one, database, ["verify", "--again", "--quiet", "--from", generations]);
       const [row] = await sql`
-        select count(*)::int as kept from migration.verifications where ended_at is not null`;
-      assert.equal(row!.kept, one.point === "verify.committed" ? 1 : 0);
+        select count(*)::int as ended from migration.verifications where ended_at is not null`;
+      assert.equal(row!.ended, one.point === "verify.committed" ? 1 : 0);
     }
     assert.equal((await verify(sql, await openSource(generations), { progress })).differences, differences);
   };
-  const judgeRepair = async (share: Kill[], database: TestDatabase) => {
+  const checkRepair = async (share: Kill[], database: TestDatabase) => {
     const { sql } = database;
     for (const one of share) {
       await kill(one, database, ["repair", "--apply", "--quiet", "--from", generations]);
-      assert.deepEqual(await log(sql), [one.point === "repair.committed" ? steps.length : 0, 0]);
+      assert.deepEqual(await countLogged(sql), [one.point === "repair.committed" ? steps.length : 0, 0]);
     }
     const again = await plan(sql);
     if (again.steps.length > 0) await applyRepair(sql, again);
-    assert.deepEqual(await log(sql), [steps.length, 0]);
+    assert.deepEqual(await countLogged(sql), [steps.length, 0]);
     assert.equal((await verify(sql, await openSource(generations), { progress })).differences, 0);
     assert.deepEqual((await readStatus(sql)).faults, []);
   };
-  const judgeUndo = async (share: Kill[], database: TestDatabase) => {
+  const checkUndo = async (share: Kill[], database: TestDatabase) => {
     const { sql } = database;
-    for (const one of share) await kill(one, database, ["repair", "--undo", made!]);
+    for (const one of share) await kill(one, database, ["repair", "--undo", planName!]);
     if (share.at(-1)!.point === "undo.committed") {
-      await assert.rejects(undoRepair(sql, made!), /left to undo/);
-    } else assert.equal((await undoRepair(sql, made!)).undone, steps.length);
-    assert.deepEqual(await log(sql), [steps.length, steps.length]);
+      await assert.rejects(undoRepair(sql, planName!), /left to undo/);
+    } else assert.equal((await undoRepair(sql, planName!)).undone, steps.length);
+    assert.deepEqual(await countLogged(sql), [steps.length, steps.length]);
     assert.deepEqual((await plan(sql)).steps.length, steps.length);
   };
-  await killAtEach(pick(...between("verify.planned", "verify.committed")), harmed.name, judgeVerify);
+  await killAtEach(killsAt(...between("verify.planned", "verify.committed")), damaged.name, checkVerify);
   await killAtEach(
-    pick("repair.step_logged:3", ...between("repair.planned", "repair.committed")),
-    harmed.name,
-    judgeRepair,
+    killsAt("repair.step_logged:3", ...between("repair.planned", "repair.committed")),
+    damaged.name,
+    checkRepair,
   );
-  await killAtEach(pick(...between("undo.begun", "undo.committed")), repaired.name, judgeUndo);
+  await killAtEach(killsAt(...between("undo.begun", "undo.committed")), repaired.name, checkUndo);
 });
 
-Deno.test("killed while the quarantine is tried again: nothing or all of it is done", async () => {
+Deno.test("a replay of the quarantine that is killed is applied completely or not at all", async () => {
   const read = (name: string) => Deno.readTextFile(`${generations}/${name}.json`);
   await using orphans = await makeDump({ dramatiq_tasks: await read("dramatiq_tasks") });
   await using parents = await makeDump({ users: await read("users"), tasks: await read("tasks") });
-  await using waiting = await prepare(async (sql) => {
+  await using quarantined = await prepareTemplate(async (sql) => {
     for (const { path } of [orphans, parents]) await load(sql, await openSource(path), { progress });
   });
-  const judge = async (share: Kill[], database: TestDatabase) => {
+  const checkReplay = async (share: Kill[], database: TestDatabase) => {
     const { sql } = database;
     for (const one of share) await kill(one, database, ["quarantine", "--replay", "--apply", "--quiet"]);
     const { loaded } = await replayQuarantine(sql, { apply: true, progress });
@@ -300,14 +308,14 @@ Deno.test("killed while the quarantine is tried again: nothing or all of it is d
     assert.equal((await verify(sql, await openSource(orphans.path), { progress })).differences, 0);
   };
   await killAtEach(
-    pick("replay.recorded:2", ...between("replay.begun", "replay.committed")),
-    waiting.name,
-    judge,
+    killsAt("replay.recorded:2", ...between("replay.begun", "replay.committed")),
+    quarantined.name,
+    checkReplay,
   );
 });
 
-Deno.test("killed while it backs up or restores: an unfinished backup is none, a restore is nothing or all", async () => {
-  await using loaded = await prepare(async (sql) => {
+Deno.test("a killed backup is recognized as unfinished, and a killed restore changes everything or nothing", async () => {
+  await using loaded = await prepareTemplate(async (sql) => {
     await load(sql, await openSource(generations), { progress });
   });
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-backup-" });
@@ -316,19 +324,19 @@ Deno.test("killed while it backs up or restores: an unfinished backup is none, a
     await using reference = await createDatabase({ template: loaded.name, noDelay: true });
     const wanted = await snapshot(reference.sql);
     await backup(reference.sql, `${folder}/good`, { progress });
-    const judgeBackup = async (share: Kill[], database: TestDatabase) => {
+    const checkBackup = async (share: Kill[], database: TestDatabase) => {
       for (const one of share) {
         const to = `${folder}/${one.point}`;
         await kill(one, database, ["backup", "--quiet", "--to", to, "--from", generations]);
-        const check = restore(database.sql, to, { ...options, dryRun: true });
-        if (one.point === "backup.done") await check;
-        else await assert.rejects(check, /never finished/);
+        const dryRun = restore(database.sql, to, { ...options, dryRun: true });
+        if (one.point === "backup.done") await dryRun;
+        else await assert.rejects(dryRun, /was not finished/);
       }
       const again = `${folder}/${share[0]!.point}.again`;
       await backup(database.sql, again, { progress });
       await restore(database.sql, again, { ...options, dryRun: true });
     };
-    const judgeRestore = async (share: Kill[], database: TestDatabase) => {
+    const checkRestore = async (share: Kill[], database: TestDatabase) => {
       const { sql } = database;
       for (const one of share) {
         await kill(one, database, ["restore", "--quiet", "--backup", `${folder}/good`]);
@@ -338,14 +346,14 @@ Deno.test("killed while it backs up or restores: an unfinished backup is none, a
       await restore(sql, `${folder}/good`, options);
       assert.equal(await snapshot(sql), wanted);
     };
-    await killAtEach(pick(...between("backup.folder_made", "backup.done")), loaded.name, judgeBackup);
-    await killAtEach(pick(...between("restore.checked", "restore.committed")), undefined, judgeRestore);
+    await killAtEach(killsAt(...between("backup.folder_made", "backup.done")), loaded.name, checkBackup);
+    await killAtEach(killsAt(...between("restore.checked", "restore.committed")), undefined, checkRestore);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
-Deno.test("no failpoint is left out", () => {
-  assert.deepEqual(failpoints.filter((name) => !tried.has(name)), []);
+Deno.test("the tests of this file cover every failpoint", () => {
+  assert.deepEqual(failpoints.filter((name) => !covered.has(name)), []);
   assert.ok(failpoints.length >= 60);
 });

@@ -8,7 +8,7 @@ import {
   writeFloat,
   writeLossless,
 } from "../../migrate/data/documents/ejson_write.ts";
-import { toUsualLine } from "../../migrate/data/lens/fast_subtask.ts";
+import { toFastLine } from "../../migrate/data/lens/fast_subtask.ts";
 import type { Mapped, Row } from "../../migrate/data/lens/draft.ts";
 import { subtaskColumns, toSubtaskDocument, toSubtaskRow } from "../../migrate/data/lens/subtasks.ts";
 import { taskColumns, toTaskDocument, toTaskRow } from "../../migrate/data/lens/tasks.ts";
@@ -41,8 +41,11 @@ const lenses: Record<string, Lens> = {
   dramatiq_tasks: { columns: subtaskColumns, toRow: toSubtask, toDocument: toSubtaskDocument },
 };
 
-/** The law; a row must also be something PostgreSQL can hold. */
-function holdsLaw({ columns, toRow, toDocument }: Lens, document: BsonDocument): Row | undefined {
+/**
+ * Asserts that a document's row is storable and maps back to the same document. Returns undefined for a rejected
+ * document.
+ */
+function assertReversible({ columns, toRow, toDocument }: Lens, document: BsonDocument): Row | undefined {
   const mapped = toRow(document);
   if ("rejected" in mapped) {
     assert.match(mapped.rejected.reason, /^[a-z_]+$/);
@@ -110,8 +113,8 @@ const uuid = fc.uuid();
 const time = fc.date({ noInvalidDate: true }).map((date): BsonValue => new DateMs(date.getTime()));
 const index = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 99 }));
 
-/** What a field usually holds; anything may stand in its place. */
-const usual: Record<string, fc.Arbitrary<BsonValue>> = {
+/** Typical values of fields. Documents may also have any other value there. */
+const typicalValues: Record<string, fc.Arbitrary<BsonValue>> = {
   _id: hex.map((id) => new ObjectId(id)),
   id: uuid,
   task_uuid: uuid,
@@ -128,7 +131,8 @@ const usual: Record<string, fc.Arbitrary<BsonValue>> = {
   ...Object.fromEntries(["v0", "v1", "v2", "v3", "v4", "v5"].map((name) => [name, index])),
 };
 
-const orders: Record<string, string[]> = {
+/** Fields of each generation in their usual order. */
+const fieldOrders: Record<string, string[]> = {
   "users U": [
     "_id",
     "email",
@@ -229,27 +233,27 @@ const orders: Record<string, string[]> = {
   ],
 };
 
-/** Documents of a generation: fields usual or odd, some missing, some more, now and then in another order. */
+/** Generates documents with typical or arbitrary values, missing and additional fields, some in another order. */
 function documents(order: string[]): fc.Arbitrary<BsonDocument> {
   const field = (name: string) =>
-    fc.oneof({ weight: 6, arbitrary: usual[name] ?? value }, { weight: 1, arbitrary: value })
+    fc.oneof({ weight: 6, arbitrary: typicalValues[name] ?? value }, { weight: 1, arbitrary: value })
       .map((item): [string, BsonValue] => [name, item]);
   const fields = fc.tuple(
     ...order.map((name, i) => i === 0 ? field(name) : fc.option(field(name), { freq: 12, nil: undefined })),
   ).map((list) => list.filter((entry) => entry !== undefined) as [string, BsonValue][]);
   const more = fc.array(fc.tuple(key, value), { maxLength: 2 });
-  return fc.tuple(fields, more, fc.integer({ min: 0, max: 9 })).map(([list, rest, dice]) =>
-    documentOf(dice === 0 ? [...rest, ...list.toReversed()] : [...list, ...rest])
+  return fc.tuple(fields, more, fc.integer({ min: 0, max: 9 })).map(([list, rest, random]) =>
+    documentOf(random === 0 ? [...rest, ...list.toReversed()] : [...list, ...rest])
   );
 }
 
-for (const [name, order] of Object.entries(orders)) {
-  Deno.test(`a document of ${name} comes back to the last bit, whatever its fields hold`, () => {
+for (const [name, order] of Object.entries(fieldOrders)) {
+  Deno.test(`the row of a document of ${name} maps back to the same document, whatever its values`, () => {
     const lens = lenses[name.split(" ")[0]!]!;
     let rows = 0;
     fc.assert(
       fc.property(documents(order), (document) => {
-        if (holdsLaw(lens, document)) rows++;
+        if (assertReversible(lens, document)) rows++;
       }),
       { numRuns: 400 },
     );
@@ -257,7 +261,7 @@ for (const [name, order] of Object.entries(orders)) {
   });
 }
 
-Deno.test("the lossless form and the canonical form read back to the same tree", () => {
+Deno.test("the lossless form and the canonical form parse to the same tree", () => {
   fc.assert(
     fc.property(value, (tree) => {
       assert.equal(writeCanonical(readValue(writeLossless(tree), "lossless")), writeCanonical(tree));
@@ -267,7 +271,7 @@ Deno.test("the lossless form and the canonical form read back to the same tree",
   );
 });
 
-Deno.test("floats are written as Python writes them", () => {
+Deno.test("writeFloat() writes floats as Python does", () => {
   const cases: [number, string][] = [
     [1, "1.0"],
     [-0, "-0.0"],
@@ -282,7 +286,7 @@ Deno.test("floats are written as Python writes them", () => {
   for (const [number, wanted] of cases) assert.equal(writeFloat(number), wanted);
 });
 
-Deno.test("times outside four-digit years are written and read by arithmetic", () => {
+Deno.test("writeTime() and readTime() handle years before 1 and after 9999", () => {
   const cases: [number, string][] = [
     [0, "1970-01-01 00:00:00+00"],
     [-1, "1969-12-31 23:59:59.999+00"],
@@ -306,14 +310,14 @@ async function readLines(form: string, collection: string): Promise<string[]> {
 }
 
 for (const form of ["generations", "current", "odd", "odd-canonical"]) {
-  Deno.test(`every document of the dump '${form}' comes back or says why not`, async () => {
+  Deno.test(`every document of the dump '${form}' is mapped reversibly or rejected with a reason`, async () => {
     for (const [collection, lens] of Object.entries(lenses)) {
-      for (const line of await readLines(form, collection)) holdsLaw(lens, readDocument(line));
+      for (const line of await readLines(form, collection)) assertReversible(lens, readDocument(line));
     }
   });
 }
 
-Deno.test("a relaxed and a canonical dump give the same rows, but for what extra says of int64", async () => {
+Deno.test("a relaxed and a canonical dump give the same rows, except for int64 marks in extra", async () => {
   for (const [collection, lens] of Object.entries(lenses)) {
     const [relaxed, canonical] = await Promise.all([
       readLines("odd", collection),
@@ -323,56 +327,57 @@ Deno.test("a relaxed and a canonical dump give the same rows, but for what extra
     relaxed.forEach((line, i) => {
       const a = lens.toRow(readDocument(line));
       const b = lens.toRow(readDocument(canonical[i]!));
-      const shape = (mapped: Mapped<string>) => "row" in mapped ? { ...mapped.row, extra: "" } : mapped;
-      assert.deepEqual(shape(a), shape(b));
+      const withoutExtra = (mapped: Mapped<string>) =>
+        "row" in mapped ? { ...mapped.row, extra: "" } : mapped;
+      assert.deepEqual(withoutExtra(a), withoutExtra(b));
     });
   }
 });
 
-Deno.test("the fast way makes the same text as the lens, of every usual line", async () => {
-  let usualLines = 0;
+Deno.test("the fast path gives the same COPY text as the lens for every line that it accepts", async () => {
+  let fastLines = 0;
   for (const form of ["generations", "current", "odd"]) {
     for (const line of await readLines(form, "dramatiq_tasks")) {
       const document = readDocument(line);
       const own = document.get("parent_task_id");
-      const fast = toUsualLine(line, (name) => name === own ? name : undefined);
+      const fast = toFastLine(line, (name) => name === own ? name : undefined);
       if (!fast) continue;
-      usualLines++;
+      fastLines++;
       const mapped = toSubtaskRow(document, (name) => name);
       assert.ok("row" in mapped);
-      assert.equal(fast.copy, encodeLine(subtaskColumns.map((column) => mapped.row[column])));
+      assert.equal(fast.line, encodeLine(subtaskColumns.map((column) => mapped.row[column])));
     }
   }
-  assert.ok(usualLines > 1200, `only ${usualLines} lines went the fast way`);
+  assert.ok(fastLines > 1200, `the fast path accepted only ${fastLines} lines`);
 });
 
-Deno.test("the fast way leaves every other line to the lens", async () => {
+Deno.test("the fast path rejects every line with another form", async () => {
   const [line] = (await readLines("current", "dramatiq_tasks")).filter((text) => text.includes('"prompts"'));
-  assert.ok(toUsualLine(line!, (name) => name));
+  assert.ok(toFastLine(line!, (name) => name));
   const changes: [string, (line: string) => string][] = [
-    ["a doubled key", (text) => text.replace('"ratio":', '"ratio":"1:1","ratio":')],
+    ["a duplicate key", (text) => text.replace('"ratio":', '"ratio":"1:1","ratio":')],
     ["white space", (text) => text.replace('"status":', '"status": ')],
     ["an escape that is not the shortest", (text) => text.replace('"value":"', '"value":"\\u0041')],
     ["a NUL", (text) => text.replace('"value":"', '"value":"\\u0000')],
     ["a tagged number", (text) => text.replace('"retry_count":0', '"retry_count":{"$numberLong":"0"}')],
-    ["a float for a count", (text) => text.replace('"retry_count":0', '"retry_count":0.0')],
+    ["a float as a count", (text) => text.replace('"retry_count":0', '"retry_count":0.0')],
     ["a long float", (text) => text.replace('"weight":1', '"weight":0.30000000000000004')],
     ["an unknown status", (text) => text.replace(/"status":"[a-z]+","result"/, '"status":"done","result"')],
     [
       "31 February",
       (text) => text.replace(/"created_at":\{"\$date":"\d{4}-\d\d-\d\d/, '"created_at":{"$date":"2025-02-31'),
     ],
-    ["a field more", (text) => text.replace(/\}$/, ',"note":1}')],
-    ["a field less", (text) => text.replace(/"use_polish":(true|false),/, "")],
+    ["an additional field", (text) => text.replace(/\}$/, ',"note":1}')],
+    ["a missing field", (text) => text.replace(/"use_polish":(true|false),/, "")],
   ];
   for (const [what, change] of changes) {
     const changed = change(line!);
     assert.notEqual(changed, line, what);
-    assert.equal(toUsualLine(changed, (name) => name), undefined, what);
+    assert.equal(toFastLine(changed, (name) => name), undefined, what);
   }
 });
 
-Deno.test("ids part by type, and meet by value as in MongoDB's index", () => {
+Deno.test("ids of different types differ, and equal numbers are equal, as in MongoDB's index", () => {
   const idOf = (id: BsonValue) => {
     const mapped = toUserRow(documentOf([["_id", id], ["email", "a@b"]]));
     assert.ok("row" in mapped);

@@ -7,23 +7,29 @@ import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { readStatus } from "../../migrate/data/ledger/status.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../support/database.ts";
-import { generations, makeDump, makeOddDump, runMigrate, spawnMigrate } from "./support/program.ts";
+import { waitFor } from "../support/wait.ts";
+import { waitForUnlock } from "./support/locks.ts";
+import { generations, makeDump, makeEdgeCaseDump, runMigrate, spawnMigrate } from "./support/program.ts";
 
 const progress = silentProgress;
 const loadFrom = async (sql: Pool, path: string) => await load(sql, await openSource(path), { progress });
 const verifyFrom = async (sql: Pool, path: string) => await verify(sql, await openSource(path), { progress });
 
-/** Indexes and constraints of the biggest table, as the server words them. */
-async function listParts(sql: Pool): Promise<string[]> {
+/** Lists the definitions of the indexes and validated constraints of `subtasks`. */
+async function listDefinitions(sql: Pool): Promise<string[]> {
   const rows = await sql`
-    select indexdef as part from pg_indexes where tablename = 'subtasks'
+    select indexdef as definition
+    from pg_indexes
+    where tablename = 'subtasks'
     union all
-    select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'subtasks'::regclass and convalidated
+    select pg_get_constraintdef(oid)
+    from pg_constraint
+    where conrelid = 'subtasks'::regclass and convalidated
     order by 1`;
-  return rows.map(({ part }) => part);
+  return rows.map(({ definition }) => definition);
 }
 
-/** Everything a load writes, as one text. */
+/** Returns all rows that a load writes as one text. */
 async function snapshot(sql: Pool): Promise<string> {
   const texts: string[] = [];
   for (
@@ -42,7 +48,7 @@ async function snapshot(sql: Pool): Promise<string> {
   return texts.join("\n\n");
 }
 
-Deno.test("every generation loads, verifies equal, and a second load changes nothing", async () => {
+Deno.test("documents of every generation load and verify equal; a second load changes nothing", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   assert.equal((await loadFrom(sql, generations)).documents, 647);
@@ -55,9 +61,9 @@ Deno.test("every generation loads, verifies equal, and a second load changes not
 });
 
 for (const form of ["odd", "odd-canonical"] as const) {
-  Deno.test(`of the dump '${form}' every document has its row or its reason`, async () => {
+  Deno.test(`every document of the dump '${form}' gets a row or a reason`, async () => {
     await using database = await createDatabase();
-    await using dump = await makeOddDump(form);
+    await using dump = await makeEdgeCaseDump(form);
     const { sql } = database;
     await loadFrom(sql, dump.path);
     const status = await readStatus(sql);
@@ -76,16 +82,16 @@ for (const form of ["odd", "odd-canonical"] as const) {
     ]);
     const verdict = await verifyFrom(sql, dump.path);
     assert.deepEqual(verdict.mismatches, []);
-    const [loser] = await sql`
+    const [duplicate] = await sql`
       select convert_from(original, 'UTF8') as original, detail
       from migration.quarantine
       where reason = 'duplicate_email'`;
-    assert.match(loser!.original, /"fullname":"dup"/);
-    assert.match(loser!.detail, /67ecd9f7a1b2c3d4e544cb68/);
+    assert.match(duplicate!.original, /"fullname":"dup"/);
+    assert.match(duplicate!.detail, /67ecd9f7a1b2c3d4e544cb68/);
   });
 }
 
-Deno.test("imported tasks count their subtasks, know their owner, and wait where they are unfinished", async () => {
+Deno.test("imported tasks have counters and owners, and unfinished ones are held", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   await loadFrom(sql, generations);
@@ -101,24 +107,26 @@ Deno.test("imported tasks count their subtasks, know their owner, and wait where
   assert.equal(wrong!.tasks, 0);
 });
 
-Deno.test("kill -9 in the middle of a load, again and again: nothing lost, nothing doubled", async () => {
+Deno.test("a load that is killed several times loses and duplicates nothing", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
   try {
     writeDump(folder, 6000);
     const flags = ["data", "load", "--from", folder, "--range-bytes", "65536", "--quiet"];
-    const parts = await listParts(sql);
+    const definitions = await listDefinitions(sql);
     let killed = 0;
     for (const wanted of [3, 20, 45]) {
       const child = spawnMigrate(url, ...flags);
-      const ended = child.status.then(() => true);
-      while (!await Promise.race([ended, new Promise<false>((go) => setTimeout(() => go(false), 5))])) {
+      let hasEnded = false;
+      child.status.then(() => hasEnded = true);
+      await waitFor(`${wanted} ranges, or the end of the load`, async () => {
         const [row] = await sql`select count(*)::integer as done from migration.ranges where state = 'done'`;
-        if (row!.done < wanted) continue;
+        return hasEnded || row!.done >= wanted;
+      });
+      if (!hasEnded) {
         child.kill("SIGKILL");
         killed++;
-        break;
       }
       await child.output();
       const [row] = await sql`
@@ -126,24 +134,24 @@ Deno.test("kill -9 in the middle of a load, again and again: nothing lost, nothi
           (select coalesce(sum(exact + adjusted), 0) from migration.ranges
             where collection = 'dramatiq_tasks' and state = 'done')::integer as counted`;
       assert.equal(row!.rows, row!.counted);
-      // What is done is the source's beginning, though two ranges are under way at a time.
+      // Ranges are committed in the source's order, although two of them are written at a time.
       const [gap] = await sql`
         select exists (
-          select from migration.ranges d join migration.ranges p using (fingerprint, collection)
-          where d.state = 'done' and p.state = 'planned' and p.number < d.number) as there`;
-      assert.equal(gap!.there, false);
-      assert.notDeepEqual(await listParts(sql), parts);
-      // The server may still be ending the killed session, which holds the fence.
-      while ((await sql`select from pg_locks where locktype = 'advisory' limit 1`).length > 0) {
-        await new Promise((go) => setTimeout(go, 5));
-      }
+          select
+          from migration.ranges d
+          join migration.ranges p using (fingerprint, collection)
+          where d.state = 'done' and p.state = 'planned' and p.number < d.number
+        ) as found`;
+      assert.equal(gap!.found, false);
+      assert.notDeepEqual(await listDefinitions(sql), definitions);
+      await waitForUnlock(sql);
     }
     assert.equal(killed, 3);
     assert.equal((await readStatus(sql)).verdict, "incomplete");
     const last = await runMigrate(url, ...flags);
     assert.equal(last.code, 0, last.err);
     assert.equal((await readStatus(sql)).verdict, "balanced");
-    assert.deepEqual(await listParts(sql), parts);
+    assert.deepEqual(await listDefinitions(sql), definitions);
     const verdict = await verifyFrom(sql, folder);
     assert.deepEqual([verdict.differences, verdict.rows], [0, verdict.documents]);
   } finally {
@@ -151,7 +159,7 @@ Deno.test("kill -9 in the middle of a load, again and again: nothing lost, nothi
   }
 });
 
-Deno.test("SIGINT stops between two transactions, and the next run goes on", async () => {
+Deno.test("SIGINT stops a load between two transactions, and the next run continues it", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
@@ -159,9 +167,10 @@ Deno.test("SIGINT stops between two transactions, and the next run goes on", asy
     writeDump(folder, 6000);
     const flags = ["data", "load", "--from", folder, "--range-bytes", "65536", "--quiet"];
     const child = spawnMigrate(url, ...flags);
-    while ((await sql`select from migration.ranges where state = 'done' limit 1`).length === 0) {
-      await new Promise((go) => setTimeout(go, 5));
-    }
+    await waitFor("the first range", async () => {
+      const done = await sql`select from migration.ranges where state = 'done' limit 1`;
+      return done.length > 0;
+    });
     child.kill("SIGINT");
     const { code, stderr } = await child.output();
     assert.equal(code, 130);
@@ -174,19 +183,19 @@ Deno.test("SIGINT stops between two transactions, and the next run goes on", asy
   }
 });
 
-Deno.test("a second migrator is turned away while one works", async () => {
+Deno.test("a load fails with busy while another migrator is working", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
-  const held = await sql.reserve();
-  await held`select pg_advisory_lock(${0x636f6e75})`;
+  const other = await sql.reserve();
+  await other`select pg_advisory_lock(${0x636f6e75})`;
   const { code, err } = await runMigrate(url, "data", "load", "--quiet", "--from", generations);
-  await held`select pg_advisory_unlock(${0x636f6e75})`;
-  held.release();
+  await other`select pg_advisory_unlock(${0x636f6e75})`;
+  other.release();
   assert.equal(code, 75);
   assert.match(err, /another migrator/);
 });
 
-Deno.test("documents that are in from an earlier dump are excluded by name, new ones come in", async () => {
+Deno.test("a second dump adds its new documents and excludes those that are already loaded", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   await loadFrom(sql, generations);
@@ -200,14 +209,13 @@ Deno.test("documents that are in from an earlier dump are excluded by name, new 
   await loadFrom(sql, dump.path);
   const status = await readStatus(sql);
   assert.equal(status.verdict, "balanced");
-  const counts = status.sources[1]!.collections.map((
-    { exact, excluded, quarantined },
-  ) => [exact, excluded, quarantined]);
+  const { collections } = status.sources[1]!;
+  const counts = collections.map(({ exact, excluded, quarantined }) => [exact, excluded, quarantined]);
   assert.deepEqual(counts, [[0, 8, 0], [0, 28, 0], [1, 611, 0]]);
   assert.equal((await verifyFrom(sql, dump.path)).differences, 0);
 });
 
-Deno.test("a doubled subtask id keeps the first of the source, also far apart", async () => {
+Deno.test("of several subtasks with one id, the first in the source is loaded", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
@@ -221,10 +229,8 @@ Deno.test("a doubled subtask id keeps the first of the source, also far apart", 
     const source = await openSource(folder);
     await load(sql, source, { progress, rangeBytes: 65536 });
     const rows = await sql`select reason, path, detail from migration.quarantine`;
-    assert.deepEqual(rows.map(({ reason, path }) => [reason, path]), [["duplicate_id", "id"], [
-      "duplicate_id",
-      "id",
-    ]]);
+    const duplicate = ["duplicate_id", "id"];
+    assert.deepEqual(rows.map(({ reason, path }) => [reason, path]), [duplicate, duplicate]);
     assert.equal((await readStatus(sql)).verdict, "balanced");
     assert.equal((await verifyFrom(sql, folder)).differences, 0);
   } finally {
@@ -232,9 +238,9 @@ Deno.test("a doubled subtask id keeps the first of the source, also far apart", 
   }
 });
 
-Deno.test("status finds one row too few, one too many, and a ledger line gone", async () => {
+Deno.test("status finds a missing row, an extra row, a missing ledger entry and a wrong count", async () => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd");
+  await using dump = await makeEdgeCaseDump("odd");
   const { sql, url } = database;
   await loadFrom(sql, dump.path);
   const cases = [
@@ -247,14 +253,13 @@ Deno.test("status finds one row too few, one too many, and a ledger line gone", 
     await sql.begin(async (tx) => {
       await tx.unsafe(change);
       assert.equal((await readStatus(tx)).verdict, "unbalanced", change);
-      await tx.unsafe("savepoint never");
-      throw new Error("back");
-    }).catch((error) => assert.equal(error.message, "back"));
+      throw new Error("rollback");
+    }).catch((error) => assert.equal(error.message, "rollback"));
   }
   assert.equal((await readStatus(sql)).verdict, "balanced");
   await sql`delete from subtasks where id = (select id from subtasks limit 1)`;
   const { code, out, err } = await runMigrate(url, "data", "status", "--json");
   assert.equal(code, 3);
   assert.equal(JSON.parse(out).verdict, "unbalanced");
-  assert.match(err, /does not add up/);
+  assert.match(err, /do not add up/);
 });

@@ -15,13 +15,13 @@ const taskLine =
 
 interface Case {
   what: string;
-  /** JSON of fields, put over a good document; undefined takes the field out. */
+  /** JSON of fields that replace those of a valid document; undefined removes a field. */
   fields: Record<string, string | undefined>;
-  /** What columns hold then, as text. */
+  /** Expected values of columns as text. */
   columns?: Record<string, string | null>;
-  /** Rules the ledger names. */
+  /** Expected rules in the ledger. */
   rules?: string[];
-  /** Why it has no row. */
+  /** Expected reason in the quarantine. */
   reason?: string;
 }
 
@@ -41,12 +41,12 @@ const cases: Case[] = [
     rules: ["text_escaped"],
   },
   {
-    what: "3 half a surrogate pair",
+    what: "3 a lone surrogate",
     fields: { error: '"\\ud83d"' },
     columns: { error: "�" },
     rules: ["text_escaped"],
   },
-  { what: "5 U+FFFD that was there", fields: { error: '"�"' }, columns: { error: "�" } },
+  { what: "5 U+FFFD in the document", fields: { error: '"�"' }, columns: { error: "�" } },
   {
     what: "6 NaN and infinities",
     fields: { result: '{"url":"u","a":{"$numberDouble":"NaN"},"b":{"$numberDouble":"-Infinity"}}' },
@@ -58,17 +58,17 @@ const cases: Case[] = [
     columns: { result: '{"score":-0.0}', seed: "0" },
   },
   {
-    what: "8 int64 past 2^53",
+    what: "8 int64 beyond 2^53",
     fields: { seed: "9223372036854775807" },
     columns: { seed: "9223372036854775807" },
   },
   {
-    what: "9 a double where others hold an int",
+    what: "9 a double in an int field",
     fields: { retry_count: "2.0" },
     columns: { retry_count: "2" },
   },
   {
-    what: "10 too long for int4",
+    what: "10 a number too large for int4",
     fields: { retry_count: "9999999999" },
     columns: { retry_count: "0" },
     rules: ["number_out_of_range"],
@@ -113,46 +113,46 @@ const cases: Case[] = [
     columns: { created_at: "10000-01-01 00:00:00+00" },
   },
   {
-    what: "17 past every calendar",
+    what: "17 a date beyond every calendar",
     fields: { created_at: date('{"$numberLong":"9223372036854775807"}') },
     columns: { created_at: "275760-09-13 00:00:00+00" },
     rules: ["time_out_of_range"],
   },
   {
-    what: "19 a date as text with a zone",
+    what: "19 a date as text with a time zone",
     fields: { created_at: '"2025-05-13T15:40:46.622+08:00"' },
     columns: { created_at: "2025-05-13 07:40:46.622+00" },
     rules: ["time_from_text"],
   },
   {
-    what: "19 a date as text without one",
+    what: "19 a date as text without a time zone",
     fields: { created_at: '"2025-05-13T07:40:46"' },
     columns: { created_at: "2025-05-13 07:40:46+00" },
     rules: ["time_from_text"],
   },
   {
-    what: "20 a timestamp for a date",
+    what: "20 a timestamp in a date field",
     fields: { created_at: '{"$timestamp":{"t":0,"i":0}}' },
     rules: ["time_missing"],
   },
   {
-    what: "21 a field missing",
+    what: "21 missing fields",
     fields: { error: undefined, seed: undefined },
     columns: { error: null, seed: null },
   },
-  { what: "22 a key twice", fields: { result: '{"url":"a","url":"b"}' }, reason: "duplicate_key" },
+  { what: "22 a duplicate key", fields: { result: '{"url":"a","url":"b"}' }, reason: "duplicate_key" },
   {
-    what: "23 integer-like keys in their order",
+    what: "23 integer-like keys keep their order",
     fields: { result: '{"url":"u","b":1,"10":2,"2":3}' },
     columns: { result: '{"url":"u","b":1,"10":2,"2":3}' },
   },
   {
-    what: "24 empty key, dots, dollars",
+    what: "24 an empty key, keys with dots and dollars",
     fields: { result: '{"":1,"a.b":2,"$set":{"$inc":1}}' },
     columns: { result: '{"":1,"a.b":2,"$set":{"$inc":1}}' },
   },
   {
-    what: "25 what looks like a DBRef",
+    what: "25 an object that looks like a DBRef",
     fields: { result: '{"$ref":"tasks","$id":{"$oid":"5f5f5f5f5f5f5f5f5f5f5f5f"},"extra":1}' },
     columns: { result: '{"$ref":"tasks","$id":"5f5f5f5f5f5f5f5f5f5f5f5f","extra":1}' },
   },
@@ -161,17 +161,17 @@ const cases: Case[] = [
     fields: { result: '{"__proto__":{"x":1},"constructor":null}', __proto__x: "1" },
     columns: { result: '{"__proto__":{"x":1},"constructor":null}' },
   },
-  { what: "28 _id a number", fields: { _id: "7" } },
-  { what: "28 _id the same as a text", fields: { _id: '"7"' } },
-  { what: "28 _id null", fields: { _id: "null" } },
-  { what: "28 _id NaN", fields: { _id: '{"$numberDouble":"NaN"}' } },
+  { what: "28 _id is a number", fields: { _id: "7" } },
+  { what: "28 _id is the same number as text", fields: { _id: '"7"' } },
+  { what: "28 _id is null", fields: { _id: "null" } },
+  { what: "28 _id is NaN", fields: { _id: '{"$numberDouble":"NaN"}' } },
   {
     what: "29 a UUID as binary",
     fields: { id: '{"$binary":{"base64":"EjRWeBI0VngSNFZ4EjRWeA==","subType":"04"}}' },
     rules: ["id_no_uuid"],
   },
   {
-    what: "29 a UUID in capitals",
+    what: "29 a UUID in upper case",
     fields: { id: '"ABCDEF00-0000-4000-8000-00000000000A"' },
     columns: { id: "abcdef00-0000-4000-8000-00000000000a" },
   },
@@ -180,7 +180,7 @@ const cases: Case[] = [
     fields: { parent_task_id: '"00000000-dead-4000-8000-000000000000"' },
     reason: "orphan",
   },
-  { what: "33 a parent that is null", fields: { parent_task_id: "null" }, reason: "orphan" },
+  { what: "33 a null parent", fields: { parent_task_id: "null" }, reason: "orphan" },
   {
     what: "34 another spelling of a status",
     fields: { status: '"Completed "' },
@@ -206,18 +206,22 @@ const cases: Case[] = [
     rules: ["index_unreadable"],
   },
   {
-    what: "36 a scalar for an array",
+    what: "36 a scalar in an array field",
     fields: { prompts: '"1girl"', variable_types_map: "3" },
     columns: { prompts: '"1girl"', variable_types_map: "3" },
   },
   {
-    what: "36 a list for a text",
+    what: "36 a list in a text field",
     fields: { error: '["a","b"]' },
     columns: { error: '["a","b"]' },
     rules: ["text_from_value"],
   },
-  { what: "39 nested 90 deep", fields: { deep: "[".repeat(90) + "]".repeat(90) } },
-  { what: "39 nested 5,000 deep", fields: { deep: "[".repeat(5000) + "]".repeat(5000) }, reason: "too_deep" },
+  { what: "39 90 levels of nesting", fields: { deep: "[".repeat(90) + "]".repeat(90) } },
+  {
+    what: "39 5,000 levels of nesting",
+    fields: { deep: "[".repeat(5000) + "]".repeat(5000) },
+    reason: "too_deep",
+  },
   {
     what: "40 tab, CR, newline, backslash, \\N",
     fields: { error: '"\\t\\r\\n\\\\N\\\\.\\\\t"' },
@@ -231,12 +235,12 @@ const cases: Case[] = [
     },
   },
   {
-    what: "42 bidi, zero width, joiners",
+    what: "42 bidirectional, zero-width and joining characters",
     fields: { error: '"\u202e\u200b👩‍👩‍👧"' },
     columns: { error: "\u202e\u200b👩‍👩‍👧" },
   },
   {
-    what: "43 a number with separators, and full-width digits",
+    what: "43 a number with separators, and one with full-width digits",
     fields: { seed: '"1,000"', retry_count: '"１２"' },
     columns: { seed: null, retry_count: "0" },
     rules: ["number_unreadable", "number_unreadable"],
@@ -254,21 +258,21 @@ const cases: Case[] = [
     rules: ["flag_from_value"],
   },
   {
-    what: "44 a flag that is none",
+    what: "44 a flag with an unknown text",
     fields: { use_polish: '"perhaps"' },
     columns: { use_polish: "false" },
     rules: ["flag_unreadable"],
   },
   {
-    what: "a field of another name and ours",
+    what: "unknown fields, two of them with names that the lens uses",
     fields: { $absent: '["x"]', $order: "1", note: '{"$escaped":"a"}' },
   },
 ];
 
-/** A good subtask with the case's fields put over it, as a line. */
+/** Returns a valid subtask with the fields of a case as a line of JSON. */
 function lineOf({ fields }: Case, number: number): string {
   const hex = number.toString(16).padStart(4, "0");
-  const good: Record<string, string | undefined> = {
+  const valid: Record<string, string | undefined> = {
     _id: `{"$oid":"67eda9dfa1b2c3d4e544${hex}"}`,
     id: `"00000000-0000-4000-8000-00000000${hex}"`,
     parent_task_id: `"${task}"`,
@@ -286,11 +290,11 @@ function lineOf({ fields }: Case, number: number): string {
     created_at: date('"2025-04-02T21:19:27.787Z"'),
     updated_at: date('"2025-04-02T21:19:27.787Z"'),
   };
-  const entries = Object.entries({ ...good, ...fields }).filter(([, value]) => value !== undefined);
+  const entries = Object.entries({ ...valid, ...fields }).filter(([, value]) => value !== undefined);
   return `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join()}}`;
 }
 
-Deno.test("each nasty document has its row by its rule, or its reason", async (t) => {
+Deno.test("each unusual document gets the expected row and rules, or the expected reason", async (t) => {
   await using database = await createDatabase();
   const { sql } = database;
   const lines = cases.map(lineOf);
@@ -303,23 +307,25 @@ Deno.test("each nasty document has its row by its rule, or its reason", async (t
   for (const [i, { what, columns = {}, rules = [], reason }] of cases.entries()) {
     await t.step(what, async () => {
       const position = i + 1;
-      const [kept] = await sql`
+      const [quarantined] = await sql`
         select reason, path, convert_from(original, 'UTF8') as original
         from migration.quarantine
         where collection = 'dramatiq_tasks' and position = ${position}`;
-      assert.equal(kept?.reason, reason);
-      if (reason !== undefined) return assert.equal(kept!.original, lines[i]);
-      const noted = await sql`
-        select rule, row_id from migration.adjustments
+      assert.equal(quarantined?.reason, reason);
+      if (reason !== undefined) return assert.equal(quarantined!.original, lines[i]);
+      const adjustments = await sql`
+        select rule, row_id
+        from migration.adjustments
         where collection = 'dramatiq_tasks' and position = ${position}
         order by rule`;
-      assert.deepEqual(noted.map(({ rule }) => rule), rules);
-      const own = /"id":"([0-9a-fA-F-]{36})"/.exec(lines[i]!)?.[1] ?? noted[0]?.row_id;
+      assert.deepEqual(adjustments.map(({ rule }) => rule), rules);
+      const rowId = /"id":"([0-9a-fA-F-]{36})"/.exec(lines[i]!)?.[1] ?? adjustments[0]?.row_id;
       const names = Object.keys(columns);
+      const selected = names.length === 0 ? "id" : names.map((name) => `${name}::text`).join();
       const [row] = await sql`
-        select ${names.length === 0 ? sql`id` : sql.unsafe(names.map((name) => `${name}::text`).join())}
+        select ${sql.unsafe(selected)}
         from subtasks
-        where id = ${own}`;
+        where id = ${rowId}`;
       assert.ok(row, "no row");
       for (const [name, wanted] of Object.entries(columns)) assert.equal(row[name], wanted, name);
     });
@@ -330,25 +336,29 @@ Deno.test("each nasty document has its row by its rule, or its reason", async (t
   assert.equal(verdict.documents, cases.length + 1);
 });
 
-Deno.test("users of the same e-mail: the oldest active one stays, the others point to it", async () => {
+Deno.test("of several users with one e-mail, the oldest active one is loaded and the others name it", async () => {
   await using database = await createDatabase();
   const { sql } = database;
-  const user = (n: number, email: string, active: boolean, year: number) =>
-    `{"_id":{"$oid":"67eda9dfa1b2c3d4e54400${
-      String(n).padStart(2, "0")
-    }"},"email":"${email}","hashed_password":"x",` +
-    `"is_active":${active},"created_at":{"$date":"${year}-01-01T00:00:00Z"},"updated_at":{"$date":"2025-01-01T00:00:00Z"}}\n`;
+  const user = (number: number, email: string, is_active: boolean, year: number) =>
+    JSON.stringify({
+      _id: { $oid: `67eda9dfa1b2c3d4e544${String(number).padStart(4, "0")}` },
+      email,
+      hashed_password: "x",
+      is_active,
+      created_at: { $date: `${year}-01-01T00:00:00Z` },
+      updated_at: { $date: "2025-01-01T00:00:00Z" },
+    }) + "\n";
   await using dump = await makeDump({
     users: user(1, "a@b", false, 2019) + user(2, "a@b", true, 2022) + user(3, "a@b", true, 2021) +
       user(4, "A@b", true, 2023),
   });
   await load(sql, await openSource(dump.path), { progress: silentProgress });
   const rows = await sql`select email, legacy_id from users order by legacy_id`;
-  assert.deepEqual(rows.map(({ email, legacy_id }) => [email, legacy_id.slice(-2)]), [["a@b", "03"], [
-    "A@b",
-    "04",
-  ]]);
-  const losers = await sql`select detail from migration.quarantine order by position`;
-  assert.equal(losers.length, 2);
-  for (const { detail } of losers) assert.match(detail, /67eda9dfa1b2c3d4e5440003.* keeps 'a@b'/);
+  assert.deepEqual(
+    rows.map(({ email, legacy_id }) => `${email} ${legacy_id.slice(-2)}`),
+    ["a@b 03", "A@b 04"],
+  );
+  const duplicates = await sql`select detail from migration.quarantine order by position`;
+  assert.equal(duplicates.length, 2);
+  for (const { detail } of duplicates) assert.match(detail, /67eda9dfa1b2c3d4e5440003.* keeps 'a@b'/);
 });

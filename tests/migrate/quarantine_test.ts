@@ -8,7 +8,7 @@ import { replayQuarantine } from "../../migrate/data/repair/replay.ts";
 import { readStatus } from "../../migrate/data/ledger/status.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../support/database.ts";
-import { generations, makeDump, makeOddDump, runMigrate } from "./support/program.ts";
+import { generations, makeDump, makeEdgeCaseDump, runMigrate } from "./support/program.ts";
 
 const progress = silentProgress;
 const read = (name: string) => Deno.readTextFile(`${generations}/${name}.json`);
@@ -17,13 +17,14 @@ const loadFrom = async (sql: Pool, path: string) => await load(sql, await openSo
 const countRows = async (sql: Pool) => {
   const [row] = await sql`
     select (select count(*) from users)::int as users, (select count(*) from tasks)::int as tasks,
-      (select count(*) from subtasks)::int as subtasks, (select count(*) from migration.quarantine)::int as waiting`;
+      (select count(*) from subtasks)::int as subtasks,
+      (select count(*) from migration.quarantine)::int as quarantined`;
   return { ...row };
 };
 
-Deno.test("the quarantine is shown by reason and path, with samples that can be read", async () => {
+Deno.test("quarantine lists documents by reason and path, with readable samples", async () => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd");
+  await using dump = await makeEdgeCaseDump("odd");
   const { sql, url } = database;
   await loadFrom(sql, dump.path);
   const groups = await listQuarantine(sql, { samples: 2 });
@@ -47,45 +48,46 @@ Deno.test("the quarantine is shown by reason and path, with samples that can be 
   );
 });
 
-Deno.test("orphans get their rows once the parents turned up: tried first, then done, ledger and counters with them", async () => {
+Deno.test("replay gives orphans their rows once their tasks have been loaded, and updates ledger and counters", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   await using orphans = await makeDump({ dramatiq_tasks: await read("dramatiq_tasks") });
   await loadFrom(sql, orphans.path);
-  const cells = (await countRows(sql)).waiting as number;
+  const cells = (await countRows(sql)).quarantined as number;
   assert.ok(cells > 600);
   await using parents = await makeDump({ users: await read("users"), tasks: await read("tasks") });
   await loadFrom(sql, parents.path);
   const before = await countRows(sql);
 
-  const trial = await runMigrate(url, "data", "quarantine", "--replay", "--json", "--quiet");
-  assert.equal(trial.code, 0, trial.err);
-  const told = JSON.parse(trial.out);
-  assert.deepEqual([told.applied, told.loaded, told.stay], [false, cells, 0]);
+  const dryRun = await runMigrate(url, "data", "quarantine", "--replay", "--json", "--quiet");
+  assert.equal(dryRun.code, 0, dryRun.err);
+  const { applied, loaded, stay } = JSON.parse(dryRun.out);
+  assert.deepEqual([applied, loaded, stay], [false, cells, 0]);
   assert.deepEqual(await countRows(sql), before);
 
   const done = await runMigrate(url, "data", "quarantine", "--replay", "--apply", "--quiet");
   assert.match(done.out, new RegExp(`${cells} of ${cells} got a row, 0 stay`));
-  assert.deepEqual(await countRows(sql), { ...before, subtasks: cells, waiting: 0 });
+  assert.deepEqual(await countRows(sql), { ...before, subtasks: cells, quarantined: 0 });
   assert.deepEqual((await readStatus(sql)).faults, []);
 
-  // The same rows as one load of everything makes.
+  // A single load of all documents gives the same rows.
   await using other = await createDatabase();
   await loadFrom(other.sql, generations);
-  for (const one of ["subtasks", "tasks"]) {
-    const digest = (from: Pool) =>
-      from.unsafe(`
-      select md5(string_agg((to_jsonb(t) - 'revision')::text, ',' order by id)) as digest from ${one} t`);
-    assert.deepEqual(await digest(sql), await digest(other.sql), one);
+  for (const table of ["subtasks", "tasks"]) {
+    const digest = (pool: Pool) =>
+      pool.unsafe(`
+        select md5(string_agg((to_jsonb(t) - 'revision')::text, ',' order by id)) as digest
+        from ${table} t`);
+    assert.deepEqual(await digest(sql), await digest(other.sql), table);
   }
 });
 
-Deno.test("what a rule of today takes is loaded, with its adjustments and its original", async () => {
+Deno.test("replay loads documents that the current rules accept, with their adjustments and originals", async () => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd-canonical");
+  await using dump = await makeEdgeCaseDump("odd-canonical");
   const { sql } = database;
   await loadFrom(sql, dump.path);
-  // As an older version would have left them: subtasks that have rows now, back in quarantine.
+  // Moves loaded subtasks into quarantine, as an older version of the rules would have done.
   const lines = (await Deno.readTextFile(`${dump.path}/dramatiq_tasks.json`)).split("\n");
   const chosen = await sql`
     select distinct on (row_id) * from migration.adjustments where collection = 'dramatiq_tasks' order by row_id`;
@@ -111,9 +113,9 @@ Deno.test("what a rule of today takes is loaded, with its adjustments and its or
   assert.deepEqual((await verify(sql, await openSource(dump.path), { progress })).mismatches, []);
 });
 
-Deno.test("what still cannot be taken stays, with one more attempt and its bytes", async () => {
+Deno.test("a document that is rejected again stays in quarantine with its bytes and one more attempt", async () => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd");
+  await using dump = await makeEdgeCaseDump("odd");
   const { sql } = database;
   await loadFrom(sql, dump.path);
   const before = await sql`select document_id, reason, path, original from migration.quarantine order by id`;
@@ -126,15 +128,19 @@ Deno.test("what still cannot be taken stays, with one more attempt and its bytes
   assert.deepEqual((await readStatus(sql)).faults, []);
 });
 
-Deno.test("a replay waits for no load, and --apply alone is refused", async () => {
+Deno.test("a replay fails with busy while another migrator is working", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
-  const fence = await sql.reserve();
-  await fence`select pg_advisory_lock(${0x636f6e75})`;
-  const busy = await runMigrate(url, "data", "quarantine", "--replay");
-  assert.equal(busy.code, 75);
-  fence.release();
-  const odd = await runMigrate(url, "data", "quarantine", "--apply");
-  assert.equal(odd.code, 64);
-  assert.match(odd.err, /--apply: wanted together with --replay/);
+  const other = await sql.reserve();
+  await other`select pg_advisory_lock(${0x636f6e75})`;
+  const { code } = await runMigrate(url, "data", "quarantine", "--replay");
+  assert.equal(code, 75);
+  other.release();
+});
+
+Deno.test("quarantine rejects --apply without --replay", async () => {
+  await using database = await createDatabase();
+  const { code, err } = await runMigrate(database.url, "data", "quarantine", "--apply");
+  assert.equal(code, 64);
+  assert.match(err, /--apply: wanted together with --replay/);
 });

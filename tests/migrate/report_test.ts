@@ -5,14 +5,14 @@ import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { checkReport, makeReport } from "../../migrate/data/ledger/report.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../support/database.ts";
-import { generations, makeOddDump, runMigrate } from "./support/program.ts";
+import { generations, makeEdgeCaseDump, runMigrate } from "./support/program.ts";
 
 const progress = silentProgress;
 const secretKey = "0123456789abcdef0123456789abcdef";
 
-Deno.test("the report holds counts, digests, versions and history, and agrees with the ledger", async () => {
+Deno.test("the report has counts, digests, versions and history, and agrees with the ledger", async () => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd-canonical");
+  await using dump = await makeEdgeCaseDump("odd-canonical");
   const { sql } = database;
   await load(sql, await openSource(dump.path), { progress });
   await verify(sql, await openSource(dump.path), { progress });
@@ -22,8 +22,8 @@ Deno.test("the report holds counts, digests, versions and history, and agrees wi
   assert.equal(report.tables.find(({ name }) => name === "subtasks")!.rows, rows!.rows);
   assert.deepEqual(report.verifications.map(({ verdict }) => verdict), ["equal"]);
   assert.deepEqual(report.sources[0]!.runs.map(({ state }) => state), ["done"]);
-  const [waiting] = await sql`select count(*)::int as documents from migration.quarantine`;
-  assert.equal(report.quarantine.reduce((sum, { documents }) => sum + documents, 0), waiting!.documents);
+  const [quarantined] = await sql`select count(*)::int as documents from migration.quarantine`;
+  assert.equal(report.quarantine.reduce((sum, { documents }) => sum + documents, 0), quarantined!.documents);
   assert.ok(report.adjustments.length > 5);
   assert.ok(report.versions.schema.length >= 6);
   for (const { sha256 } of [...report.tables, ...report.sources, report]) {
@@ -31,7 +31,7 @@ Deno.test("the report holds counts, digests, versions and history, and agrees wi
   }
 });
 
-Deno.test("two loads of one source give the same digests, another row gives others", async () => {
+Deno.test("two loads of one source give the same digests, and a changed row gives others", async () => {
   const digests: string[][] = [];
   for (const change of ["", "", "update users set fullname = 'x' where email = 'admin@example.com'"]) {
     await using database = await createDatabase();
@@ -46,7 +46,7 @@ Deno.test("two loads of one source give the same digests, another row gives othe
   assert.deepEqual(digests[0]!.slice(1), digests[2]!.slice(1));
 });
 
-Deno.test("a signature is of one key and one content", async (t) => {
+Deno.test("checkReport() accepts a signature only for its key and content", async (t) => {
   await using database = await createDatabase();
   const report = await makeReport(database.sql, { secretKey });
   const text = JSON.stringify(report, null, 2);
@@ -54,13 +54,13 @@ Deno.test("a signature is of one key and one content", async (t) => {
   const unsigned = JSON.stringify(await makeReport(database.sql, { secretKey: "" }));
   assert.equal(checkReport(unsigned, secretKey).state, "unsigned");
   const cases: [string, string, string, RegExp][] = [
-    ["another key", text, "another key of 32 bytes or more....", /not of this SECRET_KEY/],
-    ["no key", text, "", /set the SECRET_KEY/],
+    ["another key", text, "another key of 32 bytes or more....", /does not match this SECRET_KEY/],
+    ["no key", text, "", /set SECRET_KEY/],
     [
       "another content",
       text.replace('"verdict": "empty"', '"verdict": "balanced"'),
       secretKey,
-      /it was changed/,
+      /the report was changed/,
     ],
     ["no JSON", "x", secretKey, /not JSON/],
     ["another file", "{}", secretKey, /wanted format/],
@@ -70,7 +70,7 @@ Deno.test("a signature is of one key and one content", async (t) => {
   }
 });
 
-Deno.test("the verb writes the report and checks it later, against the rows of then", async () => {
+Deno.test("the command writes a report, and later compares it with the current rows", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   const folder = await Deno.makeTempDir();
@@ -79,17 +79,17 @@ Deno.test("the verb writes the report and checks it later, against the rows of t
     const path = `${folder}/report.json`;
     const made = await runMigrate(url, "data", "report", "--quiet", "--out", path);
     assert.equal(made.code, 0, made.err);
-    assert.match(made.out, /not signed: no SECRET_KEY is set/);
+    assert.match(made.out, /not signed: SECRET_KEY is not set/);
     const same = await runMigrate(url, "data", "report", "--check", path);
-    assert.match(same.out, /the rows are those of then/);
+    assert.match(same.out, /the imported rows have not changed since then/);
     await sql`update tasks set task_name = 'x' where generation = 'T3'`;
     const later = await runMigrate(url, "data", "report", "--check", path, "--json");
     assert.deepEqual(JSON.parse(later.out).changed, ["tasks"]);
-    const gone = await runMigrate(url, "data", "report", "--check", `${folder}/no.json`);
-    assert.equal(gone.code, 66);
+    const missing = await runMigrate(url, "data", "report", "--check", `${folder}/no.json`);
+    assert.equal(missing.code, 66);
     await sql`delete from subtasks where generation = 'S1'`;
-    const odd = await runMigrate(url, "data", "report", "--quiet", "--json");
-    assert.equal(odd.code, 3);
+    const unbalanced = await runMigrate(url, "data", "report", "--quiet", "--json");
+    assert.equal(unbalanced.code, 3);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

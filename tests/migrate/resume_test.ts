@@ -1,4 +1,4 @@
-/** A verification that was interrupted goes on where it was, and ends as if it had not been. */
+/** An interrupted verification continues from its checkpoints and gives the same result as an uninterrupted one. */
 import assert from "node:assert/strict";
 import { writeDump } from "../../bench/load/dump.ts";
 import type { Pool } from "../../db/pg/connect.ts";
@@ -10,13 +10,14 @@ import { planRepair } from "../../migrate/data/repair/plan.ts";
 import type { Source } from "../../migrate/data/documents/source.ts";
 import { type Verdict, verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { waitForUnlock } from "./support/locks.ts";
 import { type Folder, runMigrate, spawnMigrateTo } from "./support/program.ts";
 
 const rangeBytes = 65_536;
 const subtasks = 2000;
 
-/** A dump of its own, loaded in many ranges. */
-async function makeLoaded(): Promise<Folder & { template: string; ranges: number }> {
+/** Creates a dump and loads it in many ranges into a template database. */
+async function loadDump(): Promise<Folder & { template: string; ranges: number }> {
   const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
   writeDump(path, subtasks);
   const { sql, url } = await createDatabase({ noDelay: true });
@@ -30,9 +31,9 @@ async function makeLoaded(): Promise<Folder & { template: string; ranges: number
   };
 }
 
-/** Differences in the first, a middle and the last range, and one that is no range's. */
-async function harm(sql: Pool): Promise<void> {
-  await sql`update users set fullname = 'harmed'`;
+/** Makes differences in the first, a middle and the last range, and one in a derived column. */
+async function damage(sql: Pool): Promise<void> {
+  await sql`update users set fullname = 'damaged'`;
   await sql`update tasks set subtasks_total = subtasks_total + 1 where id = (select min(id::text)::uuid from tasks)`;
   await sql`
     update subtasks set retry_count = 77
@@ -42,10 +43,10 @@ async function harm(sql: Pool): Promise<void> {
     where legacy_id in (select legacy_id from subtasks order by legacy_id desc limit 2)`;
 }
 
-/** Counts what is read of a source, once it was surveyed. */
+/** Wraps a source and records the ranges that are read from it. */
 function countReads(source: Source): { source: Source; reads: string[] } {
   const reads: string[] = [];
-  const counted = Object.create(source, {
+  const recorded = Object.create(source, {
     read: {
       value: (range: Parameters<Source["read"]>[0]) => {
         reads.push(`${range.collection}/${range.number}`);
@@ -57,12 +58,13 @@ function countReads(source: Source): { source: Source; reads: string[] } {
     bytes: { value: source.bytes },
     location: { value: source.location },
   });
-  return { source: counted, reads };
+  return { source: recorded, reads };
 }
 
-const judged = ({ resumed: _, ...verdict }: Verdict) => verdict;
+const withoutResumed = ({ resumed: _, ...verdict }: Verdict) => verdict;
 
-async function listKept(sql: Pool) {
+/** Lists the last ended verification with its differences. */
+async function listDifferences(sql: Pool) {
   const rows = await sql`
     select v.verdict, v.documents, v.rows, v.differences, d.collection, d.document_id, d.kind, d.path,
       d.source_value, d.row_value, d.cause
@@ -73,7 +75,7 @@ async function listKept(sql: Pool) {
   return rows.map((row) => ({ ...row }));
 }
 
-/** Says so after `ranges` ranges. */
+/** Returns a progress and a signal that the progress aborts after `ranges` verified ranges. */
 function stopAfter(ranges: number): { progress: Progress; signal: AbortSignal } {
   const stop = new AbortController();
   let stage = "";
@@ -97,44 +99,44 @@ async function interrupt(sql: Pool, path: string, ranges = 5): Promise<void> {
 const countDone = async (sql: Pool) =>
   (await sql`select count(*)::int as done from migration.verified_ranges`)[0]!.done as number;
 
-/** Ends what `database` has begun, and holds it against a verification that nobody interrupted. */
-async function judge(
+/** Completes an interrupted verification and compares its result with that of an uninterrupted one. */
+async function assertCompletes(
   { sql }: TestDatabase,
   loaded: { path: string; ranges: number },
-  whole: Verdict,
-  kept: unknown,
+  uninterrupted: Verdict,
+  differences: unknown,
 ) {
   const [{ done, bytes }] = await sql<[{ done: number; bytes: number }]>`
     select count(*)::int as done, coalesce(sum(r.bytes), 0)::float8 as bytes
     from migration.verified_ranges
     join migration.ranges r using (collection, number)`;
   const { source, reads } = countReads(await openSource(loaded.path));
-  const told: number[] = [];
-  const progress: Progress = { ...silentProgress, resume: (bytes) => told.push(bytes) };
+  const resumedBytes: number[] = [];
+  const progress: Progress = { ...silentProgress, resume: (bytes) => resumedBytes.push(bytes) };
   const verdict = await verify(sql, source, { progress });
-  assert.deepEqual(judged(verdict), judged(whole));
-  assert.deepEqual(await listKept(sql), kept);
-  // A range that differs is read twice; those after the one that was under way are all that is read.
+  assert.deepEqual(withoutResumed(verdict), withoutResumed(uninterrupted));
+  assert.deepEqual(await listDifferences(sql), differences);
+  // Only ranges without a checkpoint are read. A range with differences is read twice.
   assert.equal(new Set(reads).size, loaded.ranges - done);
   assert.equal(verdict.resumed?.ranges ?? 0, done);
-  assert.equal(told.length, done === 0 ? 0 : 1);
-  assert.equal(told[0] ?? 0, bytes);
+  assert.equal(resumedBytes.length, done === 0 ? 0 : 1);
+  assert.equal(resumedBytes[0] ?? 0, bytes);
 }
 
-Deno.test("a verification that is killed, stopped or loses the database goes on where it was", async (t) => {
-  await using loaded = await makeLoaded();
+Deno.test("a verification continues after it was killed, stopped or disconnected", async (t) => {
+  await using loaded = await loadDump();
   const { path } = loaded;
   assert.ok(loaded.ranges > 10);
   const { sql, url } = await createDatabase({ template: loaded.template, noDelay: true });
-  await harm(sql);
+  await damage(sql);
   await sql.end();
   const template = new URL(url).pathname.slice(1);
   await using reference = await createDatabase({ template, noDelay: true });
-  const whole = await verify(reference.sql, await openSource(path), { progress: silentProgress });
-  assert.ok(whole.differences >= 6, JSON.stringify(whole.mismatches));
-  assert.equal(whole.resumed, null);
-  const kept = await listKept(reference.sql);
-  assert.deepEqual(kept.filter(({ cause }) => cause === null), []);
+  const uninterrupted = await verify(reference.sql, await openSource(path), { progress: silentProgress });
+  assert.ok(uninterrupted.differences >= 6, JSON.stringify(uninterrupted.mismatches));
+  assert.equal(uninterrupted.resumed, null);
+  const differences = await listDifferences(reference.sql);
+  assert.deepEqual(differences.filter(({ cause }) => cause === null), []);
   for (
     const point of [
       "verify.begun",
@@ -148,26 +150,23 @@ Deno.test("a verification that is killed, stopped or loses the database goes on 
       await using database = await createDatabase({ template, noDelay: true });
       const child = spawnMigrateTo(point, database.url, "data", "verify", "--quiet", "--from", path);
       assert.equal((await child.output()).signal, "SIGKILL");
-      const held = () =>
-        database.sql`select from pg_locks where locktype = 'advisory'
-          and database = (select oid from pg_database where datname = current_database())`;
-      while ((await held()).length > 0) await new Promise((go) => setTimeout(go, 5));
+      await waitForUnlock(database.sql);
       if (point === "verify.extra_begun") assert.equal(await countDone(database.sql), loaded.ranges);
-      await judge(database, loaded, whole, kept);
+      await assertCompletes(database, loaded, uninterrupted, differences);
     });
   }
-  await t.step("stopped, twice", async () => {
+  await t.step("stopped twice", async () => {
     await using database = await createDatabase({ template, noDelay: true });
     await interrupt(database.sql, path, 3);
     const done = await countDone(database.sql);
     assert.ok(done >= 3 && done <= 5, String(done));
     await interrupt(database.sql, path, 3);
-    await judge(database, loaded, whole, kept);
+    await assertCompletes(database, loaded, uninterrupted, differences);
     const again = await verify(database.sql, await openSource(path), { progress: silentProgress });
     assert.equal(again.resumed, null);
-    assert.deepEqual(judged(again), judged(whole));
+    assert.deepEqual(withoutResumed(again), withoutResumed(uninterrupted));
   });
-  await t.step("its session ended", async () => {
+  await t.step("its session was terminated", async () => {
     await using database = await createDatabase({ template, noDelay: true });
     let stage = "";
     let ranges = 0;
@@ -181,17 +180,17 @@ Deno.test("a verification that is killed, stopped or loses the database goes on 
           where datname = ${new URL(database.url).pathname.slice(1)} and state <> 'idle'`.execute();
       },
     };
-    // Where the session ends late it may be through before.
-    const ended = await verify(database.sql, await openSource(path), { progress }).then(
+    // The verification may complete before the server terminates its session.
+    const hasCompleted = await verify(database.sql, await openSource(path), { progress }).then(
       () => true,
       () => false,
     );
-    if (!ended) await judge(database, loaded, whole, kept);
+    if (!hasCompleted) await assertCompletes(database, loaded, uninterrupted, differences);
   });
 });
 
-Deno.test("what was interrupted is begun anew with again, after a repair, and where another session is at it", async () => {
-  await using loaded = await makeLoaded();
+Deno.test("an interrupted verification starts over with --again, after a repair, or while another session continues it", async () => {
+  await using loaded = await loadDump();
   const { path } = loaded;
   await using database = await createDatabase({ template: loaded.template, noDelay: true });
   const { sql } = database;
@@ -199,8 +198,8 @@ Deno.test("what was interrupted is begun anew with again, after a repair, and wh
     (await verify(sql, await openSource(path), { progress: silentProgress, again })).resumed;
   await interrupt(sql, path);
   assert.equal(await run(true), null);
-  assert.equal(await run(), null, "an older one is over");
-  await sql`update users set fullname = 'harmed'`;
+  assert.equal(await run(), null, "the older verification is not continued");
+  await sql`update users set fullname = 'damaged'`;
   await interrupt(sql, path);
   await applyRepair(sql, await planRepair(sql, await openSource(path), { progress: silentProgress }));
   assert.equal(await run(), null);
@@ -211,8 +210,8 @@ Deno.test("what was interrupted is begun anew with again, after a repair, and wh
   other.release();
 });
 
-Deno.test("a source that changed while its verification was interrupted is refused", async () => {
-  await using loaded = await makeLoaded();
+Deno.test("verify rejects a source that changed after the interruption", async () => {
+  await using loaded = await loadDump();
   const { path } = loaded;
   await using database = await createDatabase({ template: loaded.template, noDelay: true });
   const { sql, url } = database;
@@ -222,11 +221,11 @@ Deno.test("a source that changed while its verification was interrupted is refus
   await Deno.writeTextFile(file, users.replace("Bench", "Other"));
   const refused = await runMigrate(url, "data", "verify", "--quiet", "--from", path);
   assert.equal(refused.code, 71, refused.err);
-  assert.match(refused.err, /not what it was when this verify was interrupted.*--again/);
-  const anew = await runMigrate(url, "data", "verify", "--quiet", "--again", "--from", path);
-  assert.equal(anew.code, 4, anew.err);
+  assert.match(refused.err, /the source changed after the last verify was interrupted.*--again/);
+  const restarted = await runMigrate(url, "data", "verify", "--quiet", "--again", "--from", path);
+  assert.equal(restarted.code, 4, restarted.err);
   await Deno.writeTextFile(file, users);
-  const went = await runMigrate(url, "data", "verify", "--quiet", "--from", path);
-  assert.equal(went.code, 0, went.err);
-  assert.match(went.out, /^went on where it was: \d+ of \d+ ranges were compared from \d{4}-/);
+  const continued = await runMigrate(url, "data", "verify", "--quiet", "--from", path);
+  assert.equal(continued.code, 0, continued.err);
+  assert.match(continued.out, /^continued an interrupted run: \d+ of \d+ ranges were compared since \d{4}-/);
 });

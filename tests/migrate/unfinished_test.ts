@@ -12,8 +12,8 @@ import { waitFor } from "../support/wait.ts";
 const loadSample = async (sql: Pool) =>
   await load(sql, await openSource(generations), { progress: silentProgress });
 
-/** Everything that a decision may touch. */
-async function readCells(sql: Pool): Promise<string> {
+/** Returns a digest of all values that a decision may change. */
+async function digestCells(sql: Pool): Promise<string> {
   const [row] = await sql`
     select md5(string_agg(s::text || t.status || coalesce(t.hold, ''), ',' order by s.id)) as digest
     from subtasks s join tasks t on t.id = s.parent_task_id
@@ -24,18 +24,18 @@ async function readCells(sql: Pool): Promise<string> {
 const cellsOf = (groups: UnfinishedGroup[], group: UnfinishedGroup["group"]) =>
   groups.find((one) => one.group === group)?.cells ?? 0;
 
-Deno.test("a worker leaves imported work alone, draws what is new, and takes it up after resume", async () => {
+Deno.test("a worker draws new tasks but no held tasks, and draws those after resume", async () => {
   await using rig = await startRig();
   const { sql } = rig;
   await loadSample(sql);
-  const before = await readCells(sql);
+  const before = await digestCells(sql);
   const [held] = await sql`select count(*)::int as tasks from tasks where hold = 'import'`;
   assert.equal(held!.tasks > 0, true);
   const worker = await rig.startWorker();
-  // What is submitted after the load is drawn by this very worker: it had every chance to take the old cells.
-  const born = await rig.submit(["a", "b", "c"], [1, 2]);
-  assert.equal((await waitForEnd(sql, born)).subtasks_completed, 6);
-  assert.equal(await readCells(sql), before);
+  // The worker draws a new task, which shows that it could have drawn the held cells too.
+  const submitted = await rig.submit(["a", "b", "c"], [1, 2]);
+  assert.equal((await waitForEnd(sql, submitted)).subtasks_completed, 6);
+  assert.equal(await digestCells(sql), before);
   assert.equal(rig.api.posts.length, 6);
 
   const result = await decideUnfinished(sql, "resume");
@@ -50,7 +50,7 @@ Deno.test("a worker leaves imported work alone, draws what is new, and takes it 
   await worker.stop();
 });
 
-Deno.test("cancel ends everything that waits, counts it, and a second time finds nothing", async () => {
+Deno.test("cancel ends all held tasks and updates their counters; a second cancel finds nothing", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   await loadSample(sql);
@@ -68,7 +68,7 @@ Deno.test("cancel ends everything that waits, counts it, and a second time finds
   assert.deepEqual([second.before, second.cells_cancelled, second.tasks_cancelled], [[], 0, 0]);
 });
 
-Deno.test("keep is what a load does, and changes nothing", async () => {
+Deno.test("a load keeps unfinished tasks on hold, and unfinished without a decision changes nothing", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   const loaded = await runMigrate(url, "data", "load", "--quiet", "--json", "--from", generations);
@@ -76,13 +76,13 @@ Deno.test("keep is what a load does, and changes nothing", async () => {
   const { unfinished } = JSON.parse(loaded.out);
   assert.equal(unfinished.decision, "keep");
   assert.ok(cellsOf(unfinished.held, "drawable") > 0);
-  const before = await readCells(sql);
+  const before = await digestCells(sql);
   const shown = await runMigrate(url, "data", "unfinished");
-  assert.match(shown.out, /no worker takes them/);
-  assert.equal(await readCells(sql), before);
+  assert.match(shown.out, /Held tasks are not drawn until/);
+  assert.equal(await digestCells(sql), before);
 });
 
-Deno.test("a load decides at once where it is told to, and the verb afterwards; another word is refused", async () => {
+Deno.test("load --unfinished cancel decides at once, so that unfinished finds nothing afterwards", async () => {
   await using database = await createDatabase();
   const { url } = database;
   const loaded = await runMigrate(
@@ -93,7 +93,11 @@ Deno.test("a load decides at once where it is told to, and the verb afterwards; 
   assert.ok(JSON.parse(loaded.out).unfinished.cells_cancelled > 0);
   const again = await runMigrate(url, "data", "unfinished", "resume", "--json");
   assert.deepEqual(JSON.parse(again.out).before, []);
-  const odd = await runMigrate(url, "data", "unfinished", "perhaps");
-  assert.equal(odd.code, 64);
-  assert.match(odd.err, /unfinished 'perhaps': wanted one of resume, cancel, keep/);
+});
+
+Deno.test("unfinished rejects an unknown decision", async () => {
+  await using database = await createDatabase();
+  const { code, err } = await runMigrate(database.url, "data", "unfinished", "perhaps");
+  assert.equal(code, 64);
+  assert.match(err, /unfinished 'perhaps': wanted one of resume, cancel, keep/);
 });

@@ -7,7 +7,7 @@ import type { Mismatch } from "../../migrate/data/verify/mismatch.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../support/database.ts";
 import { generations, runMigrate } from "./support/program.ts";
-import { dumpFiles, makeFolder, makeOddBson } from "./support/sources.ts";
+import { dumpFiles, makeEdgeCaseBson, makeFolder } from "./support/sources.ts";
 
 const progress = silentProgress;
 
@@ -15,11 +15,14 @@ async function findMismatches(sql: Pool, path: string): Promise<Mismatch[]> {
   return (await verify(sql, await openSource(path), { progress })).mismatches;
 }
 
+/** The id of a completed subtask of the newest generation. */
 const s4 =
   "(select id from subtasks where generation = 'S4' and status = 'completed' order by legacy_id limit 1)";
+/** The id of a task of the newest generation. */
 const t3 = "(select id from tasks where generation = 'T3' order by legacy_id limit 1)";
 
-type Harm = [
+/** A statement that damages rows or the ledger, and the difference that verify must find. */
+type Damage = [
   what: string,
   statement: string,
   kind: Mismatch["kind"],
@@ -27,159 +30,209 @@ type Harm = [
   cause?: Mismatch["cause"],
 ];
 
-const one = (set: string) => `update subtasks set ${set} where id = ${s4}`;
-const task = (set: string) => `update tasks set ${set} where id = ${t3}`;
-const user = (set: string) => `update users set ${set} where email = 'tester0@example.com'`;
-const swap = (what: string) => `
-  update subtasks s set ${what} = o.${what}
-  from (select id, ${what}, lead(id) over w as next, lag(id) over w as last
-    from subtasks where generation = 'S4' and status = 'completed' window w as (order by legacy_id) limit 2) as o
+const updateSubtask = (set: string) => `update subtasks set ${set} where id = ${s4}`;
+const updateTask = (set: string) => `update tasks set ${set} where id = ${t3}`;
+const updateUser = (set: string) => `update users set ${set} where email = 'tester0@example.com'`;
+const swapBetweenSubtasks = (column: string) => `
+  update subtasks s
+  set ${column} = o.${column}
+  from (
+    select id, ${column}, lead(id) over w as next, lag(id) over w as last
+    from subtasks
+    where generation = 'S4' and status = 'completed'
+    window w as (order by legacy_id)
+    limit 2
+  ) as o
   where s.id = coalesce(o.next, o.last)`;
 
-/** What is done to rows and ledger, and where it must be found. */
-const harms: Harm[] = [
-  ["a dropped row", `delete from subtasks where id = ${s4}`, "missing_row", /^$/, "deleted"],
-  ["a dropped user", "delete from users where email = 'tester0@example.com'", "missing_row", /^$/, "deleted"],
-  ["a dropped task", `delete from tasks where id = ${t3}`, "missing_row", /^$/, "deleted"],
-  ["a time a millisecond late", one("created_at = created_at + interval '1 ms'"), "changed", /^created_at$/],
+const rowDamages: Damage[] = [
+  ["a deleted subtask", `delete from subtasks where id = ${s4}`, "missing_row", /^$/, "deleted"],
+  ["a deleted user", "delete from users where email = 'tester0@example.com'", "missing_row", /^$/, "deleted"],
+  ["a deleted task", `delete from tasks where id = ${t3}`, "missing_row", /^$/, "deleted"],
   [
-    "a time a millisecond early",
-    task("updated_at = updated_at - interval '1 ms'"),
+    "a time one millisecond later",
+    updateSubtask("created_at = created_at + interval '1 ms'"),
+    "changed",
+    /^created_at$/,
+  ],
+  [
+    "a time one millisecond earlier",
+    updateTask("updated_at = updated_at - interval '1 ms'"),
     "changed",
     /^updated_at$/,
   ],
-  ["a time in another zone", user("created_at = created_at + interval '8 hours'"), "changed", /^created_at$/],
   [
-    "times swapped",
+    "a time in another time zone",
+    updateUser("created_at = created_at + interval '8 hours'"),
+    "changed",
+    /^created_at$/,
+  ],
+  [
+    "swapped times",
     "update tasks set created_at = updated_at, updated_at = created_at where id = (select id from tasks where created_at <> updated_at order by id limit 1)",
     "changed",
     /^(created|updated)_at$/,
   ],
   [
-    "texts swapped",
+    "swapped texts",
     "update users set email = fullname, fullname = email where email = 'admin@example.com'",
     "changed",
     /^(email|fullname)$/,
   ],
-  ["a space at the end", task("task_name = task_name || ' '"), "changed", /^task_name$/],
-  ["a space at the beginning", task("task_name = ' ' || task_name"), "changed", /^task_name$/],
-  ["a text cut short", task("task_name = left(task_name, -1)"), "changed", /^task_name$/],
-  ["a text in capitals", user("email = upper(email)"), "changed", /^email$/],
+  ["an added trailing space", updateTask("task_name = task_name || ' '"), "changed", /^task_name$/],
+  ["an added leading space", updateTask("task_name = ' ' || task_name"), "changed", /^task_name$/],
+  ["a truncated text", updateTask("task_name = left(task_name, -1)"), "changed", /^task_name$/],
+  ["a text in upper case", updateUser("email = upper(email)"), "changed", /^email$/],
   [
-    "a text composed otherwise",
+    "a text in another Unicode normal form",
     "update users set fullname = normalize(fullname || 'é', NFD) where email = 'admin@example.com'",
     "changed",
     /^fullname$/,
   ],
-  ["a sign that looks alike", user("email = replace(email, 'e', 'е')"), "changed", /^email$/],
   [
-    "bytes read as Latin-1",
+    "a letter replaced by a similar one",
+    updateUser("email = replace(email, 'e', 'е')"),
+    "changed",
+    /^email$/,
+  ],
+  [
+    "UTF-8 read as Latin-1",
     "update users set fullname = convert_from(convert_to(fullname, 'UTF8'), 'LATIN1') where email = 'admin@example.com'",
     "changed",
     /^fullname$/,
   ],
-  ["a sign that has no width", task("task_name = task_name || U&'\\200B'"), "changed", /^task_name$/],
-  ["a written-out newline", task("task_name = task_name || '\\n'"), "changed", /^task_name$/],
-  ["an empty text for null", one("error = ''"), "changed", /^error$/],
-  ["the word null for null", one("error = 'null'"), "changed", /^error$/],
-  ["null for a value", one("ratio = null"), "changed", /^ratio$/],
-  ["JSON null for an object", one("type_to_variable = 'null'"), "changed", /^type_to_variable$/],
-  ["null for JSON", one("result = null"), "changed", /^result/],
-  ["keys in another order", task("variables = variables::jsonb::json"), "changed", /^variables/],
   [
-    "an int as a double",
-    one("result = replace(result::text, '1024', '1024.0')::json"),
+    "an added zero-width character",
+    updateTask("task_name = task_name || U&'\\200B'"),
+    "changed",
+    /^task_name$/,
+  ],
+  ["an added backslash and n", updateTask("task_name = task_name || '\\n'"), "changed", /^task_name$/],
+  ["an empty text instead of null", updateSubtask("error = ''"), "changed", /^error$/],
+  ["the text 'null' instead of null", updateSubtask("error = 'null'"), "changed", /^error$/],
+  ["null instead of a value", updateSubtask("ratio = null"), "changed", /^ratio$/],
+  [
+    "JSON null instead of an object",
+    updateSubtask("type_to_variable = 'null'"),
+    "changed",
+    /^type_to_variable$/,
+  ],
+  ["null instead of JSON", updateSubtask("result = null"), "changed", /^result/],
+  ["keys in another order", updateTask("variables = variables::jsonb::json"), "changed", /^variables/],
+  [
+    "a double instead of an int",
+    updateSubtask("result = replace(result::text, '1024', '1024.0')::json"),
     "changed",
     /^result\.(width|height)$/,
   ],
   [
-    "an int as a text",
-    one("result = replace(result::text, '1024', '\"1024\"')::json"),
+    "a text instead of an int",
+    updateSubtask("result = replace(result::text, '1024', '\"1024\"')::json"),
     "changed",
     /^result\.(width|height)$/,
   ],
   [
-    "zero below zero",
-    one(`result = regexp_replace(result::text, '"seed":[^,]*', '"seed":-0.0')::json`),
+    "negative zero",
+    updateSubtask(`result = regexp_replace(result::text, '"seed":[^,]*', '"seed":-0.0')::json`),
     "changed",
     /^result\.seed$/,
   ],
   [
-    "a long number rounded",
-    one(`result = regexp_replace(result::text, '"seed":[^,]*', '"seed":9007199254740993')::json`),
+    "a rounded long number",
+    updateSubtask(`result = regexp_replace(result::text, '"seed":[^,]*', '"seed":9007199254740993')::json`),
     "changed",
     /^result\.seed$/,
   ],
-  ["a key gone from JSON", one("result = (result::jsonb - 'width')::json"), "changed", /^result/],
-  ["a key more in JSON", one("result = (result::jsonb || '{\"more\":1}')::json"), "changed", /^result/],
+  ["a missing key in JSON", updateSubtask("result = (result::jsonb - 'width')::json"), "changed", /^result/],
   [
-    "a key twice in JSON",
-    one(`result = replace(result::text, '"width"', '"width":1,"width"')::json`),
+    "an additional key in JSON",
+    updateSubtask("result = (result::jsonb || '{\"more\":1}')::json"),
     "changed",
     /^result/,
   ],
   [
-    "a list turned round",
-    one(
+    "a duplicate key in JSON",
+    updateSubtask(`result = replace(result::text, '"width"', '"width":1,"width"')::json`),
+    "changed",
+    /^result/,
+  ],
+  [
+    "a reversed list",
+    updateSubtask(
       "prompts = (select json_agg(e order by n desc) from json_array_elements(prompts || '') with ordinality as x (e, n))"
         .replace("prompts || ''", "('[1,' || ltrim(prompts::text, '['))::json"),
     ),
     "changed",
     /^prompts/,
   ],
-  ["a list cut short", one("prompts = '[]'"), "changed", /^prompts/],
-  ["a NUL written out", one(`error = 'a\\u0000b'`), "changed", /^error$/],
-  ["a place moved", one("variable_indices = '{9,9,9,9,9,9}'"), "changed", /^variable_indices$/],
+  ["a truncated list", updateSubtask("prompts = '[]'"), "changed", /^prompts/],
+  ["an escaped NUL as text", updateSubtask(`error = 'a\\u0000b'`), "changed", /^error$/],
   [
-    "a place shifted by one",
-    one("variable_indices = null || variable_indices[1:5]"),
+    "other variable indices",
+    updateSubtask("variable_indices = '{9,9,9,9,9,9}'"),
     "changed",
     /^variable_indices$/,
   ],
-  ["a place cut short", one("variable_indices = variable_indices[1:5]"), "changed", /^variable_indices$/],
-  ["a number one more", one("retry_count = retry_count + 1"), "changed", /^retry_count$/],
-  ["a number that another column had", one("seed = (result ->> 'width')::bigint"), "changed", /^seed$/],
-  ["a flag turned", user("is_active = not is_active"), "changed", /^is_active$/],
-  ["a task deleted", task("is_deleted = not is_deleted"), "changed", /is_deleted/],
-  ["another priority", task("priority = priority + 1"), "changed", /^priority$/],
   [
-    "a role gained",
+    "shifted variable indices",
+    updateSubtask("variable_indices = null || variable_indices[1:5]"),
+    "changed",
+    /^variable_indices$/,
+  ],
+  [
+    "truncated variable indices",
+    updateSubtask("variable_indices = variable_indices[1:5]"),
+    "changed",
+    /^variable_indices$/,
+  ],
+  ["an incremented number", updateSubtask("retry_count = retry_count + 1"), "changed", /^retry_count$/],
+  ["a number from another column", updateSubtask("seed = (result ->> 'width')::bigint"), "changed", /^seed$/],
+  ["an inverted flag", updateUser("is_active = not is_active"), "changed", /^is_active$/],
+  ["a task marked as deleted", updateTask("is_deleted = not is_deleted"), "changed", /is_deleted/],
+  ["another priority", updateTask("priority = priority + 1"), "changed", /^priority$/],
+  [
+    "an additional role",
     "update users set roles = '{admin,user}' where email = 'tester1@example.com'",
     "changed",
     /^roles$/,
   ],
-  ["a role lost", user("roles = '{}'"), "changed", /^roles$/],
-  ["another password", user("hashed_password = hashed_password || 'x'"), "changed", /^hashed_password$/],
-  ["another status", one("status = 'failed'"), "changed", /^status$|completed_at/],
-  ["results of two rows swapped", swap("result"), "changed", /^result|column/],
+  ["a missing role", updateUser("roles = '{}'"), "changed", /^roles$/],
   [
-    "ids of two documents swapped",
+    "another password",
+    updateUser("hashed_password = hashed_password || 'x'"),
+    "changed",
+    /^hashed_password$/,
+  ],
+  ["another status", updateSubtask("status = 'failed'"), "changed", /^status$|completed_at/],
+  ["results swapped between two rows", swapBetweenSubtasks("result"), "changed", /^result|column/],
+  [
+    "another legacy id",
     "update users set legacy_id = translate(legacy_id, '0123456789', '1234567890') where email = 'tester0@example.com'",
     "changed",
     /^_id$/,
   ],
   [
-    "a row under another task",
+    "a subtask moved to another task",
     `update subtasks set parent_task_id = (select max(id::text)::uuid from tasks where id <> parent_task_id) where id = ${s4}`,
     "missing_row",
     /^$/,
     "deleted",
   ],
   [
-    "a lost note of absence",
+    "a missing record of an absent field",
     "update tasks set extra = null where id = (select id from tasks where extra::text like '%$absent%' limit 1)",
     "changed",
     /.*/,
   ],
   [
-    "an unknown field lost",
+    "a missing unknown field",
     "update tasks set extra = '{}' where id = (select id from tasks where extra is not null order by id limit 1)",
     "changed",
     /.*/,
   ],
-  ["another generation", one("generation = 'S3'"), "changed", /.*/],
-  ["a derived column", one("image_url = 'x'"), "changed", /column image_url/],
-  ["another queue", one("queue = 'high'"), "changed", /column queue/],
+  ["another generation", updateSubtask("generation = 'S3'"), "changed", /.*/],
+  ["another value in a derived column", updateSubtask("image_url = 'x'"), "changed", /column image_url/],
+  ["another queue", updateSubtask("queue = 'high'"), "changed", /column queue/],
   [
     "an extra user",
     "insert into users (email, hashed_password, generation) values ('extra@example.com', '', 'U')",
@@ -193,26 +246,32 @@ const harms: Harm[] = [
     /^$/,
   ],
   [
-    "a row twice, under another id",
+    "a copied row with another id",
     `insert into subtasks (parent_task_id, id, status, generation) select parent_task_id, gen_random_uuid(), 'pending', generation from subtasks where id = ${s4}`,
     "extra_row",
     /^$/,
   ],
-  ["written by the new system", one("rating = 5, updated_at = now()"), "changed", /.*/, "new_system"],
   [
-    "a counter one more",
-    task("subtasks_total = subtasks_total + 1"),
+    "a change by the new system",
+    updateSubtask("rating = 5, updated_at = now()"),
+    "changed",
+    /.*/,
+    "new_system",
+  ],
+  [
+    "an incremented counter",
+    updateTask("subtasks_total = subtasks_total + 1"),
     "derived_changed",
     /column subtasks_total/,
   ],
   [
-    "a counter of another column",
-    task("subtasks_total = subtasks_total + 2, subtasks_failed = subtasks_failed + 2"),
+    "two incremented counters",
+    updateTask("subtasks_total = subtasks_total + 2, subtasks_failed = subtasks_failed + 2"),
     "derived_changed",
     /column subtasks_(total|failed)/,
   ],
   [
-    "an owner lost",
+    "a missing owner",
     "update tasks set owner_id = null where id = (select id from tasks where owner_id is not null order by id limit 1)",
     "derived_changed",
     /column owner_id/,
@@ -227,10 +286,10 @@ const harms: Harm[] = [
 
 const first = (table: string) => `ctid = (select ctid from migration.${table} order by position limit 1)`;
 
-/** The same of the odd documents, which have notes beside their rows. */
-const ledgerHarms: Harm[] = [
+/** Damages of the ledger, after a load of the odd documents. */
+const ledgerDamages: Damage[] = [
   [
-    "an original lost",
+    "a missing original",
     `delete from migration.originals where ${first("originals")}`,
     "ledger_changed",
     /original/,
@@ -246,28 +305,28 @@ const ledgerHarms: Harm[] = [
     "ledger",
   ],
   [
-    "an adjustment lost",
+    "a missing adjustment",
     `delete from migration.adjustments where ${first("adjustments")}`,
     "ledger_changed",
     /adjust/,
     "ledger",
   ],
   [
-    "an adjustment of another rule",
+    "an adjustment with another rule",
     `update migration.adjustments set rule = 'other' where ${first("adjustments")}`,
     "ledger_changed",
     /adjust/,
     "ledger",
   ],
   [
-    "an adjustment at another path",
+    "an adjustment with another path",
     `update migration.adjustments set path = path || 'x' where ${first("adjustments")}`,
     "ledger_changed",
     /adjust/,
     "ledger",
   ],
   [
-    "an adjustment too many",
+    "an additional adjustment",
     `insert into migration.adjustments select fingerprint, collection, range_number, position, row_id, 'more', '' from migration.adjustments where ${
       first("adjustments")
     }`,
@@ -276,21 +335,21 @@ const ledgerHarms: Harm[] = [
     "ledger",
   ],
   [
-    "kept bytes changed",
+    "changed bytes in the quarantine",
     "update migration.quarantine set original = 'x' where reason = 'missing_email'",
     "quarantine_changed",
     /^$/,
     "ledger",
   ],
   [
-    "a document gone from the quarantine",
+    "a document missing in the quarantine",
     "delete from migration.quarantine where reason = 'missing_email'",
     "quarantine_changed",
     /^$|quarantined/,
     "ledger",
   ],
   [
-    "a sum one more",
+    "an incremented count of a range",
     "update migration.ranges set exact = exact + 1 where collection = 'users'",
     "ledger_changed",
     /documents/,
@@ -298,42 +357,43 @@ const ledgerHarms: Harm[] = [
   ],
 ];
 
-assert.ok(harms.length + ledgerHarms.length >= 60);
+assert.ok(rowDamages.length + ledgerDamages.length >= 60);
 
-async function findEach(list: Harm[], path: string, t: Deno.TestContext): Promise<void> {
+/** Asserts that verify finds each damage with the expected kind, path and cause. */
+async function assertFound(damages: Damage[], path: string, t: Deno.TestContext): Promise<void> {
   await using database = await createDatabase({ noDelay: true });
   await load(database.sql, await openSource(path), { progress });
   assert.deepEqual(await findMismatches(database.sql, path), []);
   await database.sql.end();
   const template = new URL(database.url).pathname.slice(1);
-  for (const [what, statement, kind, where, cause = "outside_writer"] of list) {
+  for (const [what, statement, kind, pathPattern, cause = "outside_writer"] of damages) {
     await t.step(what, async () => {
       await using copy = await createDatabase({ template, noDelay: true });
-      assert.ok((await copy.sql.unsafe(statement)).count > 0, "nothing was harmed");
+      assert.ok((await copy.sql.unsafe(statement)).count > 0, "the statement changed nothing");
       const mismatches = await findMismatches(copy.sql, path);
       assert.ok(mismatches.length > 0, "nothing was found");
-      const told = JSON.stringify(mismatches.slice(0, 3));
+      const shown = JSON.stringify(mismatches.slice(0, 3));
       assert.ok(
-        mismatches.some((one) => one.kind === kind && where.test(one.path) && one.cause === cause),
-        told,
+        mismatches.some((one) => one.kind === kind && pathPattern.test(one.path) && one.cause === cause),
+        shown,
       );
       for (const { document_id, kind, source_value, row_value } of mismatches) {
-        assert.ok(document_id !== "" || kind === "ledger_changed", told);
-        assert.notEqual(source_value, row_value, told);
+        assert.ok(document_id !== "" || kind === "ledger_changed", shown);
+        assert.notEqual(source_value, row_value, shown);
       }
     });
   }
 }
 
-Deno.test("verify finds each harm to a row, and says where, with both values and by whom", (t) =>
-  findEach(harms, generations, t));
+Deno.test("verify finds each damage to a row, with its path, both values and the cause", (t) =>
+  assertFound(rowDamages, generations, t));
 
-Deno.test("verify finds each harm to the ledger", async (t) => {
-  await using dump = await makeFolder(dumpFiles(await makeOddBson()));
-  await findEach(ledgerHarms, dump.path, t);
+Deno.test("verify finds each damage to the ledger", async (t) => {
+  await using dump = await makeFolder(dumpFiles(await makeEdgeCaseBson()));
+  await assertFound(ledgerDamages, dump.path, t);
 });
 
-Deno.test("verify shows both values, exits 4, and keeps what it found", async () => {
+Deno.test("verify prints both values, exits with 4, and stores the differences", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;
   await load(sql, await openSource(generations), { progress });
@@ -342,11 +402,11 @@ Deno.test("verify shows both values, exits 4, and keeps what it found", async ()
   assert.equal(code, 4);
   assert.match(out, /users .*changed .*fullname .*someone else/);
   assert.match(err, /1 differences/);
-  const [kept] = await sql`
+  const [stored] = await sql`
     select v.verdict, d.path, d.source_value, d.row_value, d.cause
     from migration.verifications v
     join migration.differences d on d.verification_id = v.id`;
-  assert.deepEqual({ ...kept }, {
+  assert.deepEqual({ ...stored }, {
     verdict: "different",
     path: "fullname",
     source_value: '"管理员"',
@@ -355,7 +415,7 @@ Deno.test("verify shows both values, exits 4, and keeps what it found", async ()
   });
 });
 
-Deno.test("rows born here are no difference", async () => {
+Deno.test("verify ignores rows that the new system created", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   await load(sql, await openSource(generations), { progress });

@@ -3,15 +3,15 @@ import { load } from "../../migrate/data/load/load.ts";
 import { openSource } from "../../migrate/data/sources/open.ts";
 import { silentProgress } from "../../migrate/data/tools/progress.ts";
 import { verify } from "../../migrate/data/verify/verify.ts";
-import { explainDocument, type Finding } from "../../migrate/data/ledger/why.ts";
+import { explainDocument, type Explanation } from "../../migrate/data/ledger/why.ts";
 import { createDatabase } from "../support/database.ts";
-import { makeDump, makeOddDump, runMigrate } from "./support/program.ts";
+import { makeDump, makeEdgeCaseDump, runMigrate } from "./support/program.ts";
 
 const progress = silentProgress;
 
-Deno.test("why finds a document by whatever it is called, with rules, row and verifications", async (t) => {
+Deno.test("why finds a document by any of its ids, and shows rules, row and verifications", async (t) => {
   await using database = await createDatabase();
-  await using dump = await makeOddDump("odd-canonical");
+  await using dump = await makeEdgeCaseDump("odd-canonical");
   const { sql, url } = database;
   await load(sql, await openSource(dump.path), { progress });
   await verify(sql, await openSource(dump.path), { progress });
@@ -32,33 +32,33 @@ Deno.test("why finds a document by whatever it is called, with rules, row and ve
       assert.deepEqual(one.history.map(({ what }) => what), ["verified: equal"]);
     });
   }
-  await t.step("one in quarantine, by its _id and by what its bytes hold", async () => {
-    const [kept] = await sql`
+  await t.step("a quarantined document, by its _id and by its own field id", async () => {
+    const [quarantined] = await sql`
       select document_id, reason from migration.quarantine where reason = 'orphan' order by id limit 1`;
-    const [one] = await explainDocument(sql, kept!.document_id) as [Finding];
+    const [one] = await explainDocument(sql, quarantined!.document_id) as [Explanation];
     assert.equal(one.state, "quarantined");
     assert.equal(one.quarantine!.reason, "orphan");
     const { id } = JSON.parse(one.document);
-    assert.deepEqual((await explainDocument(sql, id))[0]!.document_id, kept!.document_id);
+    assert.deepEqual((await explainDocument(sql, id))[0]!.document_id, quarantined!.document_id);
   });
-  await t.step("as text and as JSON on the command line", async () => {
+  await t.step("the command prints text or JSON", async () => {
     const text = await runMigrate(url, "data", "why", legacy_id);
     assert.equal(text.code, 0, text.err);
-    assert.match(text.out, /has its row in subtasks/);
+    assert.match(text.out, /has a row in subtasks/);
     assert.match(text.out, new RegExp(`rule +${rule}`));
     assert.match(text.out, /history .*verified: equal/);
     const json = await runMigrate(url, "data", "why", id, "--json");
     assert.equal(JSON.parse(json.out).findings[0].row.id, id);
   });
-  await t.step("a difference that a verification found", async () => {
+  await t.step("the history shows a difference that a verification found", async () => {
     await sql`update subtasks set error = 'changed here' where id = ${id}`;
     await verify(sql, await openSource(dump.path), { progress });
-    const [one] = await explainDocument(sql, id) as [Finding];
+    const [one] = await explainDocument(sql, id) as [Explanation];
     assert.match(one.history.at(-1)!.what, /verified: changed at .*changed here/);
   });
 });
 
-Deno.test("an _id of any type is found as text or Extended JSON", async (t) => {
+Deno.test("why finds an _id of any type as text or Extended JSON", async (t) => {
   await using database = await createDatabase();
   const { sql } = database;
   const ids = [
@@ -76,7 +76,7 @@ Deno.test("an _id of any type is found as text or Extended JSON", async (t) => {
   await load(sql, await openSource(dump.path), { progress });
   const names: [string, string[]][] = [
     ["plain", ["u0"]],
-    // The number and the text are two documents, and a person may mean either.
+    // The number 7 and the string "7" are two documents, and the argument may mean either.
     ["7", ["u1", "u2"]],
     ['{"$numberInt":"7"}', ["u1"]],
     ['"7"', ["u2"]],
@@ -92,9 +92,9 @@ Deno.test("an _id of any type is found as text or Extended JSON", async (t) => {
   }
 });
 
-Deno.test("an id that nothing has says what was wanted", async () => {
+Deno.test("the message about an unknown id names the accepted forms", async () => {
   await using database = await createDatabase();
   const { code, err } = await runMigrate(database.url, "data", "why", "nobody");
   assert.equal(code, 1);
-  assert.match(err, /explaining 'nobody': no row, no quarantined/);
+  assert.match(err, /explaining 'nobody': no row, quarantined document or excluded document/);
 });

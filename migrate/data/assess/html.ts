@@ -1,4 +1,4 @@
-/** Text in a page: nothing of it is markup. */
+/** Escaping of texts in HTML. */
 
 const escapes: Record<string, string> = {
   "&": "&amp;",
@@ -9,7 +9,7 @@ const escapes: Record<string, string> = {
 };
 
 /**
- * Escapes a text for an element or a quoted attribute; what no page can hold gets a mark.
+ * Escapes a text for an element or a quoted attribute. Replaces lone surrogates and NUL, which HTML cannot hold.
  *
  * @example
  * ```ts

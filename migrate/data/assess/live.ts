@@ -1,14 +1,14 @@
-/** What a living MongoDB says of itself: which server, how far back its oplog reaches, which indexes it has. */
+/** Facts about a running MongoDB that matter for a load: version, oplog window and indexes. */
 import type { Db, MongoClient } from "mongodb";
 import { parseConfig, readEnvironment } from "../../../config.ts";
-import { explain, readUrl } from "../sources/mongo_errors.ts";
+import { parseMongoUrl, toAppError } from "../sources/mongo_errors.ts";
 import { collections } from "../documents/source.ts";
 
 export interface ServerFacts {
   version: string;
-  /** From its oldest entry to its newest; null without an oplog, or where the account may not read it. */
+  /** Seconds between the oldest and the newest oplog entry; null without an oplog or without the right to read it. */
   oplog_seconds: number | null;
-  /** Fields of each index by collection, joined by commas; unique ones with a `!`. */
+  /** Indexes by collection: their fields, joined by commas, and `!` after unique ones. */
   indexes: Record<string, string[]>;
 }
 
@@ -24,26 +24,26 @@ async function readOplogSeconds(client: MongoClient): Promise<number | null> {
 }
 
 async function listIndexes(db: Db): Promise<ServerFacts["indexes"]> {
-  const all: ServerFacts["indexes"] = {};
+  const indexes: ServerFacts["indexes"] = {};
   for (const name of collections) {
-    const indexes = await db.collection(name).indexes().catch(() => []);
-    all[name] = indexes.map(({ key, unique }) => `${Object.keys(key).join()}${unique ? "!" : ""}`);
+    const found = await db.collection(name).indexes().catch(() => []);
+    indexes[name] = found.map(({ key, unique }) => `${Object.keys(key).join()}${unique ? "!" : ""}`);
   }
-  return all;
+  return indexes;
 }
 
 /**
- * Asks the server that `from` names; see openSource() for its forms.
+ * Reads the facts of the server that `from` names.
+ *
+ * @param from a URL or `mongodb`, as for openSource()
  *
  * @throws AppError database_unreachable, database_refused
  */
-export async function askServer(from: string): Promise<ServerFacts> {
-  const url = from === "mongodb" ? parseConfig(readEnvironment(), "migrate").MONGODB_URL : from;
-  const named = /^[^/]*\/\/[^/]*\/[^?]/.test(url);
-  const { name, shown, secrets } = readUrl(
-    url,
-    named ? "" : parseConfig(readEnvironment(), "migrate").DB_NAME,
-  );
+export async function readServerFacts(from: string): Promise<ServerFacts> {
+  const readConfig = () => parseConfig(readEnvironment(), "migrate");
+  const url = from === "mongodb" ? readConfig().MONGODB_URL : from;
+  const hasDatabaseName = /^[^/]*\/\/[^/]*\/[^?]/.test(url);
+  const { name, shown, secrets } = parseMongoUrl(url, hasDatabaseName ? "" : readConfig().DB_NAME);
   const { MongoClient } = await import("mongodb");
   const client = new MongoClient(url, { appName: "contactsheet-assess", maxPoolSize: 1 });
   try {
@@ -52,15 +52,26 @@ export async function askServer(from: string): Promise<ServerFacts> {
     const { version } = await db.command({ buildInfo: 1 });
     return { version, oplog_seconds: await readOplogSeconds(client), indexes: await listIndexes(db) };
   } catch (error) {
-    throw explain(error, `asking '${shown}'`, secrets);
+    throw toAppError(error, `reading facts of '${shown}'`, secrets);
   } finally {
     await client.close().catch(() => {});
   }
 }
 
-const hour = 3600;
+const secondsPerHour = 3600;
+/** The oplog must cover this many loads. */
+const loadsInOplogMin = 4;
+/** A replica set that has just been started has a short oplog because it has had no writes. */
+const oplogSecondsMin = 60;
 
-/** What of it speaks for waiting, and what is only to know. */
+/** Fields that the old backend looks documents up by. */
+const indexedFields: [collection: string, field: string][] = [
+  ["users", "email"],
+  ["tasks", "id"],
+  ["dramatiq_tasks", "parent_task_id"],
+];
+
+/** Returns reasons to wait with a load, and notes. */
 export function judgeServer(
   { version, oplog_seconds, indexes }: ServerFacts,
   loadSeconds: number,
@@ -68,25 +79,21 @@ export function judgeServer(
   const notes = [`MongoDB ${version}`];
   const waits: string[] = [];
   if (oplog_seconds !== null) {
-    const hours = (oplog_seconds / hour).toFixed(1);
-    // A set that was started just now has a short oplog because there is nothing more to hold.
-    if (oplog_seconds < loadSeconds * 4 && oplog_seconds > 60) {
+    const hours = (oplog_seconds / secondsPerHour).toFixed(1);
+    if (oplog_seconds < loadSeconds * loadsInOplogMin && oplog_seconds > oplogSecondsMin) {
+      const minutes = Math.ceil(loadSeconds / 60);
       waits.push(
-        `the oplog reaches back ${hours} h only, a load takes about ${
-          Math.ceil(loadSeconds / 60)
-        } min: make it ` +
-          "bigger (replSetResizeOplog), or stop writes during the load",
+        `the oplog covers only ${hours} h, and a load takes about ${minutes} min: make the oplog larger ` +
+          "(replSetResizeOplog), or stop writes during the load",
       );
-    } else notes.push(`the oplog holds ${hours} h`);
+    } else notes.push(`the oplog covers ${hours} h`);
   }
-  const wanted: [string, string][] = [["users", "email"], ["tasks", "id"], [
-    "dramatiq_tasks",
-    "parent_task_id",
-  ]];
-  for (const [collection, field] of wanted) {
-    const own = indexes[collection] ?? [];
-    if (own.some((index) => index.replace("!", "").split(",")[0] === field)) continue;
-    notes.push(`no index on ${collection}.${field}: nothing kept it unique or made it quick to find`);
+  for (const [collection, field] of indexedFields) {
+    const existing = indexes[collection] ?? [];
+    if (existing.some((index) => index.replace("!", "").split(",")[0] === field)) continue;
+    notes.push(
+      `${collection}.${field} has no index: its values were not kept unique, and lookups were slow`,
+    );
   }
   return { waits, notes };
 }

@@ -1,9 +1,12 @@
-/** The assessment as one page that opens anywhere: no script, no font, no image from elsewhere. */
-import type { Assessment, CollectionAssessment, Concern } from "./assess.ts";
-import { type AssessVerdict, sayBytes, saySeconds } from "./verdict.ts";
+/** The assessment as a self-contained HTML page, without scripts or external fonts and images. */
+import type { Assessment } from "./assess.ts";
+import type { AffectedDocuments } from "./affected.ts";
+import type { CollectionAssessment } from "./assessor.ts";
+import type { AssessVerdict } from "./verdict.ts";
+import { formatBytes, formatCount, formatSeconds } from "../tools/format.ts";
 import { escapeHtml } from "./html.ts";
-
-const n = (count: number) => count.toLocaleString("en");
+import type { Collection } from "../documents/source.ts";
+import { tables } from "../lens/tables.ts";
 
 const style = `
   :root { color-scheme: light dark; --ink: #1c2430; --soft: #5d6876; --line: #d5dae0; --paper: #fff;
@@ -31,54 +34,60 @@ interface Bar {
   parts: { kind: "exact" | "adjusted" | "quarantined" | "bar"; count: number }[];
 }
 
-/** A bar a line; each part has a title, so its number shows under the pointer. */
-function chart(title: string, bars: Bar[]): string {
-  const left = 150;
-  const width = 520;
-  const step = 30;
-  const total = (bar: Bar) => bar.parts.reduce((sum, { count }) => sum + count, 0);
-  const most = Math.max(1, ...bars.map(total));
-  const rows = bars.map((bar, i) => {
-    let x = left;
-    const parts = bar.parts.filter(({ count }) => count > 0).map(({ kind, count }) => {
-      // What is there is seen, however little it is.
-      const size = Math.max(2, count / most * width);
-      const rect =
-        `<rect class="${kind}" x="${x.toFixed(1)}" y="${i * step + 6}" width="${
-          size.toFixed(1)
-        }" height="18">` +
-        `<title>${kind === "bar" ? "" : `${kind} `}${n(count)}</title></rect>`;
-      x += size;
-      return rect;
-    });
-    const y = i * step + 20;
-    return `<text x="${left - 8}" y="${y}" text-anchor="end">${escapeHtml(bar.label)}</text>${
-      parts.join("")
-    }` +
-      `<text x="${(x + 8).toFixed(1)}" y="${y}">${n(total(bar))}</text>`;
+const labelWidth = 150;
+const chartWidth = 520;
+const totalWidth = 110;
+const lineHeight = 30;
+/** Smallest width of a part, so that small counts are visible. */
+const partWidthMin = 2;
+
+const totalOf = ({ parts }: Bar): number => parts.reduce((sum, { count }) => sum + count, 0);
+
+/** Returns one bar with its label and total. Browsers show the title of a part as a tooltip. */
+function drawBar(bar: Bar, line: number, largestTotal: number): string {
+  let x = labelWidth;
+  const y = line * lineHeight + 6;
+  const rects = bar.parts.filter(({ count }) => count > 0).map(({ kind, count }) => {
+    const width = Math.max(partWidthMin, count / largestTotal * chartWidth);
+    const title = `${kind === "bar" ? "" : `${kind} `}${formatCount(count)}`;
+    const rect =
+      `<rect class="${kind}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="18">` +
+      `<title>${title}</title></rect>`;
+    x += width;
+    return rect;
   });
-  return `<svg role="img" aria-label="${escapeHtml(title)}" viewBox="0 0 ${left + width + 110} ${
-    bars.length * step + 6
-  }">` +
-    `${rows.join("")}</svg>`;
+  const textY = y + 14;
+  const label = `<text x="${labelWidth - 8}" y="${textY}" text-anchor="end">${escapeHtml(bar.label)}</text>`;
+  const total = `<text x="${(x + 8).toFixed(1)}" y="${textY}">${formatCount(totalOf(bar))}</text>`;
+  return `${label}${rects.join("")}${total}`;
+}
+
+/** Returns an SVG chart with one bar a line. */
+function chart(title: string, bars: Bar[]): string {
+  const largestTotal = Math.max(1, ...bars.map(totalOf));
+  const width = labelWidth + chartWidth + totalWidth;
+  const height = bars.length * lineHeight + 6;
+  const lines = bars.map((bar, i) => drawBar(bar, i, largestTotal)).join("");
+  return `<svg role="img" aria-label="${escapeHtml(title)}" viewBox="0 0 ${width} ${height}">${lines}</svg>`;
 }
 
 type Cell = string | number;
 
 function table(head: string[], rows: Cell[][]): string {
   const isNumber = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
-  const cell = (tag: "th" | "td", value: Cell, i: number) =>
-    `<${tag}${isNumber[i] ? ' class="number"' : ""}>${
-      typeof value === "number" ? n(value) : escapeHtml(value)
-    }</${tag}>`;
-  return `<table><thead><tr>${head.map((name, i) => cell("th", name, i)).join("")}</tr></thead><tbody>${
-    rows.map((row) => `<tr>${row.map((value, i) => cell("td", value, i)).join("")}</tr>`).join("")
-  }</tbody></table>`;
+  const cell = (tag: "th" | "td", value: Cell, i: number) => {
+    const content = typeof value === "number" ? formatCount(value) : escapeHtml(value);
+    return `<${tag}${isNumber[i] ? ' class="number"' : ""}>${content}</${tag}>`;
+  };
+  const row = (tag: "th" | "td", values: Cell[]) =>
+    `<tr>${values.map((value, i) => cell(tag, value, i)).join("")}</tr>`;
+  const body = rows.map((values) => row("td", values)).join("");
+  return `<table><thead>${row("th", head)}</thead><tbody>${body}</tbody></table>`;
 }
 
-const concerns = (list: Concern[], name: string) =>
+const affectedTable = (list: AffectedDocuments[], name: string) =>
   table(
-    [name, "collection", "field", "documents", "for example"],
+    [name, "collection", "field", "documents", "examples"],
     list.map((c) => [c.name, c.collection, c.path, c.documents, c.samples.slice(0, 3).join(", ")]),
   );
 
@@ -86,38 +95,38 @@ function section(title: string, body: string): string {
   return `<h2>${escapeHtml(title)}</h2>\n${body}\n`;
 }
 
-const counts = (all: Record<string, number>) =>
-  Object.entries(all).map(([name, count]) => `${name} ${n(count)}`).join(", ");
+const formatCounts = (counts: Record<string, number>) =>
+  Object.entries(counts).map(([name, count]) => `${name} ${formatCount(count)}`).join(", ");
 
-function shapes({ collection, shapes: list }: CollectionAssessment): string {
+function fieldSection({ collection, shapes: list }: CollectionAssessment): string {
   if (list.length === 0) return "";
   return section(
     `Fields of ${collection}`,
-    table(["field", "types"], list.map(({ path, types }) => [path, counts(types)])),
+    table(["field", "types"], list.map(({ path, types }) => [path, formatCounts(types)])),
   );
 }
 
-const verdictWords = {
-  GO: "Nothing stands in the way of a load.",
-  WAIT: "A load would work; somebody should decide about these points first.",
-  "NO-GO": "A load of this source makes no sense as it is.",
+const verdictTexts = {
+  GO: "The source can be loaded.",
+  WAIT: "A load would work, but somebody should decide about these points first.",
+  "NO-GO": "A load of this source is not useful.",
 };
 
-/** One HTML page for somebody who decides. */
+/** Returns the HTML page of an assessment. */
 export function makePage(assessment: Assessment, { verdict, reasons }: AssessVerdict): string {
   const { source, collections, rules, quarantine, predicted, fingerprint } = assessment;
-  const documents = collections.reduce((sum, one) => sum + one.documents, 0);
-  const outcome = collections.map((one): Bar => ({
+  const documents = collections.reduce((sum, collection) => sum + collection.documents, 0);
+  const outcomeBars = collections.map((one): Bar => ({
     label: one.collection,
     parts: (["exact", "adjusted", "quarantined"] as const).map((kind) => ({ kind, count: one[kind] })),
   }));
-  const ages = collections.flatMap(({ collection, generations }) =>
+  const generationBars = collections.flatMap(({ collection, generations }) =>
     Object.entries(generations).sort(([a], [b]) => a < b ? -1 : 1).map(([name, count]): Bar => ({
-      label: `${collection === "dramatiq_tasks" ? "subtasks" : collection} ${name}`,
+      label: `${tables[collection as Collection].name} ${name}`,
       parts: [{ kind: "bar", count }],
     }))
   );
-  const words = { "no-go": "against it", wait: "to decide", note: "to know" };
+  const levels = { "no-go": "against a load", wait: "to decide", note: "note" };
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -131,36 +140,40 @@ export function makePage(assessment: Assessment, { verdict, reasons }: AssessVer
 <p class="soft">${escapeHtml(source.kind)} ${escapeHtml(source.location)}, content ${
     fingerprint.slice(0, 12)
   }</p>
-<div class="verdict ${verdict}"><strong>${verdict}</strong><br>${verdictWords[verdict]}</div>
-<p>${n(documents)} documents, ${sayBytes(source.bytes)}. A load takes about ${
-    saySeconds(predicted.load_seconds)
-  } on this machine and ${sayBytes(predicted.disk_bytes)} of disk. Nothing was written.</p>
+<div class="verdict ${verdict}"><strong>${verdict}</strong><br>${verdictTexts[verdict]}</div>
+<p>${formatCount(documents)} documents, ${formatBytes(source.bytes)}. A load takes about ${
+    formatSeconds(predicted.load_seconds)
+  } on this machine and ${formatBytes(predicted.disk_bytes)} of disk. Nothing was written.</p>
 ${
     reasons.length === 0
       ? ""
       : `<div class="reasons">${
-        table(["", "what"], reasons.map(({ level, text }) => [words[level], text]))
+        table(["", "reason"], reasons.map(({ level, text }) => [levels[level], text]))
       }</div>`
   }
-${section("What becomes of the documents", chart("documents by outcome", outcome))}
-<p class="soft">exact: the row says all of it · adjusted: a column says it in another way, the document's own value is
-kept · quarantined: no row, the bytes are kept and can be replayed</p>
-${section("Generations", chart("documents by generation", ages))}
+${section("Predicted outcome of the documents", chart("documents by outcome", outcomeBars))}
+<p class="soft">exact: the row reproduces the document · adjusted: a value was changed to fit a column, and the original
+value is kept · quarantined: the document gets no row; its bytes are kept and can be loaded later</p>
+${section("Generations", chart("documents by generation", generationBars))}
 ${
     section(
       "Collections",
       table(
-        ["collection", "documents", "exact", "adjusted", "quarantined", "statuses", "biggest document"],
+        ["collection", "documents", "exact", "adjusted", "quarantined", "statuses", "largest document"],
         collections.map((c) => [
-          ...[c.collection, c.documents, c.exact, c.adjusted, c.quarantined, counts(c.statuses)],
-          `${sayBytes(c.bytes_max)}${c.biggest === null ? "" : ` (${c.biggest})`}`,
+          ...[c.collection, c.documents, c.exact, c.adjusted, c.quarantined, formatCounts(c.statuses)],
+          `${formatBytes(c.bytes_max)}${c.biggest === null ? "" : ` (${c.biggest})`}`,
         ]),
       ),
     )
   }
-${quarantine.length === 0 ? "" : section("Documents that would get no row", concerns(quarantine, "reason"))}
-${rules.length === 0 ? "" : section("What rules would touch", concerns(rules, "rule"))}
-${collections.map(shapes).join("")}
+${
+    quarantine.length === 0
+      ? ""
+      : section("Documents that would get no row", affectedTable(quarantine, "reason"))
+  }
+${rules.length === 0 ? "" : section("Documents that rules would change", affectedTable(rules, "rule"))}
+${collections.map(fieldSection).join("")}
 </body>
 </html>
 `;

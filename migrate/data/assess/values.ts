@@ -1,15 +1,15 @@
-/** What an assessment notes of values: types by field, e-mails that nearly collide, hashes, and the form of the export. */
+/** Checks of values: field types, similar e-mails, password hashes, and the form of the export. */
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "../documents/tree.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
 
-/** How often a field at the top held a type; a field that is missing is not counted. */
-export interface ShapeCount {
+/** Number of documents by the type of a top-level field. Missing fields are not counted. */
+export interface FieldTypes {
   path: string;
   types: Record<string, number>;
 }
 
-/** Something that a load takes as it is, and a person may want to know before. */
-export interface Finding {
+/** A condition that a load does not change, but that an operator should know. */
+export interface Observation {
   what: string;
   documents: number;
   samples: string[];
@@ -32,13 +32,13 @@ function typeOf(value: BsonValue): string {
   return "special";
 }
 
-/** Types by collection and field; the usual newest subtasks are counted as a whole. */
-export class ShapeCounter {
-  readonly #shapes = new Map<string, Map<string, Record<string, number>>>();
-  readonly #usual: Record<string, number> = {};
+/** Counts types by collection and field. Counts documents of the fast path as a whole, as their types are known. */
+export class FieldTypeCounter {
+  readonly #types = new Map<string, Map<string, Record<string, number>>>();
+  readonly #fast: Record<string, number> = {};
 
-  addUsual(generation: string): void {
-    this.#usual[generation] = (this.#usual[generation] ?? 0) + 1;
+  addFast(generation: string): void {
+    this.#fast[generation] = (this.#fast[generation] ?? 0) + 1;
   }
 
   add(collection: Collection, raw: RawDocument): void {
@@ -48,8 +48,8 @@ export class ShapeCounter {
     } catch {
       return;
     }
-    const fields = this.#shapes.get(collection) ?? new Map<string, Record<string, number>>();
-    this.#shapes.set(collection, fields);
+    const fields = this.#types.get(collection) ?? new Map<string, Record<string, number>>();
+    this.#types.set(collection, fields);
     document.keys.forEach((key, i) => {
       const path = fields.has(key) || fields.size < fieldsMax ? key : "(more fields)";
       const types = fields.get(path) ?? Object.create(null) as Record<string, number>;
@@ -59,73 +59,74 @@ export class ShapeCounter {
     });
   }
 
-  list(collection: string): ShapeCount[] {
-    const shapes = [...this.#shapes.get(collection) ?? []].map(([path, types]) => ({
+  list(collection: string): FieldTypes[] {
+    const fields = [...this.#types.get(collection) ?? []].map(([path, types]) => ({
       path,
       types: { ...types },
     }));
-    if (collection !== "dramatiq_tasks") return shapes;
-    const usual = Object.entries(this.#usual).map(([generation, documents]) => ({
+    if (collection !== "dramatiq_tasks") return fields;
+    const fast = Object.entries(this.#fast).map(([generation, documents]) => ({
       path: `(every field as in ${generation})`,
       types: { usual: documents },
     }));
-    return [...usual, ...shapes];
+    return [...fast, ...fields];
   }
 }
 
 const samplesMax = 5;
-const normal = (email: string) => email.trim().normalize("NFC").toLowerCase();
+const normalize = (email: string) => email.trim().normalize("NFC").toLowerCase();
 
 function schemeOf(hash: string): string {
   if (/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) return "bcrypt";
   return hash === "" ? "none" : /^\$([a-z0-9-]+)\$/i.exec(hash)?.[1] ?? "unknown";
 }
 
-/** Collects what only shows over all users. */
-export function lookAtUsers() {
-  const byEmail = new Map<string, string[]>();
-  const bySchemes = new Map<string, string[]>();
-  return {
-    add(email: string, hash: string, id: string): void {
-      const key = normal(email);
-      byEmail.set(key, [...byEmail.get(key) ?? [], email]);
-      const scheme = schemeOf(hash);
-      bySchemes.set(scheme, [...bySchemes.get(scheme) ?? [], id]);
-    },
-    findings(): Finding[] {
-      const near = [...byEmail.values()].filter((emails) => emails.length > 1);
-      const found: Finding[] = [];
-      if (near.length > 0) {
-        found.push({
-          what: "e-mails that differ only in case, spaces or composition: they stay different users",
-          documents: near.reduce((sum, emails) => sum + emails.length, 0),
-          samples: near.slice(0, samplesMax).map((emails) => emails.join(" and ")),
-        });
-      }
-      for (const [scheme, ids] of bySchemes) {
-        if (scheme === "bcrypt") continue;
-        found.push({
-          what: scheme === "none"
-            ? "users without a password: nobody signs in as them until one is set"
-            : `passwords of scheme '${scheme}', which this sign-in does not know: they need a new one`,
-          documents: ids.length,
-          samples: ids.slice(0, samplesMax),
-        });
-      }
-      return found;
-    },
-  };
+function describeScheme(scheme: string): string {
+  if (scheme === "none") return "users without a password: they cannot sign in until a password is set";
+  return `users with password hashes of the unknown scheme '${scheme}': they need a new password`;
+}
+
+/** Finds similar e-mails and unknown password hashes. */
+export class UserChecker {
+  readonly #emails = new Map<string, string[]>();
+  readonly #idsByScheme = new Map<string, string[]>();
+
+  add(email: string, hash: string, id: string): void {
+    const key = normalize(email);
+    this.#emails.set(key, [...this.#emails.get(key) ?? [], email]);
+    const scheme = schemeOf(hash);
+    this.#idsByScheme.set(scheme, [...this.#idsByScheme.get(scheme) ?? [], id]);
+  }
+
+  /** Lists the observations over all users. */
+  list(): Observation[] {
+    const similar = [...this.#emails.values()].filter((emails) => emails.length > 1);
+    const observations: Observation[] = [];
+    if (similar.length > 0) {
+      observations.push({
+        what: "e-mails differ only in case, spaces or Unicode composition: they stay different users",
+        documents: similar.reduce((sum, emails) => sum + emails.length, 0),
+        samples: similar.slice(0, samplesMax).map((emails) => emails.join(" and ")),
+      });
+    }
+    for (const [scheme, ids] of this.#idsByScheme) {
+      if (scheme === "bcrypt") continue;
+      const samples = ids.slice(0, samplesMax);
+      observations.push({ what: describeScheme(scheme), documents: ids.length, samples });
+    }
+    return observations;
+  }
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const [brace, braceEnd] = encoder.encode("{}");
+const [openingBrace, closingBrace] = encoder.encode("{}");
 
-/** True for a document of text that says numbers or dates without their type: relaxed Extended JSON. */
-export function looksRelaxed(original: Uint8Array): boolean {
-  // BSON ends with a zero.
-  if (original[0] !== brace || original.at(-1) !== braceEnd) return false;
+/** Reports whether a document is relaxed Extended JSON, which has numbers or dates without type tags. */
+export function isRelaxed(original: Uint8Array): boolean {
+  // BSON ends with a zero byte.
+  if (original[0] !== openingBrace || original.at(-1) !== closingBrace) return false;
   const text = decoder.decode(original);
-  // Canonical form tags every number; a date there is never a text.
+  // The canonical form tags every number, and its dates are numbers.
   return /"\$date"\s*:\s*"/.test(text) || /"[^"\\]*"\s*:\s*-?\d/.test(text);
 }

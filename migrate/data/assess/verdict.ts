@@ -1,10 +1,10 @@
-/** GO, WAIT or NO-GO out of an assessment, with reasons. */
+/** The verdict of an assessment, GO, WAIT or NO-GO, with its reasons. */
 import type { ErrorCode } from "../../../errors.ts";
 import type { Assessment } from "./assess.ts";
-import { formatTable } from "../ledger/status.ts";
+import { formatBytes, formatCount, formatPath, formatSeconds, formatTable } from "../tools/format.ts";
 
 export interface Reason {
-  /** What it speaks for; `note` for nothing. */
+  /** The verdict that the reason requires; a `note` requires none. */
   level: "no-go" | "wait" | "note";
   text: string;
 }
@@ -14,28 +14,31 @@ export interface AssessVerdict {
   reasons: Reason[];
 }
 
-/** Exit codes of the verdicts by name; GO ends with 0. */
+/** Error codes of the verdicts. GO ends with exit code 0. */
 export const verdictCodes = { WAIT: "assessed_wait", "NO-GO": "assessed_no_go" } as const satisfies Record<
   string,
   ErrorCode
 >;
 
-/** Share of a collection in quarantine past which a load makes no sense, once it has this many documents. */
+/** Maximum share of quarantined documents in a collection with at least `documentsForShare` documents. */
 const quarantinedShareMax = 0.1;
 const documentsForShare = 20;
 
-const n = (count: number) => count.toLocaleString("en");
-
-function findNoGo({ collections }: Assessment): string[] {
-  const documents = (name: string) => collections.find(({ collection }) => collection === name)!.documents;
-  if (collections.every((one) => one.documents === 0)) return ["the source holds no document at all"];
-  const reasons = documents("tasks") === 0 && documents("dramatiq_tasks") > 0
-    ? ["there are subtasks but no tasks: they would all be orphans; is 'tasks' missing from the export?"]
-    : [];
+function findNoGos({ collections }: Assessment): string[] {
+  const countDocuments = (name: string) =>
+    collections.find(({ collection }) => collection === name)!.documents;
+  if (collections.every(({ documents }) => documents === 0)) return ["the source has no documents"];
+  const reasons: string[] = [];
+  if (countDocuments("tasks") === 0 && countDocuments("dramatiq_tasks") > 0) {
+    reasons.push(
+      "the source has subtasks but no tasks: all of them would be orphans; check whether the export includes 'tasks'",
+    );
+  }
   for (const { collection, documents, quarantined } of collections) {
     if (documents >= documentsForShare && quarantined > documents * quarantinedShareMax) {
       const share = Math.round(quarantined / documents * 100);
-      reasons.push(`${share} % of ${collection} would get no row (${n(quarantined)} of ${n(documents)})`);
+      const counts = `${formatCount(quarantined)} of ${formatCount(documents)}`;
+      reasons.push(`${share} % of ${collection} would get no row (${counts})`);
     }
   }
   return reasons;
@@ -43,101 +46,97 @@ function findNoGo({ collections }: Assessment): string[] {
 
 function findWaits({ quarantine, relaxed }: Assessment): string[] {
   const waits = quarantine.map(({ collection, name, path, documents, samples }) =>
-    `${n(documents)} of ${collection} would get no row: ${name}${path === "" ? "" : ` at '${path}'`}, ` +
-    `as ${samples[0]}; their bytes are kept`
+    `${formatCount(documents)} of ${collection} would get no row: ${name}${formatPath(path)}, ` +
+    `for example ${samples[0]}; their bytes are kept`
   );
   if (relaxed) {
     waits.push(
-      "the export is in relaxed form, which does not tell int32 from int64: rows are the same, the way back to " +
-        "MongoDB is not; export again with 'mongoexport --jsonFormat=canonical', or use mongodump",
+      "the export has the relaxed form, which does not distinguish int32 from int64: the rows are the same, but " +
+        "documents that are written back to MongoDB may have other types; export again with " +
+        "'mongoexport --jsonFormat=canonical', or use mongodump",
     );
   }
   return waits;
 }
 
+function findNotes({ unfinished, findings, notes }: Assessment, serverNotes: string[]): string[] {
+  const texts = [
+    ...notes,
+    ...serverNotes,
+    ...findings.map(({ what, documents, samples }) => `${formatCount(documents)} ${what} (${samples[0]})`),
+  ];
+  if (unfinished.tasks + unfinished.subtasks > 0) {
+    const tasks = formatCount(unfinished.tasks);
+    const subtasks = formatCount(unfinished.subtasks);
+    texts.push(
+      `${tasks} tasks and ${subtasks} subtasks are unfinished: they are held until 'data unfinished resume' or 'cancel'`,
+    );
+  }
+  return texts;
+}
+
 /**
- * Judges an assessment.
+ * Returns the verdict of an assessment.
  *
- * @param server what a living MongoDB adds
+ * @param server additional reasons from a running MongoDB
  */
 export function judge(
   assessment: Assessment,
   server: { waits: string[]; notes: string[] } = { waits: [], notes: [] },
 ): AssessVerdict {
-  const noGo = findNoGo(assessment);
+  const noGos = findNoGos(assessment);
   const waits = [...findWaits(assessment), ...server.waits];
-  const { unfinished, findings, notes } = assessment;
-  const told = [
-    ...notes,
-    ...server.notes,
-    ...findings.map(({ what, documents, samples }) => `${n(documents)} ${what} (${samples[0]})`),
-    ...(unfinished.tasks + unfinished.subtasks > 0
-      ? [
-        `${n(unfinished.tasks)} tasks and ${
-          n(unfinished.subtasks)
-        } subtasks are unfinished: they wait until ` +
-        "'data unfinished resume' or 'cancel'",
-      ]
-      : []),
-  ];
+  const notes = findNotes(assessment, server.notes);
   return {
-    verdict: noGo.length > 0 ? "NO-GO" : waits.length > 0 ? "WAIT" : "GO",
+    verdict: noGos.length > 0 ? "NO-GO" : waits.length > 0 ? "WAIT" : "GO",
     reasons: [
-      ...noGo.map((text): Reason => ({ level: "no-go", text })),
+      ...noGos.map((text): Reason => ({ level: "no-go", text })),
       ...waits.map((text): Reason => ({ level: "wait", text })),
-      ...told.map((text): Reason => ({ level: "note", text })),
+      ...notes.map((text): Reason => ({ level: "note", text })),
     ],
   };
 }
 
-/** Bytes as people say them. */
-export function sayBytes(bytes: number): string {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let size = bytes;
-  let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
-    size = size / 1000;
-    unit = unit + 1;
-  }
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
-}
-
-/** Seconds as people say them. */
-export function saySeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-/** The assessment for people. */
+/** Returns the assessment as text. */
 export function formatAssessment(assessment: Assessment, { verdict, reasons }: AssessVerdict): string {
   const { source, collections, rules, predicted } = assessment;
   const lines = [
     `${source.kind} ${source.location}`,
     formatTable(
-      ["collection", "documents", "exact", "adjusted", "quarantined", "generations", "biggest"],
-      collections.map((c) => [
-        ...[c.collection, c.documents, c.exact, c.adjusted, c.quarantined],
-        Object.entries(c.generations).map(([name, count]) => `${name} ${n(count)}`).join(", "),
-        sayBytes(c.bytes_max),
+      ["collection", "documents", "exact", "adjusted", "quarantined", "generations", "largest"],
+      collections.map((collection) => [
+        collection.collection,
+        collection.documents,
+        collection.exact,
+        collection.adjusted,
+        collection.quarantined,
+        Object.entries(collection.generations).map(([name, count]) => `${name} ${formatCount(count)}`).join(
+          ", ",
+        ),
+        formatBytes(collection.bytes_max),
       ]),
     ),
   ];
   if (rules.length > 0) {
-    lines.push(
-      "",
-      formatTable(
-        ["rule", "collection", "path", "documents", "as"],
-        rules.map((r) => [r.name, r.collection, r.path, r.documents, r.samples[0] ?? ""]),
-      ),
-    );
+    const rows = rules.map(({ name, collection, path, documents, samples }) => [
+      name,
+      collection,
+      path,
+      documents,
+      samples[0] ?? "",
+    ]);
+    lines.push("", formatTable(["rule", "collection", "path", "documents", "example"], rows));
   }
+  const time = formatSeconds(predicted.load_seconds);
+  const disk = formatBytes(predicted.disk_bytes);
+  const marks = { "no-go": "✗", wait: "!", note: "·" };
   lines.push(
     "",
-    `a load takes about ${saySeconds(predicted.load_seconds)} on this machine and ${
-      sayBytes(predicted.disk_bytes)
-    } of disk`,
+    `a load takes about ${time} on this machine and ${disk} of disk space`,
+    "",
+    ...reasons.map(({ level, text }) => `${marks[level]} ${text}`),
+    "",
+    verdict,
   );
-  const marks = { "no-go": "✗", wait: "!", note: "·" };
-  lines.push("", ...reasons.map(({ level, text }) => `${marks[level]} ${text}`), "", verdict);
   return lines.join("\n");
 }

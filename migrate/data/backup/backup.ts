@@ -1,10 +1,9 @@
-/** A snapshot of the target's tables, and of the source's documents with it where one is named. */
+/** Writes a backup: a snapshot of the target's tables and, on request, the documents of a source. */
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
-import { sayBytes } from "../assess/verdict.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { formatTable } from "../ledger/status.ts";
+import { formatBytes, formatTable } from "../tools/format.ts";
 import { listApplied, requireSchema } from "../../schema/runner.ts";
 import {
   formatName,
@@ -16,22 +15,27 @@ import {
   PackedWriter,
   type Table,
 } from "./format.ts";
-import { rangeBytesDefault } from "../load/load.ts";
+import { rangeBytesDefault } from "../load/plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import { type Collection, collections, type Range, type Source } from "../documents/source.ts";
 
 export interface BackupOptions {
   progress: Progress;
   signal?: AbortSignal;
-  /** Its documents' bytes are kept, too. */
+  /** Source whose documents the backup includes. */
   source?: Source;
 }
 
-/** Ends a backup that was interrupted: without its manifest it counts as unfinished. */
-function check(signal: AbortSignal | undefined): void {
+/** @throws AppError interrupted; the folder then has no manifest and counts as unfinished */
+function checkSignal(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
-  throw new AppError("interrupted", "backing up: stopped as asked; remove the folder and start again");
+  throw new AppError("interrupted", "backing up: stopped on request; remove the folder and start again");
 }
+
+const openingBrace = 0x7b;
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+const space = 0x20;
 
 async function packTable(
   sql: postgres.ReservedSql,
@@ -44,25 +48,24 @@ async function packTable(
   let rows = 0;
   const stream = await sql.unsafe(`copy ${name} (${columns.join()}) to stdout`).readable();
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-    check(signal);
-    // Newlines inside a value are escaped.
-    for (const byte of chunk) if (byte === 10) rows++;
+    checkSignal(signal);
+    // COPY escapes newlines inside values, so each newline ends a row.
+    for (const byte of chunk) if (byte === newline) rows++;
     await writer.write(chunk);
     progress.add(chunk.length, 0);
   }
-  // As in copyOut(): the driver forgets to resume its socket.
+  // The driver does not resume its socket when the last chunk has paused it; see copyOut().
   (stream as unknown as { _read(bytes: number): void })._read(0);
   const packed = await writer.close(file);
   failpoint("backup.table_packed");
   return { ...packed, name, columns, rows };
 }
 
-const brace = 123;
-const newline = 10;
-const carriage = 13;
-const space = 32;
+/** Replaces line breaks by spaces. In JSON, line breaks occur only between tokens. */
+const toOneLine = (json: Uint8Array): Uint8Array =>
+  json.map((byte) => byte === newline || byte === carriageReturn ? space : byte);
 
-/** One line a document, or BSON one after the other, as they came. */
+/** Writes the original bytes of a collection: one line per document, or consecutive BSON documents. */
 async function packCollection(
   source: Source,
   collection: Collection,
@@ -75,14 +78,12 @@ async function packCollection(
   const writer = await PackedWriter.open(`${folder}/${file}`);
   let documents = 0;
   for (const range of ranges) {
-    check(signal);
+    checkSignal(signal);
     const parts: Uint8Array[] = [];
     for (const raw of await source.read(range)) {
       const bytes = raw.original();
       documents++;
-      if (!isText || bytes[0] !== brace) parts.push(bytes);
-      // A document of an array may stand over many lines; between tokens a space says the same.
-      else parts.push(bytes.map((byte) => byte === newline || byte === carriage ? space : byte));
+      parts.push(isText && bytes[0] === openingBrace ? toOneLine(bytes) : bytes);
       if (isText) parts.push(new Uint8Array([newline]));
     }
     await writer.write(new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()));
@@ -100,15 +101,15 @@ async function packSource(
 ): Promise<NonNullable<Manifest["source"]>> {
   const { progress } = options;
   progress.begin("checking the source", source.bytes);
-  const surveys = new Map<Collection, Range[]>();
+  const ranges = new Map<Collection, Range[]>();
   for (const name of collections) {
     const onBytes = (bytes: number) => progress.add(bytes, 0);
-    surveys.set(name, (await source.survey(name, { rangeBytes: rangeBytesDefault, onBytes })).ranges);
+    ranges.set(name, (await source.survey(name, { rangeBytes: rangeBytesDefault, onBytes })).ranges);
   }
-  progress.begin("keeping documents", source.bytes);
+  progress.begin("copying documents", source.bytes);
   const packed: PackedCollection[] = [];
   for (const name of collections) {
-    packed.push(await packCollection(source, name, surveys.get(name)!, folder, options));
+    packed.push(await packCollection(source, name, ranges.get(name)!, folder, options));
   }
   const { kind, location } = source;
   return { kind, location, fingerprint: source.fingerprint(), collections: packed };
@@ -116,14 +117,14 @@ async function packSource(
 
 async function packTarget(pool: Pool, folder: string, options: BackupOptions) {
   const sql = await pool.reserve();
-  let whole = false;
+  let isCommitted = false;
   try {
-    // One snapshot for all tables, whatever is written meanwhile.
+    // All tables are read from one snapshot.
     await sql`begin isolation level repeatable read read only`;
     const tables = await listTables(sql);
     failpoint("backup.snapshot_taken");
     const { progress } = options;
-    progress.begin("keeping tables", tables.reduce((sum, { bytes }) => sum + bytes, 0));
+    progress.begin("copying tables", tables.reduce((sum, { bytes }) => sum + bytes, 0));
     const packed: PackedTable[] = [];
     for (const table of tables) packed.push(await packTable(sql, table, folder, options));
     const sequences = await sql<Manifest["sequences"]>`
@@ -134,11 +135,11 @@ async function packTarget(pool: Pool, folder: string, options: BackupOptions) {
       order by 1`;
     const schema = (await listApplied(sql)).map(({ name, hash }) => ({ name, hash }));
     await sql`commit`;
-    whole = true;
+    isCommitted = true;
     return { tables: packed, sequences: [...sequences], schema };
   } finally {
-    // Stopped within a COPY the session is of no more use.
-    if (whole) sql.release();
+    // A session that was interrupted inside a COPY cannot be reused.
+    if (isCommitted) sql.release();
     else await pool.end({ timeout: 0 });
   }
 }
@@ -147,21 +148,23 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await Deno.mkdir(folder, { recursive: true });
     for await (const entry of Deno.readDir(folder)) {
-      throw new AppError("usage", `--to '${folder}': wanted a new or empty folder, it holds '${entry.name}'`);
+      throw new AppError(
+        "usage",
+        `--to '${folder}': wanted a new or empty folder, found '${entry.name}' in it`,
+      );
     }
     for (const part of ["target", "source"]) await Deno.mkdir(`${folder}/${part}`);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw new AppError("usage", `--to '${folder}': it cannot be made: ${(cause as Error).message}`, {
-      cause,
-    });
+    const text = `--to '${folder}': the folder cannot be created: ${(cause as Error).message}`;
+    throw new AppError("usage", text, { cause });
   }
 }
 
 /**
- * Writes a backup into a new folder. The manifest comes last: a folder without it is no backup.
+ * Writes a backup into a new folder. The manifest is written last; a folder without it is an unfinished backup.
  *
- * @throws AppError usage (the folder), schema_mismatch, interrupted, and what reading the source throws
+ * @throws AppError usage when the folder cannot be used; schema_mismatch, interrupted; errors of the source
  */
 export async function backup(pool: Pool, folder: string, options: BackupOptions): Promise<Manifest> {
   await requireSchema(pool);
@@ -182,27 +185,22 @@ export async function backup(pool: Pool, folder: string, options: BackupOptions)
   return manifest;
 }
 
-/** What was kept, for people. */
+/** Returns the content of a backup as text. */
 export function formatBackup(folder: string, { tables, source }: Manifest): string {
   const files = [...tables, ...source?.collections ?? []];
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const filled = tables.filter(({ rows }) => rows > 0);
-  return [
-    filled.length === 0
-      ? "the tables are empty"
-      : formatTable(["table", "rows"], filled.map(({ name, rows }) => [name, rows])),
-    ...(source
-      ? [
-        "",
-        formatTable(
-          ["documents of", "documents"],
-          source.collections.map((c) => [c.collection, c.documents]),
-        ),
-      ]
-      : []),
+  const lines: string[] = [];
+  if (filled.length === 0) lines.push("the tables are empty");
+  else lines.push(formatTable(["table", "rows"], filled.map(({ name, rows }) => [name, rows])));
+  if (source) {
+    const rows = source.collections.map(({ collection, documents }) => [collection, documents]);
+    lines.push("", formatTable(["collection", "documents"], rows));
+  }
+  lines.push(
     "",
-    `${files.length} files of ${
-      sayBytes(files.reduce((sum, { bytes }) => sum + bytes, 0))
-    }, gzip, in '${folder}'`,
-    `check them: deno task migrate data restore --backup '${folder}' --dry-run`,
-  ].join("\n");
+    `${files.length} gzip files in '${folder}', ${formatBytes(bytes)} unpacked`,
+    `to check them: deno task migrate data restore --backup '${folder}' --dry-run`,
+  );
+  return lines.join("\n");
 }

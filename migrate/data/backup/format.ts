@@ -1,4 +1,4 @@
-/** What a backup is made of: gzip files with their counts and digests in one manifest, written last. */
+/** The format of a backup: gzip files, and a manifest with their counts and digests that is written last. */
 import { createHash } from "node:crypto";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
@@ -6,20 +6,20 @@ import { AppError } from "../../../errors.ts";
 export const formatName = "contactsheet backup 1";
 export const manifestName = "manifest.json";
 
-/** A file of it; digest and bytes are those of the unpacked content. */
-export interface Packed {
+/** A file of a backup. Size and digest are those of the unpacked content. */
+export interface PackedFile {
   file: string;
   bytes: number;
   sha256: string;
 }
 
-export interface PackedTable extends Packed {
+export interface PackedTable extends PackedFile {
   name: string;
   columns: string[];
   rows: number;
 }
 
-export interface PackedCollection extends Packed {
+export interface PackedCollection extends PackedFile {
   collection: string;
   documents: number;
 }
@@ -27,17 +27,17 @@ export interface PackedCollection extends Packed {
 export interface Manifest {
   format: typeof formatName;
   made_at: string;
-  /** Steps of the schema, as the runner knows them. */
+  /** Applied steps of the schema. */
   schema: { name: string; hash: string }[];
-  /** Referenced tables first. */
+  /** Tables in the order of their foreign keys, referenced tables first. */
   tables: PackedTable[];
   sequences: { name: string; last_value: string | null; start_value: string }[];
-  /** The source's documents, in a folder that can be loaded from again. */
+  /** Documents of the source, in a folder that can be loaded again; null without a source. */
   source: { kind: string; location: string; fingerprint: string; collections: PackedCollection[] } | null;
 }
 
-// Who is alive and who leads is no data: a backup must not bring dead workers back.
-const left = ["migration.schema_steps", "public.workers", "public.leaders"];
+/** Tables that a backup leaves out. Registered workers and the leader lease describe running processes. */
+const excludedTables = ["migration.schema_steps", "public.workers", "public.leaders"];
 
 export interface Table {
   name: string;
@@ -45,39 +45,47 @@ export interface Table {
   bytes: number;
 }
 
-/** Tables with the columns that COPY writes, each after those it refers to. */
+/** Returns the rows in an order in which each table follows the tables that it references. */
+function sortByReferences(rows: (Table & { oid: number; references: number[] })[]): Table[] {
+  const known = new Set(rows.map(({ oid }) => oid));
+  const sorted = new Set<number>();
+  const tables: Table[] = [];
+  while (tables.length < rows.length) {
+    const next = rows.find(({ oid, references }) =>
+      !sorted.has(oid) && references.every((other) => sorted.has(other) || !known.has(other))
+    );
+    if (!next) throw new AppError("internal", "sorting tables: their foreign keys form a cycle");
+    sorted.add(next.oid);
+    const { name, columns, bytes } = next;
+    tables.push({ name, columns, bytes });
+  }
+  return tables;
+}
+
+/** Lists the tables with the columns that COPY writes, referenced tables first. */
 export async function listTables(sql: Sql): Promise<Table[]> {
-  const rows = await sql<(Table & { oid: number; needs: number[] })[]>`
+  const rows = await sql<(Table & { oid: number; references: number[] })[]>`
     select c.oid::int as oid, n.nspname || '.' || c.relname as name, pg_table_size(c.oid)::float8 as bytes,
       array(
-        select quote_ident(a.attname) from pg_attribute a
+        select quote_ident(a.attname)
+        from pg_attribute a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
         order by a.attnum
       ) as columns,
       array(
-        select k.confrelid::int from pg_constraint k
+        select k.confrelid::int
+        from pg_constraint k
         where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid
-      ) as needs
+      ) as "references"
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname in ('public', 'migration') and n.nspname || '.' || c.relname <> all (${left})
+    where c.relkind = 'r' and n.nspname in ('public', 'migration')
+      and n.nspname || '.' || c.relname <> all (${excludedTables})
     order by n.nspname, c.relname collate "C"`;
-  const known = new Set(rows.map(({ oid }) => oid));
-  const placed = new Set<number>();
-  const order: Table[] = [];
-  while (order.length < rows.length) {
-    const next = rows.find(({ oid, needs }) =>
-      !placed.has(oid) && needs.every((need) => placed.has(need) || !known.has(need))
-    );
-    if (!next) throw new AppError("internal", "ordering tables: their foreign keys go in a circle");
-    placed.add(next.oid);
-    const { name, columns, bytes } = next;
-    order.push({ name, columns, bytes });
-  }
-  return order;
+  return sortByReferences(rows);
 }
 
-/** Writes one gzip file and counts what goes in. */
+/** Writes one gzip file, and counts and hashes its content. */
 export class PackedWriter {
   bytes = 0;
   readonly #hash = createHash("sha256");
@@ -101,27 +109,27 @@ export class PackedWriter {
     await this.#writer.write(chunk as Uint8Array<ArrayBuffer>);
   }
 
-  async close(file: string): Promise<Packed> {
+  async close(file: string): Promise<PackedFile> {
     await this.#writer.close();
     await this.#written;
     return { file, bytes: this.bytes, sha256: this.#hash.digest("hex") };
   }
 }
 
-/** The unpacked content of a file. */
+/** Yields the unpacked content of a gzip file. */
 export async function* unpack(path: string): AsyncGenerator<Uint8Array> {
   const file = await Deno.open(path);
   for await (const chunk of file.readable.pipeThrough(new DecompressionStream("gzip"))) yield chunk;
 }
 
 /**
- * Reads and checks every file of a backup against its manifest.
+ * Compares the size and the digest of every file with the manifest.
  *
- * @throws AppError invalid_source naming the file
+ * @throws AppError invalid_source, which names the file
  */
 export async function checkFiles(
   folder: string,
-  files: Packed[],
+  files: PackedFile[],
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   for (const { file, bytes, sha256 } of files) {
@@ -144,15 +152,15 @@ export async function checkFiles(
     if (digest !== sha256 || found !== bytes) {
       throw new AppError(
         "invalid_source",
-        `checking the backup '${folder}': '${file}' is not what was written: wanted ${bytes} bytes with SHA-256 ` +
-          `${sha256}, found ${found} with ${digest}`,
+        `checking the backup '${folder}': '${file}' is damaged: wanted ${bytes} bytes with SHA-256 ${sha256}, ` +
+          `found ${found} bytes with SHA-256 ${digest}`,
       );
     }
   }
 }
 
 /**
- * Reads the manifest.
+ * Reads the manifest of a backup.
  *
  * @throws AppError source_missing, not_a_dump
  */
@@ -161,18 +169,18 @@ export async function readManifest(folder: string): Promise<Manifest> {
   if (text === undefined) {
     throw new AppError(
       "source_missing",
-      `reading the backup '${folder}': it has no ${manifestName}; that file is written last, so either this is no ` +
-        "backup or it was never finished",
+      `reading the backup '${folder}': it has no ${manifestName}; the folder is not a backup, or the backup was not ` +
+        "finished",
     );
   }
   try {
     const manifest = JSON.parse(text) as Manifest;
     if (manifest.format === formatName && Array.isArray(manifest.tables)) return manifest;
   } catch {
-    // Said below.
+    // Invalid JSON is reported below.
   }
   throw new AppError(
     "not_a_dump",
-    `reading the backup '${folder}': ${manifestName} is not of format '${formatName}'`,
+    `reading the backup '${folder}': ${manifestName} does not have the format '${formatName}'`,
   );
 }

@@ -1,89 +1,95 @@
-/** Puts a backup's tables back, after every file of it was checked, in one transaction. */
+/** Restores the tables of a backup in one transaction, after all its files have been checked. */
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { listApplied, requireSchema } from "../../schema/runner.ts";
 import { checkFiles, listTables, type Manifest, readManifest, unpack } from "./format.ts";
-import { sayBytes } from "../assess/verdict.ts";
 import { copyIn } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { dropFence, takeFence } from "../ledger/ledger.ts";
+import { formatBytes, formatTable } from "../tools/format.ts";
+import { acquireMigratorLock, migratorBusy, releaseMigratorLock } from "../ledger/lock.ts";
 import type { Progress } from "../tools/progress.ts";
-import { formatTable } from "../ledger/status.ts";
 
 export interface RestoreOptions {
   progress: Progress;
-  /** Rows that are there are removed. */
+  /** Deletes existing rows. */
   replace: boolean;
-  /** Only checks the files. */
+  /** Checks the files without writing. */
   dryRun: boolean;
 }
 
 export interface RestoreResult {
   checked: { files: number; bytes: number };
-  /** Rows put back by table; empty where files were only checked. */
+  /** Number of restored rows by table; empty for a dry run. */
   restored: Record<string, number>;
 }
 
 async function checkSchema(pool: Pool, { schema }: Manifest): Promise<void> {
   await requireSchema(pool);
   const applied = await listApplied(pool);
-  const fits = applied.length === schema.length &&
+  const isSame = applied.length === schema.length &&
     applied.every(({ name, hash }, i) => name === schema[i]!.name && hash === schema[i]!.hash);
-  if (fits) return;
+  if (isSame) return;
   throw new AppError(
     "schema_mismatch",
-    `restoring: the backup is of schema '${schema.at(-1)?.name ?? "none"}', the database has ` +
-      `'${applied.at(-1)?.name ?? "none"}'; restore with the version that made it, then migrate`,
+    `restoring: the backup has schema '${schema.at(-1)?.name ?? "none"}', the database has ` +
+      `'${applied.at(-1)?.name ?? "none"}'; restore with the version that made the backup, then migrate`,
   );
 }
 
-/** What was done, for people. */
+/** Returns the result of a restore as text. */
 export function formatRestore({ checked, restored }: RestoreResult): string {
   const rows = Object.entries(restored).filter(([, count]) => count > 0);
+  const checks = `${checked.files} files checked against their SHA-256 (${formatBytes(checked.bytes)})`;
+  const outcome = Object.keys(restored).length > 0 ? ", restored" : "; nothing was written";
   return [
     ...(rows.length > 0 ? [formatTable(["table", "rows"], rows)] : []),
-    `${checked.files} files checked against their SHA-256 (${sayBytes(checked.bytes)})${
-      Object.keys(restored).length > 0 ? ", restored" : "; nothing was written"
-    }`,
+    `${checks}${outcome}`,
   ].join("\n");
 }
 
 const quote = (name: string) => name.split(".").map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
 
-/** Only tables and columns of this very schema are written to, whatever a manifest says. */
+/**
+ * Checks that the manifest names only tables and columns of this schema, because the names become part of
+ * statements.
+ */
 async function checkNames(sql: postgres.ReservedSql, { tables }: Manifest): Promise<void> {
   const known = new Map((await listTables(sql)).map(({ name, columns }) => [name, columns.join()]));
   for (const { name, columns } of tables) {
     if (known.get(name) === columns.join()) continue;
     throw new AppError(
       "not_a_dump",
-      `restoring: the manifest names table '${name}' with other columns than here`,
+      `restoring: the manifest's table '${name}' does not have the columns of this schema`,
     );
   }
 }
 
-/** Rows here are somebody's; others count, or are made by the programs themselves. */
-const precious = new Set(["public.users", "public.tasks", "public.subtasks", "migration.sources"]);
+/** Tables with user data or imported data. Rows of other tables are derived or belong to processes. */
+const dataTables = new Set(["public.users", "public.tasks", "public.subtasks", "migration.sources"]);
 
-async function makeRoom(sql: postgres.ReservedSql, { tables }: Manifest, replace: boolean): Promise<void> {
-  const names = tables.map(({ name }) => quote(name));
-  await sql.unsafe(`lock table ${names.join()} in access exclusive mode`);
-  // Counts that triggers keep are in the backup, too.
-  for (const name of names) await sql.unsafe(`alter table ${name} disable trigger user`);
-  if (replace) return void await sql.unsafe(`truncate ${names.join()}`);
-  for (const { name, rows } of tables.filter(({ name }) => precious.has(name))) {
-    const [has] = await sql.unsafe(`select exists (select from ${quote(name)}) as rows`);
-    if (!has!.rows) continue;
+/** @throws AppError conflict when a table with data is not empty */
+async function checkEmpty(sql: postgres.ReservedSql, { tables }: Manifest): Promise<void> {
+  for (const { name, rows } of tables.filter(({ name }) => dataTables.has(name))) {
+    const [table] = await sql.unsafe(`select exists (select from ${quote(name)}) as "hasRows"`);
+    if (!table!.hasRows) continue;
     throw new AppError(
       "conflict",
-      `restoring: table ${name} holds rows already (the backup has ${rows}); --replace removes what is there`,
+      `restoring: table ${name} is not empty (the backup has ${rows} rows for it); --replace deletes existing rows`,
     );
   }
+}
+
+async function emptyTables(sql: postgres.ReservedSql, manifest: Manifest, replace: boolean): Promise<void> {
+  const names = manifest.tables.map(({ name }) => quote(name));
+  await sql.unsafe(`lock table ${names.join()} in access exclusive mode`);
+  // The backup includes the counts that triggers maintain.
+  for (const name of names) await sql.unsafe(`alter table ${name} disable trigger user`);
+  if (!replace) await checkEmpty(sql, manifest);
   await sql.unsafe(`truncate ${names.join()}`);
 }
 
-async function fill(
+async function fillTables(
   sql: postgres.ReservedSql,
   folder: string,
   { tables, sequences }: Manifest,
@@ -97,7 +103,7 @@ async function fill(
     if (count!.rows !== rows) {
       throw new AppError(
         "internal",
-        `restoring ${name}: wanted ${rows} rows, found ${count!.rows}; nothing was kept`,
+        `restoring ${name}: wanted ${rows} rows, found ${count!.rows}; the transaction was rolled back`,
       );
     }
     restored[name] = rows;
@@ -105,12 +111,12 @@ async function fill(
     progress.add(bytes, rows);
   }
   for (const { name, last_value, start_value } of sequences) {
-    await sql`select setval(${quote(name)}::regclass, ${last_value ?? start_value}::bigint, ${
-      last_value !== null
-    })`;
+    const value = last_value ?? start_value;
+    const isCalled = last_value !== null;
+    await sql`select setval(${quote(name)}::regclass, ${value}::bigint, ${isCalled})`;
   }
   for (const { name } of tables) await sql.unsafe(`alter table ${quote(name)} enable trigger user`);
-  // What was compared before the backup is no proof of what is here now.
+  // The checkpoints of unfinished verifications do not describe the restored rows.
   await sql`delete from migration.verifications where ended_at is null`;
   return restored;
 }
@@ -122,37 +128,35 @@ async function restoreTarget(
   { progress, replace }: RestoreOptions,
 ): Promise<Record<string, number>> {
   const sql = await pool.reserve();
-  let whole = false;
+  let isCommitted = false;
   try {
-    if (!await takeFence(sql)) {
-      throw new AppError("busy", "restoring: another migrator works on this database; wait for it to end");
-    }
+    if (!await acquireMigratorLock(sql)) throw migratorBusy("restoring");
     await sql`begin`;
     await checkNames(sql, manifest);
-    await makeRoom(sql, manifest, replace);
+    await emptyTables(sql, manifest, replace);
     failpoint("restore.emptied");
     progress.begin("restoring", manifest.tables.reduce((sum, { bytes }) => sum + bytes, 0));
-    const restored = await fill(sql, folder, manifest, progress);
+    const restored = await fillTables(sql, folder, manifest, progress);
     failpoint("restore.before_commit");
     await sql`commit`;
     failpoint("restore.committed");
     for (const { name } of manifest.tables) await sql.unsafe(`analyze ${quote(name)}`);
-    await dropFence(sql);
-    whole = true;
+    await releaseMigratorLock(sql);
+    isCommitted = true;
     return restored;
   } finally {
     progress.end();
-    // The end of the session rolls back, wherever in COPY's protocol it is.
-    if (whole) sql.release();
+    // Closing the session rolls the transaction back, even inside a COPY.
+    if (isCommitted) sql.release();
     else await pool.end({ timeout: 0 });
   }
 }
 
 /**
- * Checks a backup, then puts its tables back.
+ * Checks all files of a backup, then restores its tables.
  *
- * @throws AppError source_missing, not_a_dump, invalid_source (a damaged file), schema_mismatch, conflict (rows are
- * there), busy
+ * @throws AppError source_missing, not_a_dump; invalid_source for a damaged file; schema_mismatch; conflict when
+ * tables are not empty; busy
  */
 export async function restore(pool: Pool, folder: string, options: RestoreOptions): Promise<RestoreResult> {
   const { progress, dryRun } = options;

@@ -1,10 +1,11 @@
-/** Statements on schema `migration`: what was planned, what came of it. */
+/** Statements on schema `migration`: sources, runs, ranges and the entries of single documents. */
 import type postgres from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { failpoint } from "../tools/failpoint.ts";
+import { toStorable } from "../documents/ejson_write.ts";
 import type { Collection, Range, Source } from "../documents/source.ts";
 
-/** How the documents of a range ended. */
+/** Number of documents of a range by outcome. */
 export interface Tally {
   exact: number;
   adjusted: number;
@@ -12,7 +13,8 @@ export interface Tally {
   excluded: number;
 }
 
-export interface Quarantined {
+/** A document that the lens rejected, with its bytes. */
+export interface QuarantineEntry {
   position: number;
   document_id: string;
   reason: string;
@@ -21,35 +23,38 @@ export interface Quarantined {
   original: Uint8Array;
 }
 
-export interface Excluded {
+/** A document that a rule leaves out of the load. */
+export interface ExclusionEntry {
   position: number;
   document_id: string;
   rule: string;
 }
 
-export interface Adjusted {
+/** A change of one value, made by a rule of the lens. */
+export interface AdjustmentEntry {
   position: number;
   row_id: string;
   rule: string;
   path: string;
 }
 
-export interface Original {
+/** The bytes of a document that its row cannot reproduce. */
+export interface OriginalEntry {
   position: number;
   row_id: string;
   original: Uint8Array;
 }
 
-/** What a batch notes beside its rows. */
-export interface Notes {
+/** Ledger entries of a batch of documents. */
+export interface LedgerEntries {
   tally: Tally;
-  quarantined: Quarantined[];
-  excluded: Excluded[];
-  adjusted: Adjusted[];
-  originals: Original[];
+  quarantined: QuarantineEntry[];
+  excluded: ExclusionEntry[];
+  adjusted: AdjustmentEntry[];
+  originals: OriginalEntry[];
 }
 
-/** When the source was planned and settled; undefined for an unknown one. */
+/** Returns whether the load of a source is settled, or undefined for an unknown source. */
 export async function findSource(sql: Sql, fingerprint: string) {
   const [source] = await sql<{ settled: boolean }[]>`
     select settled_at is not null as settled
@@ -58,7 +63,7 @@ export async function findSource(sql: Sql, fingerprint: string) {
   return source;
 }
 
-/** Stores the plan of a source, once. */
+/** Inserts a source and its ranges. */
 export async function insertPlan(sql: Sql, source: Source, fingerprint: string, ranges: Range[]) {
   await sql`
     insert into migration.sources (fingerprint, kind, location)
@@ -75,7 +80,11 @@ export async function insertPlan(sql: Sql, source: Source, fingerprint: string, 
   failpoint("plan.ranges_inserted");
 }
 
-/** Ranges of a source in load order, those still planned or all. */
+/**
+ * Lists the ranges of a source in load order.
+ *
+ * @param options.planned restricts the list to ranges that are not loaded yet
+ */
 export async function listRanges(
   sql: Sql,
   fingerprint: string,
@@ -91,8 +100,9 @@ export async function listRanges(
   return rows as unknown as Range[];
 }
 
+/** Inserts a run and returns its id. Closes runs that a killed process left open. */
 export async function insertRun(sql: Sql, fingerprint: string): Promise<string> {
-  // Whoever holds the fence is alone: a run still open was killed.
+  // The caller holds the migrator lock, so no other run is alive.
   await sql`
     update migration.runs
     set state = 'failed', ended_at = now(), note = 'killed'
@@ -102,6 +112,7 @@ export async function insertRun(sql: Sql, fingerprint: string): Promise<string> 
   return run!.id;
 }
 
+/** Closes a run that is still open. */
 export async function finishRun(
   sql: Sql,
   id: string,
@@ -114,7 +125,7 @@ export async function finishRun(
     where id = ${id} and state = 'running'`;
 }
 
-/** Marks a range done with its counts; false where another already did. */
+/** Marks a planned range as done and stores its counts. Reports whether it was still planned. */
 export async function finishRange(
   sql: Sql,
   { fingerprint, range, tally, digest, runId }: {
@@ -134,35 +145,18 @@ export async function finishRange(
   return done.count === 1;
 }
 
-async function insertQuarantined(sql: Sql, fingerprint: string, range: Range, rows: Quarantined[]) {
-  const { collection, number } = range;
-  await sql`
-    insert into migration.quarantine
-      (fingerprint, collection, range_number, position, document_id, reason, path, detail, original)
-    select ${fingerprint}, ${collection}, ${number}, q.position, q.id, q.reason, q.path, q.detail,
-      decode(q.original, 'base64')
-    from unnest(
-      ${rows.map((row) => row.position)}::bigint[], ${rows.map((row) => row.document_id)}::text[],
-      ${rows.map((row) => row.reason)}::text[], ${rows.map((row) => storable(row.path))}::text[],
-      ${rows.map((row) => storable(row.detail))}::text[], ${
-    rows.map((row) => row.original.toBase64())
-  }::text[]
-    ) as q (position, id, reason, path, detail, original)`;
-}
-
-/** Text as a column takes it: for messages and paths, where a mark for what cannot be stored is enough. */
-export const storable = (text: string) => text.toWellFormed().replaceAll("\0", "\u2400");
-
-/** Bytes of originals sent in one statement, about. */
+/** Approximate maximum of original bytes that one statement sends. */
 const originalBytesMax = 8 * 1024 * 1024;
+const entriesMax = 1000;
 
-function* cut<T extends { original: Uint8Array }>(rows: T[]): Generator<T[]> {
+/** Splits entries into chunks of limited size. */
+function* chunk<T extends { original: Uint8Array }>(entries: T[]): Generator<T[]> {
   let part: T[] = [];
   let bytes = 0;
-  for (const row of rows) {
-    part.push(row);
-    bytes += row.original.length;
-    if (bytes > originalBytesMax || part.length >= 1000) {
+  for (const entry of entries) {
+    part.push(entry);
+    bytes += entry.original.length;
+    if (bytes > originalBytesMax || part.length >= entriesMax) {
       yield part;
       part = [];
       bytes = 0;
@@ -171,78 +165,93 @@ function* cut<T extends { original: Uint8Array }>(rows: T[]): Generator<T[]> {
   if (part.length > 0) yield part;
 }
 
-/** Writes the exceptions of a batch. */
-export async function insertNotes(sql: Sql, fingerprint: string, range: Range, notes: Notes) {
+async function insertQuarantined(sql: Sql, fingerprint: string, range: Range, entries: QuarantineEntry[]) {
   const { collection, number } = range;
-  for (const part of cut(notes.quarantined)) await insertQuarantined(sql, fingerprint, range, part);
-  if (notes.quarantined.length > 0) failpoint("notes.quarantined");
-  for (const part of cut(notes.originals)) {
-    await sql`
-      insert into migration.originals (fingerprint, collection, range_number, position, row_id, original)
-      select ${fingerprint}, ${collection}, ${number}, o.position, o.id, decode(o.original, 'base64')
-      from unnest(
-        ${part.map((row) => row.position)}::bigint[], ${part.map((row) => row.row_id)}::uuid[],
-        ${part.map((row) => row.original.toBase64())}::text[]
-      ) as o (position, id, original)`;
-    failpoint("notes.originals");
+  const positions = entries.map((entry) => entry.position);
+  const ids = entries.map((entry) => entry.document_id);
+  const reasons = entries.map((entry) => entry.reason);
+  const paths = entries.map((entry) => toStorable(entry.path));
+  const details = entries.map((entry) => toStorable(entry.detail));
+  const originals = entries.map((entry) => entry.original.toBase64());
+  await sql`
+    insert into migration.quarantine
+      (fingerprint, collection, range_number, position, document_id, reason, path, detail, original)
+    select ${fingerprint}, ${collection}, ${number}, q.position, q.id, q.reason, q.path, q.detail,
+      decode(q.original, 'base64')
+    from unnest(
+      ${positions}::bigint[], ${ids}::text[], ${reasons}::text[], ${paths}::text[], ${details}::text[],
+      ${originals}::text[]
+    ) as q (position, id, reason, path, detail, original)`;
+}
+
+async function insertOriginals(sql: Sql, fingerprint: string, range: Range, entries: OriginalEntry[]) {
+  const { collection, number } = range;
+  const positions = entries.map((entry) => entry.position);
+  const ids = entries.map((entry) => entry.row_id);
+  const originals = entries.map((entry) => entry.original.toBase64());
+  await sql`
+    insert into migration.originals (fingerprint, collection, range_number, position, row_id, original)
+    select ${fingerprint}, ${collection}, ${number}, o.position, o.id, decode(o.original, 'base64')
+    from unnest(${positions}::bigint[], ${ids}::uuid[], ${originals}::text[]) as o (position, id, original)`;
+}
+
+async function insertAdjustments(sql: Sql, fingerprint: string, range: Range, entries: AdjustmentEntry[]) {
+  const { collection, number } = range;
+  const positions = entries.map((entry) => entry.position);
+  const ids = entries.map((entry) => entry.row_id);
+  const rules = entries.map((entry) => entry.rule);
+  const paths = entries.map((entry) => toStorable(entry.path));
+  await sql`
+    insert into migration.adjustments (fingerprint, collection, range_number, position, row_id, rule, path)
+    select ${fingerprint}, ${collection}, ${number}, a.position, a.id, a.rule, a.path
+    from unnest(
+      ${positions}::bigint[], ${ids}::uuid[], ${rules}::text[], ${paths}::text[]
+    ) as a (position, id, rule, path)`;
+}
+
+async function insertExclusions(sql: Sql, fingerprint: string, range: Range, entries: ExclusionEntry[]) {
+  const { collection, number } = range;
+  const positions = entries.map((entry) => entry.position);
+  const ids = entries.map((entry) => entry.document_id);
+  const rules = entries.map((entry) => entry.rule);
+  await sql`
+    insert into migration.exclusions (fingerprint, collection, range_number, position, document_id, rule)
+    select ${fingerprint}, ${collection}, ${number}, e.position, e.id, e.rule
+    from unnest(${positions}::bigint[], ${ids}::text[], ${rules}::text[]) as e (position, id, rule)`;
+}
+
+/** Inserts the ledger entries of a batch. */
+export async function insertEntries(sql: Sql, fingerprint: string, range: Range, entries: LedgerEntries) {
+  const { quarantined, originals, adjusted, excluded } = entries;
+  for (const part of chunk(quarantined)) await insertQuarantined(sql, fingerprint, range, part);
+  if (quarantined.length > 0) failpoint("entries.quarantined");
+  for (const part of chunk(originals)) {
+    await insertOriginals(sql, fingerprint, range, part);
+    failpoint("entries.originals");
   }
-  if (notes.adjusted.length > 0) {
-    await sql`
-      insert into migration.adjustments (fingerprint, collection, range_number, position, row_id, rule, path)
-      select ${fingerprint}, ${collection}, ${number}, a.position, a.id, a.rule, a.path
-      from unnest(
-        ${notes.adjusted.map((row) => row.position)}::bigint[], ${
-      notes.adjusted.map((row) => row.row_id)
-    }::uuid[],
-        ${notes.adjusted.map((row) => row.rule)}::text[], ${
-      notes.adjusted.map((row) => storable(row.path))
-    }::text[]
-      ) as a (position, id, rule, path)`;
-    failpoint("notes.adjusted");
+  if (adjusted.length > 0) {
+    await insertAdjustments(sql, fingerprint, range, adjusted);
+    failpoint("entries.adjusted");
   }
-  if (notes.excluded.length > 0) {
-    await sql`
-      insert into migration.exclusions (fingerprint, collection, range_number, position, document_id, rule)
-      select ${fingerprint}, ${collection}, ${number}, e.position, e.id, e.rule
-      from unnest(
-        ${notes.excluded.map((row) => row.position)}::bigint[],
-        ${notes.excluded.map((row) => row.document_id)}::text[], ${
-      notes.excluded.map((row) => row.rule)
-    }::text[]
-      ) as e (position, id, rule)`;
-    failpoint("notes.excluded");
+  if (excluded.length > 0) {
+    await insertExclusions(sql, fingerprint, range, excluded);
+    failpoint("entries.excluded");
   }
 }
 
-/** Positions of a range that have no row of their own, and why. */
-export async function listRowless(sql: Sql, fingerprint: string, collection: Collection, range: number) {
+/** Lists the quarantined documents of a range. */
+export async function listQuarantined(sql: Sql, fingerprint: string, collection: Collection, range: number) {
   return await sql<{ position: number; reason: string; original: Uint8Array | null }[]>`
     select position::float8 as position, reason, original
     from migration.quarantine
     where fingerprint = ${fingerprint} and collection = ${collection} and range_number = ${range}`;
 }
 
-/** Ranges of a source that have documents without a row, as `collection/number`. */
-export async function listRowlessRanges(sql: Sql, fingerprint: string): Promise<Set<string>> {
+/** Lists the ranges of a source that have quarantined documents, as `collection/number`. */
+export async function listQuarantinedRanges(sql: Sql, fingerprint: string): Promise<Set<string>> {
   const rows = await sql`
     select distinct collection || '/' || range_number as range
     from migration.quarantine
     where fingerprint = ${fingerprint}`;
   return new Set(rows.map(({ range }) => range));
-}
-
-// Any numbers, but their own: the schema runner's lock is another.
-const fenceKeys = [0x636f6e75, 0x636f6e76] as const;
-
-/**
- * Takes the fence for one of a migrator's sessions (0 or 1): one migrator at a time on a database, and while a
- * session of a killed one still ends, none.
- */
-export async function takeFence(sql: Sql, session = 0): Promise<boolean> {
-  const [got] = await sql`select pg_try_advisory_lock(${fenceKeys[session]!}) as locked`;
-  return got?.locked === true;
-}
-
-export async function dropFence(sql: Sql, session = 0): Promise<void> {
-  await sql`select pg_advisory_unlock(${fenceKeys[session]!})`;
 }

@@ -1,10 +1,10 @@
-/** What has no row: by reason and path, with a few documents of each. */
+/** Lists quarantined documents, grouped by reason and path. */
 import type { Sql } from "../../../db/pg/connect.ts";
-import { formatTable } from "./status.ts";
-import { readKept } from "./replay_kept.ts";
+import { formatCount, formatPath, formatTable } from "../tools/format.ts";
+import { parseOriginal } from "./original.ts";
 import { writeLossless } from "../documents/ejson_write.ts";
 
-/** Which part of the quarantine; everything where nothing is told. */
+/** Selects a part of the quarantine. Absent fields match everything. */
 export interface QuarantineFilter {
   collection?: string;
   reason?: string;
@@ -14,10 +14,10 @@ export interface QuarantineFilter {
 export interface QuarantineSample {
   document_id: string;
   detail: string;
-  /** Position in its source: a line, or a running number. */
+  /** Position in the source: a line number or a running number. */
   position: number;
   attempts: number;
-  /** The document as readable Extended JSON, its first 400 characters. */
+  /** First 400 characters of the document as Extended JSON. */
   document: string;
 }
 
@@ -31,25 +31,25 @@ export interface QuarantineGroup {
   samples: QuarantineSample[];
 }
 
-/** The condition of a filter over `migration.quarantine q`. */
-export const matches = (sql: Sql, { collection, reason, path }: QuarantineFilter) =>
+/** Returns the SQL condition of a filter on `migration.quarantine q`. */
+export const whereQuarantine = (sql: Sql, { collection, reason, path }: QuarantineFilter) =>
   sql`
     (${collection ?? null}::text is null or q.collection = ${collection ?? null})
       and (${reason ?? null}::text is null or q.reason = ${reason ?? null})
       and (${path ?? null}::text is null or q.path = ${path ?? null})`;
 
-const documentMax = 400;
+const documentLengthMax = 400;
 
-function showKept(position: number, original: Uint8Array): string {
+function formatOriginal(position: number, original: Uint8Array): string {
   try {
-    const text = writeLossless(readKept(position, original).read());
-    return text.length > documentMax ? `${text.slice(0, documentMax - 1)}…` : text;
+    const text = writeLossless(parseOriginal(position, original).read());
+    return text.length > documentLengthMax ? `${text.slice(0, documentLengthMax - 1)}…` : text;
   } catch (error) {
     return `(cannot be shown: ${(error as Error).message})`;
   }
 }
 
-/** Groups, the biggest first; `samples` documents of each, first come first. */
+/** Lists quarantine groups, the largest first, each with its first `samples` documents. */
 export async function listQuarantine(
   sql: Sql,
   { samples, ...filter }: QuarantineFilter & { samples: number },
@@ -58,18 +58,18 @@ export async function listQuarantine(
     select q.collection, q.reason, q.path, count(*)::float8 as documents, sum(length(q.original))::float8 as bytes,
       to_char(min(q.first_at), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as first_at
     from migration.quarantine q
-    where ${matches(sql, filter)}
+    where ${whereQuarantine(sql, filter)}
     group by q.collection, q.reason, q.path
     order by documents desc, q.collection, q.reason, q.path`;
   const rows = await sql`
     select n.collection, n.reason, n.path, n.document_id, n.detail, n.position::float8 as position, n.attempts,
       n.original
     from (
-      select q.*, row_number() over (partition by q.collection, q.reason, q.path order by q.id) as place
+      select q.*, row_number() over (partition by q.collection, q.reason, q.path order by q.id) as sample
       from migration.quarantine q
-      where ${matches(sql, filter)}
+      where ${whereQuarantine(sql, filter)}
     ) as n
-    where n.place <= ${samples}::int
+    where n.sample <= ${samples}::int
     order by n.id`;
   return groups.map((group) => ({
     ...group,
@@ -82,40 +82,33 @@ export async function listQuarantine(
         detail,
         position,
         attempts,
-        document: showKept(position, original),
+        document: formatOriginal(position, original),
       })),
   }));
 }
 
-/** The quarantine for people. */
+/** Returns the groups as text. */
 export function formatQuarantine(groups: QuarantineGroup[]): string {
-  if (groups.length === 0) return "nothing is in quarantine";
+  if (groups.length === 0) return "the quarantine is empty";
   const lines: string[] = [];
   for (const { collection, reason, path, documents, samples } of groups) {
-    lines.push(
-      `${collection}: ${reason}${path === "" ? "" : ` at '${path}'`}, ${documents.toLocaleString("en")}`,
-    );
+    lines.push(`${collection}: ${reason}${formatPath(path)}, ${formatCount(documents)}`);
     for (const { document_id, detail, position, document } of samples) {
       lines.push(`  ${document_id} (position ${position}): ${detail}`, `    ${document}`);
     }
     lines.push("");
   }
   const total = groups.reduce((sum, { documents }) => sum + documents, 0);
+  const table = formatTable(
+    ["collection", "reason", "path", "documents"],
+    groups.map((g) => [g.collection, g.reason, g.path, g.documents]),
+  );
   lines.push(
-    formatTable(
-      ["collection", "reason", "path", "documents"],
-      groups.map((g) => [
-        g.collection,
-        g.reason,
-        g.path,
-        g.documents,
-      ]),
-    ),
+    table,
     "",
-    `${
-      total.toLocaleString("en")
-    } documents wait; their bytes are kept. After a change of rules, or when missing ` +
-      "parents were loaded: 'deno task migrate data quarantine --replay' shows what would get a row now",
+    `${formatCount(total)} documents are in quarantine; their bytes are kept.`,
+    "After a rule has changed, or missing tasks have been loaded, 'deno task migrate data quarantine --replay' " +
+      "shows which documents would get a row now.",
   );
   return lines.join("\n");
 }

@@ -1,5 +1,6 @@
-/** The manifest of a migration for the archive: what came from where, what became of it, who checked; signed. */
+/** The signed report of a migration: sources, counts, digests, ledger entries, repairs and verifications. */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { listApplied } from "../../schema/runner.ts";
@@ -11,14 +12,14 @@ import { listUnfinished } from "./unfinished.ts";
 
 export const reportFormat = "contactsheet migration report 1";
 
-/** What is signed. */
+/** The signed content of a report. */
 export interface ReportBody {
   format: typeof reportFormat;
   made_at: string;
   versions: { postgresql: string; deno: string; schema: { number: number; name: string; hash: string }[] };
   status: Status;
   sources: SourceReport[];
-  /** Rows of documents in the target now: how many, and SHA-256 of their COPY text by key. */
+  /** Imported rows of each table: their number and the SHA-256 of their COPY text, ordered by key. */
   tables: { name: string; rows: number; sha256: string }[];
   quarantine: { collection: string; reason: string; path: string; documents: number; sha256: string }[];
   adjustments: { collection: string; rule: string; path: string; documents: number }[];
@@ -42,63 +43,63 @@ interface SourceReport {
   location: string;
   planned_at: string;
   settled_at: string | null;
-  /** SHA-256 over the digests of its ranges, in load order. */
+  /** SHA-256 of the digests of the source's ranges, in load order. */
   sha256: string;
   runs: { state: string; started_at: string; ended_at: string | null; note: string | null }[];
 }
 
 export interface Report extends ReportBody {
-  /** Of the report without `sha256` and `signature`, in the order and form in which it is written. */
+  /** SHA-256 of the JSON text of the report without `sha256` and `signature`. */
   sha256: string;
   signature: { algorithm: "HMAC-SHA256"; key: "SECRET_KEY"; value: string } | null;
 }
 
-const stamp = (sql: Sql, column: string) => sql`to_char(${sql(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+/** Returns a `timestamptz` column as ISO 8601 text. */
+const isoTime = (sql: Sql, column: string) => sql`to_char(${sql(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+function digestRanges(ranges: postgres.Row[]): string {
+  const hash = createHash("sha256");
+  for (const { collection, number, digest } of ranges) hash.update(`${collection} ${number} ${digest}\n`);
+  return hash.digest("hex");
+}
 
 async function listSources(sql: Sql): Promise<SourceReport[]> {
+  const plannedAt = isoTime(sql, "planned_at");
+  const settledAt = isoTime(sql, "settled_at");
+  const startedAt = isoTime(sql, "started_at");
+  const endedAt = isoTime(sql, "ended_at");
   const sources = await sql`
-    select fingerprint, kind, location, ${stamp(sql, "planned_at")} as planned_at,
-      ${stamp(sql, "settled_at")} as settled_at
+    select fingerprint, kind, location, ${plannedAt} as planned_at, ${settledAt} as settled_at
     from migration.sources
     order by sources.planned_at, fingerprint`;
   const runs = await sql`
-    select fingerprint, state, ${stamp(sql, "started_at")} as started_at, ${
-    stamp(sql, "ended_at")
-  } as ended_at, note
+    select fingerprint, state, ${startedAt} as started_at, ${endedAt} as ended_at, note
     from migration.runs
     order by id`;
   const ranges = await sql`
     select fingerprint, collection, number, digest
     from migration.ranges
     order by array_position('{users,tasks,dramatiq_tasks}'::text[], collection), number`;
-  return sources.map((source): SourceReport => {
-    const hash = createHash("sha256");
-    for (const { fingerprint, collection, number, digest } of ranges) {
-      if (fingerprint === source.fingerprint) hash.update(`${collection} ${number} ${digest}\n`);
-    }
-    const { fingerprint, kind, location, planned_at, settled_at } = source;
-    return {
-      fingerprint,
-      kind,
-      location,
-      planned_at,
-      settled_at,
-      sha256: hash.digest("hex"),
-      runs: runs.filter((run) => run.fingerprint === fingerprint)
-        .map(({ state, started_at, ended_at, note }) => ({ state, started_at, ended_at, note })),
-    };
-  });
+  return sources.map(({ fingerprint, kind, location, planned_at, settled_at }): SourceReport => ({
+    fingerprint,
+    kind,
+    location,
+    planned_at,
+    settled_at,
+    sha256: digestRanges(ranges.filter((range) => range.fingerprint === fingerprint)),
+    runs: runs.filter((run) => run.fingerprint === fingerprint)
+      .map(({ state, started_at, ended_at, note }) => ({ state, started_at, ended_at, note })),
+  }));
 }
 
 async function digestTable(pool: Pool, collection: Collection, onRows: (rows: number) => void) {
-  const { name, columns } = tables[collection];
-  const key = collection === "dramatiq_tasks" ? "parent_task_id, id" : "id";
+  const { name, columns, keyColumns } = tables[collection];
   const hash = createHash("sha256");
   let rows = 0;
   const sql = await pool.reserve();
   try {
     const statement =
-      `copy (select ${columns.join()} from ${name} where generation is not null order by ${key}) to stdout`;
+      `copy (select ${columns.join()} from ${name} where generation is not null order by ${keyColumns.join()}) to stdout`;
     for await (const line of copyOut(sql, statement)) {
       hash.update(line).update("\n");
       if (++rows % 10_000 === 0) onRows(10_000);
@@ -120,7 +121,7 @@ async function listQuarantine(sql: Sql): Promise<ReportBody["quarantine"]> {
   ];
 }
 
-async function readNotes(sql: Sql) {
+async function readEntries(sql: Sql) {
   const adjustments = await sql<ReportBody["adjustments"]>`
     select collection, rule, path, count(distinct (fingerprint, position))::float8 as documents
     from migration.adjustments
@@ -138,7 +139,7 @@ async function readNotes(sql: Sql) {
     group by plan
     order by min(id)`;
   const verifications = await sql<ReportBody["verifications"]>`
-    select ${stamp(sql, "started_at")} as at, fingerprint, verdict, documents::float8 as documents,
+    select ${isoTime(sql, "started_at")} as at, fingerprint, verdict, documents::float8 as documents,
       differences::float8 as differences
     from migration.verifications
     where ended_at is not null
@@ -156,21 +157,21 @@ async function readNotes(sql: Sql) {
   };
 }
 
-const textOf = (body: ReportBody) => JSON.stringify(body);
+const digest = (text: string) => createHash("sha256").update(text).digest("hex");
 const sign = (text: string, key: string) => createHmac("sha256", key).update(text).digest("hex");
 
 /**
- * Makes the report.
+ * Returns the report of the migration.
  *
- * @param secretKey signs it; empty leaves it unsigned
+ * @param secretKey key of the signature; an empty key leaves the report unsigned
  */
 export async function makeReport(
   pool: Pool,
   { secretKey, onRows = () => {} }: { secretKey: string; onRows?: (rows: number) => void },
 ): Promise<Report> {
   const [server] = await pool`select current_setting('server_version') as version`;
-  const digested: ReportBody["tables"] = [];
-  for (const collection of collections) digested.push(await digestTable(pool, collection, onRows));
+  const tableDigests: ReportBody["tables"] = [];
+  for (const collection of collections) tableDigests.push(await digestTable(pool, collection, onRows));
   const body: ReportBody = {
     format: reportFormat,
     made_at: new Date().toISOString(),
@@ -181,41 +182,40 @@ export async function makeReport(
     },
     status: await readStatus(pool),
     sources: await listSources(pool),
-    tables: digested,
+    tables: tableDigests,
     quarantine: await listQuarantine(pool),
-    ...await readNotes(pool),
+    ...await readEntries(pool),
     unfinished: await listUnfinished(pool),
   };
-  const text = textOf(body);
-  return {
-    ...body,
-    sha256: createHash("sha256").update(text).digest("hex"),
-    signature: secretKey === "" ? null : {
-      algorithm: "HMAC-SHA256",
-      key: "SECRET_KEY",
-      value: sign(text, secretKey),
-    },
-  };
+  const text = JSON.stringify(body);
+  const signature = {
+    algorithm: "HMAC-SHA256",
+    key: "SECRET_KEY",
+    value: sign(text, secretKey),
+  } as const;
+  return { ...body, sha256: digest(text), signature: secretKey === "" ? null : signature };
 }
 
 export interface ReportCheck {
-  /** `signed` by this key, or `unsigned` and only whole by its SHA-256. */
+  /** `signed`: the signature is valid. `unsigned`: only the SHA-256 was checked. */
   state: "signed" | "unsigned";
   made_at: string;
-  /** Tables whose rows are others now than then; empty where nobody changed anything. */
+  /** Tables whose imported rows have changed since the report was written. */
   changed: string[];
 }
 
-function same(a: string, b: string): boolean {
+/** Compares two signatures in constant time. */
+function isSameSignature(a: string, b: string): boolean {
   const left = new TextEncoder().encode(a);
   const right = new TextEncoder().encode(b);
   return left.length === right.length && timingSafeEqual(left, right);
 }
 
 /**
- * Checks a report that was kept.
+ * Checks the format, the SHA-256 and the signature of a report.
  *
- * @throws AppError not_a_dump, conflict (it was changed, or signed with another key)
+ * @throws AppError not_a_dump; conflict when the report was changed or signed with another key; usage when a
+ * signed report is checked without a key
  */
 export function checkReport(
   text: string,
@@ -234,27 +234,34 @@ export function checkReport(
       `checking the report: wanted format '${reportFormat}', found '${body.format}'`,
     );
   }
-  const own = textOf(body);
-  if (createHash("sha256").update(own).digest("hex") !== sha256) {
+  const signed = JSON.stringify(body);
+  if (digest(signed) !== sha256) {
     throw new AppError(
       "conflict",
-      "checking the report: its content is not what its SHA-256 says: it was changed",
+      "checking the report: its content does not match its SHA-256; the report was changed",
     );
   }
   if (!signature) return { state: "unsigned", made_at: body.made_at, body };
   if (secretKey === "") {
-    throw new AppError("usage", "checking the report: it is signed; set the SECRET_KEY it was signed with");
+    throw new AppError(
+      "usage",
+      "checking the report: it is signed; set SECRET_KEY to the key that signed it",
+    );
   }
-  if (!same(signature.value, sign(own, secretKey))) {
+  if (!isSameSignature(signature.value, sign(signed, secretKey))) {
     throw new AppError(
       "conflict",
-      "checking the report: the signature is not of this SECRET_KEY, or was changed",
+      "checking the report: the signature does not match this SECRET_KEY; the key or the signature is wrong",
     );
   }
   return { state: "signed", made_at: body.made_at, body };
 }
 
-/** As checkReport(), and compares the tables' digests with the rows of now. */
+/**
+ * Checks a report and compares its table digests with the current rows.
+ *
+ * @throws AppError as {@linkcode checkReport}
+ */
 export async function compareReport(pool: Pool, text: string, secretKey: string): Promise<ReportCheck> {
   const { body, ...check } = checkReport(text, secretKey);
   const changed: string[] = [];

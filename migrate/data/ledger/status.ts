@@ -1,7 +1,8 @@
-/** The ledger recounted: what was planned, what was noted, what is in the tables. */
+/** The status of the ledger: every count is compared with the rows and entries that it stands for. */
 import type { Sql } from "../../../db/pg/connect.ts";
+import { formatTable } from "../tools/format.ts";
 
-/** One collection of one source. */
+/** Document and range counts of one collection of a source. */
 export interface CollectionStatus {
   collection: string;
   documents: number;
@@ -22,13 +23,16 @@ export interface SourceStatus {
 }
 
 export interface Status {
-  /** `empty` nothing was ever loaded, `incomplete` run load again, `unbalanced` something is missing or extra. */
+  /**
+   * `empty`: nothing has been loaded. `incomplete`: a load has not finished. `unbalanced`: a row or an entry is
+   * missing or extra.
+   */
   verdict: "empty" | "incomplete" | "balanced" | "unbalanced";
   sources: SourceStatus[];
-  /** Rows that came from documents, by collection. */
+  /** Number of imported rows by collection. */
   rows: Record<string, number>;
   quarantine: { collection: string; reason: string; path: string; documents: number }[];
-  /** Each number that should have been another. */
+  /** Counts that differ from what the ledger expects. */
   faults: { what: string; wanted: number; found: number }[];
   last_verification: { verdict: string | null; documents: number; differences: number; at: string } | null;
 }
@@ -40,7 +44,7 @@ async function listSources(sql: Sql): Promise<SourceStatus[]> {
     order by planned_at, fingerprint`;
   const rows = await sql`
     select fingerprint, collection,
-      coalesce(sum(documents) filter (where state = 'done'), 0)::float8 as done,
+
       sum(documents)::float8 as documents, sum(exact)::float8 as exact, sum(adjusted)::float8 as adjusted,
       sum(quarantined)::float8 as quarantined, sum(excluded)::float8 as excluded,
       count(*)::float8 as ranges, (count(*) filter (where state = 'done'))::float8 as ranges_done
@@ -53,36 +57,49 @@ async function listSources(sql: Sql): Promise<SourceStatus[]> {
     location,
     settled,
     collections: rows.filter((row) => row.fingerprint === fingerprint)
-      .map(({ fingerprint: _, done: __, ...rest }) => rest as CollectionStatus),
+      .map(({ fingerprint: _, ...counts }) => counts as CollectionStatus),
   }));
 }
 
 type Fault = Status["faults"][number];
 
-/** Every range must add up, and every exception have its row. */
+/**
+ * Returns the finished ranges whose counts do not add up, or do not match the ledger's entries.
+ *
+ * @param fingerprint restricts the check to one source
+ */
 export async function findRangeFaults(
   sql: Sql,
   fingerprint?: string,
 ): Promise<(Fault & { collection: string })[]> {
+  const ofSource = fingerprint === undefined ? sql`` : sql`and r.fingerprint = ${fingerprint}`;
   const rows = await sql`
-    select r.collection, r.collection || ' range ' || r.number as range, r.documents, r.exact, r.adjusted, r.quarantined,
-      r.excluded,
-      (select count(*)::integer from migration.quarantine q
-        where (q.fingerprint, q.collection, q.range_number) = (r.fingerprint, r.collection, r.number)) as q,
-      (select count(*)::integer from migration.exclusions e
-        where (e.fingerprint, e.collection, e.range_number) = (r.fingerprint, r.collection, r.number)) as e,
-      (select count(distinct a.position)::integer from migration.adjustments a
-        where (a.fingerprint, a.collection, a.range_number) = (r.fingerprint, r.collection, r.number)) as a
+    select r.collection, r.collection || ' range ' || r.number as range,
+      r.documents, r.exact, r.adjusted, r.quarantined, r.excluded,
+      (
+        select count(*)::integer from migration.quarantine q
+        where (q.fingerprint, q.collection, q.range_number) = (r.fingerprint, r.collection, r.number)
+      ) as quarantined_entries,
+      (
+        select count(*)::integer from migration.exclusions e
+        where (e.fingerprint, e.collection, e.range_number) = (r.fingerprint, r.collection, r.number)
+      ) as excluded_entries,
+      (
+        select count(distinct a.position)::integer from migration.adjustments a
+        where (a.fingerprint, a.collection, a.range_number) = (r.fingerprint, r.collection, r.number)
+      ) as adjusted_entries
     from migration.ranges r
-    where r.state = 'done' ${fingerprint === undefined ? sql`` : sql`and r.fingerprint = ${fingerprint}`}`;
-  return rows.flatMap(({ collection, range, documents, exact, adjusted, quarantined, excluded, q, e, a }) =>
-    [
+    where r.state = 'done' ${ofSource}`;
+  return rows.flatMap((row) => {
+    const { collection, range, documents, exact, adjusted, quarantined, excluded } = row;
+    const counts = [
       { what: `${range}: documents`, wanted: documents, found: exact + adjusted + quarantined + excluded },
-      { what: `${range}: quarantined`, wanted: quarantined, found: q },
-      { what: `${range}: excluded`, wanted: excluded, found: e },
-      { what: `${range}: adjusted`, wanted: adjusted, found: a },
-    ].filter(({ wanted, found }) => wanted !== found).map((fault) => ({ ...fault, collection }))
-  );
+      { what: `${range}: quarantined`, wanted: quarantined, found: row.quarantined_entries },
+      { what: `${range}: excluded`, wanted: excluded, found: row.excluded_entries },
+      { what: `${range}: adjusted`, wanted: adjusted, found: row.adjusted_entries },
+    ];
+    return counts.filter(({ wanted, found }) => wanted !== found).map((fault) => ({ ...fault, collection }));
+  });
 }
 
 async function countRows(sql: Sql): Promise<Record<string, number>> {
@@ -94,7 +111,7 @@ async function countRows(sql: Sql): Promise<Record<string, number>> {
   return row as Record<string, number>;
 }
 
-/** Recounts everything. */
+/** Counts all rows and entries again and compares them with the ledger. */
 export async function readStatus(sql: Sql): Promise<Status> {
   const sources = await listSources(sql);
   const rows = await countRows(sql);
@@ -134,25 +151,7 @@ export async function readStatus(sql: Sql): Promise<Status> {
   };
 }
 
-/** A table of texts in columns, numbers to the right. */
-export function formatTable(head: string[], rows: (string | number)[][]): string {
-  const cells = [
-    head,
-    ...rows.map((row) => row.map((cell) => typeof cell === "number" ? cell.toLocaleString("en") : cell)),
-  ];
-  const widths = head.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
-  const isNumber = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
-  const format = (row: string[]) =>
-    row.map((cell, i) => isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)).join("  ")
-      .trimEnd();
-  return [
-    format(cells[0]!),
-    widths.map((width) => "─".repeat(width)).join("  "),
-    ...cells.slice(1).map(format),
-  ].join("\n");
-}
-
-/** The ledger for people. */
+/** Returns the status as text. */
 export function formatStatus(status: Status): string {
   const lines: string[] = [];
   for (const { location, kind, fingerprint, collections } of status.sources) {
@@ -176,12 +175,12 @@ export function formatStatus(status: Status): string {
   for (const { what, wanted, found } of status.faults) {
     lines.push(`✗ ${what}: wanted ${wanted}, found ${found}`);
   }
-  const words = {
-    empty: "nothing was loaded yet",
-    incomplete: "the load is not finished: run 'deno task migrate data load' again",
+  const verdicts = {
+    empty: "nothing has been loaded yet",
+    incomplete: "the load has not finished: run 'deno task migrate data load' again",
     balanced: "balanced: every document is accounted for",
-    unbalanced: "NOT balanced",
+    unbalanced: "NOT balanced: rows or ledger entries are missing or extra",
   };
-  lines.push("", words[status.verdict]);
+  lines.push("", verdicts[status.verdict]);
   return lines.join("\n").trimStart();
 }

@@ -1,21 +1,21 @@
 /**
- * Work that the old backend had not finished: it waits under `hold = 'import'` until somebody decides. No worker
- * takes a held task's cells, so nothing of months ago starts drawing by itself.
+ * Decides about imported tasks that the old backend had not finished. A load sets `hold = 'import'` on them, and
+ * workers do not draw cells of held tasks until an operator resumes or cancels them.
  */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { formatTable } from "./status.ts";
+import { formatCount, formatTable } from "../tools/format.ts";
 
 export const decisions = ["resume", "cancel", "keep"] as const;
 export type Decision = (typeof decisions)[number];
 
-/** Held tasks by what can become of them; cells are their pending and processing subtasks. */
+/** Number of held tasks of one kind, and of their pending and processing cells. */
 export interface UnfinishedGroup {
   /**
-   * `drawable` can be resumed; `older` has cells of a generation that no worker can draw; `finished` has no cell
-   * left to draw, only a status that says otherwise; `empty` has no cells at all; `ended` and `deleted` tasks have
-   * cells that were left over.
+   * `drawable`: the task can be resumed. `older`: cells belong to a generation that workers cannot draw.
+   * `finished`: all cells have ended, but the task's status says that it has not. `empty`: the task has no cells.
+   * `ended` and `deleted`: the task has ended or was deleted, but some of its cells have not ended.
    */
   group: "drawable" | "older" | "finished" | "empty" | "ended" | "deleted";
   tasks: number;
@@ -24,20 +24,23 @@ export interface UnfinishedGroup {
 
 export interface UnfinishedResult {
   decision: Decision;
-  /** What was held before. */
+  /** Held tasks before the decision. */
   before: UnfinishedGroup[];
-  /** What is held now. */
+  /** Held tasks after the decision. */
   held: UnfinishedGroup[];
   tasks_resumed: number;
   tasks_cancelled: number;
-  /** Tasks whose cells were all over: they ended as their cells say. */
+  /** Tasks of the group `finished` whose status was set from their cells. */
   tasks_ended: number;
   cells_resumed: number;
   cells_cancelled: number;
 }
 
-// A worker needs `prompts`, which only the newest generation has.
-const grouped = (sql: Sql) =>
+/**
+ * Returns a query for the held tasks with their groups. Workers need `prompts`, which only the newest generation
+ * has.
+ */
+const heldTasks = (sql: Sql) =>
   sql`
     select t.id, t.legacy_id, coalesce(c.unfinished, 0) as cells,
       case
@@ -58,19 +61,19 @@ const grouped = (sql: Sql) =>
     ) as c on true
     where t.hold = 'import'`;
 
-/** What waits for a decision; groups without a task are left out. */
+/** Lists the held tasks by group, without empty groups. */
 export async function listUnfinished(sql: Sql): Promise<UnfinishedGroup[]> {
   return [
     ...await sql<UnfinishedGroup[]>`
       select "group", count(*)::float8 as tasks, sum(cells)::float8 as cells
-      from (${grouped(sql)}) as g
+      from (${heldTasks(sql)}) as g
       where "group" not in ('ended', 'deleted') or cells > 0
       group by "group"
       order by array_position('{drawable,older,finished,empty,ended,deleted}'::text[], "group")`,
   ];
 }
 
-/** Tasks that say they are under way though all their cells are over end as their cells say. */
+/** Ends the tasks of the group `finished` with a status that follows from their cells. */
 async function endFinished(sql: Sql): Promise<number> {
   const ended = await sql`
     update tasks t
@@ -83,21 +86,23 @@ async function endFinished(sql: Sql): Promise<number> {
       completed_at = (select max(s.updated_at) from subtasks s where s.parent_task_id = t.id),
       hold = null,
       revision = t.revision + 1
-    from (${grouped(sql)}) as g
+    from (${heldTasks(sql)}) as g
     where t.id = g.id and g."group" = 'finished'`;
   return ended.count;
 }
 
 async function resume(sql: Sql): Promise<Partial<UnfinishedResult>> {
-  const tasks =
-    (await sql<{ id: string }[]>`select id from (${grouped(sql)}) as g where "group" = 'drawable'`)
-      .map(({ id }) => id);
-  // What the old backend had under way is lost with it: those cells begin again.
+  const drawable = await sql<{ id: string }[]>`
+    select id
+    from (${heldTasks(sql)}) as g
+    where "group" = 'drawable'`;
+  const tasks = drawable.map(({ id }) => id);
+  // The old backend's running attempts are lost, so those cells start again.
   const cells = await sql`
     update subtasks
     set status = 'pending', started_at = null, updated_at = now()
     where parent_task_id = any (${tasks}::uuid[]) and status = 'processing' and lease_id is null`;
-  const [waiting] = await sql`
+  const [pending] = await sql`
     select count(*)::float8 as cells
     from subtasks
     where parent_task_id = any (${tasks}::uuid[]) and status = 'pending'`;
@@ -108,22 +113,25 @@ async function resume(sql: Sql): Promise<Partial<UnfinishedResult>> {
     where id = any (${tasks}::uuid[])`;
   const tasks_ended = await endFinished(sql);
   if (resumed.count + cells.count > 0) await sql`select pg_notify(${channels.submitted}, '')`;
-  return { tasks_resumed: resumed.count, cells_resumed: waiting!.cells, tasks_ended };
+  return { tasks_resumed: resumed.count, cells_resumed: pending!.cells, tasks_ended };
 }
 
 async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
   const tasks_ended = await endFinished(sql);
   const [done] = await sql`
     with held as (
-      select id, status in ('pending', 'processing') as open from tasks where hold = 'import'
-    ), cut as (
+      select id, status in ('pending', 'processing') as open
+      from tasks
+      where hold = 'import'
+    ), cancelled as (
       update subtasks s
       set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null
       from held
       where s.parent_task_id = held.id and s.status in ('pending', 'processing')
       returning s.parent_task_id
     ), counted as (
-      select held.id, held.open, (select count(*) from cut where cut.parent_task_id = held.id) as cells
+      select held.id, held.open,
+        (select count(*) from cancelled where cancelled.parent_task_id = held.id) as cells
       from held
     ), ended as (
       update tasks t
@@ -138,18 +146,18 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
       where t.id = c.id
       returning c.open
     )
-    select (select count(*) from ended)::float8 as tasks, (select count(*) from cut)::float8 as cells`;
+    select (select count(*) from ended)::float8 as tasks, (select count(*) from cancelled)::float8 as cells`;
   return { tasks_cancelled: done!.tasks, cells_cancelled: done!.cells, tasks_ended };
 }
 
 /**
- * Decides over everything that is held since its import; run again it finds nothing more to do. In one transaction.
+ * Applies a decision to all held imported tasks in one transaction. A second call finds nothing to do.
  *
- * @param decision `keep` only looks
+ * @param decision `keep` only lists the held tasks
  */
 export async function decideUnfinished(pool: Pool, decision: Decision): Promise<UnfinishedResult> {
   const result = await pool.begin(async (sql) => {
-    // As cancelling by its owner locks a task: whoever is first decides.
+    // Cancelling by the owner takes the same row locks, so the two cannot interleave.
     await sql`select from tasks where hold = 'import' order by id for update`;
     failpoint("unfinished.begun");
     const before = await listUnfinished(sql);
@@ -169,34 +177,34 @@ export async function decideUnfinished(pool: Pool, decision: Decision): Promise<
   return result;
 }
 
-const words: Record<UnfinishedGroup["group"], string> = {
+const groupTexts: Record<UnfinishedGroup["group"], string> = {
   drawable: "can be drawn: resume or cancel",
-  older: "cells of an older form that no worker can draw: cancel",
-  finished: "all cells are over: ends as they say, by resume or cancel",
-  empty: "without cells: cancel",
-  ended: "ended, with cells left over: cancel",
-  deleted: "deleted by its owner: cancel",
+  older: "cells of an older generation that workers cannot draw: cancel",
+  finished: "all cells have ended: resume or cancel sets the status from the cells",
+  empty: "no cells: cancel",
+  ended: "the task has ended, some cells have not: cancel",
+  deleted: "deleted by the owner: cancel",
 };
 
-/** The result for people. */
+/** Returns the result as text. */
 export function formatUnfinished(result: UnfinishedResult): string {
-  const n = (count: number) => count.toLocaleString("en");
+  const { tasks_resumed, tasks_cancelled, tasks_ended, cells_resumed, cells_cancelled, held } = result;
   const lines: string[] = [];
-  if (result.tasks_resumed > 0) {
-    lines.push(`resumed: ${n(result.tasks_resumed)} tasks, ${n(result.cells_resumed)} cells to draw`);
+  if (tasks_resumed > 0) {
+    lines.push(`resumed: ${formatCount(tasks_resumed)} tasks, ${formatCount(cells_resumed)} cells to draw`);
   }
-  if (result.tasks_cancelled > 0) {
-    lines.push(`cancelled: ${n(result.tasks_cancelled)} tasks, ${n(result.cells_cancelled)} cells`);
+  if (tasks_cancelled > 0) {
+    lines.push(`cancelled: ${formatCount(tasks_cancelled)} tasks, ${formatCount(cells_cancelled)} cells`);
   }
-  if (result.tasks_ended > 0) lines.push(`ended as their cells say: ${n(result.tasks_ended)} tasks`);
-  if (result.held.length === 0) return [...lines, "nothing unfinished is held"].join("\n");
+  if (tasks_ended > 0) lines.push(`ended with a status from their cells: ${formatCount(tasks_ended)} tasks`);
+  if (held.length === 0) return [...lines, "no unfinished task is held"].join("\n");
   const table = formatTable(
-    ["held tasks", "tasks", "cells", ""],
-    result.held.map(({ group, tasks, cells }) => [group, tasks, cells, words[group]]),
+    ["held tasks", "tasks", "cells", "options"],
+    held.map(({ group, tasks, cells }) => [group, tasks, cells, groupTexts[group]]),
   );
   return [
     ...lines,
     table,
-    "held: no worker takes them until 'deno task migrate data unfinished resume' or 'cancel'",
+    "Held tasks are not drawn until 'deno task migrate data unfinished resume' or 'cancel'.",
   ].join("\n");
 }

@@ -1,24 +1,20 @@
-/** Everything that is known of one document: where it is, what became of it, by which rules, and who checked. */
+/** Explains one document: its row, its quarantine or exclusion entry, the rules applied to it, and its history. */
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { copyOut, decodeLine } from "../tools/copy.ts";
 import { readValue } from "../documents/ejson_read.ts";
-import { writeCanonical } from "../documents/ejson_write.ts";
-import { isUuid, legacyIdOf, uuidOf } from "../documents/ids.ts";
+import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
+import { isUuidText, legacyIdOf, uuidOf } from "../documents/ids.ts";
 import type { Row } from "../lens/draft.ts";
-import { readKept } from "./replay_kept.ts";
+import { parseOriginal } from "./original.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import { tables } from "../lens/tables.ts";
 import { type BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
+import { findSourcePosition, type HistoryEntry, readHistory, type SourcePosition } from "./why_history.ts";
 
-/** One moment at which the document was looked at or changed. */
-export interface Event {
-  at: string;
-  what: string;
-}
-
-export interface Finding {
+/** Everything that the database records about one document. */
+export interface Explanation {
   collection: Collection;
   /** Canonical Extended JSON of `_id`. */
   document_id: string;
@@ -26,47 +22,53 @@ export interface Finding {
   generation: string | null;
   /** Canonical Extended JSON of the whole document. */
   document: string;
-  /** Whether `document` is rebuilt from the row, or its kept bytes. */
+  /** Origin of `document`: rebuilt from the row, or parsed from the original bytes. */
   document_from: "row" | "original bytes" | "not kept";
   row: Row | null;
   rules: { rule: string; path: string }[];
-  /** Why it has no row. */
+  /** Why the document is in quarantine; null when it is not. */
   quarantine: { reason: string; path: string; detail: string; attempts: number } | null;
-  /** Where the ledger met it; null for a row that arrived exactly as it was. */
-  source: { fingerprint: string; location: string; range: number; position: number } | null;
-  history: Event[];
+  /** Position in the source, where the ledger has an entry; null for a row without entries. */
+  source: SourcePosition | null;
+  history: HistoryEntry[];
 }
 
-/** What an id given by a person may mean. */
-interface Meaning {
-  /** `_id` as these values. */
+/** The ids that a text may stand for. */
+interface IdCandidates {
+  /** Possible values of `_id`. */
   ids: BsonValue[];
+  /** Possible ids of the row. */
   uuids: string[];
 }
 
-function readMeaning(text: string): Meaning {
+function parseId(text: string): IdCandidates {
   const ids: BsonValue[] = [text];
   if (/^[0-9a-f]{24}$/i.test(text)) ids.push(new ObjectId(text.toLowerCase()));
   try {
     ids.push(readValue(text, "ejson"));
   } catch {
-    // No JSON: it is the text itself.
+    // The text is not JSON; it is only considered as a plain string.
   }
-  const uuids = isUuid(text)
+  const uuids = isUuidText(text)
     ? [text.toLowerCase()]
     : [uuidOf(`tasks.id:${text}`), uuidOf(`dramatiq_tasks.id:${text}`)];
   return { ids, uuids };
 }
 
-async function readRows(sql: postgres.ReservedSql, collection: Collection, meaning: Meaning): Promise<Row[]> {
+async function readRows(
+  sql: postgres.ReservedSql,
+  collection: Collection,
+  { ids, uuids }: IdCandidates,
+): Promise<Row[]> {
   const { name, columns } = tables[collection];
-  const legacyIds = meaning.ids.map((id) => legacyIdOf(collection, id));
-  // Hex digits and uuids alone: nothing in them can leave the quotes.
+  const legacyIds = ids.map((id) => legacyIdOf(collection, id));
   const rows: Row[] = [];
+  // Both lists hold only hex digits and dashes, so they need no quoting.
   const statement = `
     copy (
-      select ${columns.join()} from ${name}
-      where legacy_id = any ('{${legacyIds.join()}}'::text[]) or id = any ('{${meaning.uuids.join()}}'::uuid[])
+      select ${columns.join()}
+      from ${name}
+      where legacy_id = any ('{${legacyIds.join()}}'::text[]) or id = any ('{${uuids.join()}}'::uuid[])
     ) to stdout`;
   for await (const line of copyOut(sql, statement)) {
     rows.push(Object.fromEntries(decodeLine(line).map((field, i) => [columns[i]!, field])));
@@ -74,83 +76,28 @@ async function readRows(sql: postgres.ReservedSql, collection: Collection, meani
   return rows;
 }
 
-async function readHistory(
-  sql: Sql,
-  { collection, document_id, legacyId }: {
-    collection: Collection;
-    document_id: string;
-    legacyId: string | null;
-  },
-): Promise<Event[]> {
-  const names = [document_id, ...(legacyId === null ? [] : [legacyId])];
-  const rows = await sql<Event[]>`
-    select to_char(e.at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at, e.what
-    from (
-      select v.started_at as at, 0 as place,
-        coalesce(
-          'verified: ' || d.kind || coalesce(' at ''' || nullif(d.path, '') || '''', '') || ', source '
-            || coalesce(d.source_value, 'nothing') || ', row ' || coalesce(d.row_value, 'nothing')
-            || coalesce(', cause ' || d.cause, ''),
-          case when v.differences > 1000
-            then 'verified: not among the first 1,000 of ' || v.differences || ' differences'
-            else 'verified: equal' end
-        ) as what
-      from migration.verifications v
-      left join migration.differences d
-        on d.verification_id = v.id and d.collection = ${collection} and d.document_id = any (${names}::text[])
-      where v.ended_at is not null
-      union all
-      select r.at, 1, 'repaired: ' || r.action || ' by plan ' || r.plan
-      from migration.repairs r
-      where r.collection = ${collection} and r.document_id = ${document_id}
-      union all
-      select r.undone_at, 2, 'repair undone: plan ' || r.plan
-      from migration.repairs r
-      where r.collection = ${collection} and r.document_id = ${document_id} and r.undone_at is not null
-      union all
-      select p.at, 1, 'replayed: it was in quarantine as ' || p.reason
-      from migration.replays p
-      where p.collection = ${collection} and p.document_id = ${document_id}
-      union all
-      select q.first_at, 0, 'quarantined'
-      from migration.quarantine q
-      where q.collection = ${collection} and q.document_id = ${document_id}
-    ) as e
-    order by e.at, e.place`;
-  return [...rows];
-}
-
-async function findPlace(sql: Sql, collection: Collection, rowId: string) {
-  const [place] = await sql`
-    select p.fingerprint, s.location, p.range_number as range, p.position::float8 as position
-    from (
-      select fingerprint, range_number, position from migration.originals
-      where collection = ${collection} and row_id = ${rowId}
-      union all
-      select fingerprint, range_number, position from migration.adjustments
-      where collection = ${collection} and row_id = ${rowId}
-    ) as p
-    join migration.sources s using (fingerprint)
-    limit 1`;
-  return (place ?? null) as Finding["source"];
-}
-
-async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<Finding> {
+async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<Explanation> {
   const rules = await sql<{ rule: string; path: string }[]>`
-    select distinct rule, path from migration.adjustments
+    select distinct rule, path
+    from migration.adjustments
     where collection = ${collection} and row_id = ${row.id!}
     order by rule, path`;
-  const [kept] = await sql<{ position: number; original: Uint8Array }[]>`
-    select position::float8 as position, original from migration.originals
+  const [entry] = await sql<{ position: number; original: Uint8Array }[]>`
+    select position::float8 as position, original
+    from migration.originals
     where collection = ${collection} and row_id = ${row.id!}
     limit 1`;
   let document: BsonDocument;
   try {
-    document = kept ? readKept(kept.position, kept.original).read() : tables[collection].toDocument(row);
+    document = entry
+      ? parseOriginal(entry.position, entry.original).read()
+      : tables[collection].toDocument(row);
   } catch (cause) {
-    throw new AppError("internal", `explaining ${collection} row ${row.id}: it cannot be read back`, {
-      cause,
-    });
+    throw new AppError(
+      "internal",
+      `explaining ${collection} row ${row.id}: the row cannot be converted to a document`,
+      { cause },
+    );
   }
   const document_id = writeCanonical(document.get("_id") ?? null);
   return {
@@ -159,25 +106,32 @@ async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<F
     state: "row",
     generation: row.generation ?? null,
     document: writeCanonical(document),
-    document_from: kept ? "original bytes" : "row",
+    document_from: entry ? "original bytes" : "row",
     row,
     rules: [...rules],
     quarantine: null,
-    source: await findPlace(sql, collection, row.id!),
+    source: await findSourcePosition(sql, collection, row.id!),
     history: await readHistory(sql, { collection, document_id, legacyId: row.legacy_id ?? null }),
   };
 }
 
-function showDocument(position: number, original: Uint8Array): string {
+function formatOriginal(position: number, original: Uint8Array): string {
   try {
-    return writeCanonical(readKept(position, original).read());
+    return writeCanonical(parseOriginal(position, original).read());
   } catch {
     return new TextDecoder().decode(original);
   }
 }
 
-async function explainQuarantined(sql: Sql, ids: string[], text: string): Promise<Finding[]> {
-  // Its own `id` is inside the kept bytes, in either form of them.
+const positionOf = ({ fingerprint, location, range_number, position }: postgres.Row): SourcePosition => ({
+  fingerprint,
+  location,
+  range: range_number,
+  position,
+});
+
+async function explainQuarantined(sql: Sql, ids: string[], text: string): Promise<Explanation[]> {
+  // A document's own field `id` is found by its text inside the original bytes.
   const rows = await sql`
     select q.collection, q.document_id, q.reason, q.path, q.detail, q.attempts, q.original, q.fingerprint,
       q.range_number, q.position::float8 as position, s.location
@@ -187,31 +141,25 @@ async function explainQuarantined(sql: Sql, ids: string[], text: string): Promis
       or (length(${text}) >= 8 and position(convert_to(${text}, 'UTF8') in q.original) > 0)
     order by q.document_id = any (${ids}::text[]) desc, q.id
     limit 20`;
-  return await Promise.all(rows.map(async (row): Promise<Finding> => ({
-    collection: row.collection,
-    document_id: row.document_id,
-    state: "quarantined",
-    generation: null,
-    document: showDocument(row.position, row.original),
-    document_from: "original bytes",
-    row: null,
-    rules: [],
-    quarantine: { reason: row.reason, path: row.path, detail: row.detail, attempts: row.attempts },
-    source: {
-      fingerprint: row.fingerprint,
-      location: row.location,
-      range: row.range_number,
-      position: row.position,
-    },
-    history: await readHistory(sql, {
-      collection: row.collection,
-      document_id: row.document_id,
-      legacyId: null,
-    }),
-  })));
+  return await Promise.all(rows.map(async (row): Promise<Explanation> => {
+    const { collection, document_id, reason, path, detail, attempts, position, original } = row;
+    return {
+      collection,
+      document_id,
+      state: "quarantined",
+      generation: null,
+      document: formatOriginal(position, original),
+      document_from: "original bytes",
+      row: null,
+      rules: [],
+      quarantine: { reason, path, detail, attempts },
+      source: positionOf(row),
+      history: await readHistory(sql, { collection, document_id, legacyId: null }),
+    };
+  }));
 }
 
-async function explainExcluded(sql: Sql, ids: string[]): Promise<Finding[]> {
+async function explainExcluded(sql: Sql, ids: string[]): Promise<Explanation[]> {
   const rows = await sql`
     select e.collection, e.document_id, e.rule, e.fingerprint, e.range_number, e.position::float8 as position,
       s.location
@@ -220,7 +168,7 @@ async function explainExcluded(sql: Sql, ids: string[]): Promise<Finding[]> {
     where e.document_id = any (${ids}::text[])
     order by e.fingerprint, e.position
     limit 20`;
-  return rows.map((row): Finding => ({
+  return rows.map((row): Explanation => ({
     collection: row.collection,
     document_id: row.document_id,
     state: "excluded",
@@ -231,76 +179,35 @@ async function explainExcluded(sql: Sql, ids: string[]): Promise<Finding[]> {
     quarantine: null,
     history: [],
     rules: [{ rule: row.rule, path: "" }],
-    source: {
-      fingerprint: row.fingerprint,
-      location: row.location,
-      range: row.range_number,
-      position: row.position,
-    },
+    source: positionOf(row),
   }));
 }
 
 /**
- * Finds a document by the hex digits of its ObjectId, its uuid, or any `_id` as plain text or Extended JSON.
+ * Finds documents by the hex digits of an ObjectId, by a uuid, or by any `_id` as plain text or Extended JSON.
  *
  * @throws AppError not_found
  */
-export async function explainDocument(pool: Pool, id: string): Promise<Finding[]> {
-  const meaning = readMeaning(id);
-  const names = meaning.ids.map((value) => writeCanonical(value).toWellFormed().replaceAll("\0", "\u2400"));
+export async function explainDocument(pool: Pool, id: string): Promise<Explanation[]> {
+  const candidates = parseId(id);
+  const documentIds = candidates.ids.map((value) => toStorable(writeCanonical(value)));
   const sql = await pool.reserve();
   try {
-    const found: Finding[] = [];
+    const explanations: Explanation[] = [];
     for (const collection of collections) {
-      for (const row of await readRows(sql, collection, meaning)) {
-        found.push(await explainRow(sql, collection, row));
+      for (const row of await readRows(sql, collection, candidates)) {
+        explanations.push(await explainRow(sql, collection, row));
       }
     }
-    found.push(...await explainQuarantined(sql, names, id), ...await explainExcluded(sql, names));
-    if (found.length > 0) return found;
+    explanations.push(...await explainQuarantined(sql, documentIds, id));
+    explanations.push(...await explainExcluded(sql, documentIds));
+    if (explanations.length > 0) return explanations;
     throw new AppError(
       "not_found",
-      `explaining '${id}': no row, no quarantined and no excluded document has it; wanted the 24 hex digits of an ` +
-        "ObjectId, a uuid, or an _id as it is",
+      `explaining '${id}': no row, quarantined document or excluded document has this id; wanted the 24 hex digits ` +
+        "of an ObjectId, a uuid, or an _id as text or Extended JSON",
     );
   } finally {
     sql.release();
   }
 }
-
-const shorten = (text: string) => text.length > 2000 ? `${text.slice(0, 1999)}…` : text;
-
-function formatFinding(finding: Finding): string {
-  const { collection, document_id, state, generation, document, document_from, row, source } = finding;
-  const name = {
-    row: `has its row in ${tables[collection].name}`,
-    quarantined: "is in quarantine",
-    excluded: "was left out",
-  };
-  const lines = [
-    `${collection} ${document_id} ${name[state]}${generation === null ? "" : ` (generation ${generation})`}`,
-  ];
-  if (source) {
-    lines.push(`  source    ${source.location}, range ${source.range}, position ${source.position}`);
-  }
-  if (finding.quarantine) {
-    const { reason, path, detail, attempts } = finding.quarantine;
-    lines.push(
-      `  reason    ${reason}${path === "" ? "" : ` at '${path}'`}: ${detail} (tried ${attempts} times)`,
-    );
-  }
-  for (const { rule, path } of finding.rules) {
-    lines.push(`  rule      ${rule}${path === "" ? "" : ` at '${path}'`}`);
-  }
-  if (finding.rules.length === 0 && row) lines.push("  rule      none: the row says all of it");
-  if (document !== "") lines.push(`  document  (${document_from}) ${shorten(document)}`);
-  for (const [column, value] of Object.entries(row ?? {})) {
-    if (value !== null) lines.push(`  row       ${column} = ${shorten(value)}`);
-  }
-  for (const { at, what } of finding.history) lines.push(`  history   ${at} ${what}`);
-  if (finding.history.length === 0) lines.push("  history   never verified");
-  return lines.join("\n");
-}
-
-/** The findings for people. */
-export const formatFindings = (findings: Finding[]): string => findings.map(formatFinding).join("\n\n");

@@ -1,29 +1,31 @@
-/** A verification in the ledger: what it found of each range is kept at once, and a later run goes on from there. */
+/** Stores a verification in the ledger, with a checkpoint for each compared range, so that it can be resumed. */
 import type postgres from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { Mismatch } from "./mismatch.ts";
 import type { Collection, Range } from "../documents/source.ts";
-import { Findings, mismatchesMax } from "./result.ts";
+import { Comparison, mismatchesMax } from "./result.ts";
 
-/** A verification under way. */
+/** A running verification. */
 export interface Verification {
   id: string;
-  /** When its first run began, ISO 8601. */
+  /** Start of the first run, ISO 8601. */
   since: string;
-  /** What earlier runs found. */
-  found: Findings;
-  rowsOf: Map<Collection, number>;
-  /** Ranges that they compared, as `collection/number`. */
+  /** Results of all ranges compared so far, including those of earlier runs. */
+  total: Comparison;
+  /** Number of rows compared so far, by collection. */
+  comparedRows: Map<Collection, number>;
+  /** Ranges that earlier runs compared, as `collection/number`. */
   done: Set<string>;
 }
 
-// Any number but those of the migrator's fence; the second is the verification's.
+/** First key of the advisory lock of a verification; the second is its id. The migrator lock has other keys. */
 const lockKey = 0x636f6e78;
-// A session that was killed ends within this.
-const tries = 10, tryMs = 200;
+/** Attempts to acquire the lock, and the time between them. The session of a killed process ends within 2 s. */
+const lockAttempts = 10;
+const lockAttemptMs = 200;
 
-/** Digest of what a verification of a source compares: its ranges as loaded, and all that changed rows since. */
+/** Returns a digest of the loaded ranges of a source and of everything that changed rows since. */
 async function digestPlan(sql: Sql, fingerprint: string): Promise<string> {
   const [row] = await sql`
     select md5(concat_ws('/',
@@ -40,19 +42,21 @@ async function digestPlan(sql: Sql, fingerprint: string): Promise<string> {
   return row!.digest;
 }
 
-/** True when no other session is at it; held until this one ends. */
-async function takeLock(sql: Sql, id: string): Promise<boolean> {
-  for (let left = tries; left > 0; left--) {
-    const [got] = await sql`select pg_try_advisory_lock(${lockKey}, ${id}::int) as locked`;
-    if (got!.locked) return true;
-    await new Promise((go) => setTimeout(go, tryMs));
+/** Tries to acquire the lock of a verification. The lock is held until the session ends. */
+async function acquireLock(sql: Sql, id: string): Promise<boolean> {
+  for (let attempt = 0; attempt < lockAttempts; attempt++) {
+    const [lock] = await sql`select pg_try_advisory_lock(${lockKey}, ${id}::int) as acquired`;
+    if (lock!.acquired) return true;
+    await new Promise((resolve) => setTimeout(resolve, lockAttemptMs));
   }
   return false;
 }
 
-async function readFound(sql: Sql, id: string): Promise<Pick<Verification, "found" | "rowsOf" | "done">> {
-  const found = new Findings();
-  const rowsOf = new Map<Collection, number>();
+type Checkpoints = Pick<Verification, "total" | "comparedRows" | "done">;
+
+async function readCheckpoints(sql: Sql, id: string): Promise<Checkpoints> {
+  const total = new Comparison();
+  const comparedRows = new Map<Collection, number>();
   const done = new Set<string>();
   const ranges = await sql<
     { collection: Collection; number: number; documents: number; rows: number; quarantined: number }[]
@@ -62,24 +66,24 @@ async function readFound(sql: Sql, id: string): Promise<Pick<Verification, "foun
     where verification_id = ${id}`;
   for (const range of ranges) {
     done.add(`${range.collection}/${range.number}`);
-    rowsOf.set(range.collection, (rowsOf.get(range.collection) ?? 0) + range.rows);
-    found.add(Object.assign(new Findings(), range));
+    comparedRows.set(range.collection, (comparedRows.get(range.collection) ?? 0) + range.rows);
+    total.add(Object.assign(new Comparison(), range));
   }
-  found.mismatches.push(
+  total.mismatches.push(
     ...await sql<Mismatch[]>`
       select collection, document_id, kind, path, source_value, row_value, cause
       from migration.differences
       where verification_id = ${id}
       order by number`,
   );
-  return { found, rowsOf, done };
+  return { total, comparedRows, done };
 }
 
 /**
- * Begins a verification of a loaded source, or goes on with its last one where that was interrupted, what it compares
- * is still the same, and nobody else is at it.
+ * Resumes the last verification of a source if it was interrupted, if the ranges and rows have not been changed by
+ * the migrator since, and if no other session runs it. Otherwise begins a new one.
  *
- * @param again begins anew in any case
+ * @param again always begins a new verification
  */
 export async function openVerification(sql: Sql, fingerprint: string, again: boolean): Promise<Verification> {
   const plan = await digestPlan(sql, fingerprint);
@@ -88,18 +92,18 @@ export async function openVerification(sql: Sql, fingerprint: string, again: boo
     from migration.verifications
     where id = (select max(id) from migration.verifications where fingerprint = ${fingerprint})
       and ended_at is null and plan = ${plan}`;
-  if (last && await takeLock(sql, last.id)) return { ...last, ...await readFound(sql, last.id) };
-  const [made] = await sql<{ id: string; since: string }[]>`
+  if (last && await acquireLock(sql, last.id)) return { ...last, ...await readCheckpoints(sql, last.id) };
+  const [created] = await sql<{ id: string; since: string }[]>`
     insert into migration.verifications (fingerprint, plan)
     values (${fingerprint}, ${plan})
     returning id, to_char(started_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since`;
-  await takeLock(sql, made!.id);
+  await acquireLock(sql, created!.id);
   failpoint("verify.begun");
-  return { ...made!, found: new Findings(), rowsOf: new Map(), done: new Set() };
+  return { ...created!, total: new Comparison(), comparedRows: new Map(), done: new Set() };
 }
 
-/** Whether a verification of what stands at this place was interrupted, whatever stands there now. */
-export async function isInterrupted(sql: Sql, location: string): Promise<boolean> {
+/** Reports whether a verification of a source at this location was interrupted, even if the content was another. */
+export async function hasInterruptedVerification(sql: Sql, location: string): Promise<boolean> {
   const [row] = await sql`
     select exists (
       select from migration.verifications v
@@ -110,57 +114,60 @@ export async function isInterrupted(sql: Sql, location: string): Promise<boolean
   return row!.interrupted;
 }
 
-const listOf = (sql: Sql, mismatches: readonly Mismatch[]): postgres.PendingQuery<postgres.Row[]> =>
-  sql`unnest(
-    ${mismatches.map((m) => m.collection)}::text[], ${mismatches.map((m) => m.document_id)}::text[],
-    ${mismatches.map((m) => m.kind)}::text[], ${mismatches.map((m) => m.path)}::text[],
-    ${mismatches.map((m) => m.source_value)}::text[], ${mismatches.map((m) => m.row_value)}::text[],
-    ${mismatches.map((m) => m.cause)}::text[]
-  ) with ordinality as d (collection, document_id, kind, path, source_value, row_value, cause, place)`;
+/** Returns the statement that inserts the differences of a verification. */
+function insertDifferences(
+  sql: Sql,
+  id: string,
+  mismatches: readonly Mismatch[],
+): postgres.PendingQuery<postgres.Row[]> {
+  const collections = mismatches.map(({ collection }) => collection);
+  const documentIds = mismatches.map(({ document_id }) => document_id);
+  const kinds = mismatches.map(({ kind }) => kind);
+  const paths = mismatches.map(({ path }) => path);
+  const sourceValues = mismatches.map(({ source_value }) => source_value);
+  const rowValues = mismatches.map(({ row_value }) => row_value);
+  const causes = mismatches.map(({ cause }) => cause);
+  return sql`
+    insert into migration.differences
+      (verification_id, collection, document_id, kind, path, source_value, row_value, cause)
+    select ${id}, d.collection, d.document_id, d.kind, d.path, d.source_value, d.row_value, d.cause
+    from unnest(
+      ${collections}::text[], ${documentIds}::text[], ${kinds}::text[], ${paths}::text[],
+      ${sourceValues}::text[], ${rowValues}::text[], ${causes}::text[]
+    ) with ordinality as d (collection, document_id, kind, path, source_value, row_value, cause, rank)
+    order by d.rank`;
+}
 
-const columns = "verification_id, collection, document_id, kind, path, source_value, row_value, cause";
-const select = "d.collection, d.document_id, d.kind, d.path, d.source_value, d.row_value, d.cause";
-
-/** Keeps what was found of a range: its checkpoint and its differences, in one statement. */
+/** Stores the checkpoint of a range together with its differences, in one statement. */
 export async function saveRange(
   sql: Sql,
-  { id, found }: Verification,
+  { id, total }: Verification,
   { collection, number }: Range,
-  { documents, rows, quarantined, differences, mismatches }: Findings,
+  { documents, rows, quarantined, differences, mismatches }: Comparison,
 ): Promise<void> {
-  const kept = mismatches.slice(0, Math.max(0, mismatchesMax - found.mismatches.length));
+  const kept = mismatches.slice(0, Math.max(0, mismatchesMax - total.mismatches.length));
+  const insertRange = sql`
+    insert into migration.verified_ranges
+      (verification_id, collection, number, documents, rows, quarantined, differences)
+    values (${id}, ${collection}, ${number}, ${documents}, ${rows}, ${quarantined}, ${differences})`;
   if (kept.length === 0) {
-    await sql`
-      insert into migration.verified_ranges
-        (verification_id, collection, number, documents, rows, quarantined, differences)
-      values (${id}, ${collection}, ${number}, ${documents}, ${rows}, ${quarantined}, ${differences})`;
+    await insertRange;
     return;
   }
   await sql`
-    with range as (
-      insert into migration.verified_ranges
-        (verification_id, collection, number, documents, rows, quarantined, differences)
-      values (${id}, ${collection}, ${number}, ${documents}, ${rows}, ${quarantined}, ${differences})
-    )
-    insert into migration.differences (${sql.unsafe(columns)})
-    select ${id}, ${sql.unsafe(select)}
-    from ${listOf(sql, kept)}
-    order by d.place`;
+    with range as (${insertRange})
+    ${insertDifferences(sql, id, kept)}`;
 }
 
-/** Closes a verification with what was found of all, and the differences that no range has. */
+/** Ends a verification: stores its result and the differences that belong to no range. */
 export async function finishVerification(
   sql: Sql,
   { id }: Verification,
-  { documents, rows, differences }: Findings,
+  { documents, rows, differences }: Comparison,
   rest: readonly Mismatch[],
 ): Promise<void> {
   await sql`begin`;
-  await sql`
-    insert into migration.differences (${sql.unsafe(columns)})
-    select ${id}, ${sql.unsafe(select)}
-    from ${listOf(sql, rest)}
-    order by d.place`;
+  await insertDifferences(sql, id, rest);
   failpoint("verify.inserted");
   await sql`
     update migration.verifications

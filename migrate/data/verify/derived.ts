@@ -1,15 +1,13 @@
-/** What no document says and a load works out: tasks' counters and owners, the ledger's own sums. */
+/** Verifies values that are in no document: counters and owners of tasks, and the counts of the ledger. */
 import type postgres from "postgres";
-import type { Mismatch } from "./mismatch.ts";
+import type { OnMismatch } from "./mismatch.ts";
 import { findRangeFaults } from "../ledger/status.ts";
 
-type Note = (mismatch: Mismatch) => void;
+/** Maximum number of reported differences of one kind. */
+const mismatchesMax = 1000;
 
-/** The most that are told of one kind. */
-const toldMax = 1000;
-
-const noteTask = (note: Note, row: postgres.Row) =>
-  note({
+const reportTask = (onMismatch: OnMismatch, row: postgres.Row) =>
+  onMismatch({
     collection: "tasks",
     document_id: `{"$oid":"${row.legacy_id}"}`,
     kind: "derived_changed",
@@ -19,8 +17,8 @@ const noteTask = (note: Note, row: postgres.Row) =>
     cause: "outside_writer",
   });
 
-/** Counters of imported tasks against their subtasks; for a table of subtasks that was found equal. */
-export async function findWrongCounters(sql: postgres.ISql, note: Note): Promise<void> {
+/** Compares the counters of imported tasks with their subtasks. The subtasks must have been verified as equal. */
+export async function findWrongCounters(sql: postgres.ISql, onMismatch: OnMismatch): Promise<void> {
   const rows = await sql`
     select t.legacy_id, v.name, v.wanted::text as wanted, v.found::text as found
     from tasks t
@@ -39,12 +37,15 @@ export async function findWrongCounters(sql: postgres.ISql, note: Note): Promise
       ('subtasks_cancelled', coalesce(c.cancelled, 0), t.subtasks_cancelled)
     ) as v (name, wanted, found)
     where t.generation is not null and v.wanted <> v.found
-    limit ${toldMax}`;
-  for (const row of rows) noteTask(note, row);
+    limit ${mismatchesMax}`;
+  for (const row of rows) reportTask(onMismatch, row);
 }
 
-/** Owners of imported tasks: the user whose e-mail a task names, unless that user changed since. */
-export async function findWrongOwners(sql: postgres.ISql, note: Note): Promise<void> {
+/**
+ * Compares the owners of imported tasks with the users whose e-mail the tasks name. Ignores owners that changed after
+ * the load.
+ */
+export async function findWrongOwners(sql: postgres.ISql, onMismatch: OnMismatch): Promise<void> {
   const rows = await sql`
     select t.legacy_id, 'owner_id' as name, u.id::text as wanted, t.owner_id::text as found
     from tasks t
@@ -52,18 +53,18 @@ export async function findWrongOwners(sql: postgres.ISql, note: Note): Promise<v
     left join users o on o.id = t.owner_id
     where t.generation is not null and t.owner_id is distinct from u.id
       and (o.id is null or o.updated_at <= (select min(settled_at) from migration.sources))
-    limit ${toldMax}`;
-  for (const row of rows) noteTask(note, row);
+    limit ${mismatchesMax}`;
+  for (const row of rows) reportTask(onMismatch, row);
 }
 
-/** Ranges of a source whose sums do not add up. */
-export async function findWrongSums(
+/** Reports the ranges of a source whose counts do not add up. */
+export async function findWrongCounts(
   sql: postgres.Sql | postgres.ReservedSql,
   fingerprint: string,
-  note: Note,
-) {
+  onMismatch: OnMismatch,
+): Promise<void> {
   for (const { collection, what, wanted, found } of await findRangeFaults(sql, fingerprint)) {
-    note({
+    onMismatch({
       collection,
       document_id: "",
       kind: "ledger_changed",

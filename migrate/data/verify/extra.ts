@@ -1,41 +1,45 @@
-/** Rows that say they came from a document, or hang on one that did, and that no document of the source has. */
+/** Finds imported rows, and subtasks of imported tasks, that no document of the source has. */
 import type postgres from "postgres";
 import { copyOut } from "../tools/copy.ts";
-import { toUsualLine } from "../lens/fast_subtask.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import { type Collection, collections, type Range, type Source } from "../documents/source.ts";
-import { tables, take } from "../lens/tables.ts";
-import type { Mismatch } from "./mismatch.ts";
+import { mapDocument, tryFastPath, tables } from "../lens/tables.ts";
+import type { OnMismatch } from "./mismatch.ts";
 
-// A subtask born here belongs to a task born here: under an imported task it is someone else's.
+const extraRowsMax = 1000;
+
+/**
+ * Queries for the rows that must have a document. The new system adds subtasks only to its own tasks, so each subtask
+ * of an imported task must have one.
+ */
 const candidates: Record<Collection, string> = {
   users: "select id, legacy_id from users where generation is not null",
   tasks: "select id, legacy_id from tasks where generation is not null",
   dramatiq_tasks: `
-    select s.id, s.legacy_id from subtasks s
+    select s.id, s.legacy_id
+    from subtasks s
     where s.generation is not null
       or exists (select from tasks t where t.id = s.parent_task_id and t.generation is not null)`,
 };
 
-/** Ids of rows that the documents of a collection become. */
+/** Returns the ids of the rows of all documents in some ranges. */
 async function readIds(source: Source, ranges: Range[], findParent: FindParent): Promise<Set<string>> {
   const ids = new Set<string>();
   for (const range of ranges) {
     for (const raw of await source.read(range)) {
-      const usual = raw.line !== undefined && range.collection === "dramatiq_tasks"
-        ? toUsualLine(raw.line, findParent)
-        : undefined;
-      if (usual) ids.add(usual.id);
-      else {
-        const taken = take(range.collection, raw, findParent);
-        if (!("rejected" in taken)) ids.add(taken.row.id!);
+      const fast = tryFastPath(range.collection, raw, findParent);
+      if (fast) {
+        ids.add(fast.id);
+        continue;
       }
+      const mapped = mapDocument(range.collection, raw, findParent);
+      if (!("rejected" in mapped)) ids.add(mapped.row.id!);
     }
   }
   return ids;
 }
 
-/** Rows that other sources brought, by the ledger. */
+/** Returns the number of rows that other sources have, according to the ledger. */
 async function countOthers(
   sql: postgres.ReservedSql,
   fingerprint: string,
@@ -48,36 +52,41 @@ async function countOthers(
   return Number(row?.rows ?? 0);
 }
 
-/** Reports rows past those that were compared (`rowsOf`), one by one; flat in memory where there are none. */
+export interface ExtraRowsOptions {
+  fingerprint: string;
+  ranges: Range[];
+  /** Number of compared rows by collection. */
+  comparedRows: ReadonlyMap<Collection, number>;
+  findParent: FindParent;
+  onMismatch: OnMismatch;
+}
+
+/**
+ * Reports extra rows. Reads the ids of all documents only if a table has more rows than the ledger and the comparison
+ * account for.
+ */
 export async function findExtraRows(
   sql: postgres.ReservedSql,
   source: Source,
-  { fingerprint, ranges, rowsOf, findParent, note }: {
-    fingerprint: string;
-    ranges: Range[];
-    rowsOf: ReadonlyMap<Collection, number>;
-    findParent: FindParent;
-    note: (mismatch: Mismatch) => void;
-  },
+  { fingerprint, ranges, comparedRows, findParent, onMismatch }: ExtraRowsOptions,
 ): Promise<void> {
   for (const collection of collections) {
     const [row] = await sql.unsafe(`select count(*)::float8 as rows from (${candidates[collection]}) as c`);
     const others = await countOthers(sql, fingerprint, collection);
-    if (Number(row?.rows ?? 0) <= (rowsOf.get(collection) ?? 0) + others) continue;
+    if (Number(row?.rows ?? 0) <= (comparedRows.get(collection) ?? 0) + others) continue;
     const ids = await readIds(source, ranges.filter((range) => range.collection === collection), findParent);
     let unknown = 0;
-    const statement = `copy (${candidates[collection]}) to stdout`;
-    const found: string[] = [];
-    for await (const line of copyOut(sql, statement)) {
+    let lines: string[] = [];
+    for await (const line of copyOut(sql, `copy (${candidates[collection]}) to stdout`)) {
       if (ids.has(line.slice(0, 36))) continue;
       unknown++;
-      if (found.length < 1000) found.push(line);
+      if (lines.length < extraRowsMax) lines.push(line);
     }
-    // With other sources in the same tables a row of theirs is unknown here, too: only the number is sure.
-    if (others > 0 && unknown > others) found.splice(0, found.length, `(one of ${unknown - others})\t`);
-    for (const line of found) {
+    // Rows of other sources are unknown too, so in that case only the number of extra rows is certain.
+    if (others > 0 && unknown > others) lines = [`(one of ${unknown - others})\t`];
+    for (const line of lines) {
       const [id, legacyId] = line.split("\t");
-      note({
+      onMismatch({
         collection,
         document_id: legacyId ?? "",
         kind: "extra_row",

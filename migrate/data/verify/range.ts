@@ -1,85 +1,55 @@
 /**
- * Ranges of a source against their rows: first one digest a range, over the rows in the documents' order; only where
- * it differs, row by row. While the server sends the rows of one range, the next is taken through the lens.
+ * Compares the ranges of a source with their rows. First compares one digest per range, over the rows in the order of
+ * the documents. Only if the digests differ, compares row by row.
  */
-import { createHash } from "node:crypto";
 import type postgres from "postgres";
 import { AppError } from "../../../errors.ts";
-import { copyDigest, copyOut, encodeLine } from "../tools/copy.ts";
+import { copyDigest, copyOut } from "../tools/copy.ts";
 import { writeCanonical } from "../documents/ejson_write.ts";
-import { type Expected, explain, idOf, shorten } from "./explain.ts";
+import { type Expected, findRowDifferences, idOf, shorten } from "./differences.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { toUsualLine } from "../lens/fast_subtask.ts";
-import { listRowless, listRowlessRanges } from "../ledger/ledger.ts";
+import { listQuarantined, listQuarantinedRanges } from "../ledger/ledger.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import type { Mismatch } from "./mismatch.ts";
-import { loserKey, type Plan } from "../load/plan.ts";
+import { duplicateKey, type Plan } from "../load/plan.ts";
 import type { Collection, Range, RawDocument, Source } from "../documents/source.ts";
-import { tables, take } from "../lens/tables.ts";
-import { listNoted, WantedNotes } from "./notes.ts";
-import { Findings } from "./result.ts";
+import { encodeRow, keyOf, keyOfLine, mapDocument, tryFastPath } from "../lens/tables.ts";
+import { RangeDigest } from "./digest.ts";
+import { ExpectedEntries, listRangesWithEntries } from "./entries.ts";
+import { Comparison } from "./result.ts";
+import { causeSql, selectRows } from "./rows_sql.ts";
 
-type Kept = ReadonlyMap<number, Uint8Array | null>;
+/** Original bytes of quarantined documents by position. */
+type Originals = ReadonlyMap<number, Uint8Array | null>;
+/** Receives the key and the COPY line of the row that a document requires. */
 type OnRow = (key: string, raw: RawDocument, line: string) => void;
 
-const encoder = new TextEncoder();
-
-/** UTF-16 units hashed at a time, about. */
-const unitsAtOnce = 65_536;
-
-/** What a range comes to: the keys of its rows, and SHA-256 of them as COPY prints them, in hex. */
-class Digest {
-  readonly keys: string[] = [];
-  readonly #hash = createHash("sha256");
-  #lines: string[] = [];
-  #units = 0;
-
-  add(key: string, line: string): void {
-    this.keys.push(key);
-    this.#lines.push(line);
-    this.#units += line.length;
-    if (this.#units >= unitsAtOnce) this.#flush();
-  }
-
-  #flush(): void {
-    this.#hash.update(encoder.encode(`${this.#lines.join("\n")}\n`));
-    this.#lines = [];
-    this.#units = 0;
-  }
-
-  take(): string {
-    if (this.#lines.length > 0) this.#flush();
-    return this.#hash.digest("hex");
-  }
-}
-
-interface Wanted {
+/** Everything that the documents of a range require. */
+interface ExpectedRange {
   keys: string[];
   digest: string;
-  notes: WantedNotes;
-  found: Findings;
+  entries: ExpectedEntries;
+  comparison: Comparison;
 }
 
-/** What a pass over the documents of a range goes by, and whom it tells. */
+/** Inputs and outputs of one pass over the documents of a range. */
 interface Pass {
-  kept: Kept;
-  notes: WantedNotes;
-  found: Findings;
+  originals: Originals;
+  entries: ExpectedEntries;
+  comparison: Comparison;
   onRow: OnRow;
 }
 
-export interface RunOptions {
+export interface CompareOptions {
   signal: AbortSignal | undefined;
-  /** Hears what was found of each range, in order. */
-  onRange: (range: Range, found: Findings) => Promise<void>;
+  /** Receives the result of each range, in order. */
+  onRange: (range: Range, comparison: Comparison) => Promise<void>;
 }
 
 /** Compares ranges one after the other. */
 export class Verifier {
-  /** Ranges that have documents without a row. */
-  #rowless = new Set<string>();
-  /** Ranges with notes beside their rows. */
-  #noted = new Set<string>();
+  #rangesWithQuarantine = new Set<string>();
+  #rangesWithEntries = new Set<string>();
 
   readonly isLoaded: boolean;
   readonly findParent: FindParent;
@@ -93,137 +63,151 @@ export class Verifier {
     this.findParent = options.findParent;
   }
 
-  /** Originals of the documents of a range that have no row, by position. */
-  async #findKept({ collection, number }: Range): Promise<Kept> {
-    if (!this.#rowless.has(`${collection}/${number}`)) return new Map();
-    const rowless = await listRowless(this.sql, this.plan.fingerprint, collection, number);
-    return new Map(rowless.map(({ position, original }) => [position, original]));
+  /**
+   * Compares ranges in order. While the server hashes the rows of one range, the documents of the next one pass
+   * through the lens.
+   *
+   * @throws AppError interrupted, source_changed; onRange() has received all earlier results by then
+   */
+  async compareRanges(
+    source: Source,
+    ranges: readonly Range[],
+    { signal, onRange }: CompareOptions,
+  ): Promise<void> {
+    if (this.isLoaded) {
+      this.#rangesWithQuarantine = await listQuarantinedRanges(this.sql, this.plan.fingerprint);
+      this.#rangesWithEntries = await listRangesWithEntries(this.sql, this.plan.fingerprint);
+    }
+    let digestNext = ranges[0] && await this.#readRange(source, ranges[0]);
+    let expected = digestNext?.();
+    let saved = Promise.resolve();
+    for (const [i, range] of ranges.entries()) {
+      if (signal?.aborted) break;
+      const { keys, digest, entries, comparison } = expected!;
+      digestNext = ranges[i + 1] && await this.#readRange(source, ranges[i + 1]!);
+      const rowsDigest = keys.length === 0
+        ? Promise.resolve(digest)
+        : copyDigest(this.sql, selectRows(range.collection, keys));
+      // A failure is thrown where the digest is awaited.
+      rowsDigest.catch(() => {});
+      expected = digestNext?.();
+      if (await rowsDigest === digest) comparison.rows += keys.length;
+      else await this.#compareRows(source, range, comparison);
+      await this.#compareEntries(range, entries, comparison);
+      failpoint("verify.compared");
+      await saved;
+      saved = onRange(range, comparison);
+      saved.catch(() => {});
+    }
+    await saved;
+    if (!signal?.aborted) return;
+    throw new AppError(
+      "interrupted",
+      "verifying: stopped on request; run the same command again to continue",
+    );
   }
 
-  /** Goes through the documents of a range in their order; those without a row are compared with the quarantine. */
-  #pass({ collection }: Range, raws: Iterable<RawDocument>, pass: Pass): void {
-    const { kept, found, onRow } = pass;
+  /** Reads the documents of a range. The returned function maps and hashes them. */
+  async #readRange(source: Source, range: Range): Promise<() => ExpectedRange> {
+    const originals = await this.#readOriginals(range);
+    const raws = await source.read(range);
+    return () => this.#digestRange(range, raws, originals);
+  }
+
+  async #readOriginals({ collection, number }: Range): Promise<Originals> {
+    if (!this.#rangesWithQuarantine.has(`${collection}/${number}`)) return new Map();
+    const quarantined = await listQuarantined(this.sql, this.plan.fingerprint, collection, number);
+    return new Map(quarantined.map(({ position, original }) => [position, original]));
+  }
+
+  #digestRange(range: Range, raws: Iterable<RawDocument>, originals: Originals): ExpectedRange {
+    const digest = new RangeDigest();
+    const entries = new ExpectedEntries();
+    const comparison = new Comparison();
+    const onRow: OnRow = (key, _raw, line) => digest.add(key, line);
+    this.#mapDocuments(range, raws, { originals, entries, comparison, onRow });
+    failpoint("verify.digested");
+    return { keys: digest.keys, digest: digest.finish(), entries, comparison };
+  }
+
+  /** Maps the documents of a range in order, and compares quarantined ones with their original bytes. */
+  #mapDocuments({ collection }: Range, raws: Iterable<RawDocument>, pass: Pass): void {
+    const { originals, comparison, onRow } = pass;
     for (const raw of raws) {
-      found.documents++;
-      const original = kept.get(raw.position);
+      comparison.documents++;
+      const original = originals.get(raw.position);
       if (original !== undefined) {
-        found.quarantined++;
-        compareQuarantine(collection, raw, original, found);
+        comparison.quarantined++;
+        compareOriginal(collection, raw, original, comparison);
         continue;
       }
-      const usual = raw.line === undefined || collection !== "dramatiq_tasks"
-        ? undefined
-        : toUsualLine(raw.line, this.findParent);
-      if (usual) onRow(`${usual.parent}\t${usual.id}`, raw, usual.copy);
-      else this.#passGeneral(collection, raw, pass);
+      const fast = tryFastPath(collection, raw, this.findParent);
+      if (fast) onRow(fast.key, raw, fast.line);
+      else this.#mapDocument(collection, raw, pass);
     }
   }
 
-  #passGeneral(collection: Collection, raw: RawDocument, { notes, found, onRow }: Pass): void {
-    const taken = take(collection, raw, this.findParent);
-    if ("rejected" in taken || (!this.isLoaded && this.plan.losers.has(loserKey(collection, raw.position)))) {
-      if (!this.isLoaded) return void found.quarantined++;
-      const reason = "rejected" in taken ? taken.rejected.reason : "duplicate";
-      return found.note({
+  #mapDocument(collection: Collection, raw: RawDocument, { entries, comparison, onRow }: Pass): void {
+    const mapped = mapDocument(collection, raw, this.findParent);
+    const isDuplicate = !this.isLoaded && this.plan.duplicates.has(duplicateKey(collection, raw.position));
+    if ("rejected" in mapped || isDuplicate) {
+      if (!this.isLoaded) return void comparison.quarantined++;
+      return comparison.addMismatch({
         collection,
-        document_id: taken.id,
+        document_id: mapped.documentId,
         kind: "quarantine_changed",
         path: "",
-        source_value: reason,
+        source_value: "rejected" in mapped ? mapped.rejected.reason : "duplicate",
         row_value: null,
         cause: "ledger",
       });
     }
-    notes.add(raw, taken);
-    const { row } = taken;
-    const key = collection === "dramatiq_tasks" ? `${row.parent_task_id}\t${row.id}` : row.id!;
-    onRow(key, raw, encodeLine(tables[collection].columns.map((column) => row[column]!)));
+    entries.add(raw, mapped);
+    onRow(keyOf(collection, mapped.row), raw, encodeRow(collection, mapped.row));
   }
 
-  /**
-   * Compares ranges, in order.
-   *
-   * @throws AppError interrupted, source_changed; what was found before is told by then
-   */
-  async run(source: Source, ranges: readonly Range[], { signal, onRange }: RunOptions): Promise<void> {
-    if (this.isLoaded) {
-      this.#rowless = await listRowlessRanges(this.sql, this.plan.fingerprint);
-      this.#noted = await listNoted(this.sql, this.plan.fingerprint);
-    }
-    const prepare = async (range: Range) => {
-      const kept = await this.#findKept(range);
-      const raws = await source.read(range);
-      return () => this.#digest(range, raws, kept);
-    };
-    let next = ranges[0] && await prepare(ranges[0]);
-    let wanted = next?.();
-    // Told of the one before; meanwhile the server is at this one.
-    let told = Promise.resolve();
-    for (const [i, range] of ranges.entries()) {
-      if (signal?.aborted) break;
-      const { keys, digest, notes, found } = wanted!;
-      next = ranges[i + 1] && await prepare(ranges[i + 1]!);
-      // The server is at it meanwhile; a failure is heard of below.
-      const has = keys.length === 0 ? digest : copyDigest(this.sql, selectRows(range.collection, keys));
-      if (typeof has !== "string") has.catch(() => {});
-      wanted = next?.();
-      if (await has === digest) found.rows += keys.length;
-      else await this.#compare(source, range, found);
-      if (this.isLoaded && (!notes.isEmpty || this.#noted.has(`${range.collection}/${range.number}`))) {
-        await notes.compare(this.sql, this.plan.fingerprint, range, (mismatch) => found.note(mismatch));
-      }
-      failpoint("verify.compared");
-      await told;
-      told = onRange(range, found);
-      told.catch(() => {});
-    }
-    await told;
-    if (!signal?.aborted) return;
-    throw new AppError(
-      "interrupted",
-      "verifying: stopped as asked; run the same command again, it goes on where it was",
+  async #compareEntries(range: Range, entries: ExpectedEntries, comparison: Comparison): Promise<void> {
+    if (!this.isLoaded) return;
+    if (entries.isEmpty && !this.#rangesWithEntries.has(`${range.collection}/${range.number}`)) return;
+    await entries.compare(
+      this.sql,
+      this.plan.fingerprint,
+      range,
+      (mismatch) => comparison.addMismatch(mismatch),
     );
   }
 
-  #digest(range: Range, raws: Iterable<RawDocument>, kept: Kept): Wanted {
-    const digest = new Digest();
-    const notes = new WantedNotes();
-    const found = new Findings();
-    this.#pass(range, raws, { kept, notes, found, onRow: (key, _raw, line) => digest.add(key, line) });
-    failpoint("verify.digested");
-    return { keys: digest.keys, digest: digest.take(), notes, found };
-  }
-
-  /** Row by row; the documents are read once more. */
-  async #compare(source: Source, range: Range, found: Findings): Promise<void> {
+  /** Compares a range row by row. Reads its documents again. */
+  async #compareRows(source: Source, range: Range, comparison: Comparison): Promise<void> {
     const { collection } = range;
     const expected = new Map<string, Expected>();
     const onRow: OnRow = (key, raw, line) => void expected.set(key, { raw, line });
-    const kept = await this.#findKept(range);
-    // Of what has no row the first pass has told.
-    const silent = { notes: new WantedNotes(), found: new Findings() };
-    this.#pass(range, await source.read(range), { kept, ...silent, onRow });
-    const cause = causeOf(this.plan.fingerprint, range);
+    const originals = await this.#readOriginals(range);
+    // The first pass has already counted documents and compared the quarantine.
+    const ignored = { entries: new ExpectedEntries(), comparison: new Comparison() };
+    this.#mapDocuments(range, await source.read(range), { originals, ...ignored, onRow });
+    const cause = causeSql(this.plan.fingerprint, range);
     for await (const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], cause))) {
-      const at = text.indexOf("\t");
-      const line = text.slice(at + 1);
-      const key = keyOf(collection, line);
-      const want = expected.get(key);
-      if (!want) continue;
+      const causeEnd = text.indexOf("\t");
+      const line = text.slice(causeEnd + 1);
+      const key = keyOfLine(collection, line);
+      const document = expected.get(key);
+      if (!document) continue;
       expected.delete(key);
-      found.rows++;
-      if (want.line === line) continue;
-      const row = { found: line, cause: text.slice(0, at) as Mismatch["cause"] };
-      explain(collection, want, row, (mismatch) => found.note(mismatch));
+      comparison.rows++;
+      if (document.line === line) continue;
+      const found = { line, cause: text.slice(0, causeEnd) as Mismatch["cause"] };
+      findRowDifferences(collection, document, found, (mismatch) => comparison.addMismatch(mismatch));
       failpoint("verify.explained");
     }
     for (const { raw } of expected.values()) {
-      found.note({
+      const document = raw.read();
+      comparison.addMismatch({
         collection,
-        document_id: idOf(raw.read()),
+        document_id: idOf(document),
         kind: "missing_row",
         path: "",
-        source_value: shorten(writeCanonical(raw.read())),
+        source_value: shorten(writeCanonical(document)),
         row_value: null,
         cause: this.isLoaded ? "deleted" : "not_loaded",
       });
@@ -231,19 +215,19 @@ export class Verifier {
   }
 }
 
-function compareQuarantine(
+const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+/** Compares a quarantined document with the bytes that the quarantine keeps. */
+function compareOriginal(
   collection: Collection,
   raw: RawDocument,
   original: Uint8Array | null,
-  found: Findings,
+  comparison: Comparison,
 ): void {
   const bytes = raw.original();
-  if (
-    original !== null && bytes.length === original.length && bytes.every((byte, i) => byte === original[i])
-  ) {
-    return;
-  }
-  found.note({
+  if (original !== null && isEqual(bytes, original)) return;
+  comparison.addMismatch({
     collection,
     document_id: `position ${raw.position}`,
     kind: "quarantine_changed",
@@ -252,41 +236,4 @@ function compareQuarantine(
     row_value: original === null ? null : shorten(new TextDecoder().decode(original)),
     cause: "ledger",
   });
-}
-
-function keyOf(collection: Collection, line: string): string {
-  const end = line.indexOf("\t");
-  return collection === "dramatiq_tasks" ? line.slice(0, line.indexOf("\t", end + 1)) : line.slice(0, end);
-}
-
-/**
- * Who wrote a row: one that its load wrote has the version of its range, or of the settling that counted it.
- *
- * @returns an expression over the row `t`; the fingerprint is hex digits
- */
-const causeOf = (fingerprint: string, { collection, number }: Range): string =>
-  `case
-    when t.xmin in (
-      select xmin from migration.ranges
-      where fingerprint = '${fingerprint}' and collection = '${collection}' and number = ${number}
-      union all
-      select xmin from migration.sources) then 'rule'
-    when t.updated_at > (select min(settled_at) from migration.sources) and t.updated_at <= now() then 'new_system'
-    else 'outside_writer'
-  end`;
-
-/** Rows by key, in the order of the keys; `first` is an expression that goes before their columns. */
-function selectRows(collection: Collection, keys: string[], first?: string): string {
-  const { name, columns } = tables[collection];
-  const list = columns.map((column) => `t.${column}`).join();
-  const isSubtask = collection === "dramatiq_tasks";
-  // The keys are uuids that the lens made or checked: nothing in them can leave the quotes.
-  const array = (ids: string[]) => `'{${ids.join()}}'::uuid[]`;
-  const ids = array(isSubtask ? keys.map((key) => key.slice(37)) : keys);
-  const parents = isSubtask ? `, ${array(keys.map((key) => key.slice(0, 36)))}` : "";
-  return `copy (
-    select ${first === undefined ? "" : `${first}, `}${list}
-    from unnest(${ids}${parents}) with ordinality as k (id${isSubtask ? ", parent" : ""}, place)
-    join ${name} t on t.id = k.id${isSubtask ? " and t.parent_task_id = k.parent" : ""}
-    order by k.place) to stdout`;
 }

@@ -1,49 +1,49 @@
-/** What a verification finds, of one range and of all. */
-import { storable } from "../ledger/ledger.ts";
+/** Results of a verification, for one range and for the whole source. */
+import { toStorable } from "../documents/ejson_write.ts";
 import type { Mismatch } from "./mismatch.ts";
 
 export interface Verdict {
   fingerprint: string;
   verdict: "equal" | "different";
   documents: number;
-  /** Rows compared. */
+  /** Number of compared rows. */
   rows: number;
   quarantined: number;
   differences: number;
-  /** The first thousand. */
+  /** The first thousand differences. */
   mismatches: Mismatch[];
-  /** Where it went on: ranges that an earlier run had compared, of how many, and when that began. */
+  /** Ranges that an earlier run had compared, out of how many, and when that run began; null for a single run. */
   resumed: { ranges: number; of: number; since: string } | null;
 }
 
-/** Told of one verification. */
+/** Maximum number of differences that a verification keeps. Further ones are only counted. */
 export const mismatchesMax = 1000;
 
-/** Counts, and the first of the differences. */
-export class Findings {
+/** Counts, and the first differences. */
+export class Comparison {
   documents = 0;
-  /** Rows compared. */
+  /** Number of compared rows. */
   rows = 0;
   quarantined = 0;
   differences = 0;
   readonly mismatches: Mismatch[] = [];
 
-  /** Counts a difference, and keeps it as the table of differences takes it. */
-  note(mismatch: Mismatch): void {
+  /** Counts a difference, and keeps it in a form that the table `migration.differences` accepts. */
+  addMismatch(mismatch: Mismatch): void {
     this.differences++;
     if (this.mismatches.length >= mismatchesMax) return;
     const { document_id, path, source_value, row_value } = mismatch;
     this.mismatches.push({
       ...mismatch,
-      document_id: storable(document_id),
-      path: storable(path),
-      source_value: source_value && storable(source_value),
-      row_value: row_value && storable(row_value),
+      document_id: toStorable(document_id),
+      path: toStorable(path),
+      source_value: source_value && toStorable(source_value),
+      row_value: row_value && toStorable(row_value),
     });
   }
 
-  /** Takes over what was found of another part. */
-  add({ documents, rows, quarantined, differences, mismatches }: Findings): void {
+  /** Adds the counts and differences of another comparison. */
+  add({ documents, rows, quarantined, differences, mismatches }: Comparison): void {
     this.documents += documents;
     this.rows += rows;
     this.quarantined += quarantined;

@@ -1,27 +1,34 @@
-/** Pages that a load has just written are read once, a step behind, and nothing else is. */
+/** HintBitSetter reads each page that a load has written exactly once, one step later. */
 import assert from "node:assert/strict";
-import { Sweeper } from "../../migrate/data/load/sweep.ts";
+import { HintBitSetter } from "../../migrate/data/load/hint_bits.ts";
 import { createDatabase } from "../support/database.ts";
 
-Deno.test("the sweeper reads each page of the rows that come in once, a step behind, and none from before", async () => {
+Deno.test("HintBitSetter reads each new page once, one step later, and no page that existed before", async () => {
   await using database = await createDatabase();
   const sql = await database.sql.reserve();
-  // In one transaction, whose own statistics are exact.
+  // The statistics of a single transaction are exact.
   await sql`begin`;
   const [task] = await sql`
     insert into tasks (task_name, username, tags, variables, settings)
     values ('swept', 'swept@example.com', '[]', '{}', '{}')
     returning id`;
   const add = (rows: number) =>
-    sql`insert into subtasks (parent_task_id, error) select ${
-      task!.id
-    }, repeat('x', 500) from generate_series(1, ${rows})`;
-  const countPages = async () =>
-    Number((await sql`select pg_relation_size('subtasks') / current_setting('block_size')::int as n`)[0]!.n);
-  const countRead = async () =>
-    Number(
-      (await sql`select seq_tup_read as n from pg_stat_xact_user_tables where relname = 'subtasks'`)[0]!.n,
-    );
+    sql`
+      insert into subtasks (parent_task_id, error)
+      select ${task!.id}, repeat('x', 500)
+      from generate_series(1, ${rows})`;
+  const countPages = async () => {
+    const [row] = await sql`
+      select pg_relation_size('subtasks') / current_setting('block_size')::int as pages`;
+    return Number(row!.pages);
+  };
+  const countRead = async () => {
+    const [row] = await sql`
+      select seq_tup_read as rows
+      from pg_stat_xact_user_tables
+      where relname = 'subtasks'`;
+    return Number(row!.rows);
+  };
   const countRows = async (from: number, to: number) => {
     const [row] = await sql`
       select count(*)::int as n from subtasks
@@ -29,17 +36,17 @@ Deno.test("the sweeper reads each page of the rows that come in once, a step beh
     return row!.n as number;
   };
 
-  const sweeper = new Sweeper(64 * 1024);
+  const hintBits = new HintBitSetter(64 * 1024);
   const step = async () => {
     const before = await countRead();
-    await sweeper.step(sql);
+    await hintBits.step(sql);
     return await countRead() - before;
   };
   await add(500);
   const start = await countPages();
-  assert.equal(await step(), 0, "what was there before is nobody's");
+  assert.equal(await step(), 0, "existing pages are not read");
   await add(5);
-  assert.equal(await step(), 0, "too little came in");
+  assert.equal(await step(), 0, "too few pages were added");
   let from = start;
   let to = start;
   for (let round = 0; round < 4; round++) {
@@ -50,7 +57,7 @@ Deno.test("the sweeper reads each page of the rows that come in once, a step beh
     assert.equal(wanted > 0, round > 0);
     from = to;
     to = pages;
-    assert.equal(await step(), 0, "nothing came in since");
+    assert.equal(await step(), 0, "no pages were added since");
   }
   await sql`rollback`;
   sql.release();

@@ -1,11 +1,11 @@
-/** The verb `assess`. */
+/** The command `assess`. */
 import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { assess } from "./assess/assess.ts";
-import { askServer, judgeServer } from "./assess/live.ts";
+import { judgeServer, readServerFacts } from "./assess/live.ts";
 import { makePage } from "./assess/page.ts";
 import { formatAssessment, judge, verdictCodes } from "./assess/verdict.ts";
-import { type DataContext, progressOf, tell, writeAsked } from "./context.ts";
+import { type DataContext, options, printResult, progressOf, writeOutputFile } from "./context.ts";
 import { openSource } from "./sources/open.ts";
 
 interface AssessFlags {
@@ -18,15 +18,15 @@ interface AssessFlags {
 async function runAssess(context: DataContext, flags: AssessFlags): Promise<void> {
   await using source = await openSource(flags.from);
   const assessment = await assess(source, { progress: progressOf(flags), signal: context.signal });
-  const server = source.kind === "mongodb" ? await askServer(flags.from) : undefined;
+  const server = source.kind === "mongodb" ? await readServerFacts(flags.from) : undefined;
   const verdict = judge(
     assessment,
     server ? judgeServer(server, assessment.predicted.load_seconds) : undefined,
   );
-  if (flags.html !== undefined) await writeAsked("--html", flags.html, makePage(assessment, verdict));
-  tell(
+  if (flags.html !== undefined) await writeOutputFile("--html", flags.html, makePage(assessment, verdict));
+  printResult(
     context,
-    flags.json,
+    flags,
     { ...verdict, ...assessment, server: server ?? null },
     () => formatAssessment(assessment, verdict),
   );
@@ -38,22 +38,25 @@ async function runAssess(context: DataContext, flags: AssessFlags): Promise<void
   );
 }
 
-/** Adds it to `data`. */
+/** Adds the command `assess`. */
 export function addAssess(data: Command, context: DataContext): void {
   data.command("assess")
-    .description("read everything, write nothing: what a load would make of it, and whether to")
-    .requiredOption("--from <source>", "a folder, an archive, mongodb://…, or 'mongodb' for MONGODB_URL")
-    .option("--html <file>", "also write one page for those who decide")
-    .option("--json", "one JSON object on stdout")
-    .option("--quiet", "no progress on stderr")
+    .description(
+      "predict the result of a load and whether to start it; reads the whole source and writes nothing",
+    )
+    .requiredOption(...options.from)
+    .option("--html <file>", "also write the assessment as an HTML page")
+    .option(...options.json)
+    .option(...options.quiet)
     .addHelpText(
       "after",
       `
-Begin here; no database is needed. Every document goes through the same rules as in a load: generations, types of
-fields, what each rule would touch, what would get no row, disk and time; of a MongoDB also its oplog and indexes.
+This command needs no database. Every document passes through the rules of a load. The result lists generations, field
+types, documents that each rule would change, documents without a row, and the expected disk space and time. For a
+running MongoDB it also checks the oplog and the indexes.
 
-Exit 0: GO. Exit 5: WAIT, a load works but somebody should decide first. Exit 6: NO-GO. Give it a canonical export or
-a mongodump: the relaxed form of mongoexport does not tell int32 from int64.`,
+Exit 0: GO. Exit 5: WAIT, a load works but somebody should decide first. Exit 6: NO-GO. Use a canonical export or a
+mongodump: the relaxed form of mongoexport does not distinguish int32 from int64.`,
     )
     .action((flags: AssessFlags) => runAssess(context, flags));
 }

@@ -1,6 +1,6 @@
-/** Documents whose bytes the ledger keeps, read again as their source would. */
+/** Parses the original bytes of documents that the ledger keeps. */
 import { RawBson } from "../sources/bson_documents.ts";
-import { checkBson } from "../documents/bson_read.ts";
+import { checkBson } from "../documents/bson_layout.ts";
 import { readDocument } from "../documents/ejson_read.ts";
 import type { RawDocument } from "../documents/source.ts";
 
@@ -17,8 +17,8 @@ function isBson(bytes: Uint8Array): boolean {
   }
 }
 
-class KeptLine implements RawDocument {
-  readonly line = undefined;
+class OriginalLine implements RawDocument {
+  readonly json = undefined;
   constructor(readonly position: number, readonly bytes: Uint8Array) {}
 
   read() {
@@ -30,7 +30,7 @@ class KeptLine implements RawDocument {
   }
 }
 
-/** One document out of the bytes it came as: BSON, or a line of Extended JSON. */
-export function readKept(position: number, bytes: Uint8Array): RawDocument {
-  return isBson(bytes) ? new RawBson(position, bytes, undefined) : new KeptLine(position, bytes);
+/** Returns the document whose original bytes are BSON or a line of Extended JSON. */
+export function parseOriginal(position: number, bytes: Uint8Array): RawDocument {
+  return isBson(bytes) ? new RawBson(position, bytes, undefined) : new OriginalLine(position, bytes);
 }

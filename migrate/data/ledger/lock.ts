@@ -1,0 +1,45 @@
+/** The migrator lock: at most one migrator writes to a database at a time. */
+import type { Pool, Sql } from "../../../db/pg/connect.ts";
+import { AppError } from "../../../errors.ts";
+
+/** Keys of the advisory locks. The schema runner uses another key. */
+const lockKeys = [0x636f6e75, 0x636f6e76] as const;
+
+/**
+ * Tries to acquire the migrator lock. The server releases the lock of a killed process when its session ends.
+ *
+ * @param session number of the session: a load holds the locks 0 and 1
+ */
+export async function acquireMigratorLock(sql: Sql, session = 0): Promise<boolean> {
+  const [lock] = await sql`select pg_try_advisory_lock(${lockKeys[session]!}) as acquired`;
+  return lock?.acquired === true;
+}
+
+/** Releases the migrator lock. */
+export async function releaseMigratorLock(sql: Sql, session = 0): Promise<void> {
+  await sql`select pg_advisory_unlock(${lockKeys[session]!})`;
+}
+
+/** Returns the error of a command that finds the migrator lock taken. */
+export const migratorBusy = (action: string): AppError =>
+  new AppError("busy", `${action}: another migrator is working on this database; wait for it to end`);
+
+/**
+ * Runs `work` while this process holds the migrator lock.
+ *
+ * @param action names the command in the error message
+ * @throws AppError busy
+ */
+export async function withMigratorLock<T>(pool: Pool, action: string, work: () => Promise<T>): Promise<T> {
+  const session = await pool.reserve();
+  try {
+    if (!await acquireMigratorLock(session)) throw migratorBusy(action);
+    try {
+      return await work();
+    } finally {
+      await releaseMigratorLock(session);
+    }
+  } finally {
+    session.release();
+  }
+}

@@ -1,0 +1,33 @@
+/** Text output of `data verify`. */
+import { formatCount, formatTable } from "../tools/format.ts";
+import type { Verdict } from "./result.ts";
+
+const rowsMax = 50;
+
+/** Returns the verdict as text. */
+export function formatVerdict(verdict: Verdict): string {
+  const { documents, rows, quarantined, differences, mismatches, resumed } = verdict;
+  const lines: string[] = [];
+  if (resumed) {
+    lines.push(
+      `continued an interrupted run: ${resumed.ranges} of ${resumed.of} ranges were compared since ${resumed.since}`,
+    );
+  }
+  lines.push(
+    `${formatCount(documents)} documents: ${formatCount(rows)} compared with their rows, ` +
+      `${formatCount(quarantined)} in quarantine`,
+  );
+  if (differences === 0) return [...lines, "equal: no difference"].join("\n");
+  const shown = mismatches.slice(0, rowsMax).map((mismatch) => [
+    mismatch.collection,
+    mismatch.document_id,
+    mismatch.kind,
+    mismatch.path,
+    mismatch.source_value ?? "",
+    mismatch.row_value ?? "",
+    mismatch.cause,
+  ]);
+  lines.push(formatTable(["collection", "_id", "difference", "path", "source", "row", "cause"], shown));
+  if (differences > rowsMax) lines.push(`… and ${formatCount(differences - rowsMax)} more`);
+  return [...lines, `DIFFERENT: ${formatCount(differences)} differences`].join("\n");
+}
