@@ -1,4 +1,4 @@
-/** A client of v2 whose paths, bodies and answers are typed by the OpenAPI document. */
+/** A client of v2. Its paths, bodies and responses are typed by the OpenAPI document. */
 import createFetchClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "../routes/v2/generated/schema.ts";
 
@@ -6,8 +6,8 @@ export type Schemas = components["schemas"];
 export type V2Client = Client<paths>;
 
 /**
- * @param origin as `https://host`, without a path
- * @param token of a sign-in or of a share
+ * @param origin for example `https://host`, without a path
+ * @param token an access token, or the token of a share
  */
 export function createV2Client(origin: string, token?: string): V2Client {
   return createFetchClient<paths>({

@@ -1,4 +1,4 @@
-/** `deno task openapi [--check]`: v2's OpenAPI document and the types of its client, written from the routes. */
+/** `deno task openapi [--check]`: writes or checks v2's OpenAPI document and the types of its client. */
 import openapiTypes, { astToString, type OpenAPI3 } from "openapi-typescript";
 import { parseConfig } from "../config.ts";
 import { connect } from "../db/pg/connect.ts";
@@ -7,17 +7,17 @@ import { silentLog } from "../log.ts";
 import { createMetrics } from "../metrics.ts";
 import { print, runMain } from "../process.ts";
 import { createPasswords } from "../routes/common/passwords.ts";
+import { createDocsFiles } from "../routes/common/docs.ts";
 import { createGate } from "../routes/common/gate.ts";
 import { createThrottle } from "../routes/common/throttle.ts";
-import { createAccessTokens } from "../routes/v2/kit/access.ts";
 import { createV2App } from "../routes/v2/app.ts";
 import { describeApi } from "../routes/v2/docs.ts";
 
 const documentUrl = new URL("../routes/v2/generated/openapi.json", import.meta.url);
 const typesUrl = new URL("../routes/v2/generated/schema.ts", import.meta.url);
 
-/** The document of an app that nothing is asked of: it opens no connection. */
-export function writeDocument(): string {
+/** Returns the document of an app that gets no request, and therefore opens no connection. */
+export function formatDocument(): string {
   const SECRET_KEY = "0".repeat(32);
   const DATABASE_URL = "postgres://nobody@localhost/none";
   const app = createV2App({
@@ -25,16 +25,16 @@ export function writeDocument(): string {
     log: silentLog,
     metrics: createMetrics(),
     config: parseConfig({ DATABASE_URL, SECRET_KEY }, "api"),
-    access: createAccessTokens(SECRET_KEY),
     passwords: createPasswords(),
     throttle: createThrottle(),
     gate: createGate(),
+    docsFiles: createDocsFiles(),
     bodyMsMax: 0,
   });
   return JSON.stringify(describeApi(app), null, 1) + "\n";
 }
 
-async function writeTypes(document: string): Promise<string> {
+async function formatTypes(document: string): Promise<string> {
   const nodes = await openapiTypes(JSON.parse(document) as OpenAPI3, {
     alphabetize: true,
     defaultNonNullable: false,
@@ -43,21 +43,20 @@ async function writeTypes(document: string): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const document = writeDocument();
-  const files: [URL, string][] = [[documentUrl, document], [typesUrl, await writeTypes(document)]];
+  const isCheck = Deno.args.includes("--check");
+  const document = formatDocument();
+  const files: [URL, string][] = [[documentUrl, document], [typesUrl, await formatTypes(document)]];
   for (const [url, text] of files) {
     const name = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
-    if (!Deno.args.includes("--check")) await Deno.writeTextFile(url, text);
+    if (!isCheck) await Deno.writeTextFile(url, text);
     else if (await Deno.readTextFile(url) !== text) {
       throw new AppError(
         "conflict",
-        `checking '${name}': it is not what the routes say; run 'deno task openapi'`,
+        `checking '${name}': it differs from the routes; run 'deno task openapi'`,
       );
     }
   }
-  print(
-    Deno.args.includes("--check") ? "the document and the client's types are what the routes say" : "written",
-  );
+  print(isCheck ? "the document and the client's types agree with the routes" : "written");
 }
 
 if (import.meta.main) await runMain(main);

@@ -1,17 +1,17 @@
-/** The API's app: logs and counts every request, and hands it to the room it is for. */
+/** The API's application: sends each request to v1 or v2, counts it and logs it. */
 import { Hono } from "hono";
 import type { Config } from "../config.ts";
 import type { Pool } from "../db/pg/connect.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { clientAddress } from "./common/address.ts";
+import { createDocsFiles } from "./common/docs.ts";
 import { createPasswords, type Passwords } from "./common/passwords.ts";
 import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
 import { createTokens, type Tokens } from "./common/tokens.ts";
-import { bodyMsStandard } from "./v1/body.ts";
+import { bodyMsDefault } from "./v1/body.ts";
 import { createGate, type Gate } from "./common/gate.ts";
 import { routeV1 } from "./v1/router.ts";
-import { createAccessTokens } from "./v2/kit/access.ts";
 import { createV2 } from "./v2/app.ts";
 
 export interface AppDeps {
@@ -19,30 +19,30 @@ export interface AppDeps {
   log: Log;
   metrics: Metrics;
   config: Config;
-  /** Our own unless given. */
+  /** The following four are created with their defaults if they are absent. */
   tokens?: Tokens;
   passwords?: Passwords;
   throttle?: LoginThrottle;
   gate?: Gate;
-  /** Told of in v2's status. */
+  /** The Redis health check that v2's status reports. */
   redis?: { check(): Promise<unknown> };
-  /** Milliseconds that a body may take to come. */
+  /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
-  /** Aborted when the process is going: what streams ends then. */
+  /** Aborted when the process drains. Event streams end then. */
   draining?: AbortSignal;
 }
 
-/** What Deno.serve tells of a request beside it. */
+/** Connection data that Deno.serve passes along with a request. */
 type Env = { Bindings: { remoteAddr?: Deno.Addr } };
 export type App = Hono<Env>;
 
-/** What a client may name a method; others are counted as one. */
+/** Methods with a metrics label of their own; all others share the label `OTHER`. */
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 const v2Url = /^https?:\/\/[^/]*\/api\/v2(?:[/?]|$)/;
 const isV2 = (url: string): boolean => v2Url.test(url);
 
-/** Builds the app; nothing is opened until the first request needs it. */
+/** Builds the application. It opens no connection until the first request needs one. */
 export function createApp(deps: AppDeps): App {
   const { log, metrics, config } = deps;
   const v1 = {
@@ -51,22 +51,24 @@ export function createApp(deps: AppDeps): App {
     passwords: deps.passwords ?? createPasswords(),
     throttle: deps.throttle ?? createThrottle(),
     gate: deps.gate ?? createGate(),
-    bodyMsMax: deps.bodyMsMax ?? bodyMsStandard,
+    docsFiles: createDocsFiles(),
+    bodyMsMax: deps.bodyMsMax ?? bodyMsDefault,
   };
-  const v2 = createV2({ ...v1, access: createAccessTokens(config.SECRET_KEY) });
+  const v2 = createV2(v1);
   const app: App = new Hono();
-  // v1 answers what no other room does: it has FastAPI's own words for paths and methods that nobody knows.
+  // v1 handles every request outside v2, because unknown paths and methods get FastAPI's responses.
   app.all("*", async ({ req: { raw: request }, env }) => {
-    const started = performance.now();
+    const startedAt = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
-    const { response, route } = await (isV2(request.url) ? v2 : routeV1.bind(null, v1))(request, address);
-    const milliseconds = performance.now() - started;
+    const handle = isV2(request.url) ? v2 : routeV1.bind(null, v1);
+    const { response, route } = await handle(request, address);
+    const milliseconds = performance.now() - startedAt;
     const method = methods.has(request.method) ? request.method : "OTHER";
     const { status } = response;
     metrics.requests.inc({ method, route, status: String(status) });
     metrics.requestSeconds.observe({ route }, milliseconds / 1000);
-    // Of v2, whose answers name themselves by it.
+    // Only responses of v2 carry a request id.
     const request_id = response.headers.get("x-request-id") ?? undefined;
     const duration_ms = Math.round(milliseconds * 10) / 10;
     log.info("request", { method, route, status, duration_ms, ...(request_id ? { request_id } : {}) });

@@ -1,4 +1,4 @@
-/** v2: RFC 9457 problems, cursor pages, one table of routes from which documents and tests are made. */
+/** The app of v2: its routes, middleware and error responses. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
@@ -6,19 +6,24 @@ import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
 import { addAgreement } from "./stats/agreement.ts";
 import { addAuth } from "./people/auth.ts";
-import { addBirths } from "./tasks/births.ts";
+import { addTaskCreation } from "./tasks/creation.ts";
 import { addCells } from "./cells/cells.ts";
 import { addCompare } from "./stats/compare.ts";
-import type { V2App, V2Deps, V2Env } from "./kit/context.ts";
+import { createAccessTokens } from "./kit/access_tokens.ts";
+import type { V2App, V2Deps, V2Env, V2Options } from "./kit/context.ts";
 import { addControl } from "./tasks/control.ts";
 import { addDocs } from "./docs.ts";
 import { addEvaluations } from "./judging/evaluations.ts";
 import { addEvents } from "./live/events.ts";
 import { addExport } from "./cells/export.ts";
 import { addMarks } from "./judging/marks.ts";
+import { createLayouts, type Layouts } from "./tasks/layout.ts";
 import { addPlan } from "./tasks/plan.ts";
 import { addPlanes } from "./cells/planes.ts";
-import { answerProblem, HttpFailure, invalidRequest, refuseFields } from "./kit/problem.ts";
+import { invalidRequest, invalidValues } from "./kit/faults.ts";
+import { HttpError, registerProblems, respondProblem } from "./kit/problem.ts";
+import { createRateLimits } from "./kit/rate_limit.ts";
+import { createSecrets } from "./kit/secrets.ts";
 import { addRatingQueue } from "./judging/rating_queue.ts";
 import { addRatings } from "./judging/ratings.ts";
 import { routeTable } from "./kit/route.ts";
@@ -33,8 +38,13 @@ import { addUsers } from "./people/users.ts";
 import { addVotes } from "./judging/votes.ts";
 import { addWebhooks } from "./live/webhooks.ts";
 
-/** The rooms of v2, each with its routes. */
-const rooms: ((app: V2App) => void)[] = [
+/** Dependencies of the routes, with the caches that only some of them use. */
+type RouteDeps = V2Deps & { layouts: Layouts };
+
+/** Adds the routes of one resource. State that only these routes use is created here. */
+type AddRoutes = (app: V2App, deps: RouteDeps) => void;
+
+const resources: AddRoutes[] = [
   addAuth,
   addSessions,
   addUsers,
@@ -48,7 +58,7 @@ const rooms: ((app: V2App) => void)[] = [
   addCompare,
   addTasks,
   addPlan,
-  addBirths,
+  addTaskCreation,
   addControl,
   addCells,
   addSlices,
@@ -63,51 +73,62 @@ const rooms: ((app: V2App) => void)[] = [
 
 export const v2Base = "/api/v2";
 
-const exposed = [
+/** Response headers that scripts of other origins may read. */
+const exposedHeaders = [
   ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
   ...["X-Cells", "X-Delta", "X-Request-Id", "X-Revision"],
 ];
-const allowed = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+const allowedMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/** What may be done with a path; nothing where there is none. */
+/** Returns the methods of a path, or an empty list if there is no such path. */
 function methodsOf(path: string): string[] {
-  const inside = path.slice(v2Base.length);
+  const relativePath = path.slice(v2Base.length);
   const methods = routeTable()
-    .filter(({ path: known }) => new RegExp(`^${known.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(inside))
+    .filter((route) => new RegExp(`^${route.path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(relativePath))
     .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
-  return methods.length === 0 ? [] : [...allowed.filter((method) => methods.includes(method)), "OPTIONS"];
+  if (methods.length === 0) return [];
+  return [...allowedMethods.filter((method) => methods.includes(method)), "OPTIONS"];
 }
 
 const shownPath = (method: string, path: string): string => `${method.slice(0, 20)} ${path.slice(0, 200)}`;
 
-function refuseUnknown({ req: { method, path } }: Context<V2Env>): AppError {
+/** Returns the error for a path without a route, or for a method that its routes do not have. */
+function unknownRoute({ req: { method, path } }: Context<V2Env>): AppError {
   const methods = methodsOf(path);
   if (methods.length === 0) return new AppError("not_found", `${shownPath(method, path)}: no such path`);
   const allow = methods.join(", ");
-  return new HttpFailure("method_not_allowed", `${shownPath(method, path)}: wanted ${allow}`, { allow });
+  return new HttpError("method_not_allowed", `${shownPath(method, path)}: wanted ${allow}`, { allow });
 }
 
-/** NUL is in no name of ours, and PostgreSQL takes it in no text. */
-const checkUrl: MiddlewareHandler<V2Env> = async (c, next) => {
+/** Rejects NUL in the URL. No name contains it, and PostgreSQL cannot store it. */
+const rejectNul: MiddlewareHandler<V2Env> = async (c, next) => {
   if (c.req.url.includes("%00")) {
     const faults = findUnstorableQuery(c.req.queries());
-    if (faults.length > 0) throw refuseFields("query", c.req.query(), faults);
+    if (faults.length > 0) throw invalidValues("query", c.req.query(), faults);
     throw new AppError("not_found", `${shownPath(c.req.method, c.req.path)}: no such path`);
   }
   await next();
 };
 
-/** OPTIONS that asks for no leave of another origin: what may be done here. */
-const answerOptions: MiddlewareHandler<V2Env> = async (c, next) => {
+/** Responds to OPTIONS with the methods of the path, unless it is a preflight request. */
+const respondToOptions: MiddlewareHandler<V2Env> = async (c, next) => {
   const isPreflight = c.req.header("access-control-request-method") !== undefined;
   if (c.req.method !== "OPTIONS" || isPreflight) return await next();
   const methods = methodsOf(c.req.path);
-  if (methods.length === 0) throw refuseUnknown(c);
+  if (methods.length === 0) throw unknownRoute(c);
   return c.body(null, 204, { allow: methods.join(", ") });
 };
 
-/** Builds the app of v2; nothing is opened until the first request needs it. */
-export function createV2App(deps: V2Deps): V2App {
+/** Creates the app of v2. It opens no connection until the first request needs one. */
+export function createV2App(options: V2Options): V2App {
+  const { SECRET_KEY: secret, CORS_ORIGINS: origins, RATE_LIMIT: perSecond } = options.config;
+  const deps: RouteDeps = {
+    ...options,
+    accessTokens: createAccessTokens(secret),
+    secrets: createSecrets(secret),
+    rateLimits: createRateLimits(perSecond),
+    layouts: createLayouts(options.sql),
+  };
   const app: V2App = new OpenAPIHono<V2Env>({
     async defaultHook(result, c) {
       if (result.success) return;
@@ -120,8 +141,8 @@ export function createV2App(deps: V2Deps): V2App {
       throw invalidRequest(target, given, issues);
     },
   }).basePath(v2Base);
-  app.onError((error, c) => answerProblem(c, error));
-  app.notFound((c) => answerProblem(c, refuseUnknown(c)));
+  app.onError((error, c) => respondProblem(c, error));
+  app.notFound((c) => respondProblem(c, unknownRoute(c)));
   app.use(requestId());
   app.use(async (c, next) => {
     c.set("deps", deps);
@@ -129,21 +150,20 @@ export function createV2App(deps: V2Deps): V2App {
     c.header("cache-control", c.res.headers.get("cache-control") ?? "private, no-cache");
     c.header("x-content-type-options", "nosniff");
   });
-  const { CORS_ORIGINS: origins } = deps.config;
   const origin = origins.includes("*") ? "*" : origins;
-  app.use(answerOptions);
-  app.use(cors({ origin, allowMethods: allowed, exposeHeaders: exposed, maxAge: 600 }));
-  app.use(checkUrl);
-  for (const add of rooms) add(app);
+  app.use(respondToOptions);
+  app.use(cors({ origin, allowMethods: allowedMethods, exposeHeaders: exposedHeaders, maxAge: 600 }));
+  app.use(rejectNul);
+  registerProblems(app);
+  for (const addRoutes of resources) addRoutes(app, deps);
   return app;
 }
 
-/** The answer and the route that gave it, its path in the table. */
-export type RouteV2 = (request: Request, address: string) => Promise<{ response: Response; route: string }>;
+/** Handles a request of v2. `route` is the path of its route in the table, for logs and metrics. */
+export type HandleV2 = (request: Request, address: string) => Promise<{ response: Response; route: string }>;
 
-/** v2 for the API's process. */
-export function createV2(deps: V2Deps): RouteV2 {
-  const app = createV2App(deps);
+export function createV2(options: V2Options): HandleV2 {
+  const app = createV2App(options);
   return async (request, address) => {
     const routed = { route: "(none)" };
     const response = await app.fetch(request, { address, routed });

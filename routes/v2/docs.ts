@@ -1,56 +1,83 @@
-/** The OpenAPI document, generated from the schemas that validate, and a page that shows it. */
+/** The OpenAPI document, generated from the schemas that validate requests, and the page that shows it. */
 import { z } from "@hono/zod-openapi";
-import { docsHeaders, type OpenApi, renderDocs } from "../common/docs_page.ts";
+import { AppError } from "../../errors.ts";
+import { docsFiles, docsPageHeaders, renderDocsPage } from "../common/docs.ts";
 import type { V2App } from "./kit/context.ts";
+import { respondJson } from "./kit/json_response.ts";
 import { defineRoute } from "./kit/route.ts";
+
+const basePath = "/api/v2";
 
 const info = {
   title: "contactsheet",
   version: "2",
-  description: "Image-generation matrices: run them, rate and evaluate every image, compare. " +
-    "Failures are RFC 9457 problem details; lists are paged by cursor; `Idempotency-Key` makes creation safe to repeat.",
+  description: "Creates image-generation matrices, and rates, evaluates and compares their images. " +
+    "Errors are RFC 9457 problem details. Lists are paged by cursor. " +
+    "A request with `Idempotency-Key` can be repeated safely.",
 };
 
-/** The document of every route that was added before. */
-export function describeApi(app: V2App): OpenApi {
+/** Returns the OpenAPI document of all routes that `app` has. */
+export function describeApi(app: V2App): object {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",
-    description: "An access token of `POST /auth/login`, or the token of a share",
+    description: "The access token that `POST /auth/login` returns, or the token of a share",
   });
-  return app.getOpenAPI31Document({ openapi: "3.1.0", info, servers: [{ url: "/" }] }) as unknown as OpenApi;
+  return app.getOpenAPI31Document({ openapi: "3.1.0", info, servers: [{ url: "/" }] });
 }
 
-const openapi = defineRoute({
+const openapiRoute = defineRoute({
   method: "get",
   path: "/openapi.json",
-  who: "anyone",
+  access: "anyone",
   tags: ["docs"],
-  summary: "This document",
+  summary: "Get this document",
   responses: {
     200: { description: "OpenAPI 3.1", content: { "application/json": { schema: z.looseObject({}) } } },
   },
 });
 
-const docs = defineRoute({
+const pageRoute = defineRoute({
   method: "get",
   path: "/docs",
-  who: "anyone",
+  access: "anyone",
   tags: ["docs"],
-  summary: "The same as a page",
+  summary: "Show this document in Swagger UI",
   responses: { 200: { description: "HTML", content: { "text/html": { schema: z.string() } } } },
 });
 
-/** `GET /openapi.json` and `GET /docs` */
+const fileRoute = defineRoute({
+  method: "get",
+  path: "/docs/{file}",
+  hide: true,
+  access: "anyone",
+  tags: ["docs"],
+  summary: "Get a file of the page",
+  request: { params: z.object({ file: z.string() }) },
+  responses: { 200: { description: "A script or a style sheet" } },
+});
+
+const files = docsFiles(async () => (await import("./docs.js", { with: { type: "text" } })).default);
+
+const page = renderDocsPage({
+  language: "en",
+  title: info.title,
+  filesPath: `${basePath}/docs`,
+  documentPath: `${basePath}/openapi.json`,
+});
+
+/** Adds `GET /openapi.json`, `GET /docs` and the files of the page. */
 export function addDocs(app: V2App): void {
-  let text: string | undefined;
-  let page: string | undefined;
-  app.openapi(openapi, (c) => {
-    text ??= JSON.stringify(describeApi(app));
-    return c.body(text, 200, { "content-type": "application/json" }) as never;
+  let document: string | undefined;
+  app.openapi(openapiRoute, (c) => {
+    document ??= JSON.stringify(describeApi(app));
+    return respondJson(c, document);
   });
-  app.openapi(docs, (c) => {
-    page ??= renderDocs(describeApi(app), { language: "en", document: "/api/v2/openapi.json" });
-    return c.body(page, 200, docsHeaders) as never;
+  app.openapi(pageRoute, (c) => c.body(page, 200, docsPageHeaders));
+  app.openapi(fileRoute, (c) => {
+    const name = c.req.valid("param").file;
+    const file = files.find((known) => known.name === name);
+    if (!file) throw new AppError("not_found", `no file '${name.slice(0, 100)}'`);
+    return c.var.deps.docsFiles.respond(c.req.raw, file);
   });
 }

@@ -1,35 +1,38 @@
-/** The whole from above, for who looks after it: is all there, what waits, who works; slots by hand. */
+/** The system for its operators: status, queues, workers, and slot overrides. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { backendOf } from "../../db/queue/backends.ts";
 import { listQueueLoads, readLeadership } from "../../db/queue/doctor_fleet.ts";
+import { overrideReasonLengthMax, overrideSlotsMax } from "../../db/queue/override_limits.ts";
 import { deleteSlotOverride, saveSlotOverride } from "../../db/queue/slots.ts";
 import { type Queue, queues } from "../../db/queue/subtasks.ts";
 import { findSchemaStep, listQueueStates, listWorkers } from "../../db/queue/system.ts";
+import { deadAfterMs } from "../../db/queue/times.ts";
 import { listHealth } from "../../db/queue/workers.ts";
 import { AppError } from "../../errors.ts";
-import type { V2App, V2Env } from "./kit/context.ts";
-import { defineRoute, jsonAnswer, jsonBody, time } from "./kit/route.ts";
+import type { V2App, V2Deps, V2Env } from "./kit/context.ts";
+import { defineRoute, jsonBody, jsonResponse, time } from "./kit/route.ts";
 import { userOf } from "./people/sessions.ts";
-import { textOf } from "./kit/texts.ts";
+import { textSchema } from "./kit/texts.ts";
 
-/** As the leader judges: without a sign of life for so long a worker is dead. */
-const deadAfterMs = 6_000;
-/** For how long slots may be set by hand. */
+/** Maximum duration of a slot override. */
 const overrideSecondsMax = 7 * 86_400;
 
 const tags: ["system"] = ["system"];
 
 const statusOut = z.object({
-  status: z.enum(["ok", "degraded"]).openapi({ description: "`degraded`: something below is away" }),
+  status: z.enum(["ok", "degraded"]).openapi({
+    description: "`degraded`: a part of the system is unavailable",
+  }),
   database: z.literal("ok"),
   redis: z.enum(["ok", "away", "unknown"]).openapi({
-    description: "The API can do without, but for signing in",
+    description: "Without Redis, only logins fail. `unknown`: this process has no connection",
   }),
   schema: z.object({ step: z.int(), name: z.string() }).nullable(),
   version: z.string(),
-  workers: z.int().openapi({ description: "That gave a sign of life within 6 s" }),
-  leader: z.boolean().openapi({ description: "Whether one of them leads" }),
-  backlog: z.int().openapi({ description: "Cells that could start, up to 1,000 of each queue" }),
+  workers: z.int().openapi({ description: "Workers with a heartbeat within the last 6 s" }),
+  leader: z.boolean().openapi({ description: "Whether a worker is the leader" }),
+  backlog: z.int().openapi({ description: "Dispatchable cells; each queue counts up to 1,000" }),
   running: z.int(),
 }).openapi("SystemStatus");
 
@@ -43,16 +46,17 @@ const overrideOut = z.object({
 
 const queueOut = z.object({
   queue: z.enum(queues),
-  slots: z.int().openapi({ description: "Attempts that may run at once" }),
-  wanted: z.int().openapi({ description: "What the backlog alone would have" }),
+  slots: z.int().openapi({ description: "Maximum number of concurrent attempts" }),
+  wanted: z.int().openapi({ description: "Number of slots that the backlog alone would require" }),
   reason: z.string(),
   changed_at: time,
-  room: z.int().openapi({ description: "Slots that living workers have taken" }),
+  room: z.int().openapi({ description: "Slots of the live workers" }),
   running: z.int(),
-  backlog: z.int().openapi({ description: "Cells that could start, counted up to 1,000" }),
+  backlog: z.int().openapi({ description: "Dispatchable cells, counted up to 1,000" }),
   workers: z.int(),
   rate_per_minute: z.number().nullable().openapi({
-    description: "Image jobs begun at its backend, between the last two looks; null at the first",
+    description:
+      "Image jobs that the queue's backend started per minute, between the last two measurements; null at first",
   }),
   health: z.object({
     calls: z.int(),
@@ -60,7 +64,7 @@ const queueOut = z.object({
     throttled: z.int(),
     creates: z.int(),
     create_ms: z.number().nullable(),
-  }).openapi({ description: "Of its backend, since the workers began" }),
+  }).openapi({ description: "Calls to the queue's backend since the workers started" }),
   override: overrideOut.nullable(),
 }).openapi("Queue");
 
@@ -79,118 +83,132 @@ const workerOut = z.object({
 const readStatus = defineRoute({
   method: "get",
   path: "/system/status",
-  who: "staff",
+  access: "staff",
   tags,
-  summary: "Whether all is there",
-  responses: { 200: jsonAnswer(statusOut, "As of now") },
+  summary: "Get the status of the system",
+  responses: { 200: jsonResponse(statusOut, "The current status") },
 });
 const readQueues = defineRoute({
   method: "get",
   path: "/system/queues",
-  who: "staff",
+  access: "staff",
   tags,
-  summary: "Slots, load and health of the queues",
-  responses: { 200: jsonAnswer(z.object({ items: z.array(queueOut) }).openapi("Queues"), "All queues") },
+  summary: "Get slots, load and health of the queues",
+  responses: { 200: jsonResponse(z.object({ items: z.array(queueOut) }).openapi("Queues"), "All queues") },
 });
 const readWorkers = defineRoute({
   method: "get",
   path: "/system/workers",
-  who: "staff",
+  access: "staff",
   tags,
-  summary: "Workers that are signed in",
-  responses: { 200: jsonAnswer(z.object({ items: z.array(workerOut) }).openapi("Workers"), "Oldest first") },
+  summary: "List the registered workers",
+  responses: {
+    200: jsonResponse(z.object({ items: z.array(workerOut) }).openapi("Workers"), "Oldest first"),
+  },
 });
 
 const queueParams = z.object({
   q: z.string().openapi({
     param: { name: "q", in: "path" },
     example: "standard",
-    description: "A queue's name",
+    description: "Name of the queue",
   }),
 });
 const overrideIn = z.strictObject({
-  slots: z.int().min(0).max(10_000),
-  reason: textOf(200),
-  expires_in: z.int().min(1).max(overrideSecondsMax).openapi({ description: "Seconds", example: 3600 }),
+  slots: z.int().min(0).max(overrideSlotsMax),
+  reason: textSchema(overrideReasonLengthMax),
+  expires_in: z.int().min(1).max(overrideSecondsMax).openapi({
+    description: "Duration in seconds",
+    example: 3600,
+  }),
 });
 const patchQueue = defineRoute({
   method: "patch",
   path: "/system/queues/{q}",
-  who: "admin",
+  access: "admin",
   tags,
-  summary: "Set a queue's slots by hand for a while, or take that back",
-  description: "The leader obeys within a second, whatever backlog and health say, until it expires.",
+  summary: "Set or remove the slot override of a queue",
+  description:
+    "The leader applies the override within a second. It takes precedence over backlog and health until it expires.",
   request: {
     params: queueParams,
     body: jsonBody(
-      z.strictObject({ override: overrideIn.nullable().openapi({ description: "null takes it back" }) })
+      z.strictObject({
+        override: overrideIn.nullable().openapi({ description: "null removes the override" }),
+      })
         .openapi("QueuePatch"),
     ),
   },
-  responses: { 200: jsonAnswer(queueOut, "As it is now; the slots follow") },
+  responses: {
+    200: jsonResponse(queueOut, "The queue with its override; `slots` changes when the leader applies it"),
+  },
 });
 const deleteOverride = defineRoute({
   method: "delete",
   path: "/system/queues/{q}/override",
-  who: "admin",
+  access: "admin",
   tags,
-  summary: "Take back what was set by hand",
+  summary: "Remove the slot override of a queue",
   request: { params: queueParams },
-  responses: { 204: { description: "Nothing is set by hand now" } },
+  responses: { 204: { description: "The queue has no override" } },
 });
 
-interface Look {
-  atMs: number;
-  creates: Map<string, number>;
-  perMinute: Map<string, number>;
-}
+type Sql = V2Deps["sql"];
+type Health = z.infer<typeof queueOut>["health"];
 
-const looks = new WeakMap<object, Look>();
-/** Looks closer to each other than this show the rate of the ones before. */
-const lookMsMin = 5_000;
+const noHealth: Health = { calls: 0, failures: 0, throttled: 0, creates: 0, create_ms: null };
 
-/** What the backends said, summed over workers; and how many jobs began in a minute since the last look. */
-async function readHealth({ deps }: V2Env["Variables"]) {
-  const all = new Map<string, z.infer<typeof queueOut>["health"] & { total_ms: number }>();
-  for (const row of await listHealth(deps.sql)) {
-    const sum = all.get(row.backend) ??
-      { calls: 0, failures: 0, throttled: 0, creates: 0, create_ms: null, total_ms: 0 };
+/** Returns the health of each backend, summed over its workers. */
+async function readHealth(sql: Sql): Promise<Map<string, Health>> {
+  const health = new Map<string, Health>();
+  const createMs = new Map<string, number>();
+  for (const row of await listHealth(sql)) {
+    const sum = health.get(row.backend) ?? { ...noHealth };
     sum.calls += row.calls;
     sum.failures += row.failures;
     sum.throttled += row.throttled;
     sum.creates += row.creates;
-    sum.total_ms += row.createMs;
-    sum.create_ms = sum.creates > 0 ? Math.round(sum.total_ms / sum.creates) : null;
-    all.set(row.backend, sum);
+    const totalMs = (createMs.get(row.backend) ?? 0) + row.createMs;
+    sum.create_ms = sum.creates > 0 ? Math.round(totalMs / sum.creates) : null;
+    createMs.set(row.backend, totalMs);
+    health.set(row.backend, sum);
   }
-  const atMs = performance.now();
-  const last = looks.get(deps);
-  if (last && atMs - last.atMs < lookMsMin) return { all, perMinute: last.perMinute };
-  const creates = new Map([...all].map(([backend, { creates }]) => [backend, creates]));
-  const perMinute = new Map<string, number>();
-  for (const [backend, now] of last ? creates : []) {
-    // A worker that left took its count with it.
-    const more = Math.max(0, now - (last!.creates.get(backend) ?? 0));
-    perMinute.set(backend, Math.round(more / (atMs - last!.atMs) * 60_000 * 10) / 10);
-  }
-  looks.set(deps, { atMs, creates, perMinute });
-  return { all, perMinute };
+  return health;
 }
 
-const backendOf = (queue: Queue): string => queue === "lumina" ? "lumina" : "standard";
-const noHealth = { calls: 0, failures: 0, throttled: 0, creates: 0, create_ms: null, total_ms: 0 };
+/** Measures image jobs per minute, from the counts of `health` between calls. */
+type MeasureRates = (health: Map<string, Health>) => Map<string, number>;
 
-async function listAll(c: Context<V2Env>): Promise<z.infer<typeof queueOut>[]> {
-  const { sql } = c.var.deps;
-  const [states, loads, { all, perMinute }] = await Promise.all([
+/** Calls that follow sooner than this return the rates of the last measurement. */
+const measureMsMin = 5_000;
+
+function createRateMeter(): MeasureRates {
+  let last: { atMs: number; creates: Map<string, number>; rates: Map<string, number> } | undefined;
+  return (health) => {
+    const atMs = performance.now();
+    if (last && atMs - last.atMs < measureMsMin) return last.rates;
+    const creates = new Map([...health].map(([backend, { creates }]) => [backend, creates]));
+    const rates = new Map<string, number>();
+    for (const [backend, count] of last ? creates : []) {
+      // The sum decreases when a worker leaves.
+      const started = Math.max(0, count - (last!.creates.get(backend) ?? 0));
+      rates.set(backend, Math.round(started / (atMs - last!.atMs) * 60_000 * 10) / 10);
+    }
+    last = { atMs, creates, rates };
+    return rates;
+  };
+}
+
+async function listQueues(sql: Sql, measureRates: MeasureRates): Promise<z.infer<typeof queueOut>[]> {
+  const [states, loads, health] = await Promise.all([
     listQueueStates(sql),
     listQueueLoads(sql, queues, deadAfterMs),
-    readHealth(c.var),
+    readHealth(sql),
   ]);
+  const rates = measureRates(health);
   const toTime = (text: string) => new Date(text).toISOString();
   return states.map(({ queue, override, changed_at, ...state }) => {
     const { room, running, backlog, workers } = loads.find((load) => load.queue === queue)!;
-    const { total_ms: _, ...health } = all.get(backendOf(queue)) ?? noHealth;
     return {
       queue,
       ...state,
@@ -199,14 +217,15 @@ async function listAll(c: Context<V2Env>): Promise<z.infer<typeof queueOut>[]> {
       running,
       backlog,
       workers,
-      health,
-      rate_per_minute: perMinute.get(backendOf(queue)) ?? null,
+      health: health.get(backendOf(queue)) ?? noHealth,
+      rate_per_minute: rates.get(backendOf(queue)) ?? null,
       override: override &&
         { ...override, made_at: toTime(override.made_at), expires_at: toTime(override.expires_at) },
     };
   });
 }
 
+/** @throws AppError not_found */
 function readQueueName(text: string): Queue {
   const queue = queues.find((known) => known === text);
   if (!queue) {
@@ -215,7 +234,7 @@ function readQueueName(text: string): Queue {
   return queue;
 }
 
-async function setByHand(c: Context<V2Env>, queue: Queue, override: z.infer<typeof overrideIn> | null) {
+async function setOverride(c: Context<V2Env>, queue: Queue, override: z.infer<typeof overrideIn> | null) {
   const { sql, log } = c.var.deps;
   const { email: made_by } = userOf(c);
   if (override === null) await deleteSlotOverride(sql, queue);
@@ -223,37 +242,38 @@ async function setByHand(c: Context<V2Env>, queue: Queue, override: z.infer<type
     const { slots, reason, expires_in: seconds } = override;
     await saveSlotOverride(sql, { queue, slots, reason, made_by, forMs: seconds * 1000 });
   }
-  log.info("slots set by hand", { queue, slots: override?.slots ?? null, user_id: userOf(c).id });
+  log.info("slot override changed", { queue, slots: override?.slots ?? null, user_id: userOf(c).id });
 }
 
-export function addSystem(app: V2App): void {
-  app.openapi(readStatus, async (c) => {
-    const { sql, redis } = c.var.deps;
-    const [schema, { leads }, loads, all, redisState] = await Promise.all([
-      findSchemaStep(sql),
-      readLeadership(sql),
-      listQueueLoads(sql, queues, deadAfterMs),
-      listWorkers(sql, deadAfterMs),
-      redis ? redis.check().then(() => "ok" as const, () => "away" as const) : "unknown" as const,
-    ]);
-    const workers = all.filter(({ alive }) => alive).length;
-    const sum = (key: "backlog" | "running") => loads.reduce((total, load) => total + load[key], 0);
-    const isWhole = redisState !== "away" && workers > 0 && leads;
-    return c.json({
-      status: isWhole ? "ok" as const : "degraded" as const,
-      database: "ok" as const,
-      redis: redisState,
-      schema: schema ? { step: schema.number, name: schema.name } : null,
-      version: "2",
-      workers,
-      leader: leads,
-      backlog: sum("backlog"),
-      running: sum("running"),
-    }, 200);
-  });
-  app.openapi(readQueues, async (c) => c.json({ items: await listAll(c) }, 200));
+async function readSystemStatus({ sql, redis }: V2Deps): Promise<z.infer<typeof statusOut>> {
+  const [schema, { leads }, loads, all, redisState] = await Promise.all([
+    findSchemaStep(sql),
+    readLeadership(sql),
+    listQueueLoads(sql, queues, deadAfterMs),
+    listWorkers(sql, deadAfterMs),
+    redis ? redis.check().then(() => "ok" as const, () => "away" as const) : "unknown" as const,
+  ]);
+  const workers = all.filter(({ alive }) => alive).length;
+  const sum = (key: "backlog" | "running") => loads.reduce((total, load) => total + load[key], 0);
+  return {
+    status: redisState !== "away" && workers > 0 && leads ? "ok" : "degraded",
+    database: "ok",
+    redis: redisState,
+    schema: schema ? { step: schema.number, name: schema.name } : null,
+    version: "2",
+    workers,
+    leader: leads,
+    backlog: sum("backlog"),
+    running: sum("running"),
+  };
+}
+
+export function addSystem(app: V2App, { sql }: V2Deps): void {
+  const measureRates = createRateMeter();
+  app.openapi(readStatus, async (c) => c.json(await readSystemStatus(c.var.deps), 200));
+  app.openapi(readQueues, async (c) => c.json({ items: await listQueues(sql, measureRates) }, 200));
   app.openapi(readWorkers, async (c) => {
-    const rows = await listWorkers(c.var.deps.sql, deadAfterMs);
+    const rows = await listWorkers(sql, deadAfterMs);
     const items = rows.map(({ started_at, heartbeat_at, ...row }) => ({
       ...row,
       started_at: started_at.toISOString(),
@@ -263,13 +283,13 @@ export function addSystem(app: V2App): void {
   });
   app.openapi(patchQueue, async (c) => {
     const queue = readQueueName(c.req.valid("param").q);
-    await setByHand(c, queue, c.req.valid("json").override);
-    const found = (await listAll(c)).find((state) => state.queue === queue);
+    await setOverride(c, queue, c.req.valid("json").override);
+    const found = (await listQueues(sql, measureRates)).find((state) => state.queue === queue);
     if (!found) throw new AppError("not_found", `queue '${queue}' has no slots yet: no worker ever began`);
     return c.json(found, 200);
   });
   app.openapi(deleteOverride, async (c) => {
-    await setByHand(c, readQueueName(c.req.valid("param").q), null);
+    await setOverride(c, readQueueName(c.req.valid("param").q), null);
     return c.body(null, 204);
   });
 }

@@ -1,39 +1,44 @@
-/** A cell as v2 answers it, with as much of others' ratings as may be seen. */
+/** Response schema of a cell. Ratings of others are included only if the principal may see them. */
 import { z } from "@hono/zod-openapi";
 import type { CellRow } from "../../../db/views/cells.ts";
 import { taskStatuses } from "../../../db/queue/task_fields.ts";
 
-export const voicesOut = z.object({
-  mean: z.number().nullable().openapi({ description: "Of all raters; null while others are hidden" }),
-  n: z.int().nullable().openapi({ description: "Null while others are hidden" }),
-  stars: z.int().nullable().openapi({ description: "One's own" }),
-  skipped: z.string().nullable().openapi({ description: "One's own" }),
+export const ratingSummaryOut = z.object({
+  mean: z.number().nullable().openapi({
+    description: "Mean over all raters; null while others' ratings are hidden",
+  }),
+  n: z.int().nullable().openapi({ description: "Number of raters; null while others' ratings are hidden" }),
+  stars: z.int().nullable().openapi({ description: "One's own stars" }),
+  skipped: z.string().nullable().openapi({ description: "One's own reason for skipping" }),
 });
 
 export const cellFields = {
   cell: z.int(),
   status: z.enum(taskStatuses),
-  version: z.int().openapi({ description: "The attempt that made the image, or the one under way" }),
+  version: z.int().openapi({ description: "Number of the attempt that made the image or is under way" }),
   url: z.string().nullable(),
   thumbnail: z.string().nullable().openapi({
-    description: "The image itself where the image API told of no other",
+    description: "The image itself if the image API provided no thumbnail",
   }),
-  seed: z.string().nullable().openapi({ description: "Digits: it may have 64 bits" }),
+  seed: z.string().nullable().openapi({ description: "Decimal digits; a seed may have 64 bits" }),
   error: z.string().nullable(),
-  ratings: voicesOut,
+  ratings: ratingSummaryOut,
 };
 export const cellOut = z.object(cellFields).openapi("Cell");
 
-type Voices = Pick<CellRow, "rating_n" | "rating_sum" | "own_stars" | "own_skipped">;
+type RatingColumns = Pick<CellRow, "rating_n" | "rating_sum" | "own_stars" | "own_skipped">;
 
-/** @param hidesOthers until one has given stars oneself */
-export function toVoices(row: Voices, hidesOthers: boolean): z.infer<typeof voicesOut> {
+/**
+ * Summarises the ratings of an image. @param hidesOthers whether others are hidden until one has given stars
+ */
+export function toRatingSummary(row: RatingColumns, hidesOthers: boolean): z.infer<typeof ratingSummaryOut> {
   const { rating_n: n, rating_sum: sum, own_stars: stars, own_skipped: skipped } = row;
   const isShown = !hidesOthers || stars !== null;
   return { mean: isShown && n > 0 ? sum / n : null, n: isShown ? n : null, stars, skipped };
 }
 
+/** Converts a row to the response. */
 export function toCell(row: CellRow, hidesOthers: boolean): z.infer<typeof cellOut> {
   const { cell, status, version, image_url: url, thumbnail, seed, error } = row;
-  return { cell, status, version, url, thumbnail, seed, error, ratings: toVoices(row, hidesOthers) };
+  return { cell, status, version, url, thumbnail, seed, error, ratings: toRatingSummary(row, hidesOthers) };
 }

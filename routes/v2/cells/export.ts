@@ -1,16 +1,15 @@
-/** A task carried out of here: a table, lines of JSON, or a page with a viewer; streamed, flat in memory. */
+/** GET /tasks/{id}/export: all cells as CSV, JSON lines or one HTML page, streamed in constant memory. */
 import { z } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { type ExportHead, findExportHead, listExportCells } from "../../../db/views/export.ts";
 import { streamPieces } from "../../../db/pg/json_stream.ts";
-import type { Looker } from "../../../db/judging/ratings.ts";
-import type { V2App, V2Env } from "../kit/context.ts";
+import type { Viewer } from "../../../db/judging/ratings.ts";
+import type { Principal, V2App } from "../kit/context.ts";
 import { pageEnd, pageRows, pageStart } from "./export_page.ts";
-import { csvHead, csvRow, type ExportRow, ndjsonRow, readAxes, toRow } from "./export_rows.ts";
-import { HttpFailure } from "../kit/problem.ts";
+import { csvHead, csvRow, type ExportRow, ndjsonRow, readExportAxes, toRow } from "./export_rows.ts";
+import { HttpError } from "../kit/problem.ts";
 import { defineRoute, taskParams } from "../kit/route.ts";
-import { getTaskOf, noTask } from "../tasks/tasks_of.ts";
+import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
 
 type Format = "csv" | "ndjson" | "html";
 
@@ -20,60 +19,64 @@ const exportQuery = z.object({
   }),
   bom: z.enum(["true", "false"]).default("false").openapi({
     param: { name: "bom", in: "query" },
-    description: "csv: begin with a byte order mark, by which Excel knows UTF-8",
+    description: "CSV only: start with a byte options mark, so that Excel detects UTF-8",
   }),
 });
 
-const text = (description: string) => ({ schema: z.string().openapi({ description }) });
+const fileSchema = (description: string) => ({ schema: z.string().openapi({ description }) });
 const getExport = defineRoute({
   method: "get",
   path: "/tasks/{id}/export",
-  who: "reader",
+  access: "reader",
   tags: ["tasks"],
-  summary: "All cells with what was said of them, as a file",
+  summary: "Export all cells with their feedback as a file",
   description:
-    "Cells as they are when their turn comes. While others' ratings are hidden, means, evaluations and " +
-    "tags of others are left out of cells that one has not rated.",
+    "Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that one has not " +
+    "rated are exported without means, evaluations and tags of others.",
   request: { params: taskParams, query: exportQuery },
   responses: {
     200: {
-      description: "Streamed",
+      description: "The file",
       content: {
-        "text/csv": text("RFC 4180; what a spreadsheet would compute begins with an apostrophe"),
-        "application/x-ndjson": text("A cell a line"),
-        "text/html": text("One page with everything in it but the images"),
+        "text/csv": fileSchema(
+          "RFC 4180. A field that a spreadsheet would interpret as a formula starts with an apostrophe",
+        ),
+        "application/x-ndjson": fileSchema("One JSON object per line and cell"),
+        "text/html": fileSchema("One page that contains everything except the images"),
       },
     },
   },
 });
 
-const types: Record<Format, string> = {
+const contentTypes: Record<Format, string> = {
   csv: "text/csv; charset=utf-8; header=present",
   ndjson: "application/x-ndjson",
   html: "text/html; charset=utf-8",
 };
 
-/** Few at first, so that the first bytes come soon; then so many that a statement is worth it and the loop turns. */
+/** Rows of the first batch, few for a quick start, and of the others, enough to amortise a statement. */
 const firstRows = 100;
 const batchRows = 500;
-/** Under way at once in this process: of one who asks, and of all. */
+/** Maximum number of running exports in this process, per principal and in total. */
 const ownMax = 3;
 const allMax = 12;
 
-interface Order {
+/** Options of an export. */
+interface ExportOptions {
   taskId: string;
   format: Format;
   bom: boolean;
-  looker: Looker;
+  viewer: Viewer;
   head: ExportHead;
 }
 
-/** The next batch is on its way while one is written. */
-async function* readBatches(sql: Pool, { taskId, looker, head }: Order): AsyncGenerator<ExportRow[]> {
-  const axes = readAxes(head);
+/** Reads batches of rows. The next batch is read while the caller writes one. */
+async function* readBatches(sql: Pool, { taskId, viewer, head }: ExportOptions): AsyncGenerator<ExportRow[]> {
+  const axes = readExportAxes(head);
   const read = (after: number, limit: number) => {
-    const cells = listExportCells(sql, { taskId, after, limit, looker, hasTags: head.has_tags });
-    // Nobody may wait for it any more; who does hears of its failure all the same.
+    const cells = listExportCells(sql, { taskId, after, limit, viewer, hasTags: head.has_tags });
+    // If the reader stops, nobody awaits this promise. If it continues, it receives the error from `await
+    // next`.
     cells.catch(() => {});
     return cells;
   };
@@ -89,60 +92,59 @@ async function* readBatches(sql: Pool, { taskId, looker, head }: Order): AsyncGe
   }
 }
 
-async function startOf({ format, bom, looker, head }: Order): Promise<string> {
-  const axes = readAxes(head);
+function startOf({ format, bom, viewer, head }: ExportOptions): string {
+  const axes = readExportAxes(head);
   if (format === "ndjson") return "";
   if (format === "csv") return (bom ? "\ufeff" : "") + csvHead(axes);
-  return await pageStart({
+  return pageStart({
     title: head.task_name,
     created_at: head.created_at.toISOString(),
     exported_at: new Date().toISOString(),
     axes,
     total: head.subtasks_total,
-    blind: looker.hidesOthers,
+    blind: viewer.hidesOthers,
   });
 }
 
-/** The export's bytes, each piece read when it is asked for. */
-export async function* writeExport(sql: Pool, order: Order): AsyncGenerator<Uint8Array> {
+/** Writes the export. Each piece is read when it is requested. */
+export async function* writeExport(sql: Pool, options: ExportOptions): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
-  const axes = readAxes(order.head);
+  const axes = readExportAxes(options.head);
   const write: Record<Format, (rows: ExportRow[]) => string> = {
     csv: (rows) => rows.map((row) => csvRow(axes, row)).join(""),
     ndjson: (rows) => rows.map((row) => ndjsonRow(axes, row)).join(""),
     html: pageRows,
   };
-  const start = await startOf(order);
+  const start = startOf(options);
   if (start !== "") yield encoder.encode(start);
-  for await (const rows of readBatches(sql, order)) yield encoder.encode(write[order.format](rows));
-  if (order.format === "html") yield encoder.encode(await pageEnd());
+  for await (const rows of readBatches(sql, options)) yield encoder.encode(write[options.format](rows));
+  if (options.format === "html") yield encoder.encode(pageEnd());
 }
 
-const underWay = new WeakMap<object, Map<string, number>>();
+/** Numbers of running exports by principal. */
+type RunningExports = Map<string, number>;
 
-/** Takes room for an export. @returns what gives it back @throws HttpFailure too_many_requests */
-function takeRoom({ var: { deps, principal } }: Context<V2Env>): () => void {
-  const held = underWay.get(deps) ?? new Map<string, number>();
-  underWay.set(deps, held);
-  const own = held.get(principal.id) ?? 0;
-  const all = [...held.values()].reduce((sum, count) => sum + count, 0);
+/** Counts an export as running. @returns a function that ends it @throws HttpError too_many_requests */
+function startExport(running: RunningExports, { id }: Principal): () => void {
+  const own = running.get(id) ?? 0;
+  const all = [...running.values()].reduce((sum, count) => sum + count, 0);
   if (own >= ownMax || all >= allMax) {
-    throw new HttpFailure("too_many_requests", `exporting: ${own} of yours and ${all} in all are under way`, {
+    throw new HttpError("too_many_requests", `exporting: ${own} of yours and ${all} in all are under way`, {
       "retry-after": "2",
     });
   }
-  held.set(principal.id, own + 1);
-  let given = false;
+  running.set(id, own + 1);
+  let hasEnded = false;
   return () => {
-    if (given) return;
-    given = true;
-    const left = held.get(principal.id)! - 1;
-    if (left > 0) held.set(principal.id, left);
-    else held.delete(principal.id);
+    if (hasEnded) return;
+    hasEnded = true;
+    const left = running.get(id)! - 1;
+    if (left > 0) running.set(id, left);
+    else running.delete(id);
   };
 }
 
-async function* finallyDo<T>(pieces: AsyncIterable<T>, done: () => void): AsyncGenerator<T> {
+async function* withFinalizer<T>(pieces: AsyncIterable<T>, done: () => void): AsyncGenerator<T> {
   try {
     yield* pieces;
   } finally {
@@ -150,33 +152,35 @@ async function* finallyDo<T>(pieces: AsyncIterable<T>, done: () => void): AsyncG
   }
 }
 
-/** A name that any file system takes, and the whole one beside it (RFC 6266). */
+/** Returns a Content-Disposition with a name for any file system and the full name (RFC 6266). */
 function disposition(name: string, format: Format): string {
-  const line =
+  const fileName =
     (name.toWellFormed().replace(/[\p{Cc}\p{Cf}"\\/:*?<>|]+/gu, " ").replace(/ +/g, " ").trim() || "task")
       .slice(
         0,
         100,
       ).toWellFormed();
-  const plain = line.normalize("NFKD").replace(/[^\w .-]+/g, "").trim() || "task";
-  const whole = encodeURIComponent(line).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
-  return `attachment; filename="${plain}.${format}"; filename*=UTF-8''${whole}.${format}`;
+  const asciiName = fileName.normalize("NFKD").replace(/[^\w .-]+/g, "").trim() || "task";
+  const encodedName = encodeURIComponent(fileName)
+    .replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+  return `attachment; filename="${asciiName}.${format}"; filename*=UTF-8''${encodedName}.${format}`;
 }
 
 export function addExport(app: V2App): void {
+  const running: RunningExports = new Map();
   app.openapi(getExport, async (c) => {
     const { id } = c.req.valid("param");
     const { format, bom } = c.req.valid("query");
     const { sql } = c.var.deps;
-    const { hidesOthers } = await getTaskOf(c, id);
+    const { hidesOthers } = await getReadableTask(c, id);
     const head = await findExportHead(sql, id);
-    if (!head) throw noTask(id);
-    const giveBack = takeRoom(c);
-    const looker = { id: c.var.principal.id, hidesOthers };
-    const pieces = writeExport(sql, { taskId: id, format, bom: bom === "true", looker, head });
-    c.req.raw.signal.addEventListener("abort", giveBack, { once: true });
-    return c.body(streamPieces(finallyDo(pieces, giveBack)), 200, {
-      "content-type": types[format],
+    if (!head) throw taskNotFound(id);
+    const endExport = startExport(running, c.var.principal);
+    const viewer = { id: c.var.principal.id, hidesOthers };
+    const pieces = writeExport(sql, { taskId: id, format, bom: bom === "true", viewer, head });
+    c.req.raw.signal.addEventListener("abort", endExport, { once: true });
+    return c.body(streamPieces(withFinalizer(pieces, endExport)), 200, {
+      "content-type": contentTypes[format],
       "content-disposition": disposition(head.task_name, format),
       "cache-control": "private, no-store",
     });

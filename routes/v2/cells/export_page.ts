@@ -1,7 +1,12 @@
-/** The export as one page that opens from disk: its data, its script and its style inside, and nothing else let in. */
+/**
+ * The export as one HTML page with inline data, script and style. Its policy permits no other sources except
+ * images.
+ */
+import script from "./export_viewer.js" with { type: "text" };
+import style from "./export_viewer.css" with { type: "text" };
 import type { ExportAxis, ExportRow } from "./export_rows.ts";
 
-/** JSON that may stand within a script element: no tag ends there, no comment begins. */
+/** Formats JSON for a script element: it cannot end the element or start a comment. */
 export const scriptJson = (value: unknown): string =>
   JSON.stringify(value).replace(
     /[<>&\u2028\u2029]/g,
@@ -17,45 +22,33 @@ const escapes: Record<string, string> = {
 };
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (sign) => escapes[sign]!);
 
-interface Parts {
-  script: string;
-  style: string;
-  policy: string;
-}
-
-let parts: Promise<Parts> | undefined;
-
-async function hashOf(text: string): Promise<string> {
+async function hashSource(text: string): Promise<string> {
   const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return `'sha256-${new Uint8Array(bytes).toBase64()}'`;
 }
 
-async function readParts(): Promise<Parts> {
-  const [script, style] = await Promise.all(
-    ["export_viewer.js", "export_viewer.css"].map((name) =>
-      Deno.readTextFile(new URL(name, import.meta.url))
-    ),
-  ) as [string, string];
-  const policy = `default-src 'none'; img-src https: http:; script-src ${await hashOf(
-    script,
-  )}; style-src ${await hashOf(
-    style,
-  )}; base-uri 'none'; form-action 'none'`;
-  return { script, style, policy };
-}
+const policy = [
+  "default-src 'none'",
+  "img-src https: http:",
+  `script-src ${await hashSource(script)}`,
+  `style-src ${await hashSource(style)}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
 
+/** Data at the start of the page. */
 export interface PageHead {
   title: string;
   created_at: string;
   exported_at: string;
   axes: ExportAxis[];
   total: number;
-  /** Others' ratings are left out where the task is blind to who exports. */
+  /** Whether others' ratings are left out. */
   blind: boolean;
 }
 
-export async function pageStart(head: PageHead): Promise<string> {
-  const { style, policy } = await (parts ??= readParts());
+/** Returns the page up to its rows. */
+export function pageStart(head: PageHead): string {
   const { axes, ...rest } = head;
   const shown = { ...rest, axes: axes.map(({ axis, name, values }) => ({ axis, name, values })) };
   return `<!doctype html>
@@ -74,16 +67,13 @@ export async function pageStart(head: PageHead): Promise<string> {
 `;
 }
 
-/** Rows as lists: names would be most of the file. */
+/** Returns rows as arrays; property names would dominate the size of the file. */
 export function pageRows(rows: ExportRow[]): string {
   const lists = rows.map((row) => [
-    ...[row.cell, row.places, row.status, row.image, row.seed, row.ratio, row.prompts.join(", "), row.error],
+    ...[row.cell, row.indices, row.status, row.image, row.seed, row.ratio, row.prompts.join(", "), row.error],
     ...[row.mean, row.n, row.distribution, row.evaluations ?? [], row.tags ?? []],
   ]);
   return `<script type="application/json" class="rows">${scriptJson(lists)}</script>\n`;
 }
 
-export async function pageEnd(): Promise<string> {
-  const { script } = await (parts ??= readParts());
-  return `<script>${script}</script>\n</body>\n</html>\n`;
-}
+export const pageEnd = (): string => `<script>${script}</script>\n</body>\n</html>\n`;

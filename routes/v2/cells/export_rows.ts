@@ -1,25 +1,30 @@
-/** A cell as a row of an export: what each format writes in its own way. */
+/** A cell as a row of an export, and its CSV and JSON formats. */
 import type { ExportCell, ExportHead } from "../../../db/views/export.ts";
 import { type Json, parseJson, stringifyJson } from "../../../json.ts";
 
-/** `v0` to `v5` with the texts of its values, or `repeat` where a combination was drawn more than once. */
+/**
+ * An axis `v0` to `v5` with the texts of its values, or `repeat` if combinations are drawn more than once.
+ */
 export interface ExportAxis {
   axis: string;
   name: string;
   values: string[];
-  /** How many cells pass before the place moves on; undefined where places do not follow from the cell's. */
+  /**
+   * Number of consecutive cells with the same index; undefined if the index does not follow from the cell
+   * number.
+   */
   stride: number | undefined;
 }
 
 export interface ExportRow extends Omit<ExportCell, "variable_indices" | "prompts"> {
-  /** By axis; null where it cannot be told. */
-  places: (number | null)[];
+  /** Index on each axis; null if unknown. */
+  indices: (number | null)[];
   prompts: string[];
 }
 
 const uuidForm = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
 
-/** What people know a value by: its text; a name where the value is but an id. */
+/** Returns the text of a value: its name if the value itself is only an id. */
 function textOf(value: Json | undefined): string {
   if (typeof value === "string") return value;
   if (!(value instanceof Map)) return value === undefined || value === null ? "" : stringifyJson(value);
@@ -29,8 +34,8 @@ function textOf(value: Json | undefined): string {
   return own === undefined ? stringifyJson(value) : textOf(own);
 }
 
-/** The axes of a task that have values, slowest first. */
-export function readAxes(
+/** Returns the axes of a task that have values, slowest first. */
+export function readExportAxes(
   { variables, subtasks_total: total, has_grown: hasGrown }: ExportHead,
 ): ExportAxis[] {
   const parsed = parseJson(variables);
@@ -57,35 +62,37 @@ export function readAxes(
   return axes;
 }
 
-function placeOn({ axis, values, stride }: ExportAxis, { cell, variable_indices: indices }: ExportCell) {
-  const told = indices?.[axis === "repeat" ? 5 : Number(axis[1])] ?? undefined;
-  if (told !== undefined && told >= 0 && told < values.length) return told;
+/** Returns a cell's index on an axis: the stored one, or else computed from the cell number. */
+function indexOn({ axis, values, stride }: ExportAxis, { cell, variable_indices: indices }: ExportCell) {
+  const stored = indices?.[axis === "repeat" ? 5 : Number(axis[1])] ?? undefined;
+  if (stored !== undefined && stored >= 0 && stored < values.length) return stored;
   return stride === undefined ? null : Math.floor(cell / stride) % values.length;
 }
 
-/** The words of a prompt's entries: free text as it is, characters and elements by name. */
+/** Returns the texts of a prompt's entries: free text as it is, characters and elements by name. */
 function readPrompts(text: string | null): string[] {
   const entries: unknown = text === null ? [] : JSON.parse(text);
   if (!Array.isArray(entries)) return [];
   return entries.flatMap((entry) => {
-    const said = entry?.type === "freetext" ? entry.value : entry?.name ?? entry?.value;
-    return said === undefined || said === null || said === "" ? [] : [String(said)];
+    const text = entry?.type === "freetext" ? entry.value : entry?.name ?? entry?.value;
+    return text === undefined || text === null || text === "" ? [] : [String(text)];
   });
 }
 
+/** Converts a cell to a row. */
 export function toRow(axes: ExportAxis[], found: ExportCell): ExportRow {
   const { variable_indices: _, prompts, ...cell } = found;
-  return { ...cell, places: axes.map((axis) => placeOn(axis, found)), prompts: readPrompts(prompts) };
+  return { ...cell, indices: axes.map((axis) => indexOn(axis, found)), prompts: readPrompts(prompts) };
 }
 
-const valueAt = ({ values }: ExportAxis, place: number | null | undefined): string | null =>
-  place === null || place === undefined ? null : values[place]!;
+const valueAt = ({ values }: ExportAxis, index: number | null | undefined): string | null =>
+  index === null || index === undefined ? null : values[index]!;
 
-/** Spreadsheets take these for the start of a formula. */
-const formula = /^[=+\-@\t\r]/;
+/** Characters with which spreadsheets start a formula. */
+const formulaStart = /^[=+\-@\t\r]/;
 
 /**
- * A text as a field of CSV (RFC 4180) that no spreadsheet computes.
+ * Formats a CSV field (RFC 4180) that no spreadsheet evaluates.
  *
  * @example
  * ```ts
@@ -95,12 +102,13 @@ const formula = /^[=+\-@\t\r]/;
  */
 export function csvField(text: string | null): string {
   if (text === null) return "";
-  const tame = formula.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(tame) || tame !== tame.trim() ? `"${tame.replaceAll('"', '""')}"` : tame;
+  const safe = formulaStart.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 const stars = [1, 2, 3, 4, 5];
 
+/** Returns the header line. */
 export function csvHead(axes: ExportAxis[]): string {
   const names = axes.map(({ axis, name }) => axis === name ? axis : `${axis} ${name}`);
   const columns = [
@@ -111,11 +119,12 @@ export function csvHead(axes: ExportAxis[]): string {
   return `${columns.map(csvField).join(",")}\r\n`;
 }
 
+/** Formats a row as a CSV line. */
 export function csvRow(axes: ExportAxis[], row: ExportRow): string {
   const { distribution } = row;
   const fields = [
     String(row.cell),
-    ...axes.map((axis, i) => csvField(valueAt(axis, row.places[i]))),
+    ...axes.map((axis, i) => csvField(valueAt(axis, row.indices[i]))),
     ...[row.status, String(row.version), csvField(row.image), row.seed ?? "", csvField(row.ratio)],
     ...[csvField(row.prompts.join(", ")), csvField(row.error)],
     row.mean === null ? "" : String(Number(row.mean.toFixed(4))),
@@ -127,9 +136,10 @@ export function csvRow(axes: ExportAxis[], row: ExportRow): string {
   return `${fields.join(",")}\r\n`;
 }
 
+/** Formats a row as a JSON line. */
 export function ndjsonRow(axes: ExportAxis[], row: ExportRow): string {
   const { cell, status, version, image, seed, ratio, prompts, error, mean, n, distribution } = row;
-  const values = axes.map(({ axis, name }, i) => ({ axis, name, value: valueAt(axes[i]!, row.places[i]) }));
+  const values = axes.map(({ axis, name }, i) => ({ axis, name, value: valueAt(axes[i]!, row.indices[i]) }));
   const before = JSON.stringify({ cell, axes: values, status, version, image });
   const after = JSON.stringify({
     ratio,
@@ -141,6 +151,6 @@ export function ndjsonRow(axes: ExportAxis[], row: ExportRow): string {
     evaluations: row.evaluations ?? [],
     tags: row.tags ?? [],
   });
-  // A seed may have more digits than a number here holds.
+  // A seed may exceed the integer precision of a JavaScript number.
   return `${before.slice(0, -1)},"seed":${seed ?? "null"},${after.slice(1)}\n`;
 }

@@ -1,5 +1,5 @@
 "use strict";
-// Shows the cells of an exported task. Runs from disk: no request but for the images.
+// Shows the cells of an exported task. Works from disk and requests only the images.
 (() => {
   const head = JSON.parse(document.getElementById("head").textContent);
   const names = [
@@ -60,7 +60,7 @@
     (view.status === "" || row.status === view.status) &&
     (view.words === "" || row.words.includes(view.words));
 
-  /** What is shown now: how wide and high, and which cell where. */
+  /** Computes the current grid: its size and the cell at each position. */
   function lay() {
     const room = Math.max(1, Math.floor((scroll.clientWidth - 16) / (view.size + gap)));
     if (view.wall) {

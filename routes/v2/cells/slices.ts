@@ -1,25 +1,26 @@
-/** A plane of a task's matrix: rows and columns of cells, the other axes held at a place. */
+/** GET /tasks/{id}/slice: a two-dimensional cut of the matrix, with fixed indices on the other axes. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { listCells } from "../../../db/views/cells.ts";
 import { readShape } from "../../../db/views/task_detail.ts";
 import { AppError } from "../../../errors.ts";
 import { cellOut, toCell } from "./cell_shapes.ts";
+import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { type Matrix, readMatrix } from "../tasks/matrix.ts";
-import { defineRoute, jsonAnswer, taskParams } from "../kit/route.ts";
-import { answerTagged } from "../kit/tag.ts";
-import { getTaskOf } from "../tasks/tasks_of.ts";
+import { createMatrix, type Matrix } from "../tasks/matrix.ts";
+import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
+import { respondTagged } from "../kit/etag.ts";
+import { getReadableTask } from "../tasks/task_access.ts";
 
-/** Cells of a slice at most. */
+/** Maximum number of cells of a slice. */
 const cellsMax = 10_000;
 
 const axisName = z.string().regex(/^(?:v[0-5]|batch)$/, "wanted v0 to v5, or batch");
 const sliceQuery = z.object({
-  x: axisName.openapi({ param: { name: "x", in: "query" }, description: "The axis of the columns" }),
+  x: axisName.openapi({ param: { name: "x", in: "query" }, description: "Axis of the columns" }),
   y: axisName.optional().openapi({
     param: { name: "y", in: "query" },
-    description: "The axis of the rows; without it there is one",
+    description: "Axis of the rows; without it the slice has one row",
   }),
   at: z.string().regex(
     /^(?:v[0-5]|batch):\d{1,5}(?:,(?:v[0-5]|batch):\d{1,5})*$/,
@@ -27,7 +28,7 @@ const sliceQuery = z.object({
   )
     .optional().openapi({
       param: { name: "at", in: "query" },
-      description: "Places on other axes, from 0; 0 where nothing is said",
+      description: "Indices (from 0) on the other axes; 0 by default",
       example: "v1:3,v3:0",
     }),
 });
@@ -38,62 +39,61 @@ const sliceOut = z.object({
   y: axisOut.nullable(),
   at: z.record(z.string(), z.int()),
   rows: z.array(z.array(cellOut.nullable())).openapi({
-    description: "One for each place on y, of a cell for each on x",
+    description: "One row per index on y, with one cell per index on x",
   }),
 }).openapi("Slice");
 
 const getSlice = defineRoute({
   method: "get",
   path: "/tasks/{id}/slice",
-  who: "reader",
+  access: "reader",
   tags: ["cells"],
-  summary: "A plane of the matrix",
+  summary: "Get a two-dimensional slice of the matrix",
   request: { params: taskParams, query: sliceQuery },
-  responses: { 200: jsonAnswer(sliceOut, "Rows of cells") },
+  responses: { 200: jsonResponse(sliceOut, "Rows of cells") },
   problems: ["conflict"],
 });
 
-const fault = (name: string, value: string, wanted: string) =>
-  new AppError("invalid_request", `reading the request: faulty query.${name}`, {
-    fields: [{ field: `query.${name}`, value, wanted }],
-  });
+const fault = (name: string, value: string, wanted: string) => invalidField(`query.${name}`, value, wanted);
 
-interface Plane {
+/** Positions of a slice's axes. */
+interface SliceAxes {
   x: number;
-  /** Undefined: one row. */
+  /** Undefined for a single row. */
   y: number | undefined;
-  /** Place on each axis; those of x and y vary. */
+  /** Index on each axis; those of x and y vary. */
   at: number[];
 }
 
-function readPlane(matrix: Matrix, { x, y, at = "" }: z.infer<typeof sliceQuery>): Plane {
+/** Resolves the query to positions of axes. @throws AppError invalid_request */
+function resolveSlice(matrix: Matrix, { x, y, at = "" }: z.infer<typeof sliceQuery>): SliceAxes {
   const find = (name: "x" | "y" | "at", axis: string): number => {
     const found = matrix.axes.indexOf(axis);
     if (found < 0) throw fault(name, axis, `one of ${matrix.axes.join(", ")}`);
     return found;
   };
-  const plane: Plane = {
+  const slice: SliceAxes = {
     x: find("x", x),
     y: y === undefined ? undefined : find("y", y),
     at: matrix.axes.map(() => 0),
   };
-  if (plane.x === plane.y) throw fault("y", x, "another axis than x");
+  if (slice.x === slice.y) throw fault("y", x, "another axis than x");
   for (const part of at.split(",").filter((text) => text !== "")) {
-    const [axis = "", place = ""] = part.split(":");
+    const [axis = "", index = ""] = part.split(":");
     const found = find("at", axis);
-    if (found === plane.x || found === plane.y) throw fault("at", part, "axes other than x and y");
-    if (Number(place) >= matrix.lengths[found]!) {
+    if (found === slice.x || found === slice.y) throw fault("at", part, "axes other than x and y");
+    if (Number(index) >= matrix.lengths[found]!) {
       throw fault("at", part, `${axis}:0 to ${axis}:${matrix.lengths[found]! - 1}`);
     }
-    plane.at[found] = Number(place);
+    slice.at[found] = Number(index);
   }
-  const size = matrix.lengths[plane.x]! * (plane.y === undefined ? 1 : matrix.lengths[plane.y]!);
+  const size = matrix.lengths[slice.x]! * (slice.y === undefined ? 1 : matrix.lengths[slice.y]!);
   if (size > cellsMax) throw fault("x", `${size} cells`, `at most ${cellsMax} cells in a slice`);
-  return plane;
+  return slice;
 }
 
-/** Numbers of the plane's cells, row by row. */
-function findRows(matrix: Matrix, { x, y, at }: Plane): number[][] {
+/** Lists the numbers of a slice's cells, row by row. */
+function listRows(matrix: Matrix, { x, y, at }: SliceAxes): number[][] {
   const columns = [...Array(matrix.lengths[x]!).keys()];
   const rows = y === undefined ? [0] : [...Array(matrix.lengths[y]!).keys()];
   return rows.map((row) => {
@@ -103,22 +103,22 @@ function findRows(matrix: Matrix, { x, y, at }: Plane): number[][] {
 }
 
 async function readSlice(c: Context<V2Env>, id: string, query: z.infer<typeof sliceQuery>) {
-  const task = await getTaskOf(c, id);
+  const task = await getReadableTask(c, id);
   const { deps: { sql }, principal } = c.var;
-  const matrix = readMatrix(await readShape(sql, id));
+  const matrix = createMatrix(await readShape(sql, id));
   if (!matrix) throw new AppError("conflict", `slicing task '${id}': its cells do not fill its axes`);
-  const plane = readPlane(matrix, query);
-  const numbers = findRows(matrix, plane);
+  const slice = resolveSlice(matrix, query);
+  const numbers = listRows(matrix, slice);
   const found = await listCells(sql, { taskId: id, raterId: principal.id, cells: numbers.flat() });
   const cells = new Map(found.map((row) => [row.cell, toCell(row, task.hidesOthers)]));
-  const axisAt = (at: number) => ({ axis: matrix.axes[at]!, length: matrix.lengths[at]! });
-  const held = matrix.axes.flatMap((axis, i) =>
-    i === plane.x || i === plane.y ? [] : [[axis, plane.at[i]!] as const]
+  const toAxis = (position: number) => ({ axis: matrix.axes[position]!, length: matrix.lengths[position]! });
+  const fixed = matrix.axes.flatMap((axis, i) =>
+    i === slice.x || i === slice.y ? [] : [[axis, slice.at[i]!] as const]
   );
   return {
-    x: axisAt(plane.x),
-    y: plane.y === undefined ? null : axisAt(plane.y),
-    at: Object.fromEntries(held),
+    x: toAxis(slice.x),
+    y: slice.y === undefined ? null : toAxis(slice.y),
+    at: Object.fromEntries(fixed),
     rows: numbers.map((row) => row.map((cell) => cells.get(cell) ?? null)),
   };
 }
@@ -126,7 +126,6 @@ async function readSlice(c: Context<V2Env>, id: string, query: z.infer<typeof sl
 export function addSlices(app: V2App): void {
   app.openapi(
     getSlice,
-    async (c) =>
-      await answerTagged(c, await readSlice(c, c.req.valid("param").id, c.req.valid("query"))) as never,
+    async (c) => await respondTagged(c, await readSlice(c, c.req.valid("param").id, c.req.valid("query"))),
   );
 }

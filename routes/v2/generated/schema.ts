@@ -37,78 +37,14 @@ export interface paths {
                         "application/json": components["schemas"]["Tokens"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -126,7 +62,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End this session: its tokens are no good from now on */
+        /** End this session. Its tokens stop working immediately */
         post: {
             parameters: {
                 query?: never;
@@ -143,51 +79,11 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -205,7 +101,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End all of one's sessions, this one too */
+        /** End all sessions of the signed-in user, including this one */
         post: {
             parameters: {
                 query?: never;
@@ -222,51 +118,11 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -285,8 +141,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Trade a refresh token for new tokens
-         * @description Each refresh token is good once. Shown again within 10 s it brings the same next one, for two tabs that renew at once and for an answer that was lost; later, it ends the session: somebody has a copy.
+         * Exchange a refresh token for new tokens
+         * @description Each refresh token is valid once. If it is presented again within 10 s, the response contains the same next token: two tabs may renew at the same time, and a response may be lost. If it is presented later, the session ends, because a copy of the token exists.
          */
         post: {
             parameters: {
@@ -303,7 +159,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description The session goes on */
+                /** @description The new tokens */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -312,78 +168,14 @@ export interface paths {
                         "application/json": components["schemas"]["Tokens"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -399,12 +191,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's open sessions */
+        /** List the open sessions of the signed-in user */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
@@ -422,51 +215,11 @@ export interface paths {
                         "application/json": components["schemas"]["Sessions"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -487,7 +240,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End one of one's sessions */
+        /** End one of the signed-in user's sessions */
         delete: {
             parameters: {
                 query?: never;
@@ -506,60 +259,12 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -574,11 +279,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The difference between two tasks on the units that both have rated */
+        /** Compare two tasks on the units that both have rated */
         get: {
             parameters: {
                 query: {
-                    /** @description Two tasks: A, B */
+                    /** @description Ids of tasks A and B */
                     tasks: string;
                 };
                 header?: never;
@@ -596,60 +301,12 @@ export interface paths {
                         "application/json": components["schemas"]["Comparison"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -667,7 +324,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The same as a page */
+        /** Show this document in Swagger UI */
         get: {
             parameters: {
                 query?: never;
@@ -686,33 +343,9 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -730,7 +363,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** Get this document */
         get: {
             parameters: {
                 query?: never;
@@ -751,33 +384,9 @@ export interface paths {
                         };
                     };
                 };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -795,7 +404,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the share that asks is for */
+        /** Get the share of this request and its task */
         get: {
             parameters: {
                 query?: never;
@@ -814,51 +423,11 @@ export interface paths {
                         "application/json": components["schemas"]["ShareAbout"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -876,7 +445,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Slots, load and health of the queues */
+        /** Get slots, load and health of the queues */
         get: {
             parameters: {
                 query?: never;
@@ -895,51 +464,11 @@ export interface paths {
                         "application/json": components["schemas"]["Queues"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -964,15 +493,15 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Set a queue's slots by hand for a while, or take that back
-         * @description The leader obeys within a second, whatever backlog and health say, until it expires.
+         * Set or remove the slot override of a queue
+         * @description The leader applies the override within a second. It takes precedence over backlog and health until it expires.
          */
         patch: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description A queue's name */
+                    /** @description Name of the queue */
                     q: string;
                 };
                 cookie?: never;
@@ -983,7 +512,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description As it is now; the slots follow */
+                /** @description The queue with its override; `slots` changes when the leader applies it */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -992,96 +521,16 @@ export interface paths {
                         "application/json": components["schemas"]["Queue"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         trace?: never;
@@ -1096,80 +545,32 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take back what was set by hand */
+        /** Remove the slot override of a queue */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description A queue's name */
+                    /** @description Name of the queue */
                     q: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Nothing is set by hand now */
+                /** @description The queue has no override */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -1184,7 +585,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether all is there */
+        /** Get the status of the system */
         get: {
             parameters: {
                 query?: never;
@@ -1194,7 +595,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description As of now */
+                /** @description The current status */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1203,51 +604,11 @@ export interface paths {
                         "application/json": components["schemas"]["SystemStatus"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -1265,7 +626,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Workers that are signed in */
+        /** List the registered workers */
         get: {
             parameters: {
                 query?: never;
@@ -1284,51 +645,11 @@ export interface paths {
                         "application/json": components["schemas"]["Workers"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -1346,19 +667,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tasks, newest first */
+        /** List tasks, newest first */
         get: {
             parameters: {
                 query?: {
                     created_before?: string;
                     created_from?: string;
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                     mine?: "true" | "false";
-                    /** @description A part of the name, in any case */
+                    /** @description Part of the name, case-insensitive */
                     name?: string;
-                    /** @description One or more of pending, processing, completed, failed, cancelled, by commas */
+                    /** @description Comma-separated list of pending, processing, completed, failed, cancelled */
                     status?: string;
                 };
                 header?: never;
@@ -1376,55 +698,15 @@ export interface paths {
                         "application/json": components["schemas"]["Tasks"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
-        /** Make a task with all its cells; safe to repeat under an Idempotency-Key */
+        /** Create a task with all its cells. An Idempotency-Key makes repetition safe */
         post: {
             parameters: {
                 query?: never;
@@ -1441,7 +723,7 @@ export interface paths {
                 /** @description The task */
                 201: {
                     headers: {
-                        /** @description Of the task */
+                        /** @description Path of the new task */
                         Location?: string;
                         [name: string]: unknown;
                     };
@@ -1449,96 +731,16 @@ export interface paths {
                         "application/json": components["schemas"]["Task"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -1554,20 +756,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A task: counts by state, rate, time to go, causes of failures, axes; never the cells */
+        /** Get a task with its progress, rate, remaining time, failure causes and axes, without its cells */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The task; its ETag serves If-Match of PATCH, which looks at what PATCH changes */
+                /** @description The task. PATCH accepts its ETag in If-Match; the comparison covers only what PATCH changes */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1576,149 +778,53 @@ export interface paths {
                         "application/json": components["schemas"]["TaskDetail"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
         post?: never;
-        /** Cancel and hide a task */
+        /** Cancel and delete a task */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description It is deleted; the same where it was before */
+                /** @description Deleted, now or before */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
         head?: never;
-        /** Change a task's name, blindness, axis roles or priority */
+        /** Change the name, blindness, axis roles or priority of a task */
         patch: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -1729,7 +835,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description As it is now */
+                /** @description The changed task */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1738,105 +844,17 @@ export interface paths {
                         "application/json": components["schemas"]["Task"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         trace?: never;
@@ -1848,13 +866,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How far raters agree, with each one's bias and inconsistency */
+        /** Measure the agreement of raters, with each rater's bias and inconsistency */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -1870,60 +888,12 @@ export interface paths {
                         "application/json": components["schemas"]["Agreement"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -1943,20 +913,20 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End a task: what is pending never starts */
+        /** Cancel a task. Pending cells are never drawn */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The same where it had ended before, with nothing finishing */
+                /** @description The state. A repeated call returns the same with `finishing` 0 */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1965,69 +935,13 @@ export interface paths {
                         "application/json": components["schemas"]["Cancelled"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -2043,23 +957,23 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Cells by their numbers */
+        /** Get cells by number */
         get: {
             parameters: {
                 query: {
-                    /** @description Numbers of cells by commas, 500 at most */
+                    /** @description Comma-separated cell numbers, at most 500 */
                     ids: string;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description In the order that was asked for; numbers of no cell are left out */
+                /** @description The cells in the requested order. Unknown numbers are left out */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -2068,60 +982,12 @@ export interface paths {
                         "application/json": components["schemas"]["Cells"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -2139,15 +1005,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One cell: what was asked for, every attempt, every image with its ratings */
+        /** Get a cell with its request, all attempts, and all images with their ratings */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -2160,63 +1026,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["WholeCell"];
+                        "application/json": components["schemas"]["CellDetail"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -2234,19 +1052,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was written about a cell's images; of images where others are hidden, one's own alone */
+        /** List the evaluations of a cell's images. Where others are hidden, only one's own */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -2262,72 +1081,24 @@ export interface paths {
                         "application/json": components["schemas"]["Evaluations"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
-        /** Write about a cell's image */
+        /** Evaluate the image of a cell */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -2338,7 +1109,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Written */
+                /** @description The evaluation */
                 201: {
                     headers: {
                         [name: string]: unknown;
@@ -2347,105 +1118,17 @@ export interface paths {
                         "application/json": components["schemas"]["Evaluation"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -2462,161 +1145,65 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Make a cell one's favourite */
+        /** Mark a cell as a favourite */
         put: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description So it is now, whether it was before or not */
+                /** @description Done; also if nothing changed */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         post?: never;
-        /** A favourite no more */
+        /** Remove a cell from one's favourites */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description So it is now, whether it was before or not */
+                /** @description Done; also if nothing changed */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -2631,22 +1218,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own rating of a cell's image */
+        /** Get one's own rating of a cell's image */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The rating; without stars and reason where there is none */
+                /** @description The rating. Stars and reason are null without one */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -2655,80 +1242,24 @@ export interface paths {
                         "application/json": components["schemas"]["Rating"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
-        /** Rate a cell's image; again changes it */
+        /** Rate a cell's image, or change one's rating */
         put: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -2748,124 +1279,36 @@ export interface paths {
                         "application/json": components["schemas"]["Rating"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         post?: never;
-        /** Take one's rating back */
+        /** Delete one's rating */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Without the rating; the same where there was none */
+                /** @description The image's rating without one's own, now or before */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -2874,69 +1317,13 @@ export interface paths {
                         "application/json": components["schemas"]["Rating"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -2951,19 +1338,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who rated the cell's images, with every change; of images where others are hidden, one's own alone */
+        /** List the ratings of a cell's images with all changes. Where others are hidden, only one's own */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -2979,60 +1367,12 @@ export interface paths {
                         "application/json": components["schemas"]["RatingHistory"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -3052,22 +1392,22 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Draw a cell again; its image and what was said of it stay in its history */
+        /** Draw a cell again. Its image and feedback remain in its history */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description It will be drawn */
+                /** @description The cell is pending */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3076,69 +1416,13 @@ export interface paths {
                         "application/json": components["schemas"]["Rerun"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -3154,22 +1438,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The words of a cell; where others are hidden and the image is not rated yet, one's own alone */
+        /** List the tags of a cell. Where others are hidden and the image is not rated yet, only one's own */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description At most 50, by code points */
+                /** @description At most 50, ordered by code points */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3178,60 +1462,12 @@ export interface paths {
                         "application/json": components["schemas"]["CellTags"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -3250,174 +1486,70 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Put a word on a cell */
+        /** Tag a cell */
         put: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
-                    /** @description One line of 1 to 100 characters without white space around it */
+                    /** @description One line of 1 to 100 characters without leading or trailing white space */
                     tag: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description So it is now, whether it was before or not */
+                /** @description Done; also if nothing changed */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         post?: never;
-        /** Take a word from a cell: who put it there, the task's owner, an admin */
+        /** Remove a tag from a cell; for its author, the owner of the task and admins */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Place of the cell in the matrix, row-major from 0 */
+                    /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
-                    /** @description One line of 1 to 100 characters without white space around it */
+                    /** @description One line of 1 to 100 characters without leading or trailing white space */
                     tag: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description So it is now, whether it was before or not */
+                /** @description Done; also if nothing changed */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -3434,13 +1566,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make a task like this one; what the body names is taken from there */
+        /** Create a task from this one. Fields in the body replace those of the original */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -3454,7 +1586,7 @@ export interface paths {
                 /** @description The new task */
                 201: {
                     headers: {
-                        /** @description Of the task */
+                        /** @description Path of the new task */
                         Location?: string;
                         [name: string]: unknown;
                     };
@@ -3462,105 +1594,17 @@ export interface paths {
                         "application/json": components["schemas"]["Task"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -3576,17 +1620,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was written about a task's images; of images where others are hidden, one's own alone */
+        /** List the evaluations of a task's images. Where others are hidden, only one's own */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -3602,60 +1647,12 @@ export interface paths {
                         "application/json": components["schemas"]["Evaluations"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -3673,21 +1670,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One text */
+        /** Get an evaluation */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
                     evaluation: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The text */
+                /** @description The evaluation */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3696,151 +1693,55 @@ export interface paths {
                         "application/json": components["schemas"]["Evaluation"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
         post?: never;
-        /** Remove a text: its author, the task's owner, an admin */
+        /** Delete an evaluation; for its author, the owner of the task and admins */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
                     evaluation: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Removed */
+                /** @description Deleted */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
         head?: never;
-        /** Change what one has written */
+        /** Change one's own evaluation */
         patch: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
                     evaluation: string;
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -3851,7 +1752,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description As it is now */
+                /** @description The changed evaluation */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3860,105 +1761,17 @@ export interface paths {
                         "application/json": components["schemas"]["Evaluation"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         trace?: never;
@@ -3971,18 +1784,18 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What happens to a task, as it happens
-         * @description `progress` (counts by state, cells a second; at most two a second), `cells` (those that changed: status, version, image, mean, n), `end` (nothing is to come; ratings and re-runs are told of all the same), `resync` (read planes anew, the stream goes on from its revision), `bye` (`expired`, `revoked`, `draining`, `deleted`). An id is the task's revision up to which all was told; with it as Last-Event-ID nothing is missed.
+         * Stream the changes of a task as server-sent events
+         * @description `progress`: counts by state and cells per second, at most twice a second. `cells`: changed cells with status, version, image, mean and n. `end`: the task has ended; later ratings and re-runs are still sent. `resync`: read the planes again; the stream continues from its revision. `bye`: the stream ends (`expired`, `revoked`, `draining`, `deleted`). The id of an event is the revision up to which the client is complete. Send it as Last-Event-ID to miss nothing.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description A revision, as of the planes; Last-Event-ID goes before it */
+                    /** @description Revision to resume from, such as that of the planes. Last-Event-ID takes precedence */
                     since?: string;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -3998,60 +1811,12 @@ export interface paths {
                         "text/event-stream": string;
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4070,26 +1835,26 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * All cells with what was said of them, as a file
-         * @description Cells as they are when their turn comes. While others' ratings are hidden, means, evaluations and tags of others are left out of cells that one has not rated.
+         * Export all cells with their feedback as a file
+         * @description Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that one has not rated are exported without means, evaluations and tags of others.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description csv: begin with a byte order mark, by which Excel knows UTF-8 */
+                    /** @description CSV only: start with a byte options mark, so that Excel detects UTF-8 */
                     bom?: "true" | "false";
                     format?: "csv" | "ndjson" | "html";
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Streamed */
+                /** @description The file */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4100,60 +1865,12 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4171,24 +1888,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own favourites in a task */
+        /** List one's own favourites in a task */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description By place */
+                /** @description By cell number */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4197,60 +1915,12 @@ export interface paths {
                         "application/json": components["schemas"]["Favourites"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4268,82 +1938,34 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the task was made from, as POST /tasks takes it; client JSON as it came */
+        /** Get what the task was created from, in the form of POST /tasks. Client JSON is unchanged */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The order */
+                /** @description The body that creates such a task */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["TaskOrder"];
+                        "application/json": components["schemas"]["TaskInput"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4361,26 +1983,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What to compare next: images that differ on one axis, pairs with few votes first */
+        /** Get the next pairs to compare: images that differ on one axis, pairs with few votes first */
         get: {
             parameters: {
                 query?: {
-                    /** @description On which they differ; else the first axis that is a treatment, or has several values */
+                    /** @description Axis on which they differ; by default the first varying treatment axis, or else the first varying axis */
                     axis?: "v0" | "v1" | "v2" | "v3" | "v4" | "v5";
-                    /** @description Leave out what tells the images apart: places on the axes, prompts, ratio */
+                    /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
                     n?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Sides by lot; none where one has judged every pair */
+                /** @description Pairs with randomly chosen sides; empty if one has judged every pair */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4389,60 +2011,12 @@ export interface paths {
                         "application/json": components["schemas"]["Pairs"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4462,20 +2036,20 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Start nothing more of a task; what is under way goes on */
+        /** Pause a task. Running cells continue */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description It is held */
+                /** @description Paused */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4484,69 +2058,13 @@ export interface paths {
                         "application/json": components["schemas"]["TaskState"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -4562,32 +2080,32 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All cells of a task, one byte a cell and plane */
+        /** Get all cells of a task as one byte per cell and plane */
         get: {
             parameters: {
                 query?: {
-                    /** @description Which planes, by commas */
+                    /** @description Comma-separated planes */
                     f?: string;
-                    /** @description `X-Revision` of the answer that one has */
+                    /** @description `X-Revision` of the response that the client has */
                     since?: string;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description Without `since`, or where a delta would be no smaller: the planes one after the other as `f` names them, each `X-Cells` bytes, cell by cell. Else (`X-Delta: true`) entries in no order: the cell's number (4 bytes, little-endian), then a byte for each plane. A claim moves no revision, so before applying a delta all cells of status 2 count as 1 again: those being drawn are all in it. Bytes: `status` 0 no such cell, 1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; `n` raters, 255 for more; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`. */
+                /** @description Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each with `X-Cells` bytes, one per cell. With `X-Delta: true` it contains unordered entries: the cell number (4 bytes, little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status 2 to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, 1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; `n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`. */
                 200: {
                     headers: {
-                        /** @description Cells of the task */
+                        /** @description Number of cells of the task */
                         "X-Cells"?: string;
-                        /** @description `true` or `false` */
+                        /** @description `true` for a delta, otherwise `false` */
                         "X-Delta"?: string;
-                        /** @description Of the task, as these bytes tell it */
+                        /** @description Revision of the task that these bytes represent */
                         "X-Revision"?: string;
                         [name: string]: unknown;
                     };
@@ -4595,60 +2113,12 @@ export interface paths {
                         "application/octet-stream": string;
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4668,13 +2138,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give up cells that are still pending; no others are touched */
+        /** Cancel pending cells of the selection. Other cells are unaffected */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -4685,7 +2155,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description How many; 0 the second time */
+                /** @description Number of cells; 0 for a repeated call */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4694,105 +2164,17 @@ export interface paths {
                         "application/json": components["schemas"]["Pruned"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -4808,26 +2190,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What to rate next: images that one has neither rated nor skipped */
+        /** Get the next images to rate: those that one has neither rated nor skipped */
         get: {
             parameters: {
                 query?: {
-                    /** @description Leave out what tells the images apart: places on the axes, prompts, ratio */
+                    /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
                     n?: number;
-                    /** @description spread: levels of the axes that one has rated least; fewest: images with the fewest ratings; decide: images whose mean or order is least certain */
+                    /** @description spread: images whose axis levels one has rated least; fewest: images with the fewest ratings; decide: images whose mean or rank is most uncertain */
                     strategy?: "spread" | "fewest" | "decide";
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description The best first; none where all that is drawn is rated */
+                /** @description Most useful first; empty if all drawn images are rated */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4836,60 +2218,12 @@ export interface paths {
                         "application/json": components["schemas"]["RatingQueue"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -4915,7 +2249,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -4926,7 +2260,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description What was rated, and what could not be */
+                /** @description The accepted and the refused ratings */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4935,96 +2269,16 @@ export interface paths {
                         "application/json": components["schemas"]["Ratings"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -5042,20 +2296,20 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let a task go on that was paused, held by the canary or brought over */
+        /** Resume a task that was paused, held by the canary, or imported */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description It goes on */
+                /** @description Resumed */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5064,69 +2318,13 @@ export interface paths {
                         "application/json": components["schemas"]["TaskState"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -5144,13 +2342,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Draw failed cells again: all, or those that a filter leaves */
+        /** Retry failed cells: all, or those that match the filter */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -5161,7 +2359,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description How many; 0 the second time */
+                /** @description Number of cells; 0 for a repeated call */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5170,105 +2368,17 @@ export interface paths {
                         "application/json": components["schemas"]["Retried"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -5284,17 +2394,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The shares of a task, those that have ended too */
+        /** List the shares of a task, including ended ones */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -5310,70 +2421,22 @@ export interface paths {
                         "application/json": components["schemas"]["Shares"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
-        /** Make a link to a task, to look or to rate */
+        /** Create a share of a task, for reading or rating */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -5393,105 +2456,17 @@ export interface paths {
                         "application/json": components["schemas"]["NewShare"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -5510,13 +2485,13 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End a share: from now on its token is no good */
+        /** Revoke a share. Its token stops working immediately */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                     share: string;
                 };
@@ -5524,67 +2499,19 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description It has ended; the same where it had before */
+                /** @description Revoked, now or before */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -5599,20 +2526,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A plane of the matrix */
+        /** Get a two-dimensional slice of the matrix */
         get: {
             parameters: {
                 query: {
-                    /** @description Places on other axes, from 0; 0 where nothing is said */
+                    /** @description Indices (from 0) on the other axes; 0 by default */
                     at?: string;
-                    /** @description The axis of the columns */
+                    /** @description Axis of the columns */
                     x: string;
-                    /** @description The axis of the rows; without it there is one */
+                    /** @description Axis of the rows; without it the slice has one row */
                     y?: string;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -5628,69 +2555,13 @@ export interface paths {
                         "application/json": components["schemas"]["Slice"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -5708,20 +2579,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What each level of an axis is worth, and how sure that is */
+        /** Compare the levels of an axis, with intervals */
         get: {
             parameters: {
                 query: {
                     axis: string;
-                    /** @description Place of the value that others are compared with */
+                    /** @description Index of the value with which the others are compared */
                     baseline?: number;
-                    /** @description The same within each level of this axis too */
+                    /** @description Repeat the analysis within each level of this axis */
                     by?: string;
                     measure?: string;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -5737,60 +2608,12 @@ export interface paths {
                         "application/json": components["schemas"]["Stats"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -5808,24 +2631,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The words of a task, with how many cells have each */
+        /** List the tags of a task with the number of cells of each */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description By code points */
+                /** @description Ordered by code points */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5834,60 +2658,12 @@ export interface paths {
                         "application/json": components["schemas"]["Tags"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -5905,26 +2681,27 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The cells that have a word; none where nobody put it anywhere */
+        /** List the cells with a tag; an unknown tag has none */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
-                    /** @description One line of 1 to 100 characters without white space around it */
+                    /** @description One line of 1 to 100 characters without leading or trailing white space */
                     tag: string;
                 };
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
-                /** @description By place */
+                /** @description By cell number */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5933,60 +2710,12 @@ export interface paths {
                         "application/json": components["schemas"]["Tagged"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -6004,17 +2733,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Votes: all of them to the task's owner and admins, one's own to others */
+        /** List votes: all for the owner of the task and admins, one's own for others */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -6030,70 +2760,22 @@ export interface paths {
                         "application/json": components["schemas"]["Votes"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
-        /** Say which of two images is better */
+        /** Vote for one of two images */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -6113,105 +2795,17 @@ export interface paths {
                         "application/json": components["schemas"]["Vote"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -6230,13 +2824,13 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take one's last vote back */
+        /** Withdraw one's last vote */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                     vote: string;
                 };
@@ -6244,76 +2838,20 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Taken back */
+                /** @description Withdrawn */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -6328,13 +2866,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The webhooks of a task, ten at most */
+        /** List the webhooks of a task, at most ten */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -6350,73 +2888,25 @@ export interface paths {
                         "application/json": components["schemas"]["Webhooks"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
         /**
-         * Have a task's events told to a URL
-         * @description Each is a POST of JSON with `X-Contactsheet-Event`, `X-Contactsheet-Delivery` (the same at each try) and `X-Contactsheet-Signature: t=SECONDS,v1=HEX`, HEX being HMAC-SHA-256 of `SECONDS.BODY` under the secret.
+         * Send the events of a task to a URL
+         * @description Each event is a POST of JSON with the headers `X-Contactsheet-Event`, `X-Contactsheet-Delivery` (the same for each try) and `X-Contactsheet-Signature: t=SECONDS,v1=HEX`. HEX is the HMAC-SHA-256 of `SECONDS.BODY` with the secret.
          */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                 };
                 cookie?: never;
@@ -6436,105 +2926,17 @@ export interface paths {
                         "application/json": components["schemas"]["NewWebhook"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -6553,13 +2955,13 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Tell that URL no more; what was not sent yet never is */
+        /** Delete a webhook. Unsent deliveries are dropped */
         delete: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                     webhook: string;
                 };
@@ -6567,67 +2969,19 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description It is gone, and its log with it */
+                /** @description Deleted with its log */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
@@ -6642,17 +2996,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was sent, and what became of it */
+        /** List the deliveries of a webhook with their outcome */
         get: {
             parameters: {
                 query?: {
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                 };
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                     webhook: string;
                 };
@@ -6669,60 +3024,12 @@ export interface paths {
                         "application/json": components["schemas"]["Deliveries"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -6742,13 +3049,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have an event `test` sent, as the others are */
+        /** Send an event `test` in the usual way */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the task */
+                    /** @description Id of the task */
                     id: string;
                     webhook: string;
                 };
@@ -6756,7 +3063,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description It will be sent; the deliveries tell how it went */
+                /** @description The delivery. Its outcome appears in the list of deliveries */
                 202: {
                     headers: {
                         [name: string]: unknown;
@@ -6765,69 +3072,13 @@ export interface paths {
                         "application/json": components["schemas"]["Delivery"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -6845,7 +3096,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say what POST /tasks would make of this body; nothing is written */
+        /** Compute what POST /tasks would create from this body. Nothing is stored */
         post: {
             parameters: {
                 query?: never;
@@ -6868,87 +3119,15 @@ export interface paths {
                         "application/json": components["schemas"]["TaskPlan"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -6964,13 +3143,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Users in the order they came */
+        /** List users, oldest first */
         get: {
             parameters: {
                 query?: {
                     active?: boolean;
-                    /** @description `next` of the page before */
+                    /** @description `next` of the previous page */
                     cursor?: string;
+                    /** @description Maximum number of items */
                     limit?: number;
                     /** @description A part of the e-mail or the name, in any case */
                     q?: string;
@@ -6991,51 +3171,11 @@ export interface paths {
                         "application/json": components["schemas"]["Users"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -7062,96 +3202,16 @@ export interface paths {
                         "application/json": components["schemas"]["User"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         delete?: never;
@@ -7167,7 +3227,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One user */
+        /** Get a user */
         get: {
             parameters: {
                 query?: never;
@@ -7189,67 +3249,19 @@ export interface paths {
                         "application/json": components["schemas"]["User"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
         post?: never;
         /**
-         * Remove a user for good
-         * @description Tasks and ratings stay. The last admin stays too.
+         * Delete a user permanently
+         * @description The user's tasks and ratings remain. The last active admin cannot be deleted.
          */
         delete: {
             parameters: {
@@ -7263,83 +3275,27 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Gone */
+                /** @description Deleted */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                409: components["responses"]["conflict"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         options?: never;
         head?: never;
         /**
          * Change a user
-         * @description A new password and `is_active: false` end the user's sessions. The last admin stays one.
+         * @description A new password and `is_active: false` end the user's sessions. The last active admin cannot be changed.
          */
         patch: {
             parameters: {
@@ -7366,105 +3322,17 @@ export interface paths {
                         "application/json": components["schemas"]["User"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description not_found */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         trace?: never;
@@ -7476,7 +3344,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
+        /** Get the signed-in user */
         get: {
             parameters: {
                 query?: never;
@@ -7486,7 +3354,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description You */
+                /** @description The user */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -7495,51 +3363,11 @@ export interface paths {
                         "application/json": components["schemas"]["Me"];
                     };
                 };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         put?: never;
@@ -7558,7 +3386,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change one's password: all sessions end, a new one begins */
+        /** Change the password of the signed-in user. All sessions end and a new one starts */
         put: {
             parameters: {
                 query?: never;
@@ -7586,96 +3414,16 @@ export interface paths {
                         "application/json": components["schemas"]["Tokens"];
                     };
                 };
-                /** @description invalid_json */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unauthenticated */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description forbidden */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_slow */
-                408: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description conflict */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description unsupported_media */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description invalid_request */
-                422: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description too_many_requests */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description busy */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
             };
         };
         post?: never;
@@ -7694,25 +3442,25 @@ export interface components {
             images: number;
             method: string;
             raters: {
-                /** @description Stars more than all give */
+                /** @description Mean deviation, in stars, from the images' means */
                 bias: number | null;
-                /** @description Deviation of the rest, in stars */
+                /** @description Standard deviation of what remains after removing the bias, in stars */
                 inconsistency: number | null;
                 n: number;
-                /** @description E-mail; null for a link's and for who has gone */
+                /** @description E-mail address; null for a share and for a deleted user */
                 rater: string | null;
                 /** Format: uuid */
                 rater_id: string;
-                /** @description Images that another rated too */
+                /** @description Images that another rater rated too */
                 shared: number;
             }[];
             ratings: number;
             revision: string;
-            /** @description Images that two raters or more have rated */
+            /** @description Images with ratings of at least two raters */
             shared_images: number;
             /** Format: uuid */
             task_id: string;
-            /** @description Content units of those, which the interval is over */
+            /** @description Content units of those images; the interval is computed over them */
             units: number;
             warnings: {
                 code: string;
@@ -7720,12 +3468,12 @@ export interface components {
             }[];
         };
         Cancelled: {
-            /** @description Cells that will have no image */
+            /** @description Cells without an image */
             cancelled: number;
-            /** @description Of these, those that were under way and are being dropped */
+            /** @description Those of them that were being drawn and are being stopped */
             finishing: number;
             /**
-             * @description What keeps it from being drawn
+             * @description Why it is not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -7736,34 +3484,143 @@ export interface components {
             cell: number;
             error: string | null;
             ratings: {
-                /** @description Of all raters; null while others are hidden */
+                /** @description Mean over all raters; null while others' ratings are hidden */
                 mean: number | null;
-                /** @description Null while others are hidden */
+                /** @description Number of raters; null while others' ratings are hidden */
                 n: number | null;
-                /** @description One's own */
+                /** @description One's own reason for skipping */
                 skipped: string | null;
-                /** @description One's own */
+                /** @description One's own stars */
                 stars: number | null;
             };
-            /** @description Digits: it may have 64 bits */
+            /** @description Decimal digits; a seed may have 64 bits */
             seed: string | null;
             /** @enum {string} */
             status: "pending" | "processing" | "completed" | "failed" | "cancelled";
-            /** @description The image itself where the image API told of no other */
+            /** @description The image itself if the image API provided no thumbnail */
             thumbnail: string | null;
             url: string | null;
-            /** @description The attempt that made the image, or the one under way */
+            /** @description Number of the attempt that made the image or is under way */
             version: number;
+        };
+        CellDetail: {
+            /** @description Ended attempts, oldest first */
+            attempts: {
+                attempt: number;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                ended_at: string | null;
+                /** @enum {string} */
+                outcome: "done" | "timeout" | "illegal" | "error" | "lost";
+                reason: string | null;
+                remote_job: string | null;
+                seconds: number | null;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                started_at: string | null;
+            }[];
+            /** @description Normalised cause of the last failure */
+            cause: string | null;
+            cell: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            completed_at: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            error: string | null;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Earliest time of the next attempt
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            not_before: string | null;
+            /** @description Index (from 0) and value on each axis; null if cells do not fill the axes */
+            places: {
+                axis: string;
+                place: number;
+                value?: unknown;
+            }[] | null;
+            ratings: {
+                /** @description Mean over all raters; null while others' ratings are hidden */
+                mean: number | null;
+                /** @description Number of raters; null while others' ratings are hidden */
+                n: number | null;
+                /** @description One's own reason for skipping */
+                skipped: string | null;
+                /** @description One's own stars */
+                stars: number | null;
+            };
+            remote_job: string | null;
+            /** @description The request to the image API. Client JSON is unchanged */
+            request: {
+                client_args?: unknown;
+                prompts?: unknown;
+                queue: string;
+                ratio: string | null;
+                seed: string | null;
+                use_polish: boolean;
+            };
+            /** @description The stored part of the image API's response */
+            result?: unknown;
+            retries: number;
+            /** @description Decimal digits; a seed may have 64 bits */
+            seed: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            started_at: string | null;
+            /** @enum {string} */
+            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+            /** @description The image itself if the image API provided no thumbnail */
+            thumbnail: string | null;
+            url: string | null;
+            /** @description Number of the attempt that made the image or is under way */
+            version: number;
+            /** @description Images of the cell, oldest first, each with its own ratings */
+            versions: {
+                current: boolean;
+                /** @description Number of evaluations; null while others' are hidden */
+                evaluations: number | null;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                made_at: string | null;
+                ratings: {
+                    /** @description Mean over all raters; null while others' ratings are hidden */
+                    mean: number | null;
+                    /** @description Number of raters; null while others' ratings are hidden */
+                    n: number | null;
+                    /** @description One's own reason for skipping */
+                    skipped: string | null;
+                    /** @description One's own stars */
+                    stars: number | null;
+                };
+                url: string;
+                version: number;
+            }[];
         };
         Cells: {
             items: components["schemas"]["Cell"][];
         };
         CellTag: {
-            /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
+            /** @description E-mail address; null for a share, for a deleted user, and for requests with a share */
             author: string | null;
             /**
              * Format: uuid
-             * @description Who put it there first
+             * @description First person who set the tag
              */
             author_id: string;
             cell: number;
@@ -7779,7 +3636,7 @@ export interface components {
         };
         Comparison: {
             a: {
-                /** @description Over shared units */
+                /** @description Mean over shared units */
                 mean: number | null;
                 name: string;
                 raters: number;
@@ -7787,11 +3644,11 @@ export interface components {
                 revision: string;
                 /** Format: uuid */
                 task_id: string;
-                /** @description Rated units that the other lacks */
+                /** @description Rated units that the other task has not rated */
                 units_alone: number;
             };
             b: {
-                /** @description Over shared units */
+                /** @description Mean over shared units */
                 mean: number | null;
                 name: string;
                 raters: number;
@@ -7799,10 +3656,10 @@ export interface components {
                 revision: string;
                 /** Format: uuid */
                 task_id: string;
-                /** @description Rated units that the other lacks */
+                /** @description Rated units that the other task has not rated */
                 units_alone: number;
             };
-            /** @description Combinations of equal values in those */
+            /** @description Combinations of equal values within those units */
             combinations: number;
             difference: components["schemas"]["Estimate"] & unknown;
             differs: {
@@ -7814,7 +3671,7 @@ export interface components {
                     only_b: string[];
                     type: string;
                 }[];
-                /** @description Tags without a variable, by type, that one task alone has */
+                /** @description Tags without a variable, by type, that only one of the tasks has */
                 fixed: {
                     a: string[];
                     b: string[];
@@ -7825,9 +3682,9 @@ export interface components {
                     b: string;
                 } | null;
                 settings: {
-                    /** @description As JSON; null where there is none */
+                    /** @description The value as JSON; null if not set */
                     a: string | null;
-                    /** @description As JSON; null where there is none */
+                    /** @description The value as JSON; null if not set */
                     b: string | null;
                     key: string;
                 }[];
@@ -7836,7 +3693,7 @@ export interface components {
             p: number | null;
             p_sign_flip: number | null;
             shared_raters: number;
-            /** @description Content units that both have rated */
+            /** @description Content units that both tasks have rated */
             units: number;
             warnings: {
                 code: string;
@@ -7863,24 +3720,24 @@ export interface components {
             id: string;
             /**
              * Format: date-time
-             * @description Not before the webhook's earlier deliveries are closed
+             * @description Earliest time of the next try. Earlier deliveries of the webhook go first
              * @example 2025-05-13T07:40:46.622Z
              */
             next_try_at: string | null;
             /** @enum {string} */
             state: "waiting" | "arrived" | "given_up";
-            /** @description Of the receiver's last answer */
+            /** @description HTTP status of the receiver's last response */
             status: number | null;
             tries: number;
         };
-        /** @description 95 % interval; null where there is none to be had */
+        /** @description Estimate with a 95 % interval; its bounds are null if it cannot be computed */
         Estimate: {
             high: number | null;
             low: number | null;
             value: number;
         } | null;
         Evaluation: {
-            /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
+            /** @description E-mail address; null for a share, for a deleted user, and for requests with a share */
             author: string | null;
             /** Format: uuid */
             author_id: string;
@@ -7899,22 +3756,22 @@ export interface components {
             id: string;
             tags: string[];
             text: string;
-            /** @description The attempt that made the image that it is about */
+            /** @description Number of the attempt that made the evaluated image */
             version: number;
         };
         EvaluationIn: {
             /**
-             * @description Given twice, a tag is kept once
+             * @description Duplicate tags are stored once
              * @default []
              */
             tags?: string[];
-            /** @description Kept byte for byte; markup is text */
+            /** @description Stored byte for byte. Markup has no meaning */
             text: string;
         };
         EvaluationPatch: {
-            /** @description Given twice, a tag is kept once */
+            /** @description Duplicate tags are stored once */
             tags?: string[];
-            /** @description Kept byte for byte; markup is text */
+            /** @description Stored byte for byte. Markup has no meaning */
             text?: string;
         };
         Evaluations: {
@@ -7935,7 +3792,7 @@ export interface components {
         };
         ImageToJudge: {
             /**
-             * @description Place of its value on each axis, v0 to v5
+             * @description Index of the cell's value on each axis, v0 to v5
              * @example {
              *       "v0": 2,
              *       "v1": 0
@@ -7948,26 +3805,26 @@ export interface components {
             image_url: string;
             prompts?: unknown;
             ratio?: string | null;
-            /** @description The attempt that made the image */
+            /** @description Number of the attempt that made the image */
             version: number;
         };
         LevelStats: {
             adjusted?: number | null;
             against?: {
-                /** @description P(A > B) + ½ P(A = B), B the baseline */
+                /** @description Probability of superiority P(A > B) + ½ P(A = B), where B is the baseline */
                 better: number;
                 difference: components["schemas"]["Estimate"];
-                /** @description Student's t over paired differences */
+                /** @description p-value of Student's t test of paired differences */
                 p: number | null;
-                /** @description Of «differs from the baseline», for all levels together */
+                /** @description p, corrected for the comparisons of all levels with the baseline (Holm) */
                 p_holm: number | null;
                 p_sign_flip: number | null;
-                /** @description For screening: Benjamini and Hochberg over all comparisons of the answer */
+                /** @description For screening: q-value (Benjamini and Hochberg) over all comparisons of the answer */
                 q: number | null;
-                /** @description Units that both levels have */
+                /** @description Units that have both levels */
                 units: number;
             } | null;
-            /** @description P(best), by a bootstrap over units */
+            /** @description Probability of being the best level, by a bootstrap over units */
             best?: number | null;
             bt?: {
                 high: number;
@@ -7987,12 +3844,12 @@ export interface components {
                     timed_out: number;
                 };
                 ended: number;
-                failed: components["schemas"]["Rate"];
-                refused: components["schemas"]["Rate"];
-                timed_out: components["schemas"]["Rate"];
+                failed: components["schemas"]["Proportion"];
+                refused: components["schemas"]["Proportion"];
+                timed_out: components["schemas"]["Proportion"];
             };
             label: string;
-            /** @description Place of the value in the variable, from 0 */
+            /** @description Index of the value in the variable, from 0 */
             level: number;
             mean?: components["schemas"]["Estimate"];
             n?: {
@@ -8022,7 +3879,7 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             created_at: string;
-            /** @description E-mail; null for who has gone */
+            /** @description E-mail address; null for a deleted user */
             created_by: string | null;
             /**
              * Format: date-time
@@ -8039,7 +3896,7 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             revoked_at: string | null;
-            /** @description For `Authorization: Bearer`; told this once, only its hash is kept */
+            /** @description Token for `Authorization: Bearer`. It is returned only here; the server stores its hash */
             token: string;
         };
         NewWebhook: {
@@ -8048,17 +3905,17 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             created_at: string;
-            /** @description E-mail; null for who has gone */
+            /** @description E-mail address; null for a deleted user */
             created_by: string | null;
             events: string[];
             /** Format: uuid */
             id: string;
-            /** @description Told this once */
+            /** @description Returned only here */
             secret: string;
             url: string;
         };
         Pairs: {
-            /** @description Null where no axis has several values */
+            /** @description Null if no axis has several values */
             axis: string | null;
             items: {
                 left: components["schemas"]["ImageToJudge"];
@@ -8067,23 +3924,32 @@ export interface components {
         };
         Problem: {
             detail: string;
+            /** @description The invalid fields of the request */
             errors?: {
                 /** @example body.stars */
                 field: string;
                 value?: string;
                 wanted: string;
             }[];
-            /** @description Id of the request, as in the log */
+            /** @description Id of the request, which the log contains too */
             instance: string;
             status: number;
             title: string;
             /** @example urn:contactsheet:problem:not_found */
             type: string;
         };
+        /** @description Share of cells with Wilson's 95 % interval */
+        Proportion: {
+            high: number | null;
+            low: number | null;
+            n: number;
+            of: number;
+            rate: number | null;
+        };
         Pruned: {
             cells: number;
             /**
-             * @description What keeps it from being drawn
+             * @description Why it is not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -8091,10 +3957,10 @@ export interface components {
             status: "pending" | "processing" | "completed" | "failed" | "cancelled";
         };
         PruneIn: {
-            /** @description Only these, by their numbers */
+            /** @description Numbers of the cells */
             cells?: number[];
             /**
-             * @description Only cells at one of these places on each of these axes, counted from 0
+             * @description Restrict to cells with one of these indices (from 0) on each of these axes
              * @example {
              *       "v0": [
              *         1,
@@ -8110,14 +3976,14 @@ export interface components {
             };
         };
         Queue: {
-            /** @description Cells that could start, counted up to 1,000 */
+            /** @description Dispatchable cells, counted up to 1,000 */
             backlog: number;
             /**
              * Format: date-time
              * @example 2025-05-13T07:40:46.622Z
              */
             changed_at: string;
-            /** @description Of its backend, since the workers began */
+            /** @description Calls to the queue's backend since the workers started */
             health: {
                 calls: number;
                 create_ms: number | null;
@@ -8128,23 +3994,23 @@ export interface components {
             override: components["schemas"]["SlotOverride"];
             /** @enum {string} */
             queue: "high" | "standard" | "lumina";
-            /** @description Image jobs begun at its backend, between the last two looks; null at the first */
+            /** @description Image jobs that the queue's backend started per minute, between the last two measurements; null at first */
             rate_per_minute: number | null;
             reason: string;
-            /** @description Slots that living workers have taken */
+            /** @description Slots of the live workers */
             room: number;
             running: number;
-            /** @description Attempts that may run at once */
+            /** @description Maximum number of concurrent attempts */
             slots: number;
-            /** @description What the backlog alone would have */
+            /** @description Number of slots that the backlog alone would require */
             wanted: number;
             workers: number;
         };
         QueuePatch: {
-            /** @description null takes it back */
+            /** @description null removes the override */
             override: {
                 /**
-                 * @description Seconds
+                 * @description Duration in seconds
                  * @example 3600
                  */
                 expires_in: number;
@@ -8155,22 +4021,14 @@ export interface components {
         Queues: {
             items: components["schemas"]["Queue"][];
         };
-        /** @description A share of cells, Wilson's 95 % interval */
-        Rate: {
-            high: number | null;
-            low: number | null;
-            n: number;
-            of: number;
-            rate: number | null;
-        };
         Rating: {
             cell: number;
-            /** @description Of all raters; null while others are hidden */
+            /** @description Mean over all raters; null while others' ratings are hidden */
             mean: number | null;
             n: number | null;
             skipped: string | null;
             stars: number | null;
-            /** @description The attempt that made the image that was rated */
+            /** @description Number of the attempt that made the rated image */
             version: number;
         };
         RatingHistory: {
@@ -8182,7 +4040,7 @@ export interface components {
                  * @example 2025-05-13T07:40:46.622Z
                  */
                 at: string;
-                /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
+                /** @description E-mail address; null for a share, for a deleted user, and for requests with a share */
                 rater: string | null;
                 /** Format: uuid */
                 rater_id: string;
@@ -8194,13 +4052,13 @@ export interface components {
         };
         RatingIn: {
             /**
-             * @description Neither axes nor others' ratings were shown
+             * @description Whether the rater saw neither axes nor others' ratings
              * @default false
              */
             blind?: boolean;
-            /** @description Why it is not rated; or `stars` */
+            /** @description Reason for not rating */
             skipped?: string;
-            /** @description 1 bad to 5 good; or `skipped` */
+            /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
             stars?: number;
             took_ms?: number;
         };
@@ -8208,7 +4066,7 @@ export interface components {
             items: (components["schemas"]["ImageToJudge"] & {
                 /**
                  * Format: date-time
-                 * @description Others are given other images until then
+                 * @description The image is reserved for the rater until then
                  * @example 2025-05-13T07:40:46.622Z
                  */
                 until: string;
@@ -8226,14 +4084,14 @@ export interface components {
         RatingsIn: {
             ratings: {
                 /**
-                 * @description Neither axes nor others' ratings were shown
+                 * @description Whether the rater saw neither axes nor others' ratings
                  * @default false
                  */
                 blind?: boolean;
                 cell: number;
-                /** @description Why it is not rated; or `stars` */
+                /** @description Reason for not rating */
                 skipped?: string;
-                /** @description 1 bad to 5 good; or `skipped` */
+                /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
                 stars?: number;
                 took_ms?: number;
             }[];
@@ -8246,7 +4104,7 @@ export interface components {
         Retried: {
             cells: number;
             /**
-             * @description What keeps it from being drawn
+             * @description Why it is not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -8254,18 +4112,18 @@ export interface components {
             status: "pending" | "processing" | "completed" | "failed" | "cancelled";
         };
         RetryIn: {
-            /** @description Only where the cause contains this, in any case */
+            /** @description Restrict to causes that contain this text, case-insensitive */
             cause?: string;
-            /** @description Only these, by their numbers */
+            /** @description Numbers of the cells */
             cells?: number[];
             /**
              * Format: date-time
-             * @description Only those that failed then or later
+             * @description Restrict to cells that failed at or after this time
              * @example 2025-05-13T07:40:46.622Z
              */
             since?: string;
             /**
-             * @description Only cells at one of these places on each of these axes, counted from 0
+             * @description Restrict to cells with one of these indices (from 0) on each of these axes
              * @example {
              *       "v0": [
              *         1,
@@ -8282,14 +4140,14 @@ export interface components {
         };
         Sessions: {
             items: {
-                /** @description What the browser called itself */
+                /** @description User-Agent of the client */
                 client: string;
                 /**
                  * Format: date-time
                  * @example 2025-05-13T07:40:46.622Z
                  */
                 created_at: string;
-                /** @description The one that asks */
+                /** @description Whether it is the session of this request */
                 current: boolean;
                 /**
                  * Format: date-time
@@ -8313,7 +4171,7 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             created_at: string;
-            /** @description E-mail; null for who has gone */
+            /** @description E-mail address; null for a deleted user */
             created_by: string | null;
             /**
              * Format: date-time
@@ -8351,17 +4209,17 @@ export interface components {
         };
         ShareIn: {
             /**
-             * @description Others' ratings of an image are hidden until it was rated
+             * @description Hide others' ratings of an image until it is rated
              * @default false
              */
             blind?: boolean;
             /**
-             * @description Seconds; at most 90 days
+             * @description Lifetime in seconds, at most 90 days
              * @default 604800
              */
             expires_in?: number;
             /**
-             * @description Whom it is for
+             * @description Recipient or purpose
              * @default
              */
             label?: string;
@@ -8376,7 +4234,7 @@ export interface components {
             at: {
                 [key: string]: number;
             };
-            /** @description One for each place on y, of a cell for each on x */
+            /** @description One row per index on y, with one cell per index on x */
             rows: (components["schemas"]["Cell"] & (Record<string, never> | null))[][];
             x: {
                 axis: string;
@@ -8413,7 +4271,7 @@ export interface components {
                     levels: components["schemas"]["LevelStats"][];
                     warnings: components["schemas"]["StatsWarning"][];
                 }[];
-                /** @description Combinations by q; flagged where q ≤ 0.05 */
+                /** @description Combinations ordered by q; those with q ≤ 0.05 are significant */
                 interactions: {
                     by: number;
                     excess: number;
@@ -8450,14 +4308,14 @@ export interface components {
             text: string;
         };
         SystemStatus: {
-            /** @description Cells that could start, up to 1,000 of each queue */
+            /** @description Dispatchable cells; each queue counts up to 1,000 */
             backlog: number;
             /** @enum {string} */
             database: "ok";
-            /** @description Whether one of them leads */
+            /** @description Whether a worker is the leader */
             leader: boolean;
             /**
-             * @description The API can do without, but for signing in
+             * @description Without Redis, only logins fail. `unknown`: this process has no connection
              * @enum {string}
              */
             redis: "ok" | "away" | "unknown";
@@ -8467,12 +4325,12 @@ export interface components {
                 step: number;
             } | null;
             /**
-             * @description `degraded`: something below is away
+             * @description `degraded`: a part of the system is unavailable
              * @enum {string}
              */
             status: "ok" | "degraded";
             version: string;
-            /** @description That gave a sign of life within 6 s */
+            /** @description Workers with a heartbeat within the last 6 s */
             workers: number;
         };
         Tagged: {
@@ -8508,7 +4366,7 @@ export interface components {
             created_at: string;
             error: string | null;
             /**
-             * @description What keeps its cells from being drawn
+             * @description Why its cells are not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -8517,10 +4375,10 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
-            /** @description E-mail of who submitted it; null to who comes by a link */
+            /** @description E-mail address of the owner; null for requests with a share */
             owner: string | null;
             priority: number;
-            /** @description Grows with each batch of changes */
+            /** @description Increases with each change */
             revision: number;
             /** @enum {string} */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
@@ -8538,7 +4396,7 @@ export interface components {
             updated_at: string;
         };
         TaskCloneIn: {
-            /** @description What each axis is for; one without a role counts as a treatment */
+            /** @description Role of each axis. An axis without one counts as a treatment */
             axis_roles?: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -8553,26 +4411,26 @@ export interface components {
                 /** @enum {string} */
                 v5?: "treatment" | "content" | "replicate";
             };
-            /** @description Others' ratings of an image are shown to who has rated it */
+            /** @description Hide others' ratings of an image until one has rated it */
             blind?: boolean;
             name?: string;
-            /** @description Over 1 is for admins and managers: the queue `high` */
+            /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority?: number;
-            /** @description Of `pinned` */
+            /** @description Seed of the policy `pinned` */
             seed?: number;
             /**
-             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
              * @enum {string}
              */
             seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
             settings?: {
                 [key: string]: unknown;
             };
-            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
             tags?: {
                 [key: string]: unknown;
             }[];
-            /** @description `v0` to `v5`, each with `name` and `values`; kept as given */
+            /** @description `v0` to `v5`, each with `name` and `values`. Stored as given */
             variables?: {
                 [key: string]: unknown;
             };
@@ -8581,7 +4439,7 @@ export interface components {
             /** @description Slowest first */
             axes: {
                 /**
-                 * @description Or `batch`: repeats of each combination
+                 * @description `v0` to `v5`, or `batch` for repeats
                  * @example v0
                  */
                 axis: string;
@@ -8589,9 +4447,9 @@ export interface components {
                 name: string;
                 /** @enum {string|null} */
                 role: "treatment" | "content" | "replicate" | null;
-                /** @description Of the tags that it gives values to */
+                /** @description Types of the tags that use the variable */
                 types: string[];
-                /** @description As they were given; null for `batch` */
+                /** @description Values as given; null for `batch` */
                 values: unknown[] | null;
             }[];
             blind: boolean;
@@ -8616,18 +4474,18 @@ export interface components {
              */
             created_at: string;
             error: string | null;
-            /** @description Failed cells by cause, the most frequent first; 50 at most */
+            /** @description Failed cells by cause, most frequent first, at most 50 causes */
             errors: {
                 cause: string;
                 cells: number;
             }[];
-            /** @description Until the last cell has ended, at the present rate; null where there is none, or a hold */
+            /** @description Time until the last cell ends at the current rate; null without a rate and while the task is held */
             eta: {
                 seconds_high: number | null;
                 seconds_low: number;
             } | null;
             /**
-             * @description What keeps its cells from being drawn
+             * @description Why its cells are not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -8636,17 +4494,17 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
-            /** @description E-mail of who submitted it; null to who comes by a link */
+            /** @description E-mail address of the owner; null for requests with a share */
             owner: string | null;
             priority: number;
-            /** @description Null for a task that has ended or not begun */
+            /** @description Null for a task that has not started or has ended */
             rate: {
-                /** @description Ended within the window */
+                /** @description Cells that ended within the window */
                 cells: number;
                 per_minute: number;
                 window_seconds: number;
             } | null;
-            /** @description Grows with each batch of changes */
+            /** @description Increases with each change */
             revision: number;
             /** @enum {string} */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
@@ -8665,7 +4523,7 @@ export interface components {
         };
         TaskIn: {
             /**
-             * @description What each axis is for; one without a role counts as a treatment
+             * @description Role of each axis. An axis without one counts as a treatment
              * @default {}
              */
             axis_roles?: {
@@ -8683,20 +4541,20 @@ export interface components {
                 v5?: "treatment" | "content" | "replicate";
             };
             /**
-             * @description Others' ratings of an image are shown to who has rated it
+             * @description Hide others' ratings of an image until one has rated it
              * @default false
              */
             blind?: boolean;
             name: string;
             /**
-             * @description Over 1 is for admins and managers: the queue `high`
+             * @description Above 1 the task uses the queue `high`, which only admins and managers may request
              * @default 1
              */
             priority?: number;
-            /** @description Of `pinned` */
+            /** @description Seed of the policy `pinned` */
             seed?: number;
             /**
-             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
              * @default shared
              * @enum {string}
              */
@@ -8705,20 +4563,20 @@ export interface components {
             settings?: {
                 [key: string]: unknown;
             };
-            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
             tags: {
                 [key: string]: unknown;
             }[];
             /**
-             * @description `v0` to `v5`, each with `name` and `values`; kept as given
+             * @description `v0` to `v5`, each with `name` and `values`. Stored as given
              * @default {}
              */
             variables?: {
                 [key: string]: unknown;
             };
         };
-        TaskOrder: {
-            /** @description What each axis is for; one without a role counts as a treatment */
+        TaskInput: {
+            /** @description Role of each axis. An axis without one counts as a treatment */
             axis_roles: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -8733,15 +4591,15 @@ export interface components {
                 /** @enum {string} */
                 v5?: "treatment" | "content" | "replicate";
             };
-            /** @description Others' ratings of an image are shown to who has rated it */
+            /** @description Hide others' ratings of an image until one has rated it */
             blind: boolean;
             name: string;
-            /** @description Over 1 is for admins and managers: the queue `high` */
+            /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority: number;
-            /** @description Of `pinned` */
+            /** @description Seed of the policy `pinned` */
             seed?: number;
             /**
-             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
              * @enum {string}
              */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
@@ -8749,13 +4607,13 @@ export interface components {
                 [key: string]: unknown;
             };
             tags: unknown[];
-            /** @description `v0` to `v5`, each with `name` and `values`; kept as given */
+            /** @description `v0` to `v5`, each with `name` and `values`. Stored as given */
             variables: {
                 [key: string]: unknown;
             };
         };
         TaskPatch: {
-            /** @description What each axis is for; one without a role counts as a treatment */
+            /** @description Role of each axis. An axis without one counts as a treatment */
             axis_roles?: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -8772,33 +4630,33 @@ export interface components {
             };
             blind?: boolean;
             name?: string;
-            /** @description Over 1 is for admins and managers: the queue `high` */
+            /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority?: number;
         };
         TaskPlan: {
-            /** @description May pass what can be made: then there is a warning */
+            /** @description Number of cells. If it exceeds the limit, there is a warning */
             cells: number;
-            /** @description Cells that ask for an image that another cell of the task asks for */
+            /** @description Cells that request the same image as another cell of the task */
             duplicates: number;
             queues: {
-                /** @description Cells of other tasks that wait there; 20,000 for more */
+                /** @description Cells of other tasks waiting in the queue; 20,000 stands for more */
                 backlog: number;
                 cells: number;
-                /** @description Images that the estimate rests on */
+                /** @description Number of images that the estimate is based on */
                 observed: number;
                 /** @enum {string} */
                 queue: "high" | "standard" | "lumina";
-                /** @description Images drawn at once, now */
+                /** @description Current number of images drawn at once */
                 slots: number | null;
             }[];
-            /** @description Cells for which there is an image already; seeds that are yet to be drawn match none */
+            /** @description Cells whose image exists already. Seeds that are not drawn yet match no image */
             reusable: number;
-            /** @description Until the last image. `p50`: at the slots reached of late. `p90`: what waits goes first, at the slots of now. Null where nothing was observed */
+            /** @description Time until the last image. `p50` assumes the recently reached number of slots. `p90` assumes the current number, and that waiting cells of other tasks are drawn first. Null without observations */
             seconds: {
                 p50: number;
                 p90: number;
             } | null;
-            /** @description The gravest first */
+            /** @description Most severe first */
             warnings: {
                 axes: string[];
                 /** @example seeds_confounded */
@@ -8808,7 +4666,7 @@ export interface components {
         };
         TaskPlanIn: {
             /**
-             * @description What each axis is for; one without a role counts as a treatment
+             * @description Role of each axis. An axis without one counts as a treatment
              * @default {}
              */
             axis_roles?: {
@@ -8826,20 +4684,20 @@ export interface components {
                 v5?: "treatment" | "content" | "replicate";
             };
             /**
-             * @description Others' ratings of an image are shown to who has rated it
+             * @description Hide others' ratings of an image until one has rated it
              * @default false
              */
             blind?: boolean;
             name?: string;
             /**
-             * @description Over 1 is for admins and managers: the queue `high`
+             * @description Above 1 the task uses the queue `high`, which only admins and managers may request
              * @default 1
              */
             priority?: number;
-            /** @description Of `pinned` */
+            /** @description Seed of the policy `pinned` */
             seed?: number;
             /**
-             * @description For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. `per_cell`: each its own
+             * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
              * @default shared
              * @enum {string}
              */
@@ -8848,12 +4706,12 @@ export interface components {
             settings?: {
                 [key: string]: unknown;
             };
-            /** @description As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
             tags: {
                 [key: string]: unknown;
             }[];
             /**
-             * @description `v0` to `v5`, each with `name` and `values`; kept as given
+             * @description `v0` to `v5`, each with `name` and `values`. Stored as given
              * @default {}
              */
             variables?: {
@@ -8867,7 +4725,7 @@ export interface components {
         TaskState: {
             changed: boolean;
             /**
-             * @description What keeps it from being drawn
+             * @description Why it is not drawn now
              * @enum {string|null}
              */
             hold: "import" | "pause" | "canary" | null;
@@ -8876,9 +4734,9 @@ export interface components {
         };
         Tokens: {
             access_token: string;
-            /** @description Seconds that the access token is good */
+            /** @description Remaining lifetime of the access token in seconds */
             expires_in: number;
-            /** @description Good for one renewal */
+            /** @description Valid for one renewal */
             refresh_token: string;
             /** Format: uuid */
             session_id: string;
@@ -8906,7 +4764,7 @@ export interface components {
         UserIn: {
             /**
              * Format: email
-             * @description Unique, compared exactly; its domain is put in lower case
+             * @description Unique and compared exactly. The domain is converted to lower case
              */
             email: string;
             /** @default null */
@@ -8928,7 +4786,7 @@ export interface components {
         UserPatch: {
             /**
              * Format: email
-             * @description Unique, compared exactly; its domain is put in lower case
+             * @description Unique and compared exactly. The domain is converted to lower case
              */
             email?: string;
             fullname?: string | null;
@@ -8960,7 +4818,7 @@ export interface components {
             };
             /** @enum {string} */
             outcome: "left" | "right" | "tie" | "skip";
-            /** @description E-mail; null for a link's, for who has gone, and to who comes by a link */
+            /** @description E-mail address; null for a share, for a deleted user, and for requests with a share */
             rater: string | null;
             /** Format: uuid */
             rater_id: string;
@@ -8981,7 +4839,7 @@ export interface components {
                 version: number;
             };
             /**
-             * @description Which is better; `skip` where it can't be said
+             * @description Which image is better; `skip` if undecidable
              * @enum {string}
              */
             outcome: "left" | "right" | "tie" | "skip";
@@ -9001,7 +4859,7 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             created_at: string;
-            /** @description E-mail; null for who has gone */
+            /** @description E-mail address; null for a deleted user */
             created_by: string | null;
             events: string[];
             /** Format: uuid */
@@ -9018,123 +4876,14 @@ export interface components {
              *     ]
              */
             events?: ("submitted" | "completed" | "partial" | "failed" | "held")[];
-            /** @description Signs what is sent; drawn unless given */
+            /** @description Key of the signatures; generated by default */
             secret?: string;
-            /** @description On a host that the operator allows (WEBHOOK_HOSTS) */
+            /** @description URL on a host that the operator permits (WEBHOOK_HOSTS) */
             url: string;
         };
         Webhooks: {
             items: components["schemas"]["Webhook"][];
             next: string | null;
-        };
-        WholeCell: {
-            /** @description Those that ended, oldest first */
-            attempts: {
-                attempt: number;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                ended_at: string | null;
-                /** @enum {string} */
-                outcome: "done" | "timeout" | "illegal" | "error" | "lost";
-                reason: string | null;
-                remote_job: string | null;
-                seconds: number | null;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                started_at: string | null;
-            }[];
-            /** @description Of the last failure, equal for equal causes */
-            cause: string | null;
-            cell: number;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            completed_at: string | null;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            created_at: string;
-            error: string | null;
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: date-time
-             * @description When a further attempt may begin
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            not_before: string | null;
-            /** @description On each axis, from 0, with the axis' value; null where cells do not fill the axes */
-            places: {
-                axis: string;
-                place: number;
-                value?: unknown;
-            }[] | null;
-            ratings: {
-                /** @description Of all raters; null while others are hidden */
-                mean: number | null;
-                /** @description Null while others are hidden */
-                n: number | null;
-                /** @description One's own */
-                skipped: string | null;
-                /** @description One's own */
-                stars: number | null;
-            };
-            remote_job: string | null;
-            /** @description What the image API is asked for; client JSON as it came */
-            request: {
-                client_args?: unknown;
-                prompts?: unknown;
-                queue: string;
-                ratio: string | null;
-                seed: string | null;
-                use_polish: boolean;
-            };
-            /** @description What was kept of the image API's answer */
-            result?: unknown;
-            retries: number;
-            /** @description Digits: it may have 64 bits */
-            seed: string | null;
-            /**
-             * Format: date-time
-             * @example 2025-05-13T07:40:46.622Z
-             */
-            started_at: string | null;
-            /** @enum {string} */
-            status: "pending" | "processing" | "completed" | "failed" | "cancelled";
-            /** @description The image itself where the image API told of no other */
-            thumbnail: string | null;
-            url: string | null;
-            /** @description The attempt that made the image, or the one under way */
-            version: number;
-            /** @description Its images, oldest first; ratings stay with theirs */
-            versions: {
-                current: boolean;
-                /** @description How many; null while others are hidden */
-                evaluations: number | null;
-                /**
-                 * Format: date-time
-                 * @example 2025-05-13T07:40:46.622Z
-                 */
-                made_at: string | null;
-                ratings: {
-                    /** @description Of all raters; null while others are hidden */
-                    mean: number | null;
-                    /** @description Null while others are hidden */
-                    n: number | null;
-                    /** @description One's own */
-                    skipped: string | null;
-                    /** @description One's own */
-                    stars: number | null;
-                };
-                url: string;
-                version: number;
-            }[];
         };
         Worker: {
             alive: boolean;
@@ -9161,7 +4910,116 @@ export interface components {
             items: components["schemas"]["Worker"][];
         };
     };
-    responses: never;
+    responses: {
+        /** @description Busy, try again */
+        busy: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Conflict with the current state */
+        conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not allowed */
+        forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not JSON */
+        invalid_json: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Invalid request */
+        invalid_request: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Method not allowed */
+        method_not_allowed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not found */
+        not_found: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Body too large */
+        too_large: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many requests */
+        too_many_requests: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Body came too slowly */
+        too_slow: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not signed in */
+        unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Unsupported media type */
+        unsupported_media: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;

@@ -1,31 +1,38 @@
-/** Evaluations: texts about images, many an image, each with its author and tags. */
+/** Routes for evaluations: texts about images, with their author and tags. */
 import { isUuid } from "../../../uuid.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Sql } from "../../../db/pg/connect.ts";
 import {
   deleteEvaluation,
+  type EvaluationCursor,
   type EvaluationRow,
   findEvaluation,
   insertEvaluation,
   listCellEvaluations,
   listTaskEvaluations,
   lockOpenTask,
-  type TextPlace,
   updateEvaluation,
 } from "../../../db/judging/evaluations.ts";
 import { hasCell } from "../../../db/judging/ratings.ts";
 import { AppError } from "../../../errors.ts";
 import type { Principal, V2App, V2Env } from "../kit/context.ts";
-import { answerOnce } from "../kit/once.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { cellParams, defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
-import { answerTagged, checkMatch, tagText } from "../kit/tag.ts";
-import { getTaskOf, noCell, noTask, readCell, type TaskOf } from "../tasks/tasks_of.ts";
-import { textOf, wordOf } from "../kit/texts.ts";
+import { respondOnce } from "../kit/idempotency.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { etagOf, requireMatch, respondTagged } from "../kit/etag.ts";
+import {
+  cellNotFound,
+  getReadableTask,
+  parseCellNumber,
+  type ReadableTask,
+  taskNotFound,
+  viewerOf,
+} from "../tasks/task_access.ts";
+import { tagSchema, textSchema } from "../kit/texts.ts";
 
-const tagsIn = z.array(wordOf(100)).max(20).openapi({ description: "Given twice, a tag is kept once" });
-const text = textOf(4000).openapi({ description: "Kept byte for byte; markup is text" });
+const tagsIn = z.array(tagSchema(100)).max(20).openapi({ description: "Duplicate tags are stored once" });
+const text = textSchema(4000).openapi({ description: "Stored byte for byte. Markup has no meaning" });
 
 const evaluationIn = z.strictObject({ text, tags: tagsIn.default([]) }).openapi("EvaluationIn");
 const evaluationPatch = z.strictObject({ text: text.optional(), tags: tagsIn.optional() })
@@ -37,10 +44,10 @@ const evaluationPatch = z.strictObject({ text: text.optional(), tags: tagsIn.opt
 const evaluationOut = z.object({
   id: z.uuid(),
   cell: z.int(),
-  version: z.int().openapi({ description: "The attempt that made the image that it is about" }),
+  version: z.int().openapi({ description: "Number of the attempt that made the evaluated image" }),
   author_id: z.uuid(),
   author: z.string().nullable().openapi({
-    description: "E-mail; null for a link's, for who has gone, and to who comes by a link",
+    description: "E-mail address; null for a share, for a deleted user, and for requests with a share",
   }),
   text: z.string(),
   tags: z.array(z.string()),
@@ -59,66 +66,66 @@ const cellPath = "/tasks/{id}/cells/{cell}/evaluations";
 const post = defineRoute({
   method: "post",
   path: cellPath,
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "Write about a cell's image",
+  summary: "Evaluate the image of a cell",
   request: { params: cellParams, body: jsonBody(evaluationIn) },
-  responses: { 201: jsonAnswer(evaluationOut, "Written") },
+  responses: { 201: jsonResponse(evaluationOut, "The evaluation") },
   problems: ["conflict"],
 });
 
 const listOfCell = defineRoute({
   method: "get",
   path: cellPath,
-  who: "reader",
+  access: "reader",
   tags,
-  summary: "What was written about a cell's images; of images where others are hidden, one's own alone",
+  summary: "List the evaluations of a cell's images. Where others are hidden, only one's own",
   request: { params: cellParams, query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(evaluationOut).openapi("Evaluations"), "Oldest first") },
+  responses: { 200: jsonResponse(pageOf(evaluationOut).openapi("Evaluations"), "Oldest first") },
 });
 
 const listOfTask = defineRoute({
   method: "get",
   path: "/tasks/{id}/evaluations",
-  who: "reader",
+  access: "reader",
   tags,
-  summary: "What was written about a task's images; of images where others are hidden, one's own alone",
+  summary: "List the evaluations of a task's images. Where others are hidden, only one's own",
   request: { params: taskParams, query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(evaluationOut).openapi("Evaluations"), "Newest first") },
+  responses: { 200: jsonResponse(pageOf(evaluationOut).openapi("Evaluations"), "Newest first") },
 });
 
 const getOne = defineRoute({
   method: "get",
   path: onePath,
-  who: "reader",
+  access: "reader",
   tags,
-  summary: "One text",
+  summary: "Get an evaluation",
   request: { params: evaluationParams },
-  responses: { 200: jsonAnswer(evaluationOut, "The text") },
+  responses: { 200: jsonResponse(evaluationOut, "The evaluation") },
 });
 
 const patch = defineRoute({
   method: "patch",
   path: onePath,
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "Change what one has written",
+  summary: "Change one's own evaluation",
   request: { params: evaluationParams, body: jsonBody(evaluationPatch) },
-  responses: { 200: jsonAnswer(evaluationOut, "As it is now") },
+  responses: { 200: jsonResponse(evaluationOut, "The changed evaluation") },
   problems: ["conflict"],
 });
 
 const remove = defineRoute({
   method: "delete",
   path: onePath,
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "Remove a text: its author, the task's owner, an admin",
+  summary: "Delete an evaluation; for its author, the owner of the task and admins",
   request: { params: evaluationParams },
-  responses: { 204: { description: "Removed" } },
+  responses: { 204: { description: "Deleted" } },
 });
 
-const noEvaluation = (id: string) =>
+const evaluationNotFound = (id: string) =>
   new AppError("not_found", `no evaluation '${id.slice(0, 100)}' in this task`);
 
 function toEvaluation({ created_at, edited_at, author, ...row }: EvaluationRow, { kind }: Principal) {
@@ -130,25 +137,28 @@ function toEvaluation({ created_at, edited_at, author, ...row }: EvaluationRow, 
   };
 }
 
-const lookerOf = (c: Context<V2Env>, { hidesOthers }: TaskOf) => ({ id: c.var.principal.id, hidesOthers });
-
-/** @throws AppError not_found for one that is not there, and for one that is hidden from who asks */
-async function getEvaluation(sql: Sql, c: Context<V2Env>, task: TaskOf, id: string) {
-  const looker = lookerOf(c, task);
-  const row = isUuid(id) ? await findEvaluation(sql, { taskId: task.id, id, looker }) : undefined;
-  if (!row) throw noEvaluation(id);
+/** Returns an evaluation that the principal may see. @throws AppError not_found */
+async function getEvaluation(sql: Sql, c: Context<V2Env>, task: ReadableTask, id: string) {
+  const viewer = viewerOf(c, task);
+  const row = isUuid(id) ? await findEvaluation(sql, { taskId: task.id, id, viewer }) : undefined;
+  if (!row) throw evaluationNotFound(id);
   return toEvaluation(row, c.var.principal);
 }
 
 const unique = (given: string[]) => [...new Set(given)];
 
-async function write(c: Context<V2Env>, task: TaskOf, cell: number, given: z.infer<typeof evaluationIn>) {
+async function createEvaluation(
+  c: Context<V2Env>,
+  task: ReadableTask,
+  cell: number,
+  given: z.infer<typeof evaluationIn>,
+) {
   const authorId = c.var.principal.id;
-  return await answerOnce(c, async (sql) => {
-    if (!await lockOpenTask(sql, task.id)) throw noTask(task.id);
-    const wish = { taskId: task.id, cell, authorId, text: given.text, tags: unique(given.tags) };
-    const id = await insertEvaluation(sql, wish);
-    if (id === "no_cell") throw noCell(cell);
+  return await respondOnce(c, async (sql) => {
+    if (!await lockOpenTask(sql, task.id)) throw taskNotFound(task.id);
+    const input = { taskId: task.id, cell, authorId, text: given.text, tags: unique(given.tags) };
+    const id = await insertEvaluation(sql, input);
+    if (id === "no_cell") throw cellNotFound(cell);
     if (id === "no_image") throw new AppError("conflict", `evaluating cell ${cell}: it has no image now`);
     return {
       status: 201,
@@ -158,37 +168,37 @@ async function write(c: Context<V2Env>, task: TaskOf, cell: number, given: z.inf
   });
 }
 
-async function change(
+async function changeEvaluation(
   c: Context<V2Env>,
   { id: taskId, evaluation: id }: { id: string; evaluation: string },
   given: z.infer<typeof evaluationPatch>,
 ) {
-  const task = await getTaskOf(c, taskId);
+  const task = await getReadableTask(c, taskId);
   const authorId = c.var.principal.id;
   const body = await c.var.deps.sql.begin(async (sql) => {
-    if (!await lockOpenTask(sql, taskId)) throw noTask(taskId);
+    if (!await lockOpenTask(sql, taskId)) throw taskNotFound(taskId);
     const before = await getEvaluation(sql, c, task, id);
     if (before.author_id !== authorId) {
       throw new AppError("forbidden", `changing evaluation '${id}': somebody else wrote it`);
     }
-    checkMatch(c, await tagText(JSON.stringify(before)));
-    const wish = { text: given.text ?? null, tags: given.tags ? unique(given.tags) : null };
-    await updateEvaluation(sql, { taskId, id, authorId, ...wish });
+    requireMatch(c, await etagOf(JSON.stringify(before)));
+    const input = { text: given.text ?? null, tags: given.tags ? unique(given.tags) : null };
+    await updateEvaluation(sql, { taskId, id, authorId, ...input });
     return await getEvaluation(sql, c, task, id);
   });
-  c.header("etag", await tagText(JSON.stringify(body)));
+  c.header("etag", await etagOf(JSON.stringify(body)));
   return body as Awaited<ReturnType<typeof getEvaluation>>;
 }
 
-async function removeOne(
+async function removeEvaluation(
   c: Context<V2Env>,
   { id: taskId, evaluation: id }: { id: string; evaluation: string },
 ) {
-  const task = await getTaskOf(c, taskId);
+  const task = await getReadableTask(c, taskId);
   const authorId = task.mayChange ? null : c.var.principal.id;
   await c.var.deps.sql.begin(async (sql) => {
-    if (!await lockOpenTask(sql, taskId)) throw noTask(taskId);
-    // Says not_found for what is not there, or hidden.
+    if (!await lockOpenTask(sql, taskId)) throw taskNotFound(taskId);
+    // Throws not_found if it does not exist or is hidden.
     await getEvaluation(sql, c, task, id);
     if (!await deleteEvaluation(sql, { taskId, id, authorId })) {
       throw new AppError(
@@ -199,40 +209,40 @@ async function removeOne(
   });
 }
 
-const readPlace = (cursor: string | undefined): TextPlace | undefined => {
-  const [at, id] = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()])) ?? [];
+const parseCursor = (cursor: string | undefined): EvaluationCursor | undefined => {
+  const [at, id] = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()])) ?? [];
   return at === undefined || id === undefined ? undefined : { at, id };
 };
 
-const toPlace = ({ created_at, id }: EvaluationRow) => [created_at.toISOString(), id];
+const toCursor = ({ created_at, id }: EvaluationRow) => [created_at.toISOString(), id];
 
 async function readCellPage(
   c: Context<V2Env>,
-  { id: taskId, cell: place }: { id: string; cell: string },
+  { id: taskId, cell: cellText }: { id: string; cell: string },
   { limit, cursor }: z.infer<typeof pageQuery>,
 ) {
-  const task = await getTaskOf(c, taskId);
-  const cell = readCell(place);
+  const task = await getReadableTask(c, taskId);
+  const cell = parseCellNumber(cellText);
   const { deps: { sql }, principal } = c.var;
-  const order = { looker: lookerOf(c, task), after: readPlace(cursor), limit: limit + 1 };
-  const rows = await listCellEvaluations(sql, { taskId, cell, ...order });
-  if (rows.length === 0 && !await hasCell(sql, taskId, cell)) throw noCell(cell);
-  return cutPage(rows, limit, (row) => toEvaluation(row, principal), toPlace);
+  const query = { viewer: viewerOf(c, task), after: parseCursor(cursor), limit: limit + 1 };
+  const rows = await listCellEvaluations(sql, { taskId, cell, ...query });
+  if (rows.length === 0 && !await hasCell(sql, taskId, cell)) throw cellNotFound(cell);
+  return toPage(rows, limit, (row) => toEvaluation(row, principal), toCursor);
 }
 
 async function readTaskPage(c: Context<V2Env>, taskId: string, { limit, cursor }: z.infer<typeof pageQuery>) {
-  const task = await getTaskOf(c, taskId);
+  const task = await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
-  const order = { looker: lookerOf(c, task), after: readPlace(cursor), limit: limit + 1 };
-  const rows = await listTaskEvaluations(sql, { taskId, ...order });
-  return cutPage(rows, limit, (row) => toEvaluation(row, principal), toPlace);
+  const query = { viewer: viewerOf(c, task), after: parseCursor(cursor), limit: limit + 1 };
+  const rows = await listTaskEvaluations(sql, { taskId, ...query });
+  return toPage(rows, limit, (row) => toEvaluation(row, principal), toCursor);
 }
 
 export function addEvaluations(app: V2App): void {
   app.openapi(post, async (c) => {
     const { id, cell } = c.req.valid("param");
-    const task = await getTaskOf(c, id);
-    return await write(c, task, readCell(cell), c.req.valid("json")) as never;
+    const task = await getReadableTask(c, id);
+    return await createEvaluation(c, task, parseCellNumber(cell), c.req.valid("json"));
   });
   app.openapi(
     listOfCell,
@@ -244,15 +254,15 @@ export function addEvaluations(app: V2App): void {
   );
   app.openapi(getOne, async (c) => {
     const { id, evaluation } = c.req.valid("param");
-    const task = await getTaskOf(c, id);
-    return await answerTagged(c, await getEvaluation(c.var.deps.sql, c, task, evaluation)) as never;
+    const task = await getReadableTask(c, id);
+    return await respondTagged(c, await getEvaluation(c.var.deps.sql, c, task, evaluation));
   });
   app.openapi(
     patch,
-    async (c) => c.json(await change(c, c.req.valid("param"), c.req.valid("json")), 200),
+    async (c) => c.json(await changeEvaluation(c, c.req.valid("param"), c.req.valid("json")), 200),
   );
   app.openapi(remove, async (c) => {
-    await removeOne(c, c.req.valid("param"));
+    await removeEvaluation(c, c.req.valid("param"));
     return c.body(null, 204);
   });
 }

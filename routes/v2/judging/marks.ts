@@ -1,4 +1,4 @@
-/** Favourites, which are a person's own, and tags, which all see. */
+/** Routes for marks of cells: favourites, which are private to a user, and tags, which everyone sees. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -11,19 +11,27 @@ import {
   insertFavourite,
   listCellTags,
   listFavourites,
-  listTagged,
+  listTaggedCells,
 } from "../../../db/judging/marks.ts";
 import { hasCell } from "../../../db/judging/ratings.ts";
 import { AppError } from "../../../errors.ts";
+import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { cellParams, defineRoute, jsonAnswer, taskParams, time } from "../kit/route.ts";
-import { getTaskOf, noCell, noTask, readCell, type TaskOf } from "../tasks/tasks_of.ts";
-import { wordOf } from "../kit/texts.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { cellParams, defineRoute, jsonResponse, taskParams, time } from "../kit/route.ts";
+import {
+  anyCellNumber,
+  cellNotFound,
+  getReadableTask,
+  parseCellNumber,
+  taskNotFound,
+  viewerOf,
+} from "../tasks/task_access.ts";
+import { tagSchema } from "../kit/texts.ts";
 
-const tagParam = wordOf(100).openapi({
+const tagParam = tagSchema(100).openapi({
   param: { name: "tag", in: "path" },
-  description: "One line of 1 to 100 characters without white space around it",
+  description: "One line of 1 to 100 characters without leading or trailing white space",
 });
 const cellTagParams = cellParams.extend({ tag: tagParam });
 
@@ -31,51 +39,51 @@ const favourite = z.object({ cell: z.int(), created_at: time }).openapi("Favouri
 const cellTag = z.object({
   cell: z.int(),
   tag: z.string(),
-  author_id: z.uuid().openapi({ description: "Who put it there first" }),
+  author_id: z.uuid().openapi({ description: "First person who set the tag" }),
   author: z.string().nullable().openapi({
-    description: "E-mail; null for a link's, for who has gone, and to who comes by a link",
+    description: "E-mail address; null for a share, for a deleted user, and for requests with a share",
   }),
   created_at: time,
 }).openapi("CellTag");
 
 const favouritePath = "/tasks/{id}/cells/{cell}/favourite";
 const cellTagPath = "/tasks/{id}/cells/{cell}/tags/{tag}";
-const done = { 204: { description: "So it is now, whether it was before or not" } };
+const done = { 204: { description: "Done; also if nothing changed" } };
 
 const putFavourite = defineRoute({
   method: "put",
   path: favouritePath,
-  who: "member",
+  access: "member",
   tags: ["marks"],
-  summary: "Make a cell one's favourite",
+  summary: "Mark a cell as a favourite",
   request: { params: cellParams },
   responses: done,
 });
 const dropFavourite = defineRoute({
   method: "delete",
   path: favouritePath,
-  who: "member",
+  access: "member",
   tags: ["marks"],
-  summary: "A favourite no more",
+  summary: "Remove a cell from one's favourites",
   request: { params: cellParams },
   responses: done,
 });
 const getFavourites = defineRoute({
   method: "get",
   path: "/tasks/{id}/favourites",
-  who: "member",
+  access: "member",
   tags: ["marks"],
-  summary: "One's own favourites in a task",
+  summary: "List one's own favourites in a task",
   request: { params: taskParams, query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(favourite).openapi("Favourites"), "By place") },
+  responses: { 200: jsonResponse(pageOf(favourite).openapi("Favourites"), "By cell number") },
 });
 
 const putTag = defineRoute({
   method: "put",
   path: cellTagPath,
-  who: "rater",
+  access: "rater",
   tags: ["marks"],
-  summary: "Put a word on a cell",
+  summary: "Tag a cell",
   request: { params: cellTagParams },
   responses: done,
   problems: ["conflict"],
@@ -83,89 +91,91 @@ const putTag = defineRoute({
 const dropTag = defineRoute({
   method: "delete",
   path: cellTagPath,
-  who: "rater",
+  access: "rater",
   tags: ["marks"],
-  summary: "Take a word from a cell: who put it there, the task's owner, an admin",
+  summary: "Remove a tag from a cell; for its author, the owner of the task and admins",
   request: { params: cellTagParams },
   responses: done,
 });
 const getCellTags = defineRoute({
   method: "get",
   path: "/tasks/{id}/cells/{cell}/tags",
-  who: "reader",
+  access: "reader",
   tags: ["marks"],
-  summary: "The words of a cell; where others are hidden and the image is not rated yet, one's own alone",
+  summary: "List the tags of a cell. Where others are hidden and the image is not rated yet, only one's own",
   request: { params: cellParams },
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       z.object({ items: z.array(cellTag) }).openapi("CellTags"),
-      `At most ${cellTagsMax}, by code points`,
+      `At most ${cellTagsMax}, ordered by code points`,
     ),
   },
 });
 const getTags = defineRoute({
   method: "get",
   path: "/tasks/{id}/tags",
-  who: "reader",
+  access: "reader",
   tags: ["marks"],
-  summary: "The words of a task, with how many cells have each",
+  summary: "List the tags of a task with the number of cells of each",
   request: { params: taskParams, query: pageQuery },
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       pageOf(z.object({ tag: z.string(), cells: z.int() })).openapi("Tags"),
-      "By code points",
+      "Ordered by code points",
     ),
   },
 });
 const getTagged = defineRoute({
   method: "get",
   path: "/tasks/{id}/tags/{tag}",
-  who: "reader",
+  access: "reader",
   tags: ["marks"],
-  summary: "The cells that have a word; none where nobody put it anywhere",
+  summary: "List the cells with a tag; an unknown tag has none",
   request: { params: taskParams.extend({ tag: tagParam }), query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(cellTag).openapi("Tagged"), "By place") },
+  responses: { 200: jsonResponse(pageOf(cellTag).openapi("Tagged"), "By cell number") },
 });
 
-/** @throws AppError invalid_request for a path that is no UTF-8: the router would take its escapes for the word */
+/**
+ * Checks that the path is valid UTF-8; the router would pass the escapes on. @throws AppError invalid_request
+ */
 function readTag(c: Context<V2Env>, tag: string): string {
   try {
     decodeURIComponent(new URL(c.req.url).pathname);
     return tag;
   } catch {
-    throw new AppError("invalid_request", "reading the request: faulty path.tag", {
-      fields: [{ field: "path.tag", value: tag, wanted: "UTF-8, percent-encoded" }],
-    });
+    throw invalidField("path.tag", tag, "UTF-8, percent-encoded");
   }
 }
 
-const lookerOf = (c: Context<V2Env>, { hidesOthers }: TaskOf) => ({ id: c.var.principal.id, hidesOthers });
 const readCellCursor = (cursor: string | undefined): number => {
-  const [after] = readCursor(cursor, z.tuple([z.int().min(0).max(99_999)])) ?? [-1];
+  const [after] = decodeCursor(cursor, z.tuple([anyCellNumber])) ?? [-1];
   return after;
 };
 
+/** Sets or removes a favourite. */
 async function markFavourite(
   c: Context<V2Env>,
   { id: taskId, cell }: { id: string; cell: string },
   mark: typeof insertFavourite,
 ) {
-  await getTaskOf(c, taskId);
+  await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
-  if (!await mark(sql, { taskId, cell: readCell(cell), userId: principal.id })) throw noCell(cell);
+  if (!await mark(sql, { taskId, cell: parseCellNumber(cell), userId: principal.id })) {
+    throw cellNotFound(cell);
+  }
   return c.body(null, 204);
 }
 
 async function readFavourites(c: Context<V2Env>, id: string, { limit, cursor }: z.infer<typeof pageQuery>) {
-  await getTaskOf(c, id);
+  await getReadableTask(c, id);
   const { deps: { sql }, principal } = c.var;
-  const order = { after: readCellCursor(cursor), limit: limit + 1 };
-  const rows = await listFavourites(sql, { taskId: id, userId: principal.id, ...order });
+  const query = { after: readCellCursor(cursor), limit: limit + 1 };
+  const rows = await listFavourites(sql, { taskId: id, userId: principal.id, ...query });
   const toItem = ({ cell, created_at }: typeof rows[number]) => ({
     cell,
     created_at: created_at.toISOString(),
   });
-  return cutPage(rows, limit, toItem, ({ cell }) => [cell]);
+  return toPage(rows, limit, toItem, ({ cell }) => [cell]);
 }
 
 interface TagPath {
@@ -174,26 +184,32 @@ interface TagPath {
   tag: string;
 }
 
-async function addTag(c: Context<V2Env>, { id: taskId, cell, tag }: TagPath) {
-  await getTaskOf(c, taskId);
+async function tagCell(c: Context<V2Env>, { id: taskId, cell, tag }: TagPath) {
+  await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
-  const wish = { taskId, cell: readCell(cell), tag: readTag(c, tag), authorId: principal.id };
-  const outcome = await insertCellTag(sql, wish);
-  if (outcome === "no_task") throw noTask(taskId);
-  if (outcome === "no_cell") throw noCell(cell);
+  const input = { taskId, cell: parseCellNumber(cell), tag: readTag(c, tag), authorId: principal.id };
+  const outcome = await insertCellTag(sql, input);
+  if (outcome === "no_task") throw taskNotFound(taskId);
+  if (outcome === "no_cell") throw cellNotFound(cell);
   if (outcome === "too_many") {
     throw new AppError("conflict", `tagging cell ${cell}: it has ${cellTagsMax} tags, which is the most`);
   }
   return c.body(null, 204);
 }
 
-async function removeTag(c: Context<V2Env>, { id: taskId, cell, tag }: TagPath) {
-  const task = await getTaskOf(c, taskId);
+async function untagCell(c: Context<V2Env>, { id: taskId, cell, tag }: TagPath) {
+  const task = await getReadableTask(c, taskId);
   const { mayChange } = task;
-  const wish = { taskId, cell: readCell(cell), tag: readTag(c, tag), looker: lookerOf(c, task), mayChange };
-  const outcome = await deleteCellTag(c.var.deps.sql, wish);
-  if (outcome === "no_task") throw noTask(taskId);
-  if (outcome === "no_cell") throw noCell(cell);
+  const input = {
+    taskId,
+    cell: parseCellNumber(cell),
+    tag: readTag(c, tag),
+    viewer: viewerOf(c, task),
+    mayChange,
+  };
+  const outcome = await deleteCellTag(c.var.deps.sql, input);
+  if (outcome === "no_task") throw taskNotFound(taskId);
+  if (outcome === "no_cell") throw cellNotFound(cell);
   if (outcome === "not_theirs") {
     throw new AppError(
       "forbidden",
@@ -209,21 +225,21 @@ const toCellTag = (c: Context<V2Env>) => ({ created_at, author, ...row }: CellTa
   created_at: created_at.toISOString(),
 });
 
-async function readCellTags(c: Context<V2Env>, { id: taskId, cell: place }: { id: string; cell: string }) {
-  const task = await getTaskOf(c, taskId);
+async function readCellTags(c: Context<V2Env>, { id: taskId, cell: cellText }: { id: string; cell: string }) {
+  const task = await getReadableTask(c, taskId);
   const { sql } = c.var.deps;
-  const cell = readCell(place);
-  const rows = await listCellTags(sql, { taskId, cell, looker: lookerOf(c, task) });
-  if (rows.length === 0 && !await hasCell(sql, taskId, cell)) throw noCell(cell);
+  const cell = parseCellNumber(cellText);
+  const rows = await listCellTags(sql, { taskId, cell, viewer: viewerOf(c, task) });
+  if (rows.length === 0 && !await hasCell(sql, taskId, cell)) throw cellNotFound(cell);
   return { items: rows.map(toCellTag(c)) };
 }
 
 async function readTags(c: Context<V2Env>, taskId: string, { limit, cursor }: z.infer<typeof pageQuery>) {
-  const task = await getTaskOf(c, taskId);
-  const [after] = readCursor(cursor, z.tuple([wordOf(100)])) ?? [""];
-  const order = { looker: lookerOf(c, task), after, limit: limit + 1 };
-  const rows = await countTags(c.var.deps.sql, { taskId, ...order });
-  return cutPage(rows, limit, ({ tag, cells }) => ({ tag, cells }), ({ tag }) => [tag]);
+  const task = await getReadableTask(c, taskId);
+  const [after] = decodeCursor(cursor, z.tuple([tagSchema(100)])) ?? [""];
+  const query = { viewer: viewerOf(c, task), after, limit: limit + 1 };
+  const rows = await countTags(c.var.deps.sql, { taskId, ...query });
+  return toPage(rows, limit, ({ tag, cells }) => ({ tag, cells }), ({ tag }) => [tag]);
 }
 
 async function readTagged(
@@ -231,10 +247,10 @@ async function readTagged(
   { id: taskId, tag }: { id: string; tag: string },
   { limit, cursor }: z.infer<typeof pageQuery>,
 ) {
-  const task = await getTaskOf(c, taskId);
-  const order = { looker: lookerOf(c, task), after: readCellCursor(cursor), limit: limit + 1 };
-  const rows = await listTagged(c.var.deps.sql, { taskId, tag: readTag(c, tag), ...order });
-  return cutPage(rows, limit, toCellTag(c), ({ cell }) => [cell]);
+  const task = await getReadableTask(c, taskId);
+  const query = { viewer: viewerOf(c, task), after: readCellCursor(cursor), limit: limit + 1 };
+  const rows = await listTaggedCells(c.var.deps.sql, { taskId, tag: readTag(c, tag), ...query });
+  return toPage(rows, limit, toCellTag(c), ({ cell }) => [cell]);
 }
 
 export function addMarks(app: V2App): void {
@@ -244,8 +260,8 @@ export function addMarks(app: V2App): void {
     getFavourites,
     async (c) => c.json(await readFavourites(c, c.req.valid("param").id, c.req.valid("query")), 200),
   );
-  app.openapi(putTag, (c) => addTag(c, c.req.valid("param")));
-  app.openapi(dropTag, (c) => removeTag(c, c.req.valid("param")));
+  app.openapi(putTag, (c) => tagCell(c, c.req.valid("param")));
+  app.openapi(dropTag, (c) => untagCell(c, c.req.valid("param")));
   app.openapi(getCellTags, async (c) => c.json(await readCellTags(c, c.req.valid("param")), 200));
   app.openapi(
     getTags,

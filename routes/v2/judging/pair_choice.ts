@@ -1,30 +1,36 @@
-/** Which two images are compared next: pure. */
+/** Choice of the next pairs of images to compare; pure. */
 import type { PairCount } from "../../../db/judging/votes.ts";
 import type { LevelsOf } from "./rating_order.ts";
 
-/** Two cells, the lower place first. */
+/** Numbers of two cells, the lower one first. */
 export type Pair = [a: number, b: number];
 
-/** Pairs that are looked at for a choice; where there are no more, all of them. */
+/** Maximum number of candidate pairs. If there are more, a random sample is used. */
 const pairsMax = 400;
 
 const pick = <T>(items: readonly T[]): T => items[Math.floor(Math.random() * items.length)]!;
 const toPair = (a: number, b: number): Pair => a < b ? [a, b] : [b, a];
 
-/** Cells of one content, by their level on the axis that is compared. */
+/** Cells with equal levels on all other axes, grouped by their level on the compared axis. */
 type Group = number[][];
 
-function groupCells(cells: Iterable<number>, levelsOf: LevelsOf, axis: number, byContent: boolean): Group[] {
+/** Groups cells. Without `sameContent` the levels on other axes may differ. */
+function groupCells(
+  cells: Iterable<number>,
+  levelsOf: LevelsOf,
+  axis: number,
+  sameContent: boolean,
+): Group[] {
   const groups = new Map<string, Map<number, number[]>>();
   for (const cell of cells) {
     const levels = levelsOf(cell);
     const level = levels[axis]!;
     if (level < 0) continue;
-    const key = byContent ? levels.with(axis, 0).join() : "";
+    const key = sameContent ? levels.with(axis, 0).join() : "";
     const group = groups.get(key) ?? new Map<number, number[]>();
     groups.set(key, group);
-    const same = group.get(level);
-    if (same) same.push(cell);
+    const sameLevel = group.get(level);
+    if (sameLevel) sameLevel.push(cell);
     else group.set(level, [cell]);
   }
   return [...groups.values()].filter(({ size }) => size > 1).map((group) => [...group.values()]);
@@ -55,13 +61,14 @@ function drawPairs(groups: Group[]): Pair[] {
 }
 
 /**
- * Pairs whose images differ on one axis, and on no other where there are such; a sample where there are many.
+ * Returns pairs of images that differ only on one axis or, if there are none, at least on that axis. Returns
+ * a random sample if there are many.
  *
- * @param axis its place among the levels
+ * @param axis position of the axis among the levels
  */
 export function choosePairs(cells: readonly number[], levelsOf: LevelsOf, axis: number): Pair[] {
-  for (const byContent of [true, false]) {
-    const groups = groupCells(cells, levelsOf, axis, byContent);
+  for (const sameContent of [true, false]) {
+    const groups = groupCells(cells, levelsOf, axis, sameContent);
     if (groups.length === 0) continue;
     const count = groups.reduce((sum, group) => sum + countPairs(group), 0);
     return count <= pairsMax ? listPairs(groups) : drawPairs(groups);
@@ -69,14 +76,17 @@ export function choosePairs(cells: readonly number[], levelsOf: LevelsOf, axis: 
   return [];
 }
 
-/** The pairs that the rater has not judged, those with the fewest votes first; then those that differ least; then by lot. */
+/**
+ * Orders the pairs that the rater has not judged: by the number of votes, the number of axes on which the
+ * images differ, and the number of votes on their cells; ties are random.
+ */
 export function orderPairs(pairs: readonly Pair[], counts: readonly PairCount[], levelsOf: LevelsOf): Pair[] {
   const known = new Map(counts.map((count) => [`${count.a},${count.b}`, count]));
-  const seen = new Map<number, number>();
+  const votesOnCell = new Map<number, number>();
   for (const { a, b, votes } of counts) {
-    for (const cell of [a, b]) seen.set(cell, (seen.get(cell) ?? 0) + votes);
+    for (const cell of [a, b]) votesOnCell.set(cell, (votesOnCell.get(cell) ?? 0) + votes);
   }
-  const apart = ([a, b]: Pair) => {
+  const countDifferences = ([a, b]: Pair) => {
     const other = levelsOf(b);
     return levelsOf(a).filter((level, i) => level !== other[i]).length;
   };
@@ -84,10 +94,13 @@ export function orderPairs(pairs: readonly Pair[], counts: readonly PairCount[],
     .map((pair) => ({
       pair,
       votes: known.get(pair.join())?.votes ?? 0,
-      apart: apart(pair),
-      seen: (seen.get(pair[0]) ?? 0) + (seen.get(pair[1]) ?? 0),
-      lot: Math.random(),
+      differences: countDifferences(pair),
+      cellVotes: (votesOnCell.get(pair[0]) ?? 0) + (votesOnCell.get(pair[1]) ?? 0),
+      tieBreak: Math.random(),
     }))
-    .sort((x, y) => x.votes - y.votes || x.apart - y.apart || x.seen - y.seen || x.lot - y.lot)
+    .sort((x, y) =>
+      x.votes - y.votes || x.differences - y.differences || x.cellVotes - y.cellVotes ||
+      x.tieBreak - y.tieBreak
+    )
     .map(({ pair }) => pair);
 }

@@ -1,4 +1,4 @@
-/** Comparing: two images, and which is better. */
+/** Routes for votes: which of two images is better. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -13,29 +13,31 @@ import {
   type VoteRow,
 } from "../../../db/judging/votes.ts";
 import { AppError } from "../../../errors.ts";
+import { invalidField } from "../kit/faults.ts";
 import type { Principal, V2App, V2Env } from "../kit/context.ts";
-import { type Layout, loadLayout } from "../tasks/layout.ts";
-import { answerOnce } from "../kit/once.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
+import type { Layout, Layouts } from "../tasks/layout.ts";
+import { respondOnce } from "../kit/idempotency.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { choosePairs, orderPairs, type Pair } from "./pair_choice.ts";
 import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
-import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
-import { getTaskOf, noCell, noTask } from "../tasks/tasks_of.ts";
+import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { cellNotFound, getReadableTask, newCellNumberMax, taskNotFound } from "../tasks/task_access.ts";
 
 const tags: ["votes"] = ["votes"];
 
 const next = defineRoute({
   method: "get",
   path: "/tasks/{id}/pairs/next",
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "What to compare next: images that differ on one axis, pairs with few votes first",
+  summary: "Get the next pairs to compare: images that differ on one axis, pairs with few votes first",
   request: {
     params: taskParams,
     query: z.object({
       axis: z.enum(["v0", "v1", "v2", "v3", "v4", "v5"]).optional().openapi({
         param: { name: "axis", in: "query" },
-        description: "On which they differ; else the first axis that is a treatment, or has several values",
+        description:
+          "Axis on which they differ; by default the first varying treatment axis, or else the first varying axis",
       }),
       n: z.coerce.number().int().min(1).max(20).default(1)
         .openapi({ param: { name: "n", in: "query" }, type: "integer" }),
@@ -43,24 +45,24 @@ const next = defineRoute({
     }),
   },
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       z.object({
-        axis: z.string().nullable().openapi({ description: "Null where no axis has several values" }),
+        axis: z.string().nullable().openapi({ description: "Null if no axis has several values" }),
         items: z.array(z.object({ left: imageOut, right: imageOut })),
       }).openapi("Pairs"),
-      "Sides by lot; none where one has judged every pair",
+      "Pairs with randomly chosen sides; empty if one has judged every pair",
     ),
   },
 });
 
-const imageName = z.strictObject({
-  cell: z.int().min(0).max(49_999),
+const imageVersion = z.strictObject({
+  cell: z.int().min(0).max(newCellNumberMax),
   version: z.int().min(0).max(2_147_483_647),
 });
 const voteIn = z.strictObject({
-  left: imageName,
-  right: imageName,
-  outcome: z.enum(outcomes).openapi({ description: "Which is better; `skip` where it can't be said" }),
+  left: imageVersion,
+  right: imageVersion,
+  outcome: z.enum(outcomes).openapi({ description: "Which image is better; `skip` if undecidable" }),
   blind: z.boolean().default(false).openapi({ description: "The axes were not shown" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
 }).refine(({ left, right }) => left.cell !== right.cell, {
@@ -71,12 +73,12 @@ const voteIn = z.strictObject({
 
 const voteOut = z.object({
   id: z.string().openapi({ pattern: "^[0-9]+$" }),
-  left: imageName,
-  right: imageName,
+  left: imageVersion,
+  right: imageVersion,
   outcome: z.enum(outcomes),
   rater_id: z.uuid(),
   rater: z.string().nullable().openapi({
-    description: "E-mail; null for a link's, for who has gone, and to who comes by a link",
+    description: "E-mail address; null for a share, for a deleted user, and for requests with a share",
   }),
   blind: z.boolean(),
   took_ms: z.int().nullable(),
@@ -86,63 +88,66 @@ const voteOut = z.object({
 const post = defineRoute({
   method: "post",
   path: "/tasks/{id}/votes",
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "Say which of two images is better",
+  summary: "Vote for one of two images",
   request: { params: taskParams, body: jsonBody(voteIn) },
-  responses: { 201: jsonAnswer(voteOut, "The vote") },
+  responses: { 201: jsonResponse(voteOut, "The vote") },
   problems: ["conflict"],
 });
 
 const list = defineRoute({
   method: "get",
   path: "/tasks/{id}/votes",
-  who: "reader",
+  access: "reader",
   tags,
-  summary: "Votes: all of them to the task's owner and admins, one's own to others",
+  summary: "List votes: all for the owner of the task and admins, one's own for others",
   request: { params: taskParams, query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(voteOut).openapi("Votes"), "Oldest first") },
+  responses: { 200: jsonResponse(pageOf(voteOut).openapi("Votes"), "Oldest first") },
 });
 
-const takeBack = defineRoute({
+const withdraw = defineRoute({
   method: "delete",
   path: "/tasks/{id}/votes/{vote}",
-  who: "rater",
+  access: "rater",
   tags,
-  summary: "Take one's last vote back",
+  summary: "Withdraw one's last vote",
   request: {
     params: taskParams.extend({
       vote: z.string().openapi({ param: { name: "vote", in: "path" }, pattern: "^[0-9]+$" }),
     }),
   },
-  responses: { 204: { description: "Taken back" } },
+  responses: { 204: { description: "Withdrawn" } },
   problems: ["conflict"],
 });
 
-/** The axis to compare on: its place, undefined where none has several values. */
+/** Finds the axis to compare on and returns its position; undefined if no axis has several values. */
 function findAxis({ axes }: Layout, wanted: string | undefined): number | undefined {
-  const varies = axes.flatMap(({ levels }, i) => levels.length > 1 ? [i] : []);
-  if (wanted === undefined) return varies.find((i) => axes[i]!.role === "treatment") ?? varies[0];
-  const found = varies.find((i) => axes[i]!.key === wanted);
+  const varying = axes.flatMap(({ levels }, i) => levels.length > 1 ? [i] : []);
+  if (wanted === undefined) return varying.find((i) => axes[i]!.role === "treatment") ?? varying[0];
+  const found = varying.find((i) => axes[i]!.key === wanted);
   if (found !== undefined) return found;
-  const names = varies.map((i) => axes[i]!.key).join(", ");
-  throw new AppError("invalid_request", "reading the request: faulty query.axis", {
-    fields: [{
-      field: "query.axis",
-      value: wanted,
-      wanted: names === "" ? "no axis: none of this task has several values" : `one of ${names}`,
-    }],
-  });
+  const names = varying.map((i) => axes[i]!.key).join(", ");
+  const expected = names === "" ? "no axis: none of this task has several values" : `one of ${names}`;
+  throw invalidField("query.axis", wanted, expected);
 }
 
-function unpack(packed: Uint8Array): number[] {
+/** Unpacks cell numbers of four bytes each. */
+function unpackCells(packed: Uint8Array): number[] {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   return Array.from({ length: packed.byteLength / 4 }, (_, i) => view.getUint32(4 * i));
 }
 
-async function findPairs(c: Context<V2Env>, taskId: string, layout: Layout, axis: number, n: number) {
+/** Chooses pairs and reads their images. */
+async function choosePairImages(
+  c: Context<V2Env>,
+  taskId: string,
+  layout: Layout,
+  axis: number,
+  n: number,
+) {
   const { deps: { sql }, principal: { id: raterId } } = c.var;
-  const drawn = unpack(await readDrawnCells(sql, taskId));
+  const drawn = unpackCells(await readDrawnCells(sql, taskId));
   const pairs = choosePairs(drawn, layout.levelsOf, axis);
   const counts = await countVotes(sql, { taskId, raterId, cells: [...new Set(pairs.flat())] });
   const chosen = orderPairs(pairs, counts, layout.levelsOf).slice(0, n);
@@ -153,7 +158,7 @@ async function findPairs(c: Context<V2Env>, taskId: string, layout: Layout, axis
     const [left, right] = Math.random() < 0.5 ? [a, b] : [b, a];
     const leftImage = images.get(left);
     const rightImage = images.get(right);
-    // One was drawn again at this moment.
+    // An image that was just replaced is missing.
     return leftImage && rightImage ? [{ left: leftImage, right: rightImage }] : [];
   });
 }
@@ -169,33 +174,34 @@ const toVote = ({ kind }: Principal) =>
   created_at: created_at.toISOString(),
 });
 
-function refusal(taskId: string, why: VoteRefusal): AppError {
-  switch (why.refused) {
+/** Returns the error for a vote that was refused. */
+function toError(taskId: string, refusal: VoteRefusal): AppError {
+  switch (refusal.refused) {
     case "no_task":
-      return noTask(taskId);
+      return taskNotFound(taskId);
     case "no_cell":
-      return noCell(why.cell);
+      return cellNotFound(refusal.cell);
     case "changed":
-      return new AppError("conflict", `voting: the image of cell ${why.cell} is another now, or none`);
+      return new AppError("conflict", `voting: the image of cell ${refusal.cell} is another now, or none`);
     default:
       return new AppError("conflict", "voting: the pair is judged; take the vote back where it was the last");
   }
 }
 
-async function vote(c: Context<V2Env>, taskId: string, given: z.infer<typeof voteIn>) {
-  await getTaskOf(c, taskId);
+async function createVote(c: Context<V2Env>, taskId: string, input: z.infer<typeof voteIn>) {
+  await getReadableTask(c, taskId);
   const { principal } = c.var;
-  return await answerOnce(c, async (sql) => {
+  return await respondOnce(c, async (sql) => {
     const id = await insertVote(sql, {
       taskId,
-      left: given.left,
-      right: given.right,
-      outcome: given.outcome,
+      left: input.left,
+      right: input.right,
+      outcome: input.outcome,
       raterId: principal.id,
-      blind: isBlind(c.var, given.blind ? "true" : "false"),
-      took_ms: given.took_ms ?? null,
+      blind: isBlind(c.var, input.blind ? "true" : "false"),
+      took_ms: input.took_ms ?? null,
     });
-    if (typeof id !== "string") throw refusal(taskId, id);
+    if (typeof id !== "string") throw toError(taskId, id);
     const [row] = await listVotes(sql, { taskId, raterId: principal.id, id, after: "0", limit: 1 });
     return { status: 201, body: toVote(principal)(row!) };
   });
@@ -206,56 +212,56 @@ async function readVotesPage(
   taskId: string,
   { limit, cursor }: z.infer<typeof pageQuery>,
 ) {
-  const { mayChange } = await getTaskOf(c, taskId);
+  const { mayChange } = await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
-  const [after] = readCursor(cursor, z.tuple([z.string().regex(/^\d{1,18}$/)])) ?? ["0"];
+  const [after] = decodeCursor(cursor, z.tuple([z.string().regex(/^\d{1,18}$/)])) ?? ["0"];
   const raterId = mayChange ? null : principal.id;
   const rows = await listVotes(sql, { taskId, raterId, after, limit: limit + 1 });
-  return cutPage(rows, limit, toVote(principal), ({ id }) => [id]);
+  return toPage(rows, limit, toVote(principal), ({ id }) => [id]);
 }
 
-async function takeVoteBack(c: Context<V2Env>, { id: taskId, vote }: { id: string; vote: string }) {
-  const { mayChange } = await getTaskOf(c, taskId);
+async function withdrawVote(c: Context<V2Env>, { id: taskId, vote }: { id: string; vote: string }) {
+  const { mayChange } = await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
-  const noVote = () => new AppError("not_found", `no vote '${vote.slice(0, 100)}' in this task`);
-  if (!/^[1-9]\d{0,17}$/.test(vote)) throw noVote();
+  const voteNotFound = () => new AppError("not_found", `no vote '${vote.slice(0, 100)}' in this task`);
+  if (!/^[1-9]\d{0,17}$/.test(vote)) throw voteNotFound();
   const outcome = await sql.begin((tx) => deleteLastVote(tx, { taskId, raterId: principal.id, id: vote }));
-  if (outcome === "no_task") throw noTask(taskId);
+  if (outcome === "no_task") throw taskNotFound(taskId);
   if (outcome === "not_theirs" && mayChange) {
     throw new AppError("forbidden", `taking vote '${vote}' back: somebody else gave it`);
   }
-  if (outcome === "no_vote" || outcome === "not_theirs") throw noVote();
+  if (outcome === "no_vote" || outcome === "not_theirs") throw voteNotFound();
   if (outcome === "not_last") {
     throw new AppError("conflict", `taking vote '${vote}' back: only one's last can be`);
   }
 }
 
-export function addVotes(app: V2App): void {
+export function addVotes(app: V2App, { layouts }: { layouts: Layouts }): void {
   app.openapi(next, async (c) => {
     const { id } = c.req.valid("param");
-    const { axis: wanted, n, blind } = c.req.valid("query");
-    await getTaskOf(c, id);
-    const layout = await loadLayout(c, id);
-    const axis = findAxis(layout, wanted);
+    const { axis: requestedAxis, n, blind } = c.req.valid("query");
+    await getReadableTask(c, id);
+    const layout = await layouts.load(id);
+    const axis = findAxis(layout, requestedAxis);
     c.header("cache-control", "no-store");
     if (axis === undefined) return c.json({ axis: null, items: [] }, 200);
-    const hidden = isBlind(c.var, blind);
-    const items = (await findPairs(c, id, layout, axis, n)).map(({ left, right }) => ({
-      left: toImage(left, layout, hidden),
-      right: toImage(right, layout, hidden),
+    const blindImages = isBlind(c.var, blind);
+    const items = (await choosePairImages(c, id, layout, axis, n)).map(({ left, right }) => ({
+      left: toImage(left, layout, blindImages),
+      right: toImage(right, layout, blindImages),
     }));
     return c.json({ axis: layout.axes[axis]!.key, items }, 200);
   });
   app.openapi(
     post,
-    async (c) => await vote(c, c.req.valid("param").id, c.req.valid("json")) as never,
+    async (c) => await createVote(c, c.req.valid("param").id, c.req.valid("json")),
   );
   app.openapi(
     list,
     async (c) => c.json(await readVotesPage(c, c.req.valid("param").id, c.req.valid("query")), 200),
   );
-  app.openapi(takeBack, async (c) => {
-    await takeVoteBack(c, c.req.valid("param"));
+  app.openapi(withdraw, async (c) => {
+    await withdrawVote(c, c.req.valid("param"));
     return c.body(null, 204);
   });
 }

@@ -1,42 +1,51 @@
-/** Bodies have a size, a depth and a time before any schema sees them. */
+/** Reads request bodies. Their size, time, depth and number of values are limited before a schema sees them. */
 import type { Context, MiddlewareHandler } from "hono";
 import { AppError } from "../../../errors.ts";
 import { JsonLimitError, JsonSyntaxError, parseJson } from "../../../json.ts";
 import { readBody } from "../../common/read_body.ts";
 import type { V2Env } from "./context.ts";
-import { refuseFields } from "./problem.ts";
+import { invalidValues } from "./faults.ts";
 import { findUnstorable } from "./storable.ts";
 
-/** Bytes of a body at most: tasks of the frontend reach 3 MiB. */
+/** Maximum size of a body in bytes. The frontend sends tasks of up to 3 MiB. */
 export const bodyBytesMax = 4 * 1024 * 1024;
-/** Of a body that nobody has signed for yet. */
-export const strangerBytesMax = 64 * 1024;
+/** Maximum size of a body in bytes on routes without authentication. */
+export const unauthenticatedBytesMax = 64 * 1024;
 const depthMax = 64;
-/** Values of a body at most, containers counted: time goes by them, not by bytes. */
+/** Maximum number of values including containers. The time to parse depends on them more than on bytes. */
 const valuesMax = 100_000;
 
-/** The router's own form: what it does not know as JSON it would take for an empty body. */
+/** Media types that Hono accepts as JSON. It would treat the body of any other type as empty. */
 const isJson = /^application\/(?:[a-z.-]+\+)?json(?:;\s*[a-z0-9-]+=[^;]+)*$/i;
 
-/** How deep and how many: told without parsing; what stands in quotes does not count. */
+const quote = 0x22;
+const comma = 0x2c;
+const openBracket = 0x5b;
+const backslash = 0x5c;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/** Returns the depth and an upper bound of the number of values, without parsing. Text in quotes is skipped. */
 function measure(text: string): { depth: number; values: number } {
+  let level = 0;
   let depth = 0;
-  let most = 0;
   let values = 1;
-  let quoted = false;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (quoted) {
-      if (code === 0x5c) at++;
-      else if (code === 0x22) quoted = false;
-    } else if (code === 0x22) quoted = true;
-    else if (code === 0x7b || code === 0x5b) {
+  let isQuoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (isQuoted) {
+      if (code === backslash) i++;
+      else if (code === quote) isQuoted = false;
+    } else if (code === quote) isQuoted = true;
+    else if (code === openBrace || code === openBracket) {
       values++;
-      most = Math.max(most, ++depth);
-    } else if (code === 0x7d || code === 0x5d) depth--;
-    else if (code === 0x2c) values++;
+      level++;
+      depth = Math.max(depth, level);
+    } else if (code === closeBrace || code === closeBracket) level--;
+    else if (code === comma) values++;
   }
-  return { depth: most, values };
+  return { depth, values };
 }
 
 function decode(bytes: Uint8Array): string {
@@ -47,8 +56,8 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** Where a text stops being JSON, without a word of what stands there: it may be a secret. */
-function describeFault(text: string): string {
+/** Describes the first syntax error without the text around it, which may be a secret. */
+function describeSyntaxError(text: string): string {
   try {
     parseJson(text, depthMax, valuesMax);
     return "NaN and Infinity are no JSON";
@@ -59,8 +68,8 @@ function describeFault(text: string): string {
   }
 }
 
-/** @throws AppError invalid_json, too_large; invalid_request for texts and numbers that nothing can store */
-function checkJson(text: string): void {
+/** @throws AppError invalid_json, too_large; invalid_request for values that PostgreSQL cannot store */
+function parseBody(text: string): unknown {
   const { depth, values } = measure(text);
   if (depth > depthMax) {
     throw new AppError("invalid_json", `reading the body: nested deeper than ${depthMax} levels`);
@@ -72,10 +81,11 @@ function checkJson(text: string): void {
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new AppError("invalid_json", `reading the body: ${describeFault(text)}`);
+    throw new AppError("invalid_json", `reading the body: ${describeSyntaxError(text)}`);
   }
   const faults = findUnstorable(parsed);
-  if (faults.length > 0) throw refuseFields("json", parsed, faults);
+  if (faults.length > 0) throw invalidValues("json", parsed, faults);
+  return parsed;
 }
 
 async function readText(c: Context<V2Env>, bytesMax: number): Promise<string> {
@@ -101,12 +111,13 @@ async function readText(c: Context<V2Env>, bytesMax: number): Promise<string> {
   return decode(read);
 }
 
-/** Reads the body of a route that takes JSON, and leaves its text for the schema. */
+/** Reads and parses the body once. The route's schema, and handlers that need the text, get these values. */
 export function readJsonBody(bytesMax: number): MiddlewareHandler<V2Env> {
   return async (c, next) => {
     const text = await readText(c, bytesMax);
-    checkJson(text);
-    c.req.bodyCache.text = Promise.resolve(text) as never;
+    const body = parseBody(text);
+    c.req.text = () => Promise.resolve(text);
+    c.req.json = <T>() => Promise.resolve(body as T);
     await next();
   };
 }

@@ -1,33 +1,44 @@
-/** What every call of v2 has at hand. */
+/** The context of a v2 request: dependencies, principal and access rules. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Config } from "../../../config.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import type { Role } from "../../../db/people/users.ts";
 import type { Log } from "../../../log.ts";
 import type { Metrics } from "../../../metrics.ts";
+import type { DocsFiles } from "../../common/docs.ts";
 import type { Gate } from "../../common/gate.ts";
 import type { Passwords } from "../../common/passwords.ts";
-import type { LoginThrottle } from "../../common/throttle.ts";
-import type { AccessTokens } from "./access.ts";
+import type { Buckets, LoginThrottle } from "../../common/throttle.ts";
+import type { AccessTokens } from "./access_tokens.ts";
+import type { Secrets } from "./secrets.ts";
 
-export interface V2Deps {
+/** Dependencies that the process passes to v2. */
+export interface V2Options {
   sql: Pool;
   log: Log;
   config: Config;
   metrics: Metrics;
-  access: AccessTokens;
   passwords: Passwords;
   throttle: LoginThrottle;
   gate: Gate;
-  /** Where there is one: whether it answers. */
+  docsFiles: DocsFiles;
+  /** Redis, if the process has a connection; its state is reported by `GET /system/status`. */
   redis?: { check(): Promise<unknown> } | undefined;
-  /** Milliseconds that a body may take to come. */
+  /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax: number;
-  /** Aborted when the process is going: what streams ends then. */
+  /** Aborted when the process drains. Open streams end then. */
   draining?: AbortSignal | undefined;
 }
 
-/** Somebody with an account. */
+/** Dependencies of all routes, with the state that v2 keeps in memory. */
+export interface V2Deps extends V2Options {
+  accessTokens: AccessTokens;
+  secrets: Secrets;
+  /** Requests that each principal and each address may still make. */
+  rateLimits: Buckets;
+}
+
+/** A user, signed in by an access token. */
 export interface UserPrincipal {
   kind: "user";
   id: string;
@@ -35,9 +46,13 @@ export interface UserPrincipal {
   fullname: string | null;
   roles: Role[];
   sessionId: string;
+  /** The user's `token_version` that the access token was signed with. */
+  tokenVersion: number;
+  /** Expiry of the access token, in milliseconds since 1970. */
+  tokenExpiresAtMs: number;
 }
 
-/** Somebody with a link to one task. */
+/** A share: whoever has the link of one task. */
 export interface SharePrincipal {
   kind: "share";
   id: string;
@@ -49,12 +64,19 @@ export interface SharePrincipal {
 export type Principal = UserPrincipal | SharePrincipal;
 
 /**
- * `anyone`; `signed_in`: any active user; `reader`: the same, and a share of the task in the path; `rater`: a user who
- * is more than a guest, and a share to rate of that task; `member`: a user who is more than a guest; `owner`: a member,
- * and the statement that acts asks whether the task is theirs or they are an admin; `staff`: admin or manager; `admin`;
- * `share`: a share and nobody else.
+ * The principals that a route permits:
+ *
+ * - `anyone`: no token is needed;
+ * - `signed_in`: any active user;
+ * - `reader`: any active user, and a share of the task in the path;
+ * - `rater`: a member, and a share with mode `rate` of the task in the path;
+ * - `member`: an active user whose role is more than `guest`;
+ * - `owner`: a member; the statement that changes the task checks that it is theirs or that they are an admin;
+ * - `staff`: an admin or a manager;
+ * - `admin`: an admin;
+ * - `share`: a share only.
  */
-export type Who =
+export type Access =
   | "anyone"
   | "signed_in"
   | "reader"
@@ -65,11 +87,11 @@ export type Who =
   | "admin"
   | "share";
 
-/** Handed in beside the request. */
+/** Values that accompany each request into the app. */
 export interface Bindings {
-  /** The client's, for the throttle. */
+  /** The client's address, which the throttle and the rate limit count by. */
   address: string;
-  /** Filled in with the path of the route that answers, as in the table. */
+  /** Receives the path of the route that responds, as in the route table. */
   routed: { route: string };
 }
 
@@ -78,7 +100,7 @@ export interface V2Env {
   Variables: {
     deps: V2Deps;
     requestId: string;
-    /** There where the route is not for anyone. */
+    /** Set on all routes whose access is not `anyone`. */
     principal: Principal;
   };
 }

@@ -1,6 +1,6 @@
-/** Lists by cursor: what was last shown, not how much was. */
+/** Pagination by cursor: a cursor holds the sort values of the last row of a page. */
 import { z } from "@hono/zod-openapi";
-import { AppError } from "../../../errors.ts";
+import { invalidField } from "./faults.ts";
 import { findUnstorable } from "./storable.ts";
 
 export const pageQuery = z.object({
@@ -12,25 +12,25 @@ export const pageQuery = z.object({
       minimum: 1,
       maximum: 200,
       default: 50,
+      description: "Maximum number of items",
     }),
   cursor: z.string().min(1).max(500).optional()
-    .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the page before" }),
+    .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the previous page" }),
 });
 
-/** A page of things: `next` is null on the last one. */
+/** Describes a page of items. `next` is null on the last page. */
 export const pageOf = <S extends z.ZodType>(item: S) =>
   z.object({ items: z.array(item), next: z.string().nullable() });
 
-/** Names a place in a list by the values that it is ordered by. */
-export const writeCursor = (values: (string | number)[]): string =>
+const encodeCursor = (values: (string | number)[]): string =>
   new TextEncoder().encode(JSON.stringify(values)).toBase64({ alphabet: "base64url", omitPadding: true });
 
 /**
- * The values of a cursor, as `shape` says they are; undefined without one.
+ * Returns the sort values of a cursor, or undefined without a cursor.
  *
- * @throws AppError invalid_request for what this list never gave out
+ * @throws AppError invalid_request if the values do not have the form `shape`
  */
-export function readCursor<S extends z.ZodType>(
+export function decodeCursor<S extends z.ZodType>(
   cursor: string | undefined,
   shape: S,
 ): z.infer<S> | undefined {
@@ -38,17 +38,15 @@ export function readCursor<S extends z.ZodType>(
   try {
     const bytes = Uint8Array.fromBase64(cursor, { alphabet: "base64url" });
     const values: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (findUnstorable(values).length > 0) throw new TypeError("a text that no list has");
+    if (findUnstorable(values).length > 0) throw new TypeError("a value that PostgreSQL cannot store");
     return shape.parse(values);
   } catch {
-    throw new AppError("invalid_request", "reading the request: faulty query.cursor", {
-      fields: [{ field: "query.cursor", value: cursor.slice(0, 100), wanted: "'next' of the page before" }],
-    });
+    throw invalidField("query.cursor", cursor.slice(0, 100), "'next' of the page before");
   }
 }
 
-/** Cuts `rows`, of which one more than `limit` was read, to a page. */
-export function cutPage<Row, Item>(
+/** Returns the page of `rows`, which must have been read with a limit of `limit + 1`. */
+export function toPage<Row, Item>(
   rows: readonly Row[],
   limit: number,
   toItem: (row: Row) => Item,
@@ -57,6 +55,6 @@ export function cutPage<Row, Item>(
   const shown = rows.slice(0, limit);
   return {
     items: shown.map(toItem),
-    next: rows.length > limit ? writeCursor(toCursor(shown.at(-1)!)) : null,
+    next: rows.length > limit ? encodeCursor(toCursor(shown.at(-1)!)) : null,
   };
 }

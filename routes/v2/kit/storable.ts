@@ -1,42 +1,44 @@
-/** What PostgreSQL and JSON between them cannot keep: NUL, lone surrogates, numbers beyond any. */
-import type { Fault } from "./problem.ts";
+/** Values that PostgreSQL cannot store: NUL, unpaired surrogates, and numbers beyond the range of a double. */
+import type { Fault } from "./faults.ts";
 
+const faultsMax = 10;
 const wantedText = "text without NUL and without half characters";
 
 const isStorable = (text: string): boolean => !text.includes("\0") && text.isWellFormed();
 
-/** The first places of a parsed body that nothing could store as they stand, names of fields included. */
+/** Returns the first invalid values of parsed JSON, including names of fields. */
 export function findUnstorable(body: unknown): Fault[] {
   const faults: Fault[] = [];
   const path: PropertyKey[] = [];
-  const visit = (value: unknown): void => {
-    if (faults.length >= 10) return;
+
+  function visitItem(key: PropertyKey, item: unknown): void {
+    path.push(key);
+    visit(item);
+    path.pop();
+  }
+
+  function visitField(object: object, key: string): void {
+    if (isStorable(key)) visitItem(key, Reflect.get(object, key));
+    else faults.push({ path: [...path, key], wanted: `a name that is ${wantedText}` });
+  }
+
+  function visit(value: unknown): void {
+    if (faults.length >= faultsMax) return;
     if (typeof value === "string" && !isStorable(value)) faults.push({ path: [...path], wanted: wantedText });
     // JSON.parse reads 1e400 as Infinity.
     if (typeof value === "number" && !Number.isFinite(value)) {
       faults.push({ path: [...path], wanted: "a number below 1.8e308" });
     }
     if (typeof value !== "object" || value === null) return;
-    if (Array.isArray(value)) {
-      value.forEach((item, place) => {
-        path.push(place);
-        visit(item);
-        path.pop();
-      });
-      return;
-    }
-    for (const key of Object.keys(value)) {
-      path.push(key);
-      if (isStorable(key)) visit(Reflect.get(value, key));
-      else faults.push({ path: [...path], wanted: `a name that is ${wantedText}` });
-      path.pop();
-    }
-  };
+    if (Array.isArray(value)) value.forEach((item, index) => visitItem(index, item));
+    else for (const key of Object.keys(value)) visitField(value, key);
+  }
+
   visit(body);
   return faults;
 }
 
-/** The parameters of a query that hold NUL: percent-coding can bring it, half characters it cannot. */
+/** Returns the query parameters that contain NUL. Percent-encoding cannot express unpaired surrogates. */
 export function findUnstorableQuery(query: Record<string, string[]>): Fault[] {
   return Object.entries(query)
     .filter(([name, values]) => name.includes("\0") || values.some((value) => value.includes("\0")))

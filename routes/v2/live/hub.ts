@@ -1,30 +1,36 @@
-/** Live views of tasks: one look at the database for all who watch, and each change read once. */
+/**
+ * Event streams of tasks. All streams share one poll of the database, and each change is read once.
+ *
+ * The hub is `idle` without streams and `polling` with at least one. It starts to poll when the first stream
+ * opens and stops when the last one ends. When the process drains, the hub ends all streams and refuses new
+ * ones.
+ */
 import type { Sql } from "../../../db/pg/connect.ts";
-import { listShutDoors, listTaskStates } from "../../../db/views/events.ts";
+import { listInvalidCredentials, listTaskStates } from "../../../db/views/events.ts";
 import type { Log } from "../../../log.ts";
 import { Bell } from "../../../bell.ts";
-import { EventClient, eventText } from "./reader.ts";
-import { type Viewer, WatchedTask, type Watcher } from "./watched_task.ts";
+import { EventClient, eventText } from "./event_client.ts";
+import { type Subscriber, type Subscription, WatchedTask } from "./watched_task.ts";
 
-export type { Viewer } from "./watched_task.ts";
+export type { Subscriber } from "./watched_task.ts";
 
 export interface HubDeps {
   sql: Sql;
   log: Log;
-  /** The process is going: streams end at once, and none begins. */
+  /** Aborted when the process drains. */
   draining?: AbortSignal | undefined;
 }
 
-const lookMs = 250;
-/** Between two looks that joiners hasten. */
-const restMs = 25;
-const doorsMs = 5_000;
-/** Tasks that are read at once: the pool is for requests too. */
-const lanes = 2;
+const pollMs = 250;
+/** Minimum time between two polls, also if new streams request one. */
+const pollMsMin = 25;
+const credentialCheckMs = 5_000;
+/** Maximum number of tasks that are read concurrently. Requests need the pool, too. */
+const tasksReadMax = 2;
 
 const encoder = new TextEncoder();
 
-/** Why a stream ends; its reader comes again after a moment of its own, so that not all come at once. */
+/** Returns the last event of a stream. Its random retry delay spreads the reconnections of many clients. */
 function byeText(reason: "expired" | "revoked" | "draining" | "deleted"): Uint8Array {
   const retry = encoder.encode(`retry: ${500 + Math.floor(Math.random() * 1500)}\n\n`);
   const bye = eventText("bye", { reason });
@@ -34,120 +40,128 @@ function byeText(reason: "expired" | "revoked" | "draining" | "deleted"): Uint8A
   return text;
 }
 
-/** Watches tasks while somebody else does. */
+/** Polls the watched tasks and sends their events to the open streams. */
 export class EventHub {
   readonly #deps: HubDeps;
   readonly #tasks = new Map<string, WatchedTask>();
-  readonly #streams = new Map<string, number>();
+  /** Number of open streams by subscriber id. */
+  readonly #streamCounts = new Map<string, number>();
   readonly #bell = new Bell();
-  #running = false;
-  #doorsAt = performance.now();
-  #failing = false;
+  #isPolling = false;
+  #credentialsCheckedAt = performance.now();
+  #isFailing = false;
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
     deps.draining?.addEventListener("abort", () => {
-      for (const watcher of this.#watchers()) watcher.client.end(byeText("draining"));
+      for (const { client } of this.#subscriptions()) client.end(byeText("draining"));
     }, { once: true });
   }
 
-  /** Streams that are open. */
+  /** Number of open streams. */
   get size(): number {
-    return this.#watchers().length;
+    return this.#subscriptions().length;
   }
 
-  #watchers(): Watcher[] {
-    return [...this.#tasks.values()].flatMap(({ watchers }) => [...watchers]);
+  #subscriptions(): Subscription[] {
+    return [...this.#tasks.values()].flatMap(({ subscriptions }) => [...subscriptions]);
   }
 
   /**
    * Opens a stream of a task's events.
    *
-   * @param streamsMax that this viewer may have open here
-   * @param gone aborted when the reader has left
+   * @param streamsMax maximum number of open streams of this subscriber in the process
+   * @param gone aborted when the client disconnects
    */
   open(
     taskId: string,
-    viewer: Viewer,
+    subscriber: Subscriber,
     { streamsMax, gone }: { streamsMax: number; gone: AbortSignal },
   ): ReadableStream<Uint8Array> | "too_many" | "draining" {
     if (this.#deps.draining?.aborted) return "draining";
-    const held = this.#streams.get(viewer.id) ?? 0;
-    if (held >= streamsMax) return "too_many";
-    this.#streams.set(viewer.id, held + 1);
+    const openCount = this.#streamCounts.get(subscriber.id) ?? 0;
+    if (openCount >= streamsMax) return "too_many";
+    this.#streamCounts.set(subscriber.id, openCount + 1);
     const task = this.#tasks.get(taskId) ?? new WatchedTask(taskId, this.#deps.sql);
     this.#tasks.set(taskId, task);
     const client = new EventClient(() => task.resync(), () => {
       gone.removeEventListener("abort", client.leave);
-      this.#leave(task, watcher);
+      this.#remove(task, subscription);
     });
-    const watcher: Watcher = { ...viewer, client, joined: false };
-    task.watchers.add(watcher);
+    const subscription: Subscription = { ...subscriber, client, joined: false };
+    task.subscriptions.add(subscription);
     gone.addEventListener("abort", client.leave, { once: true });
     client.push(encoder.encode("retry: 2000\n\n"));
     this.#bell.ring();
-    if (!this.#running) void this.#run();
+    if (!this.#isPolling) void this.#run();
     return client.stream;
   }
 
-  #leave(task: WatchedTask, watcher: Watcher): void {
-    task.watchers.delete(watcher);
-    if (task.watchers.size === 0 && this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
-    const left = (this.#streams.get(watcher.id) ?? 1) - 1;
-    if (left > 0) this.#streams.set(watcher.id, left);
-    else this.#streams.delete(watcher.id);
+  #remove(task: WatchedTask, subscription: Subscription): void {
+    task.subscriptions.delete(subscription);
+    if (task.subscriptions.size === 0 && this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
+    const openCount = (this.#streamCounts.get(subscription.id) ?? 1) - 1;
+    if (openCount > 0) this.#streamCounts.set(subscription.id, openCount);
+    else this.#streamCounts.delete(subscription.id);
     if (this.#tasks.size === 0) this.#bell.ring();
   }
 
   async #run(): Promise<void> {
-    this.#running = true;
+    this.#isPolling = true;
     while (this.#tasks.size > 0) {
-      await this.#bell.wait(lookMs);
+      await this.#bell.wait(pollMs);
       try {
-        await this.#look();
-        this.#failing = false;
+        await this.#poll();
+        this.#isFailing = false;
       } catch (error) {
-        // Viewers wait: what they missed is read when the database is back.
-        if (!this.#failing) this.#deps.log.warn("live views wait", { cause: String(error) });
-        this.#failing = true;
+        // Streams stay open. A later poll reads what they missed.
+        if (!this.#isFailing) {
+          this.#deps.log.warn("event streams wait for the database", { cause: String(error) });
+        }
+        this.#isFailing = true;
       }
-      await new Promise((resolve) => setTimeout(resolve, restMs));
+      await new Promise((resolve) => setTimeout(resolve, pollMsMin));
     }
-    this.#running = false;
+    this.#isPolling = false;
   }
 
-  async #look(): Promise<void> {
-    this.#keepDoors();
-    const looked = [...this.#tasks.values()].map((task) => ({ task, watchers: [...task.watchers] }));
-    if (looked.length === 0) return;
-    if (performance.now() - this.#doorsAt >= doorsMs) await this.#askDoors();
-    const states = await listTaskStates(this.#deps.sql, looked.map(({ task }) => task.id));
-    const byId = new Map(states.map((state) => [state.id, state]));
-    const left = looked.values();
-    await Promise.all(Array.from({ length: lanes }, async () => {
-      for (const { task, watchers } of left) {
-        const state = byId.get(task.id);
-        if (state) await task.advance(state, watchers);
-        else for (const { client } of watchers) client.end(byeText("deleted"));
+  async #poll(): Promise<void> {
+    this.#expireOrKeepAlive();
+    const watched = [...this.#tasks.values()].map((task) => ({
+      task,
+      subscriptions: [...task.subscriptions],
+    }));
+    if (watched.length === 0) return;
+    if (performance.now() - this.#credentialsCheckedAt >= credentialCheckMs) await this.#checkCredentials();
+    const states = await listTaskStates(this.#deps.sql, watched.map(({ task }) => task.id));
+    const stateById = new Map(states.map((state) => [state.id, state]));
+    const queue = watched.values();
+    await Promise.all(Array.from({ length: tasksReadMax }, async () => {
+      for (const { task, subscriptions } of queue) {
+        const state = stateById.get(task.id);
+        if (state) await task.advance(state, subscriptions);
+        else for (const { client } of subscriptions) client.end(byeText("deleted"));
       }
     }));
   }
 
-  /** Ends what has run out, and keeps the others from seeming dead. */
-  #keepDoors(): void {
+  /** Ends streams whose token has expired, and sends heartbeats to the others. */
+  #expireOrKeepAlive(): void {
     const now = Date.now();
-    for (const { client, expiresAt } of this.#watchers()) {
+    for (const { client, expiresAt } of this.#subscriptions()) {
       if (expiresAt !== null && now >= expiresAt) client.end(byeText("expired"));
       else client.keepAlive();
     }
   }
 
-  /** Who was signed out, disabled or had their link revoked sees no more. */
-  async #askDoors(): Promise<void> {
-    this.#doorsAt = performance.now();
-    const watchers = this.#watchers();
-    const doors = new Map(watchers.map(({ door }) => [door.id, door]));
-    const shut = new Set(await listShutDoors(this.#deps.sql, [...doors.values()]));
-    for (const { client, door } of watchers) if (shut.has(door.id)) client.end(byeText("revoked"));
+  /** Ends streams whose session or share is no longer valid. */
+  async #checkCredentials(): Promise<void> {
+    this.#credentialsCheckedAt = performance.now();
+    const subscriptions = this.#subscriptions();
+    const credentials = new Map(subscriptions.map(({ credential }) => [credential.id, credential]));
+    const invalid = new Set(await listInvalidCredentials(this.#deps.sql, [...credentials.values()]));
+    for (const { client, credential } of subscriptions) {
+      if (invalid.has(credential.id)) client.end(byeText("revoked"));
+    }
   }
 }

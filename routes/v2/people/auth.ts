@@ -1,4 +1,4 @@
-/** Signing in to v2: short access tokens, refresh tokens that are renewed with each use. */
+/** Sign-in for v2: short-lived access tokens, and refresh tokens that are replaced with each use. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -10,116 +10,119 @@ import {
 } from "../../../db/people/sessions.ts";
 import { type Credentials, findPassword } from "../../../db/people/users.ts";
 import { AppError } from "../../../errors.ts";
-import { withRoom } from "../kit/admit.ts";
+import { withGate } from "../kit/authorize.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { givenPassword, tryPassword } from "./password.ts";
-import { makeRefreshToken, readRefreshToken } from "./refresh.ts";
-import { defineRoute, jsonAnswer, jsonBody } from "../kit/route.ts";
+import { currentPassword, verifyPassword } from "./password.ts";
+import { createRefreshToken, verifyRefreshToken } from "./refresh.ts";
+import { defineRoute, jsonBody, jsonResponse } from "../kit/route.ts";
 import { hashToken } from "../kit/secrets.ts";
 
-/** Days that a session lives, however often it is renewed. */
+/** Lifetime of a session in days, regardless of renewals. */
 const sessionDays = 30;
 
 export const tokensOut = z.object({
   access_token: z.string(),
   token_type: z.literal("bearer"),
-  expires_in: z.int().openapi({ description: "Seconds that the access token is good" }),
-  refresh_token: z.string().openapi({ description: "Good for one renewal" }),
+  expires_in: z.int().openapi({ description: "Remaining lifetime of the access token in seconds" }),
+  refresh_token: z.string().openapi({ description: "Valid for one renewal" }),
   session_id: z.uuid(),
 }).openapi("Tokens");
 
 const login = defineRoute({
   method: "post",
   path: "/auth/login",
-  who: "anyone",
+  access: "anyone",
   tags: ["auth"],
   summary: "Sign in",
   request: {
-    body: jsonBody(z.strictObject({ email: z.string().min(1).max(320), password: givenPassword })),
+    body: jsonBody(z.strictObject({ email: z.string().min(1).max(320), password: currentPassword })),
   },
-  responses: { 200: jsonAnswer(tokensOut, "Signed in") },
+  responses: { 200: jsonResponse(tokensOut, "Signed in") },
   problems: ["unauthenticated"],
 });
 
 const refresh = defineRoute({
   method: "post",
   path: "/auth/refresh",
-  who: "anyone",
+  access: "anyone",
   tags: ["auth"],
-  summary: "Trade a refresh token for new tokens",
+  summary: "Exchange a refresh token for new tokens",
   description:
-    "Each refresh token is good once. Shown again within 10 s it brings the same next one, for two tabs " +
-    "that renew at once and for an answer that was lost; later, it ends the session: somebody has a copy.",
+    "Each refresh token is valid once. If it is presented again within 10 s, the response contains the same next token: " +
+    "two tabs may renew at the same time, and a response may be lost. If it is presented later, the session ends, " +
+    "because a copy of the token exists.",
   request: { body: jsonBody(z.strictObject({ refresh_token: z.string().min(1).max(500) })) },
-  responses: { 200: jsonAnswer(tokensOut, "The session goes on") },
+  responses: { 200: jsonResponse(tokensOut, "The new tokens") },
   problems: ["unauthenticated"],
 });
 
+/** Signs an access token and returns the response. */
 async function toTokens(
   c: Context<V2Env>,
   { id, version, userId, refreshToken }: OpenSession & { userId: string; refreshToken: string },
 ) {
-  const { access } = c.var.deps;
+  const { accessTokens } = c.var.deps;
   c.header("cache-control", "no-store");
   return {
-    access_token: await access.sign({ userId, sessionId: id, version }),
+    access_token: await accessTokens.sign({ userId, sessionId: id, version }),
     token_type: "bearer" as const,
-    expires_in: access.lifeSeconds,
+    expires_in: accessTokens.lifeSeconds,
     refresh_token: refreshToken,
     session_id: id,
   };
 }
 
 /**
- * A new session of whoever has shown the password with this hash.
+ * Starts a session for the user whose password has this hash.
  *
- * @returns undefined where the user has another by now, is disabled or gone
+ * @returns undefined if the password has changed since, or if the user is disabled or deleted
  */
 export async function openSession(
   c: Context<V2Env>,
   { id: userId, hashed_password: passwordHash }: Pick<Credentials, "id" | "hashed_password">,
 ) {
-  const { sql, config } = c.var.deps;
+  const { sql, secrets } = c.var.deps;
   const id = crypto.randomUUID();
-  const { text: refreshToken, hash: tokenHash } = await makeRefreshToken(config.SECRET_KEY, {
+  const { text: refreshToken, hash: tokenHash } = await createRefreshToken(secrets, {
     sessionId: id,
-    turn: 0,
+    renewals: 0,
   });
   const client = (c.req.header("user-agent") ?? "").slice(0, 200);
   const session = { id, userId, tokenHash, passwordHash, client, lifeSeconds: sessionDays * 86_400 };
-  const opened = await withRoom(c, () => insertSessionOf(sql, session));
+  const opened = await withGate(c, () => insertSessionOf(sql, session));
   return opened && await toTokens(c, { ...opened, userId, refreshToken });
 }
 
+/** Starts a session for an e-mail address and a password. @throws AppError unauthenticated */
 async function signIn(c: Context<V2Env>, email: string, password: string) {
   const { sql, throttle } = c.var.deps;
   let found: Credentials | undefined;
-  const isSame = await tryPassword(c, email, password, async () => {
-    found = await withRoom(c, () => findPassword(sql, email));
+  const isSame = await verifyPassword(c, email, password, async () => {
+    found = await withGate(c, () => findPassword(sql, email));
     return found?.hashed_password;
   });
   const tokens = isSame && found?.is_active ? await openSession(c, found) : undefined;
   if (!tokens) throw new AppError("unauthenticated", "signing in: e-mail or password is wrong");
-  await throttle.succeeded(c.env.address, email);
+  await throttle.recordSuccess(c.env.address, email);
   return tokens;
 }
 
-/** The next tokens of a session. @throws AppError unauthenticated */
+/** Returns the next tokens of a session. @throws AppError unauthenticated */
 async function renew(c: Context<V2Env>, text: string) {
-  const { sql, log, config: { SECRET_KEY: secret } } = c.var.deps;
-  const token = await readRefreshToken(secret, text);
+  const { sql, log, secrets } = c.var.deps;
+  const token = await verifyRefreshToken(secrets, text);
   const refused = new AppError("unauthenticated", "renewing: the refresh token is not good, or no longer");
   if (!token) throw refused;
-  const { sessionId: id, turn } = token;
-  const next = await makeRefreshToken(secret, { sessionId: id, turn: turn + 1 });
-  const renewal = { id, shown: await hashToken(text), next: next.hash };
-  const renewed = await withRoom(c, async () => {
+  const { sessionId: id, renewals } = token;
+  const next = await createRefreshToken(secrets, { sessionId: id, renewals: renewals + 1 });
+  const renewal = { id, presented: await hashToken(text), next: next.hash };
+  const renewed = await withGate(c, async () => {
     const found = await renewSession(sql, renewal) ?? await findJustRenewed(sql, renewal);
     if (found) return found;
-    const userId = await endReusedSession(sql, id, renewal.shown);
+    const userId = await endReusedSession(sql, id, renewal.presented);
     if (userId === undefined) return undefined;
-    const facts = { request_id: c.var.requestId, user_id: userId, session_id: id };
-    log.warn("a refresh token was used again: its session has ended", facts);
+    const fields = { request_id: c.var.requestId, user_id: userId, session_id: id };
+    log.warn("session ended because a refresh token was used again", fields);
   });
   if (!renewed) throw refused;
   const { user_id: userId, version } = renewed;

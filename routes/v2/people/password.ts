@@ -1,46 +1,47 @@
-/** Passwords on their way in: compared as v1 compares them, with its throttle; what a new one must be. */
+/** Rules for new passwords, and verification of given ones as in v1, with the same throttle. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { V2Env } from "../kit/context.ts";
-import { HttpFailure } from "../kit/problem.ts";
+import { HttpError } from "../kit/problem.ts";
 
 const lengthMin = 8;
-/** bcrypt sees no more. */
+/** bcrypt ignores further bytes. */
 const bytesMax = 72;
 
 const encoder = new TextEncoder();
 
-/** A password to be. */
+/** A new password. */
 export const newPassword = z.string().superRefine((text, ctx) => {
   const fits = [...text].length >= lengthMin && encoder.encode(text).length <= bytesMax;
   if (!fits) ctx.addIssue({ code: "custom", message: `wanted ${lengthMin} characters to ${bytesMax} bytes` });
 }).openapi({ minLength: lengthMin, maxLength: bytesMax, format: "password" });
 
-/** A password as it is typed in: whatever was once taken is compared. */
-export const givenPassword = z.string().min(1).max(1024).openapi({ format: "password" });
+/** A password for verification. It need not satisfy the rules for new passwords. */
+export const currentPassword = z.string().min(1).max(1024).openapi({ format: "password" });
 
 /**
- * One try of a password: counted with v1's logins, and as slow whether there is a hash or not.
+ * Reports whether a password is correct. Counts the attempt together with v1's logins, and takes the same
+ * time if there is no hash.
  *
- * @throws HttpFailure too_many_requests
- * @throws AppError redis_unreachable where tries cannot be counted: 503
+ * @throws HttpError too_many_requests
+ * @throws AppError redis_unreachable (503) if attempts cannot be counted
  */
-export async function tryPassword(
+export async function verifyPassword(
   c: Context<V2Env>,
   email: string,
   password: string,
   findHash: () => Promise<string | undefined>,
 ): Promise<boolean> {
   const { throttle, passwords, log } = c.var.deps;
-  const seconds = await throttle.take(c.env.address, email);
+  const seconds = await throttle.acquire(c.env.address, email);
   if (seconds > 0) {
-    throw new HttpFailure("too_many_requests", `signing in: too many tries, wait ${seconds} s`, {
+    throw new HttpError("too_many_requests", `signing in: too many tries, wait ${seconds} s`, {
       "retry-after": String(seconds),
     });
   }
   const compared = await passwords.matches(password, await findHash());
   if (compared === "malformed") {
-    log.error("stored password hash is not bcrypt's", { request_id: c.var.requestId });
+    log.error("the stored password hash is not a bcrypt hash", { request_id: c.var.requestId });
   }
   return compared === "same";
 }

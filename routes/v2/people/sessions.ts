@@ -1,4 +1,4 @@
-/** One's sessions: looked at, ended one by one or all at once. */
+/** Routes for the sessions of the signed-in user: list them and end them. */
 import { isUuid } from "../../../uuid.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
@@ -6,34 +6,34 @@ import { signOutEverywhere } from "../../../db/people/accounts.ts";
 import { endSession, listSessions, type SessionRow } from "../../../db/people/sessions.ts";
 import { AppError } from "../../../errors.ts";
 import type { UserPrincipal, V2App, V2Env } from "../kit/context.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { defineRoute, jsonAnswer, time } from "../kit/route.ts";
-import { answerTagged } from "../kit/tag.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { defineRoute, jsonResponse, time } from "../kit/route.ts";
+import { respondTagged } from "../kit/etag.ts";
 
 const ended = { 204: { description: "Ended" } };
 
 const logout = defineRoute({
   method: "post",
   path: "/auth/logout",
-  who: "signed_in",
+  access: "signed_in",
   tags: ["auth"],
-  summary: "End this session: its tokens are no good from now on",
+  summary: "End this session. Its tokens stop working immediately",
   responses: ended,
 });
 
 const logoutEverywhere = defineRoute({
   method: "post",
   path: "/auth/logout-everywhere",
-  who: "signed_in",
+  access: "signed_in",
   tags: ["auth"],
-  summary: "End all of one's sessions, this one too",
+  summary: "End all sessions of the signed-in user, including this one",
   responses: ended,
 });
 
 const sessionsOut = pageOf(z.object({
   id: z.uuid(),
-  client: z.string().openapi({ description: "What the browser called itself" }),
-  current: z.boolean().openapi({ description: "The one that asks" }),
+  client: z.string().openapi({ description: "User-Agent of the client" }),
+  current: z.boolean().openapi({ description: "Whether it is the session of this request" }),
   created_at: time,
   renewed_at: time,
   expires_at: time,
@@ -42,26 +42,26 @@ const sessionsOut = pageOf(z.object({
 const readSessions = defineRoute({
   method: "get",
   path: "/auth/sessions",
-  who: "signed_in",
+  access: "signed_in",
   tags: ["auth"],
-  summary: "One's open sessions",
+  summary: "List the open sessions of the signed-in user",
   request: { query: pageQuery },
-  responses: { 200: jsonAnswer(sessionsOut, "Newest first") },
+  responses: { 200: jsonResponse(sessionsOut, "Newest first") },
 });
 
 const deleteSession = defineRoute({
   method: "delete",
   path: "/auth/sessions/{id}",
-  who: "signed_in",
+  access: "signed_in",
   tags: ["auth"],
-  summary: "End one of one's sessions",
+  summary: "End one of the signed-in user's sessions",
   request: {
     params: z.object({ id: z.string().openapi({ param: { name: "id", in: "path" }, format: "uuid" }) }),
   },
   responses: ended,
 });
 
-/** Who asks, on a route that no link opens. */
+/** Returns the signed-in user, on a route that no share may use. */
 export const userOf = (c: Context<V2Env>): UserPrincipal => c.var.principal as UserPrincipal;
 
 const toSession = ({ id, client, ...row }: SessionRow, currentId: string) => ({
@@ -86,10 +86,10 @@ export function addSessions(app: V2App): void {
   app.openapi(readSessions, async (c) => {
     const { id: userId, sessionId } = userOf(c);
     const { limit, cursor } = c.req.valid("query");
-    const before = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
+    const before = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const rows = await listSessions(c.var.deps.sql, { userId, before, limit: limit + 1 });
     const toCursor = (row: SessionRow) => [row.created_at.toISOString(), row.id];
-    return await answerTagged(c, cutPage(rows, limit, (row) => toSession(row, sessionId), toCursor)) as never;
+    return await respondTagged(c, toPage(rows, limit, (row) => toSession(row, sessionId), toCursor));
   });
   app.openapi(deleteSession, async (c) => {
     const { id } = c.req.valid("param");

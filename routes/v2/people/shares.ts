@@ -1,37 +1,37 @@
-/** Links to one task for people without an account: to look, or to rate. */
+/** Shares: links to one task for people without an account, for reading or rating. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
   findShareAbout,
   insertShare,
   listShares,
-  lockOwnTask,
   revokeShare,
   type ShareRow,
 } from "../../../db/people/shares.ts";
+import { findChangeableTask } from "../../../db/people/task_access.ts";
 import { AppError } from "../../../errors.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { answerOnce, completeAnswer } from "../kit/once.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
-import { drawToken, hashToken, shareTokenPrefix } from "../kit/secrets.ts";
-import { answerTagged } from "../kit/tag.ts";
+import { extendBody, respondOnce } from "../kit/idempotency.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { createToken, hashToken, shareTokenPrefix } from "../kit/secrets.ts";
+import { respondTagged } from "../kit/etag.ts";
 import { actorOf } from "../kit/principal.ts";
-import { getTaskOf, noTask, requireChange } from "../tasks/tasks_of.ts";
+import { getReadableTask, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
 import { isUuid } from "../../../uuid.ts";
 
 const daySeconds = 86_400;
-/** Shares of a task that are good at once. */
+/** Maximum number of valid shares of a task. */
 const sharesMax = 100;
 
 const shareIn = z.strictObject({
   label: z.string().max(200).regex(/^[^\0]*$/, "no character of code 0").default("")
-    .openapi({ description: "Whom it is for" }),
+    .openapi({ description: "Recipient or purpose" }),
   mode: z.enum(["read", "rate"]),
   blind: z.boolean().default(false)
-    .openapi({ description: "Others' ratings of an image are hidden until it was rated" }),
+    .openapi({ description: "Hide others' ratings of an image until it is rated" }),
   expires_in: z.int().min(60).max(90 * daySeconds).default(7 * daySeconds)
-    .openapi({ description: "Seconds; at most 90 days" }),
+    .openapi({ description: "Lifetime in seconds, at most 90 days" }),
 }).openapi("ShareIn");
 
 const shareFields = {
@@ -39,7 +39,7 @@ const shareFields = {
   label: z.string(),
   mode: z.enum(["read", "rate"]),
   blind: z.boolean(),
-  created_by: z.string().nullable().openapi({ description: "E-mail; null for who has gone" }),
+  created_by: z.string().nullable().openapi({ description: "E-mail address; null for a deleted user" }),
   created_at: time,
   expires_at: time,
   revoked_at: time.nullable(),
@@ -48,7 +48,7 @@ const shareOut = z.object(shareFields).openapi("Share");
 const newShareOut = z.object({
   ...shareFields,
   token: z.string().openapi({
-    description: "For `Authorization: Bearer`; told this once, only its hash is kept",
+    description: "Token for `Authorization: Bearer`. It is returned only here; the server stores its hash",
   }),
 }).openapi("NewShare");
 
@@ -59,42 +59,42 @@ const shareParams = taskParams.extend({
 const postShare = defineRoute({
   method: "post",
   path: "/tasks/{id}/shares",
-  who: "owner",
+  access: "owner",
   tags: ["shares"],
-  summary: "Make a link to a task, to look or to rate",
+  summary: "Create a share of a task, for reading or rating",
   request: { params: taskParams, body: jsonBody(shareIn) },
-  responses: { 201: jsonAnswer(newShareOut, "The share, with its token") },
+  responses: { 201: jsonResponse(newShareOut, "The share, with its token") },
   problems: ["conflict"],
 });
 
 const getShares = defineRoute({
   method: "get",
   path: "/tasks/{id}/shares",
-  who: "owner",
+  access: "owner",
   tags: ["shares"],
-  summary: "The shares of a task, those that have ended too",
+  summary: "List the shares of a task, including ended ones",
   request: { params: taskParams, query: pageQuery },
-  responses: { 200: jsonAnswer(pageOf(shareOut).openapi("Shares"), "Newest first") },
+  responses: { 200: jsonResponse(pageOf(shareOut).openapi("Shares"), "Newest first") },
 });
 
 const deleteShare = defineRoute({
   method: "delete",
   path: "/tasks/{id}/shares/{share}",
-  who: "owner",
+  access: "owner",
   tags: ["shares"],
-  summary: "End a share: from now on its token is no good",
+  summary: "Revoke a share. Its token stops working immediately",
   request: { params: shareParams },
-  responses: { 204: { description: "It has ended; the same where it had before" } },
+  responses: { 204: { description: "Revoked, now or before" } },
 });
 
 const readMine = defineRoute({
   method: "get",
   path: "/shares/me",
-  who: "share",
+  access: "share",
   tags: ["shares"],
-  summary: "What the share that asks is for",
+  summary: "Get the share of this request and its task",
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       z.object({
         id: z.uuid(),
         label: z.string(),
@@ -116,12 +116,13 @@ const toShare = ({ created_at, expires_at, revoked_at, ...row }: ShareRow): z.in
 });
 
 /**
- * The token of a share that is made under an Idempotency-Key: made again from our key, theirs and the share when the
- * request is repeated, so that the stored answer holds none. Without a key it is drawn.
+ * Creates the token of a share. With an Idempotency-Key the token is derived from the server's secret, the
+ * key and the share, so that a repeated request returns the same token although the stored response contains
+ * none. Without a key it is random.
  */
-async function makeToken(c: Context<V2Env>, shareId: string): Promise<string> {
+async function createShareToken(c: Context<V2Env>, shareId: string): Promise<string> {
   const key = c.req.header("idempotency-key");
-  if (key === undefined) return drawToken(shareTokenPrefix);
+  if (key === undefined) return createToken(shareTokenPrefix);
   const secret = new TextEncoder().encode(c.var.deps.config.SECRET_KEY);
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const signing = await crypto.subtle.importKey("raw", secret, hmac, false, ["sign"]);
@@ -130,19 +131,21 @@ async function makeToken(c: Context<V2Env>, shareId: string): Promise<string> {
   return shareTokenPrefix + bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-async function makeShare(c: Context<V2Env>, taskId: string, wish: z.infer<typeof shareIn>) {
-  requireChange(await getTaskOf(c, taskId));
-  let drawn: { id: string; token: string } | undefined;
-  const response = await answerOnce(c, async (sql) => {
+async function createShare(c: Context<V2Env>, taskId: string, input: z.infer<typeof shareIn>) {
+  requireMayChange(await getReadableTask(c, taskId));
+  let created: { id: string; token: string } | undefined;
+  const response = await respondOnce(c, async (sql) => {
     const actor = actorOf(c);
-    const owned = await lockOwnTask(sql, taskId, actor);
-    if (owned === undefined) throw noTask(taskId);
-    if (!owned) throw new AppError("forbidden", `sharing task '${taskId}': it is somebody else's`);
+    const task = await findChangeableTask(sql, { id: taskId, actor }, { lock: "no_key_update" });
+    if (task === "not_found") throw taskNotFound(taskId);
+    if (task === "forbidden") {
+      throw new AppError("forbidden", `sharing task '${taskId}': it is somebody else's`);
+    }
     const id = crypto.randomUUID();
-    drawn = { id, token: await makeToken(c, id) };
-    const { label, mode, blind, expires_in: lifeSeconds } = wish;
+    created = { id, token: await createShareToken(c, id) };
+    const { label, mode, blind, expires_in: lifeSeconds } = input;
     const share = { id, taskId, label, mode, blind, lifeSeconds, createdBy: actor.id };
-    const row = await insertShare(sql, { ...share, tokenHash: await hashToken(drawn.token) }, sharesMax);
+    const row = await insertShare(sql, { ...share, tokenHash: await hashToken(created.token) }, sharesMax);
     if (!row) {
       throw new AppError("conflict", `sharing task '${taskId}': it has ${sharesMax} shares; end one first`);
     }
@@ -152,28 +155,28 @@ async function makeShare(c: Context<V2Env>, taskId: string, wish: z.infer<typeof
       body: toShare(row),
     };
   });
-  return await completeAnswer(response, async ({ id }) => ({
-    token: drawn?.id === id ? drawn.token : await makeToken(c, id),
+  return await extendBody(response, async ({ id }) => ({
+    token: created?.id === id ? created.token : await createShareToken(c, id),
   }));
 }
 
 export function addShares(app: V2App): void {
   app.openapi(
     postShare,
-    async (c) => await makeShare(c, c.req.valid("param").id, c.req.valid("json")) as never,
+    async (c) => await createShare(c, c.req.valid("param").id, c.req.valid("json")),
   );
   app.openapi(getShares, async (c) => {
     const { id } = c.req.valid("param");
     const { limit, cursor } = c.req.valid("query");
-    requireChange(await getTaskOf(c, id));
-    const before = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
+    requireMayChange(await getReadableTask(c, id));
+    const before = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const rows = await listShares(c.var.deps.sql, { taskId: id, before, limit: limit + 1 });
     const toCursor = (row: ShareRow) => [row.created_at.toISOString(), row.id];
-    return await answerTagged(c, cutPage(rows, limit, toShare, toCursor)) as never;
+    return await respondTagged(c, toPage(rows, limit, toShare, toCursor));
   });
   app.openapi(deleteShare, async (c) => {
     const { id, share } = c.req.valid("param");
-    requireChange(await getTaskOf(c, id));
+    requireMayChange(await getReadableTask(c, id));
     const ended = isUuid(share) &&
       await revokeShare(c.var.deps.sql, { taskId: id, shareId: share, actor: actorOf(c) });
     if (!ended) throw new AppError("not_found", `no share '${share.slice(0, 100)}' of this task`);
@@ -183,10 +186,10 @@ export function addShares(app: V2App): void {
     const about = await findShareAbout(c.var.deps.sql, c.var.principal.id);
     if (!about) throw new AppError("unauthenticated", "signing in: the link has expired or was revoked");
     const { task_id: id, task_name: name, expires_at, ...share } = about;
-    return await answerTagged(c, {
+    return await respondTagged(c, {
       ...share,
       expires_at: expires_at.toISOString(),
       task: { id, name },
-    }) as never;
+    });
   });
 }

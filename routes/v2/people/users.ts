@@ -1,4 +1,4 @@
-/** Users: looked at by staff, changed by admins, of whom one always stays; and one's own password. */
+/** User administration, and the signed-in user's profile and password. One active admin always remains. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -13,22 +13,22 @@ import {
 } from "../../../db/people/accounts.ts";
 import { type NewUser, roles } from "../../../db/people/users.ts";
 import { AppError } from "../../../errors.ts";
-import { withRoom } from "../kit/admit.ts";
+import { withGate } from "../kit/authorize.ts";
 import { openSession, tokensOut } from "./auth.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { answerOnce } from "../kit/once.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { givenPassword, newPassword, tryPassword } from "./password.ts";
-import { defineRoute, jsonAnswer, jsonBody, time } from "../kit/route.ts";
+import { respondOnce } from "../kit/idempotency.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { currentPassword, newPassword, verifyPassword } from "./password.ts";
+import { defineRoute, jsonBody, jsonResponse, time } from "../kit/route.ts";
 import { userOf } from "./sessions.ts";
 import { isUuid } from "../../../uuid.ts";
-import { answerTagged, checkMatch, tagText } from "../kit/tag.ts";
-import { textOf } from "../kit/texts.ts";
+import { etagOf, requireMatch, respondTagged } from "../kit/etag.ts";
+import { textSchema } from "../kit/texts.ts";
 
 const email = z.email({ pattern: z.regexes.unicodeEmail }).max(320)
   .transform((text) => text.slice(0, text.lastIndexOf("@")) + text.slice(text.lastIndexOf("@")).toLowerCase())
-  .openapi({ description: "Unique, compared exactly; its domain is put in lower case" });
-const fullname = textOf(200).nullable();
+  .openapi({ description: "Unique and compared exactly. The domain is converted to lower case" });
+const fullname = textSchema(200).nullable();
 const roleList = z.array(z.enum(roles)).min(1).refine((given) => new Set(given).size === given.length, {
   message: "wanted each role once",
 }).openapi({ uniqueItems: true, example: ["user"] });
@@ -64,86 +64,87 @@ const tags: ["users"] = ["users"];
 const readMe = defineRoute({
   method: "get",
   path: "/users/me",
-  who: "signed_in",
+  access: "signed_in",
   tags,
-  summary: "Who is signed in",
+  summary: "Get the signed-in user",
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       userOut.pick({ id: true, email: true, fullname: true, roles: true }).openapi("Me"),
-      "You",
+      "The user",
     ),
   },
 });
 const putPassword = defineRoute({
   method: "put",
   path: "/users/me/password",
-  who: "signed_in",
-  room: "own",
+  access: "signed_in",
+  gate: "in_handler",
   tags,
-  summary: "Change one's password: all sessions end, a new one begins",
+  summary: "Change the password of the signed-in user. All sessions end and a new one starts",
   request: {
-    body: jsonBody(z.strictObject({ current_password: givenPassword, new_password: newPassword })),
+    body: jsonBody(z.strictObject({ current_password: currentPassword, new_password: newPassword })),
   },
-  responses: { 200: jsonAnswer(tokensOut, "Tokens of the new session") },
+  responses: { 200: jsonResponse(tokensOut, "Tokens of the new session") },
   problems: ["conflict"],
 });
 const readUsers = defineRoute({
   method: "get",
   path: "/users",
-  who: "staff",
+  access: "staff",
   tags,
-  summary: "Users in the order they came",
+  summary: "List users, oldest first",
   request: {
     query: pageQuery.extend({
-      q: textOf(320).optional().openapi({ description: "A part of the e-mail or the name, in any case" }),
+      q: textSchema(320).optional().openapi({ description: "A part of the e-mail or the name, in any case" }),
       role: z.enum(roles).optional(),
       active: z.enum(["true", "false"]).transform((text) => text === "true").optional()
         .openapi({ param: { name: "active", in: "query" }, type: "boolean" }),
     }),
   },
-  responses: { 200: jsonAnswer(pageOf(userOut).openapi("Users"), "A page") },
+  responses: { 200: jsonResponse(pageOf(userOut).openapi("Users"), "A page") },
 });
 const readUser = defineRoute({
   method: "get",
   path: "/users/{id}",
-  who: "staff",
+  access: "staff",
   tags,
-  summary: "One user",
+  summary: "Get a user",
   request: { params: userParams },
-  responses: { 200: jsonAnswer(userOut, "The user") },
+  responses: { 200: jsonResponse(userOut, "The user") },
 });
 const postUser = defineRoute({
   method: "post",
   path: "/users",
-  who: "admin",
-  room: "own",
+  access: "admin",
+  gate: "in_handler",
   tags,
   summary: "Add a user",
   request: { body: jsonBody(userIn) },
-  responses: { 201: jsonAnswer(userOut, "Added") },
+  responses: { 201: jsonResponse(userOut, "Added") },
   problems: ["conflict"],
 });
 const patchUser = defineRoute({
   method: "patch",
   path: "/users/{id}",
-  who: "admin",
-  room: "own",
+  access: "admin",
+  gate: "in_handler",
   tags,
   summary: "Change a user",
-  description: "A new password and `is_active: false` end the user's sessions. The last admin stays one.",
+  description:
+    "A new password and `is_active: false` end the user's sessions. The last active admin cannot be changed.",
   request: { params: userParams, body: jsonBody(userPatch) },
-  responses: { 200: jsonAnswer(userOut, "As it is now") },
+  responses: { 200: jsonResponse(userOut, "As it is now") },
   problems: ["conflict"],
 });
 const removeUser = defineRoute({
   method: "delete",
   path: "/users/{id}",
-  who: "admin",
+  access: "admin",
   tags,
-  summary: "Remove a user for good",
-  description: "Tasks and ratings stay. The last admin stays too.",
+  summary: "Delete a user permanently",
+  description: "The user's tasks and ratings remain. The last active admin cannot be deleted.",
   request: { params: userParams },
-  responses: { 204: { description: "Gone" } },
+  responses: { 204: { description: "Deleted" } },
   problems: ["conflict"],
 });
 
@@ -153,21 +154,21 @@ const toUser = ({ created_at, updated_at, ...row }: AccountRow): z.infer<typeof 
   updated_at: updated_at.toISOString(),
 });
 
-const noUser = (id: string) => new AppError("not_found", `no user '${id.slice(0, 100)}'`);
-const taken = (given: string) => new AppError("conflict", `e-mail '${given}': another user has it`);
+const userNotFound = (id: string) => new AppError("not_found", `no user '${id.slice(0, 100)}'`);
+const emailTaken = (given: string) => new AppError("conflict", `e-mail '${given}': another user has it`);
 const lastAdmin = () =>
   new AppError("conflict", "changing the last active admin: nobody would be left to administer");
 
-const matches = (c: Context<V2Env>) => async (row: AccountRow) =>
-  checkMatch(c, await tagText(JSON.stringify(toUser(row))));
+const checkIfMatch = (c: Context<V2Env>) => async (row: AccountRow) =>
+  requireMatch(c, await etagOf(JSON.stringify(toUser(row))));
 
-async function addUser(c: Context<V2Env>, { password, ...user }: z.output<typeof userIn>): Promise<Response> {
-  // Before the transaction, which waits for nothing else.
+async function addUser(c: Context<V2Env>, { password, ...user }: z.output<typeof userIn>) {
+  // Hash before the transaction, so that the transaction does not wait for it.
   const hashed_password = await c.var.deps.passwords.hash(password);
-  return await withRoom(c, () =>
-    answerOnce(c, async (sql) => {
+  return await withGate(c, () =>
+    respondOnce(c, async (sql) => {
       const row = await insertAccount(sql, { ...user, hashed_password });
-      if (!row) throw taken(user.email);
+      if (!row) throw emailTaken(user.email);
       return { status: 201, headers: { location: `/api/v2/users/${row.id}` }, body: toUser(row) };
     }));
 }
@@ -176,9 +177,9 @@ async function changeUser(
   c: Context<V2Env>,
   id: string,
   { password, ...given }: z.output<typeof userPatch>,
-): Promise<Response> {
+) {
   const { sql, passwords } = c.var.deps;
-  if (!isUuid(id)) throw noUser(id);
+  if (!isUuid(id)) throw userNotFound(id);
   if (password !== undefined && id === userOf(c).id) {
     throw new AppError(
       "forbidden",
@@ -187,27 +188,27 @@ async function changeUser(
   }
   const change = given as Partial<NewUser>;
   if (password !== undefined) change.hashed_password = await passwords.hash(password);
-  const outcome = await withRoom(c, () => updateAccount(sql, id, change, matches(c)));
-  if (!outcome) throw noUser(id);
-  if (outcome === "taken") throw taken(given.email!);
+  const outcome = await withGate(c, () => updateAccount(sql, id, change, checkIfMatch(c)));
+  if (!outcome) throw userNotFound(id);
+  if (outcome === "taken") throw emailTaken(given.email!);
   if (outcome === "last_admin") throw lastAdmin();
-  return await answerTagged(c, toUser(outcome));
+  return await respondTagged(c, toUser(outcome));
 }
 
 async function changePassword(c: Context<V2Env>, current: string, wanted: string) {
   const { sql, passwords, throttle } = c.var.deps;
   const { id, email } = userOf(c);
   let before: string | undefined;
-  const isSame = await tryPassword(c, email, current, async () => {
-    before = await withRoom(c, () => findOwnPassword(sql, id));
+  const isSame = await verifyPassword(c, email, current, async () => {
+    before = await withGate(c, () => findOwnPassword(sql, id));
     return before;
   });
   if (!isSame || before === undefined) {
     throw new AppError("forbidden", "changing one's password: the current one is wrong");
   }
-  await throttle.succeeded(c.env.address, email);
+  await throttle.recordSuccess(c.env.address, email);
   const change = { id, before, after: await passwords.hash(wanted) };
-  const tokens = await withRoom(c, () => changeOwnPassword(sql, change))
+  const tokens = await withGate(c, () => changeOwnPassword(sql, change))
     ? await openSession(c, { id, hashed_password: change.after })
     : undefined;
   if (!tokens) throw new AppError("conflict", "changing one's password: it was changed meanwhile");
@@ -225,26 +226,26 @@ export function addUsers(app: V2App): void {
   });
   app.openapi(readUsers, async (c) => {
     const { limit, cursor, q, role, active } = c.req.valid("query");
-    const after = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
+    const after = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const rows = await listAccounts(c.var.deps.sql, { q, role, active, after, limit: limit + 1 });
     const toCursor = (row: AccountRow) => [row.created_at.toISOString(), row.id];
-    return await answerTagged(c, cutPage(rows, limit, toUser, toCursor)) as never;
+    return await respondTagged(c, toPage(rows, limit, toUser, toCursor));
   });
   app.openapi(readUser, async (c) => {
     const { id } = c.req.valid("param");
     const row = isUuid(id) ? await findAccount(c.var.deps.sql, id) : undefined;
-    if (!row) throw noUser(id);
-    return await answerTagged(c, toUser(row)) as never;
+    if (!row) throw userNotFound(id);
+    return await respondTagged(c, toUser(row));
   });
-  app.openapi(postUser, async (c) => await addUser(c, c.req.valid("json")) as never);
+  app.openapi(postUser, async (c) => await addUser(c, c.req.valid("json")));
   app.openapi(
     patchUser,
-    async (c) => await changeUser(c, c.req.valid("param").id, c.req.valid("json")) as never,
+    async (c) => await changeUser(c, c.req.valid("param").id, c.req.valid("json")),
   );
   app.openapi(removeUser, async (c) => {
     const { id } = c.req.valid("param");
-    const outcome = isUuid(id) ? await deleteAccount(c.var.deps.sql, id, matches(c)) : undefined;
-    if (!outcome) throw noUser(id);
+    const outcome = isUuid(id) ? await deleteAccount(c.var.deps.sql, id, checkIfMatch(c)) : undefined;
+    if (!outcome) throw userNotFound(id);
     if (outcome === "last_admin") throw lastAdmin();
     return c.body(null, 204);
   });

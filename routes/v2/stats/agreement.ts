@@ -1,35 +1,40 @@
-/** How far the raters of a task agree, and how each differs from the others. */
+/** GET /tasks/{id}/agreement: agreement of raters, and each rater's bias and inconsistency. */
 import { z } from "@hono/zod-openapi";
 import { findRaterNames } from "../../../db/views/stats.ts";
 import type { V2App } from "../kit/context.ts";
-import { defineRoute, jsonAnswer, taskParams } from "../kit/route.ts";
+import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { addCoincidences, estimateAlpha, starsMax } from "../../../statistics/krippendorff.ts";
-import { unitsMin } from "../../../statistics/paired.ts";
-import { judgeRaters } from "../../../statistics/raters.ts";
-import { combine, countStars } from "../../../statistics/units.ts";
-import { loadSheet, type TaskSheet } from "./sheet.ts";
+import { unitsMin } from "../../../statistics/mean_tests.ts";
+import { estimateRaterTraits } from "../../../statistics/raters.ts";
+import { combineColumns, countStars } from "../../../statistics/units.ts";
+import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
 import { estimateOut } from "./shapes.ts";
-import { answerTagged } from "../kit/tag.ts";
+import { respondTagged } from "../kit/etag.ts";
 
 const agreementOut = z.object({
   task_id: z.uuid(),
   revision: z.string(),
   alpha: estimateOut.nullable().openapi({
-    description: "1 is agreement, 0 chance; null where no image has two raters, or all stars are equal",
+    description:
+      "Krippendorff's alpha: 1 is perfect agreement, 0 is chance. Null if no image has two raters or all stars are equal",
   }),
   ratings: z.int(),
   images: z.int(),
-  shared_images: z.int().openapi({ description: "Images that two raters or more have rated" }),
-  units: z.int().openapi({ description: "Content units of those, which the interval is over" }),
+  shared_images: z.int().openapi({ description: "Images with ratings of at least two raters" }),
+  units: z.int().openapi({
+    description: "Content units of those images; the interval is computed over them",
+  }),
   raters: z.array(z.object({
     rater_id: z.uuid(),
     rater: z.string().nullable().openapi({
-      description: "E-mail; null for a link's and for who has gone",
+      description: "E-mail address; null for a share and for a deleted user",
     }),
     n: z.int(),
-    shared: z.int().openapi({ description: "Images that another rated too" }),
-    bias: z.number().nullable().openapi({ description: "Stars more than all give" }),
-    inconsistency: z.number().nullable().openapi({ description: "Deviation of the rest, in stars" }),
+    shared: z.int().openapi({ description: "Images that another rater rated too" }),
+    bias: z.number().nullable().openapi({ description: "Mean deviation, in stars, from the images' means" }),
+    inconsistency: z.number().nullable().openapi({
+      description: "Standard deviation of what remains after removing the bias, in stars",
+    }),
   })),
   warnings: z.array(z.object({ code: z.string(), text: z.string() })),
   method: z.string(),
@@ -38,27 +43,28 @@ const agreementOut = z.object({
 const readAgreement = defineRoute({
   method: "get",
   path: "/tasks/{id}/agreement",
-  who: "reader",
+  access: "reader",
   tags: ["statistics"],
-  summary: "How far raters agree, with each one's bias and inconsistency",
+  summary: "Measure the agreement of raters, with each rater's bias and inconsistency",
   request: { params: taskParams },
-  responses: { 200: jsonAnswer(agreementOut, "Of the images that are there now") },
+  responses: { 200: jsonResponse(agreementOut, "Of the images that are there now") },
 });
 
-/** Content units of the cells; each image for itself where no axis is content. */
-function unitsOf({ axes, places }: TaskSheet): { of: Int32Array; count: number } {
-  const content = axes.flatMap(({ role }, i) => role === "content" ? [places.levels[i]!] : []);
-  return content.length > 0
-    ? combine(content, places.cells)
-    : { of: Int32Array.from({ length: places.cells }, (_, cell) => cell), count: places.cells };
+/** Returns the content unit of each cell; every cell is its own unit if no axis is content. */
+function unitsOf({ axes, cellLevels }: TaskDataset): { of: Int32Array; count: number } {
+  const content = axes.flatMap(({ role }, i) => role === "content" ? [cellLevels.levels[i]!] : []);
+  return content.length > 0 ? combineColumns(content, cellLevels.cells) : {
+    of: Int32Array.from({ length: cellLevels.cells }, (_, cell) => cell),
+    count: cellLevels.cells,
+  };
 }
 
-/** Coincidences of each unit in which two raters met, one after the other. */
-function tabulate(from: TaskSheet) {
-  const { places: { cells }, sheet } = from;
-  const counts = countStars(sheet, cells);
-  const { of: unit } = unitsOf(from);
-  const placeOf = new Map<number, number>();
+/** Builds the coincidence table of each unit that has an image with two raters. */
+function tabulate(dataset: TaskDataset) {
+  const { cellLevels: { cells }, ratings } = dataset;
+  const counts = countStars(ratings, cells);
+  const { of: unit } = unitsOf(dataset);
+  const tableOf = new Map<number, number>();
   const shared: number[] = [];
   let images = 0;
   for (let cell = 0; cell < cells; cell++) {
@@ -67,18 +73,18 @@ function tabulate(from: TaskSheet) {
     if (n > 0) images++;
     if (n < 2 || unit[cell]! < 0) continue;
     shared.push(cell);
-    if (!placeOf.has(unit[cell]!)) placeOf.set(unit[cell]!, placeOf.size);
+    if (!tableOf.has(unit[cell]!)) tableOf.set(unit[cell]!, tableOf.size);
   }
   const size = starsMax * starsMax;
-  const tables = new Float64Array(placeOf.size * size);
+  const tables = new Float64Array(tableOf.size * size);
   for (const cell of shared) {
-    const at = placeOf.get(unit[cell]!)! * size;
+    const start = tableOf.get(unit[cell]!)! * size;
     addCoincidences(
       counts.subarray(cell * starsMax, (cell + 1) * starsMax),
-      tables.subarray(at, at + size),
+      tables.subarray(start, start + size),
     );
   }
-  return { tables, images, shared: shared.length, units: placeOf.size };
+  return { tables, images, shared: shared.length, units: tableOf.size };
 }
 
 const method =
@@ -89,14 +95,20 @@ const method =
 export function addAgreement(app: V2App): void {
   app.openapi(readAgreement, async (c) => {
     const { id } = c.req.valid("param");
-    const from = await loadSheet(c, id, { ratings: true });
-    const { sheet, places, task } = from;
-    const { raters, cell, rater, stars } = sheet;
-    const { tables, images, shared, units } = tabulate(from);
+    const dataset = await loadTaskDataset(c, id, { ratings: true });
+    const { ratings, cellLevels, task } = dataset;
+    const { raters, cell, rater, stars } = ratings;
+    const { tables, images, shared, units } = tabulate(dataset);
     const names = await findRaterNames(c.var.deps.sql, raters);
-    const traits = judgeRaters({ image: cell, rater, stars, images: places.cells, raters: raters.length });
-    const n = new Uint32Array(raters.length);
-    for (const r of rater) n[r]!++;
+    const traits = estimateRaterTraits({
+      image: cell,
+      rater,
+      stars,
+      images: cellLevels.cells,
+      raters: raters.length,
+    });
+    const ratingCounts = new Uint32Array(raters.length);
+    for (const r of rater) ratingCounts[r]!++;
     const alpha = units > 0 ? estimateAlpha(tables) ?? null : null;
     const warnings = [
       ...(shared === 0 ? [{ code: "no_shared_images", text: "no image has ratings of two raters" }] : []),
@@ -107,7 +119,7 @@ export function addAgreement(app: V2App): void {
         ? [{ code: "few_units", text: `fewer than ${unitsMin} units: a point and no interval` }]
         : []),
     ];
-    return await answerTagged(c, {
+    return await respondTagged(c, {
       task_id: id,
       revision: task.revision,
       alpha,
@@ -118,11 +130,11 @@ export function addAgreement(app: V2App): void {
       raters: raters.map((rater_id, r) => ({
         rater_id,
         rater: names.get(rater_id) ?? null,
-        n: n[r]!,
+        n: ratingCounts[r]!,
         ...traits[r]!,
       })),
       warnings,
       method,
-    }) as never;
+    });
   });
 }

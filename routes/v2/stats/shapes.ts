@@ -1,9 +1,9 @@
-/** Shapes of what `GET /tasks/{id}/stats` answers. */
+/** Response schemas of `GET /tasks/{id}/stats`, and the conversion of results to them. */
 import { z } from "@hono/zod-openapi";
 import type { Axis } from "../../../statistics/axes.ts";
 import type { Interaction } from "../../../statistics/interactions.ts";
 import type { LevelScore } from "../../../statistics/levels.ts";
-import { adjustBenjamini, adjustHolm } from "../../../statistics/many_tests.ts";
+import { adjustBenjaminiHochberg, adjustHolm } from "../../../statistics/multiple_testing.ts";
 import type { LevelOutcome } from "../../../statistics/outcomes.ts";
 import type { VoteReport } from "../../../statistics/votes.ts";
 
@@ -13,10 +13,12 @@ export type Measure = typeof measures[number];
 const nullable = z.number().nullable();
 
 export const estimateOut = z.object({ value: z.number(), low: nullable, high: nullable })
-  .openapi("Estimate", { description: "95 % interval; null where there is none to be had" });
+  .openapi("Estimate", {
+    description: "Estimate with a 95 % interval; its bounds are null if it cannot be computed",
+  });
 
-const rateOut = z.object({ n: z.int(), of: z.int(), rate: nullable, low: nullable, high: nullable })
-  .openapi("Rate", { description: "A share of cells, Wilson's 95 % interval" });
+const proportionOut = z.object({ n: z.int(), of: z.int(), rate: nullable, low: nullable, high: nullable })
+  .openapi("Proportion", { description: "Share of cells with Wilson's 95 % interval" });
 
 export const axisOut = z.object({
   axis: z.string().openapi({ example: "v0" }),
@@ -25,33 +27,39 @@ export const axisOut = z.object({
   role: z.enum(["treatment", "content", "replicate"]),
 }).openapi("StatsAxis");
 
-const againstOut = z.object({
-  units: z.int().openapi({ description: "Units that both levels have" }),
+const contrastOut = z.object({
+  units: z.int().openapi({ description: "Units that have both levels" }),
   difference: estimateOut,
-  p: nullable.openapi({ description: "Student's t over paired differences" }),
+  p: nullable.openapi({ description: "p-value of Student's t test of paired differences" }),
   p_sign_flip: nullable,
-  p_holm: nullable.openapi({ description: "Of «differs from the baseline», for all levels together" }),
-  q: nullable.openapi({
-    description: "For screening: Benjamini and Hochberg over all comparisons of the answer",
+  p_holm: nullable.openapi({
+    description: "p, corrected for the comparisons of all levels with the baseline (Holm)",
   }),
-  better: z.number().openapi({ description: "P(A > B) + ½ P(A = B), B the baseline" }),
+  q: nullable.openapi({
+    description: "For screening: q-value (Benjamini and Hochberg) over all comparisons of the answer",
+  }),
+  better: z.number().openapi({
+    description: "Probability of superiority P(A > B) + ½ P(A = B), where B is the baseline",
+  }),
 });
 
 const levelOut = z.object({
-  level: z.int().openapi({ description: "Place of the value in the variable, from 0" }),
+  level: z.int().openapi({ description: "Index of the value in the variable, from 0" }),
   label: z.string(),
   n: z.object({ raters: z.int(), ratings: z.int(), images: z.int(), units: z.int() }).optional(),
   mean: estimateOut.nullable().optional(),
   adjusted: nullable.optional(),
-  best: nullable.optional().openapi({ description: "P(best), by a bootstrap over units" }),
+  best: nullable.optional().openapi({
+    description: "Probability of being the best level, by a bootstrap over units",
+  }),
   distribution: z.array(z.number()).length(5).nullable().optional(),
   top2: estimateOut.nullable().optional().openapi({ description: "Share of ratings of 4 and 5" }),
-  against: againstOut.nullable().optional(),
+  against: contrastOut.nullable().optional(),
   fail: z.object({
     ended: z.int(),
-    refused: rateOut,
-    timed_out: rateOut,
-    failed: rateOut,
+    refused: proportionOut,
+    timed_out: proportionOut,
+    failed: proportionOut,
     attempts: z.object({ refused: z.int(), timed_out: z.int(), failed: z.int() }),
   }).optional(),
   bt: z.object({
@@ -90,7 +98,7 @@ export const statsOut = groupOut.extend({
       excess: z.number(),
       p: z.number(),
       q: z.number(),
-    })).openapi({ description: "Combinations by q; flagged where q ≤ 0.05" }),
+    })).openapi({ description: "Combinations ordered by q; those with q ≤ 0.05 are significant" }),
   }).optional(),
   method: z.string(),
 }).openapi("Stats");
@@ -102,8 +110,8 @@ export const toAxis = ({ key, name, type, role }: Axis): z.infer<typeof axisOut>
   role,
 });
 
-/** What is known of one set of cells. */
-export interface Found {
+/** Results for one set of cells. */
+export interface LevelResults {
   scores?: LevelScore[];
   outcomes?: LevelOutcome[];
   votes?: VoteReport;
@@ -111,7 +119,7 @@ export interface Found {
 
 type LevelOut = z.infer<typeof levelOut>;
 
-function scoreToJson(score: LevelScore, holm: number | null, asked: readonly Measure[]) {
+function scoreToJson(score: LevelScore, holm: number | null, requested: readonly Measure[]) {
   const { raters, ratings, images, units, mean, adjusted, topTwo, distribution, best, against } = score;
   const estimate = ({ value, low, high }: { value: number; low: number | null; high: number | null }) => ({
     value,
@@ -120,8 +128,8 @@ function scoreToJson(score: LevelScore, holm: number | null, asked: readonly Mea
   });
   return {
     n: { raters, ratings, images, units },
-    ...(asked.includes("top2") ? { top2: topTwo } : {}),
-    ...(asked.includes("mean")
+    ...(requested.includes("top2") ? { top2: topTwo } : {}),
+    ...(requested.includes("mean")
       ? {
         mean: mean && estimate(mean),
         adjusted,
@@ -131,41 +139,44 @@ function scoreToJson(score: LevelScore, holm: number | null, asked: readonly Mea
           units: against.n,
           difference: estimate(against),
           p: against.p,
-          p_sign_flip: against.flipped,
+          p_sign_flip: against.signFlipP,
           p_holm: holm,
           q: null,
-          better: against.better,
+          better: against.superiority,
         },
       }
       : {}),
   };
 }
 
-/** One entry a level, in the order of the axis. */
+/** Returns one entry per level, in the order of the axis. */
 export function levelsToJson(
   axis: Axis,
-  { scores, outcomes, votes }: Found,
-  asked: readonly Measure[],
+  { scores, outcomes, votes }: LevelResults,
+  requested: readonly Measure[],
 ): LevelOut[] {
   const holm = adjustHolm((scores ?? []).map(({ against }) => against?.p));
-  return axis.levels.map(({ place, label }, i) => ({
-    level: place,
+  return axis.levels.map(({ index, label }, i) => ({
+    level: index,
     label,
-    ...(scores ? scoreToJson(scores[i]!, holm[i]!, asked) : {}),
+    ...(scores ? scoreToJson(scores[i]!, holm[i]!, requested) : {}),
     ...(outcomes ? { fail: outcomes[i]! } : {}),
     ...(votes ? { bt: votes.levels[i]! } : {}),
   }));
 }
 
-/** Writes q into all comparisons that an answer makes, over all of them. */
-export function screen(levels: LevelOut[]): void {
+/** Writes q-values, computed over all comparisons of an answer, into these comparisons. */
+export function setQValues(levels: LevelOut[]): void {
   const compared = levels.flatMap(({ against }) => against ? [against] : []);
-  adjustBenjamini(compared.map(({ p }) => p)).forEach((q, i) => compared[i]!.q = q);
+  adjustBenjaminiHochberg(compared.map(({ p }) => p)).forEach((q, i) => compared[i]!.q = q);
 }
 
-export const interactionsToJson = (axis: Axis, by: Axis, found: readonly Interaction[]) =>
-  found.toSorted((a, b) => a.q - b.q || a.p - b.p).slice(0, 200).map(({ level, by: other, ...rest }) => ({
-    level: axis.levels[level]!.place,
-    by: by.levels[other]!.place,
+/** Returns the 200 most significant interactions, by q. */
+export const interactionsToJson = (axis: Axis, by: Axis, interactions: readonly Interaction[]) =>
+  interactions.toSorted((a, b) => a.q - b.q || a.p - b.p).slice(0, 200).map((
+    { level, by: other, ...rest },
+  ) => ({
+    level: axis.levels[level]!.index,
+    by: by.levels[other]!.index,
     ...rest,
   }));

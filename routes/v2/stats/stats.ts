@@ -1,25 +1,26 @@
-/** What the levels of an axis are worth, by ratings, by votes, and by what could not be drawn. */
+/** GET /tasks/{id}/stats: scores of an axis' levels, by ratings, by votes and by failures. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
-import { AppError } from "../../../errors.ts";
+import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { defineRoute, jsonAnswer, taskParams } from "../kit/route.ts";
+import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
+import { newCellNumberMax } from "../tasks/task_access.ts";
 import type { Axis } from "../../../statistics/axes.ts";
 import { findInteractions } from "../../../statistics/interactions.ts";
 import type { Factor } from "../../../statistics/least_squares.ts";
-import { type Question, scoreLevels } from "../../../statistics/levels.ts";
+import { type Analysis, scoreLevels } from "../../../statistics/levels.ts";
 import { describeMethod } from "../../../statistics/method.ts";
 import { countOutcomes } from "../../../statistics/outcomes.ts";
 import { createPause } from "../../../statistics/pause.ts";
-import { type CellVote, eachPacked, unpackVotes } from "../../../statistics/sheet.ts";
+import { type CellVote, forEachPacked, unpackVotes } from "../../../statistics/dataset.ts";
 import {
-  combine,
+  averageByUnit,
+  combineColumns,
   countStars,
-  type Layout,
-  layOut,
+  createDesign,
+  type Design,
   meansOf,
-  scoreUnits,
   splitRatings,
 } from "../../../statistics/units.ts";
 import { rankLevels } from "../../../statistics/votes.ts";
@@ -30,113 +31,124 @@ import {
   warnOfScores,
   warnOfVotes,
 } from "../../../statistics/warnings.ts";
-import { type Found, interactionsToJson, levelsToJson, type Measure, measures } from "./shapes.ts";
-import { screen, statsOut, toAxis } from "./shapes.ts";
-import { loadSheet, type TaskSheet } from "./sheet.ts";
-import { answerTagged } from "../kit/tag.ts";
+import { interactionsToJson, type LevelResults, levelsToJson, type Measure, measures } from "./shapes.ts";
+import { setQValues, statsOut, toAxis } from "./shapes.ts";
+import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
+import { respondTagged } from "../kit/etag.ts";
 
 const axisKey = z.string().regex(/^v[0-5]$/, "wanted v0 to v5");
 
 const readStats = defineRoute({
   method: "get",
   path: "/tasks/{id}/stats",
-  who: "reader",
+  access: "reader",
   tags: ["statistics"],
-  summary: "What each level of an axis is worth, and how sure that is",
+  summary: "Compare the levels of an axis, with intervals",
   request: {
     params: taskParams,
     query: z.object({
       axis: axisKey,
-      by: axisKey.optional().openapi({ description: "The same within each level of this axis too" }),
+      by: axisKey.optional().openapi({ description: "Repeat the analysis within each level of this axis" }),
       measure: z.string().regex(
         /^(?:mean|top2|fail|bt)(?:,(?:mean|top2|fail|bt))*$/,
         `wanted some of ${measures}`,
       )
         .default(measures.join()).openapi({ example: "mean,fail" }),
-      baseline: z.coerce.number().int().min(0).max(49_999).default(0)
-        .openapi({ type: "integer", description: "Place of the value that others are compared with" }),
+      baseline: z.coerce.number().int().min(0).max(newCellNumberMax).default(0)
+        .openapi({ type: "integer", description: "Index of the value with which the others are compared" }),
     }),
   },
-  responses: { 200: jsonAnswer(statsOut, "Levels in the order of the axis") },
+  responses: { 200: jsonResponse(statsOut, "Levels in the order of the axis") },
 });
 
 type Query = { axis: string; by?: string | undefined; baseline: number };
-
-const faulty = (field: string, value: string | number, wanted: string) =>
-  new AppError("invalid_request", `reading the request: faulty query.${field}`, {
-    fields: [{ field: `query.${field}`, value: String(value), wanted }],
-  });
 
 function findAxis(axes: readonly Axis[], field: string, key: string): number {
   const found = axes.findIndex((axis) => axis.key === key);
   if (found < 0) {
     const known = axes.map((axis) => axis.key).join(", ");
-    throw faulty(field, key, known === "" ? "an axis; this task has none" : `one of ${known}`);
+    throw invalidField(
+      `query.${field}`,
+      key,
+      known === "" ? "an axis; this task has none" : `one of ${known}`,
+    );
   }
   return found;
 }
 
-function readQuery({ axes }: TaskSheet, { axis, by, baseline }: Query) {
-  const asked = findAxis(axes, "axis", axis);
+/** Resolves the query to positions of axes and the level of the baseline. @throws AppError invalid_request */
+function resolveQuery({ axes }: TaskDataset, { axis, by, baseline }: Query) {
+  const analysed = findAxis(axes, "axis", axis);
   const other = by === undefined ? undefined : findAxis(axes, "by", by);
-  if (other === asked) throw faulty("by", by!, "another axis than 'axis'");
-  const { levelOf } = axes[asked]!;
-  if (baseline >= levelOf.length) throw faulty("baseline", baseline, `at most ${levelOf.length - 1}`);
-  return { asked, other, baseline: levelOf[baseline]! };
+  if (other === analysed) throw invalidField("query.by", by!, "another axis than 'axis'");
+  const { levelOf } = axes[analysed]!;
+  if (baseline >= levelOf.length) {
+    throw invalidField("query.baseline", String(baseline), `at most ${levelOf.length - 1}`);
+  }
+  return { analysed, other, baseline: levelOf[baseline]! };
 }
 
-/** Axes whose effects least squares take off; what units are made of is taken off with them. */
-function listOthers({ axes, places, task }: TaskSheet, asked: number, { unitAxes }: Layout): Factor[] {
-  const seedsCount = task.seed_policy === "shared" || task.seed_policy === "pinned";
+/** Lists the axes whose effects the model removes besides those of the units. */
+function listOtherFactors(
+  { axes, cellLevels, task }: TaskDataset,
+  analysed: number,
+  { unitAxes }: Design,
+): Factor[] {
+  const hasComparableSeeds = task.seed_policy === "shared" || task.seed_policy === "pinned";
   return axes.flatMap(({ role, type, levels }, i) =>
-    i === asked || unitAxes.includes(i) || role === "replicate" && type !== "seed" && !seedsCount
+    i === analysed || unitAxes.includes(i) || role === "replicate" && type !== "seed" && !hasComparableSeeds
       ? []
-      : [{ of: places.levels[i]!, levels: levels.length }]
+      : [{ of: cellLevels.levels[i]!, levels: levels.length }]
   );
 }
 
-interface Work {
-  from: TaskSheet;
+/** Input of one answer. */
+interface StatsJob {
+  dataset: TaskDataset;
   axis: Axis;
-  question: Question;
-  asked: readonly Measure[];
+  analysis: Analysis;
+  requested: readonly Measure[];
   votes: readonly CellVote[];
   attempts: readonly { cell: number; end: number }[];
 }
 
-/** All that is asked of the cells that are chosen. */
-async function judge(work: Work, chosen: Uint8Array, share = 1): Promise<Found & { warnings: Warning[] }> {
-  const { from, axis, question, asked, votes, attempts } = work;
-  const { layout, baseline } = question;
-  const found: Found = {};
+/** Computes the requested measures for a subset of the cells. */
+async function analyse(
+  job: StatsJob,
+  included: Uint8Array,
+  share = 1,
+): Promise<LevelResults & { warnings: Warning[] }> {
+  const { dataset, axis, analysis, requested, votes, attempts } = job;
+  const { design, baseline } = analysis;
+  const found: LevelResults = {};
   const warnings: Warning[] = [];
-  if (asked.includes("mean") || asked.includes("top2")) {
-    found.scores = (await scoreLevels(question, chosen, share)).levels;
+  if (requested.includes("mean") || requested.includes("top2")) {
+    found.scores = (await scoreLevels(analysis, included, share)).levels;
     warnings.push(...warnOfScores(axis, found.scores, baseline));
   }
-  if (asked.includes("fail")) {
-    found.outcomes = countOutcomes(from.sheet.states, layout, attempts, chosen);
+  if (requested.includes("fail")) {
+    found.outcomes = countOutcomes(dataset.ratings.states, design, attempts, included);
     warnings.push(...warnOfOutcomes(found.outcomes));
   }
-  if (asked.includes("bt")) {
-    found.votes = rankLevels(layout, votes, chosen);
+  if (requested.includes("bt")) {
+    found.votes = rankLevels(design, votes, included);
     warnings.push(...warnOfVotes(found.votes));
   }
-  await question.pause();
+  await analysis.pause();
   return { ...found, warnings };
 }
 
-/** Combinations of two axes that are not what the axes' own effects add up to. */
-function screenInteractions({ layout, counts }: Question, by: Int32Array, all: Uint8Array) {
-  const { of: unit, count: units } = combine([layout.unit, by], all.length);
+/** Screens the combinations of two axes for interactions. */
+function screenInteractions({ design, starCounts }: Analysis, by: Int32Array, all: Uint8Array) {
+  const { of: unit, count: units } = combineColumns([design.unit, by], all.length);
   const unitOf = new Int32Array(units);
   const byOf = new Int32Array(units);
   unit.forEach((combined, cell) => {
     if (combined < 0) return;
-    unitOf[combined] = layout.unit[cell]!;
+    unitOf[combined] = design.unit[cell]!;
     byOf[combined] = by[cell]!;
   });
-  const scores = scoreUnits({ ...layout, unit, units }, counts, all);
+  const scores = averageByUnit({ ...design, unit, units }, starCounts, all);
   const means = meansOf(scores);
   return findInteractions(Array.from(means, (mean, i) => ({
     unit: unitOf[scores.unit[i]!]!,
@@ -146,75 +158,86 @@ function screenInteractions({ layout, counts }: Question, by: Int32Array, all: U
   })));
 }
 
-async function judgeGroups(work: Work, other: number) {
-  const { from: { axes, places }, axis, question, asked } = work;
+/** Repeats the analysis within each level of another axis and screens for interactions. */
+async function analyseGroups(job: StatsJob, other: number) {
+  const { dataset: { axes, cellLevels }, axis, analysis, requested } = job;
   const by = axes[other]!;
   const groups = [];
-  const parts = splitRatings(question.ratings, places.levels[other]!, by.levels.length);
-  for (const [at, { place, label }] of by.levels.entries()) {
-    const chosen = Uint8Array.from(places.levels[other]!, (level) => level === at ? 1 : 0);
-    const { warnings, ...found } = await judge(
-      { ...work, question: { ...question, ratings: parts[at]! } },
-      chosen,
+  const parts = splitRatings(analysis.ratings, cellLevels.levels[other]!, by.levels.length);
+  for (const [position, { index, label }] of by.levels.entries()) {
+    const included = Uint8Array.from(cellLevels.levels[other]!, (level) => level === position ? 1 : 0);
+    const { warnings, ...found } = await analyse(
+      { ...job, analysis: { ...analysis, ratings: parts[position]! } },
+      included,
       1 / by.levels.length,
     );
-    groups.push({ level: place, label, levels: levelsToJson(axis, found, asked), warnings });
+    groups.push({ level: index, label, levels: levelsToJson(axis, found, requested), warnings });
   }
-  const all = new Uint8Array(places.cells).fill(1);
-  const interactions = asked.includes("mean") ? screenInteractions(question, places.levels[other]!, all) : [];
+  const all = new Uint8Array(cellLevels.cells).fill(1);
+  const interactions = requested.includes("mean")
+    ? screenInteractions(analysis, cellLevels.levels[other]!, all)
+    : [];
   return { axis: toAxis(by), groups, interactions: interactionsToJson(axis, by, interactions) };
 }
 
-async function gather(c: Context<V2Env>, id: string, query: Query, asked: readonly Measure[]) {
+/** Reads everything that an answer needs. */
+async function prepare(c: Context<V2Env>, id: string, query: Query, requested: readonly Measure[]) {
   const { sql } = c.var.deps;
-  const needsRatings = asked.includes("mean") || asked.includes("top2");
-  const from = await loadSheet(c, id, { ratings: needsRatings || asked.includes("bt") });
-  const { asked: place, other, baseline } = readQuery(from, query);
-  const layout = layOut(from.axes, from.places, place);
-  const votes = asked.includes("bt") ? unpackVotes(await readVotes(sql, id)) : [];
+  const needsRatings = requested.includes("mean") || requested.includes("top2");
+  const dataset = await loadTaskDataset(c, id, { ratings: needsRatings || requested.includes("bt") });
+  const { analysed, other, baseline } = resolveQuery(dataset, query);
+  const design = createDesign(dataset.axes, dataset.cellLevels, analysed);
+  const votes = requested.includes("bt") ? unpackVotes(await readVotes(sql, id)) : [];
   const attempts: { cell: number; end: number }[] = [];
-  if (asked.includes("fail")) {
-    eachPacked(await readFailedAttempts(sql, id), (cell, end) => attempts.push({ cell, end }));
+  if (requested.includes("fail")) {
+    forEachPacked(await readFailedAttempts(sql, id), (cell, end) => attempts.push({ cell, end }));
   }
-  const question: Question = {
-    layout,
+  const analysis: Analysis = {
+    design,
     baseline,
-    others: listOthers(from, place, layout),
-    ratings: from.sheet,
-    raters: from.sheet.raters.length,
-    counts: countStars(from.sheet, from.places.cells),
+    others: listOtherFactors(dataset, analysed, design),
+    ratings: dataset.ratings,
+    raters: dataset.ratings.raters.length,
+    starCounts: countStars(dataset.ratings, dataset.cellLevels.cells),
     pause: createPause(),
   };
-  const inside = votes.filter(({ left, right }) => Math.max(left, right) < from.places.cells);
-  const work: Work = { from, axis: from.axes[place]!, question, asked, votes: inside, attempts };
-  return { work, other };
+  const validVotes = votes.filter(({ left, right }) => Math.max(left, right) < dataset.cellLevels.cells);
+  const job: StatsJob = {
+    dataset,
+    axis: dataset.axes[analysed]!,
+    analysis,
+    requested,
+    votes: validVotes,
+    attempts,
+  };
+  return { job, other };
 }
 
 export function addStats(app: V2App): void {
   app.openapi(readStats, async (c) => {
     const { id } = c.req.valid("param");
     const query = c.req.valid("query");
-    const asked = measures.filter((measure) => query.measure.split(",").includes(measure));
-    const { work, other } = await gather(c, id, query, asked);
-    const { from: { task, axes, places }, axis, question: { layout, baseline } } = work;
-    const { warnings, ...found } = await judge(work, new Uint8Array(places.cells).fill(1));
-    const levels = levelsToJson(axis, found, asked);
-    const by = other === undefined ? undefined : await judgeGroups(work, other);
-    screen([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
-    return await answerTagged(c, {
+    const requested = measures.filter((measure) => query.measure.split(",").includes(measure));
+    const { job, other } = await prepare(c, id, query, requested);
+    const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
+    const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
+    const levels = levelsToJson(axis, found, requested);
+    const by = other === undefined ? undefined : await analyseGroups(job, other);
+    setQValues([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
+    return await respondTagged(c, {
       task_id: id,
       revision: task.revision,
       axis: { ...toAxis(axis), role: "treatment" },
-      baseline: axis.levels[baseline]!.place,
+      baseline: axis.levels[baseline]!.index,
       unit: {
-        basis: layout.basis,
-        axes: layout.unitAxes.map((i) => axes[i]!.key),
-        units: layout.units,
+        basis: design.basis,
+        axes: design.unitAxes.map((i) => axes[i]!.key),
+        units: design.units,
       },
       levels,
       ...(by ? { by } : {}),
-      warnings: [...warnOfDesign(axes, layout, task.seed_policy), ...warnings],
-      method: describeMethod(asked, layout, found.votes),
-    }) as never;
+      warnings: [...warnOfDesign(axes, design, task.seed_policy), ...warnings],
+      method: describeMethod(requested, design, found.votes),
+    });
   });
 }

@@ -1,74 +1,83 @@
-/** How a task's cells lie on its axes, kept for as long as that does not change. */
-import type { Context } from "hono";
+/** The layout of a task: the level of each cell on each axis, cached until the matrix changes. */
 import type { Pool } from "../../../db/pg/connect.ts";
-import { findMatrixMark } from "../../../db/judging/rating_queue.ts";
+import { findLayoutVersion } from "../../../db/judging/rating_queue.ts";
 import { findStatsTask, readIndices } from "../../../db/views/stats.ts";
 import { readShape } from "../../../db/views/task_detail.ts";
-import type { V2Env } from "../kit/context.ts";
-import { readMatrix } from "./matrix.ts";
-import { type Axis, placeByIndices, readAxes } from "../../../statistics/axes.ts";
-import { noTask } from "./tasks_of.ts";
+import { createMatrix } from "./matrix.ts";
+import { type Axis, levelsFromIndices, parseAxes } from "../../../statistics/axes.ts";
+import { taskNotFound } from "./task_access.ts";
 
+/** Layout of a task. */
 export interface Layout {
-  /** How many there are. */
+  /** Number of cells. */
   cells: number;
   axes: Pick<Axis, "key" | "role" | "levels">[];
-  /** A cell's level on each axis; −1 where it has none. */
+  /** Returns a cell's level on each axis; −1 where it has none. */
   levelsOf(cell: number): number[];
-  /** `{v0: 2}`: the place of its value on each axis. */
-  atOf(cell: number): Record<string, number>;
+  /** Returns the index of a cell's value on each axis, such as `{v0: 2}`. */
+  indicesOf(cell: number): Record<string, number>;
 }
 
-/** Tasks whose layout is kept. */
-const keptMax = 32;
-const kept = new Map<string, { mark: string; layout: Layout }>();
+/** Maximum number of cached layouts. */
+const cachedMax = 32;
 
-/** Where values and cells do not add up, as in some tasks that were brought over, each cell says where it is. */
+/**
+ * Reads levels: computed from the matrix or, if cells do not fill it, from the indices that each cell stores.
+ */
 async function readLevels(sql: Pool, id: string, axes: Axis[]): Promise<Pick<Layout, "cells" | "levelsOf">> {
   const shape = await readShape(sql, id);
-  const matrix = readMatrix(shape);
+  const matrix = createMatrix(shape);
   if (matrix) {
     const levelsOf = (cell: number) => {
-      const places = matrix.placesOf(cell);
-      return axes.map(({ levelOf }, i) => levelOf[places[i]!] ?? -1);
+      const indices = matrix.indicesOf(cell);
+      return axes.map(({ levelOf }, i) => levelOf[indices[i]!] ?? -1);
     };
     return { cells: matrix.total, levelsOf };
   }
-  const { cells, levels } = placeByIndices(axes, shape.total, await readIndices(sql, id));
-  return { cells, levelsOf: (cell) => levels.map((of) => of[cell] ?? -1) };
+  const { cells, levels } = levelsFromIndices(axes, shape.total, await readIndices(sql, id));
+  return { cells, levelsOf: (cell) => levels.map((column) => column[cell] ?? -1) };
 }
 
 async function readLayout(sql: Pool, id: string): Promise<Layout> {
   const task = await findStatsTask(sql, id);
-  if (!task) throw noTask(id);
-  const axes = readAxes(task);
+  if (!task) throw taskNotFound(id);
+  const axes = parseAxes(task);
   const { cells, levelsOf } = await readLevels(sql, id, axes);
   return {
     cells,
     axes: axes.map(({ key, role, levels }) => ({ key, role, levels })),
     levelsOf,
-    atOf: (cell) =>
+    indicesOf: (cell) =>
       Object.fromEntries(
         levelsOf(cell).flatMap((level, i) => {
-          const place = axes[i]!.levels[level]?.place;
-          return place === undefined ? [] : [[axes[i]!.key, place]];
+          const index = axes[i]!.levels[level]?.index;
+          return index === undefined ? [] : [[axes[i]!.key, index]];
         }),
       ),
   };
 }
 
-/** @throws AppError not_found where the task has gone meanwhile */
-export async function loadLayout(c: Context<V2Env>, id: string): Promise<Layout> {
-  const { sql } = c.var.deps;
-  const mark = await findMatrixMark(sql, id);
-  if (mark === undefined) throw noTask(id);
-  const known = kept.get(id);
-  kept.delete(id);
-  const layout = known?.mark === mark ? known.layout : await readLayout(sql, id);
-  kept.set(id, { mark, layout });
-  for (const oldest of kept.keys()) {
-    if (kept.size <= keptMax) break;
-    kept.delete(oldest);
-  }
-  return layout;
+/** Layouts of tasks. The most recently used are cached. */
+export interface Layouts {
+  /** Returns the layout of a task. @throws AppError not_found */
+  load(id: string): Promise<Layout>;
+}
+
+export function createLayouts(sql: Pool): Layouts {
+  const cached = new Map<string, { version: string; layout: Layout }>();
+  return {
+    async load(id) {
+      const version = await findLayoutVersion(sql, id);
+      if (version === undefined) throw taskNotFound(id);
+      const known = cached.get(id);
+      cached.delete(id);
+      const layout = known?.version === version ? known.layout : await readLayout(sql, id);
+      cached.set(id, { version, layout });
+      for (const oldest of cached.keys()) {
+        if (cached.size <= cachedMax) break;
+        cached.delete(oldest);
+      }
+      return layout;
+    },
+  };
 }

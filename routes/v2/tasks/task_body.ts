@@ -1,16 +1,17 @@
-/** What a task is made from, as a body says it: client JSON is kept as it came. */
+/** Request bodies that describe a task. Tags, variables and settings are stored as the client sent them. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { axisRoles, seedMax, seedPolicies } from "../../../db/queue/task_fields.ts";
 import { AppError, type FieldFault } from "../../../errors.ts";
 import { type Json, JsonLimitError, JsonNumber, type JsonObject, parseJson } from "../../../json.ts";
-import type { TaskOrder } from "../../../jobs/moves/submit.ts";
+import type { TaskInput } from "../../../jobs/moves/submit.ts";
+import { invalidFields } from "../kit/faults.ts";
 import { isAdmin } from "../kit/principal.ts";
 import type { V2Env } from "../kit/context.ts";
 
-/** Values of a variable at most. */
+/** Maximum number of values of a variable. */
 const valuesMax = 1000;
-/** Values of any kind in tags, variables and settings at most. */
+/** Maximum number of JSON values in a body. */
 const jsonValuesMax = 100_000;
 const priorityMax = 10;
 
@@ -20,40 +21,42 @@ const axisKeys = ["v0", "v1", "v2", "v3", "v4", "v5"] as const;
 const roleIn = z.enum(axisRoles).optional();
 export const rolesIn = z.strictObject(
   Object.fromEntries(axisKeys.map((key) => [key, roleIn])) as Record<typeof axisKeys[number], typeof roleIn>,
-).openapi({ description: "What each axis is for; one without a role counts as a treatment" });
+).openapi({ description: "Role of each axis. An axis without one counts as a treatment" });
 
 export const priorityIn = z.int().min(1).max(priorityMax)
-  .openapi({ description: "Over 1 is for admins and managers: the queue `high`" });
+  .openapi({
+    description: "Above 1 the task uses the queue `high`, which only admins and managers may request",
+  });
 
-export const orderFields = {
+export const inputFields = {
   tags: z.array(clientObject).min(1).max(1000)
     .openapi({
-      description: "As on v1: `type`, and either `value` or `isVariable` with the `name` of a variable",
+      description: "As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable",
     }),
   variables: clientObject.openapi({
-    description: "`v0` to `v5`, each with `name` and `values`; kept as given",
+    description: "`v0` to `v5`, each with `name` and `values`. Stored as given",
   }),
   settings: clientObject,
   seed_policy: z.enum(seedPolicies).openapi({
     description:
-      "For cells whose tags give no seed. `shared`: one for the task; `per_combination`: one for each " +
-      "combination of the content axes; `pinned`: `seed`; to each the number of the replicate is added. " +
-      "`per_cell`: each its own",
+      "Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each " +
+      "combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. " +
+      "`per_cell`: a seed for each cell",
   }),
-  seed: z.int().min(0).max(seedMax).openapi({ description: "Of `pinned`" }),
+  seed: z.int().min(0).max(seedMax).openapi({ description: "Seed of the policy `pinned`" }),
   axis_roles: rolesIn,
   blind: z.boolean().openapi({
-    description: "Others' ratings of an image are shown to who has rated it",
+    description: "Hide others' ratings of an image until one has rated it",
   }),
   priority: priorityIn,
 };
 
-const seedFits = (
+const seedMatchesPolicy = (
   { seed_policy, seed }: { seed_policy?: string | undefined; seed?: number | undefined },
 ) => (seed_policy === "pinned") === (seed !== undefined);
 const seedWanted = { message: "wanted with seed_policy pinned, and with no other", path: ["seed"] };
 
-const { tags, variables, settings, seed_policy, seed, axis_roles, blind, priority } = orderFields;
+const { tags, variables, settings, seed_policy, seed, axis_roles, blind, priority } = inputFields;
 const withDefaults = {
   tags,
   variables: variables.default({}),
@@ -64,10 +67,10 @@ const withDefaults = {
   blind: blind.default(false),
   priority: priority.default(1),
 };
-export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).refine(seedFits, seedWanted)
+export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).refine(seedMatchesPolicy, seedWanted)
   .openapi("TaskIn");
 export const planIn = z.strictObject({ name: nameIn.optional(), ...withDefaults })
-  .refine(seedFits, seedWanted).openapi("TaskPlanIn");
+  .refine(seedMatchesPolicy, seedWanted).openapi("TaskPlanIn");
 
 const optional = <S extends z.ZodType>(schema: S) => schema.optional();
 export const cloneIn = z.strictObject({
@@ -82,17 +85,10 @@ export const cloneIn = z.strictObject({
   priority: optional(priority),
 }).openapi("TaskCloneIn");
 
-const refuse = (faults: FieldFault[]): AppError =>
-  new AppError(
-    "invalid_request",
-    `reading the request: faulty ${faults.map(({ field }) => field).join(", ")}`,
-    {
-      fields: faults,
-    },
-  );
+const refuse = (faults: FieldFault[]): AppError => invalidFields(faults);
 
-/** The faults of an expansion name what it was given; a client knows it as parts of the body. */
-export async function asBody<T>(work: () => T | Promise<T>): Promise<T> {
+/** Runs `work` and prefixes the field names in its errors with `body`, where the client knows them. */
+export async function withBodyFieldNames<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -116,7 +112,10 @@ function findNonFinite(value: Json, path: string): FieldFault | undefined {
   }
 }
 
-/** The body's own JSON, which the schema has seen already: key order, `1.0` and long integers as they came. */
+/**
+ * Parses the body again without loss: key order, `1.0` and long integers stay as sent. The schema has
+ * accepted it.
+ */
 export async function readClientJson(c: Context<V2Env>): Promise<JsonObject> {
   try {
     return parseJson(await c.req.text(), 100, jsonValuesMax) as JsonObject;
@@ -129,12 +128,10 @@ export async function readClientJson(c: Context<V2Env>): Promise<JsonObject> {
 }
 
 /**
- * Checks what the schema cannot say of a task's variables, its roles, and its numbers.
- *
- * @throws AppError invalid_request
+ * Checks what the schema cannot express: the variables, roles that need values, and non-finite numbers.
  */
-export function checkOrder(
-  { tags, variables, settings }: Pick<TaskOrder, "tags" | "variables" | "settings">,
+export function checkTaskInput(
+  { tags, variables, settings }: Pick<TaskInput, "tags" | "variables" | "settings">,
   roles: Record<string, unknown>,
 ): void {
   const faults: FieldFault[] = [];
@@ -164,7 +161,7 @@ export function checkOrder(
   if (faults.length > 0) throw refuse(faults.slice(0, 50));
 }
 
-/** @throws AppError forbidden for a priority over 1 that neither admin nor manager asks for */
+/** Checks the permission for a priority above 1. @throws AppError forbidden */
 export function checkPriority(c: Context<V2Env>, priority: number, before = 1): void {
   const { principal } = c.var;
   const isStaff = isAdmin(principal) || principal.kind === "user" && principal.roles.includes("manager");
@@ -175,25 +172,25 @@ export function checkPriority(c: Context<V2Env>, priority: number, before = 1): 
 
 const object = (value: Json | undefined): JsonObject => value instanceof Map ? value : new Map();
 
-/** The order that a body of `taskIn` or `planIn` makes. */
-export async function readOrder(
+/** Parses a body of `taskIn` or `planIn`. @throws AppError invalid_request, forbidden */
+export async function parseTaskInput(
   c: Context<V2Env>,
   given: z.infer<typeof planIn>,
-): Promise<Omit<TaskOrder, "user">> {
+): Promise<Omit<TaskInput, "user">> {
   const body = await readClientJson(c);
   const roles = dropUndefined(given.axis_roles);
-  const order = {
+  const input = {
     taskName: given.name ?? "",
     tags: body.get("tags") as Json[],
     variables: object(body.get("variables")),
     settings: object(body.get("settings")),
   };
-  checkOrder(order, roles);
+  checkTaskInput(input, roles);
   checkPriority(c, given.priority);
   const { seed_policy: policy, seed, blind, priority } = given;
-  return { ...order, blind, priority, seedRule: { policy, roles, ...(seed === undefined ? {} : { seed }) } };
+  return { ...input, blind, priority, seedRule: { policy, roles, ...(seed === undefined ? {} : { seed }) } };
 }
 
-/** Roles as they are stored. */
+/** Removes entries without a role. */
 export const dropUndefined = <T>(roles: Record<string, T | undefined>): Record<string, T> =>
   Object.fromEntries(Object.entries(roles).filter(([, role]) => role !== undefined)) as Record<string, T>;

@@ -1,4 +1,4 @@
-/** A task as v2 answers it: in lists, and alone with its progress. */
+/** Response schemas of a task: as an item of a list, and in detail with its progress. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import {
@@ -6,13 +6,13 @@ import {
   type Progress,
   readProgress,
   readShape,
-  type TaskOrderRow,
+  type TaskInputRow,
 } from "../../../db/views/task_detail.ts";
 import type { TaskItem } from "../../../db/views/task_list.ts";
 import { axisRoles, seedPolicies, taskStatuses } from "../../../db/queue/task_fields.ts";
 import { int, type Json, JsonNumber, type JsonObject, parseJson } from "../../../json.ts";
 import type { V2Env } from "../kit/context.ts";
-import { batchAxis, readMatrix } from "./matrix.ts";
+import { batchAxis, createMatrix } from "./matrix.ts";
 import { time } from "../kit/route.ts";
 
 const hold = z.enum(["import", "pause", "canary"]);
@@ -20,17 +20,17 @@ const itemFields = {
   id: z.uuid(),
   name: z.string(),
   owner: z.string().nullable().openapi({
-    description: "E-mail of who submitted it; null to who comes by a link",
+    description: "E-mail address of the owner; null for requests with a share",
   }),
   mine: z.boolean(),
   status: z.enum(taskStatuses),
-  hold: hold.nullable().openapi({ description: "What keeps its cells from being drawn" }),
+  hold: hold.nullable().openapi({ description: "Why its cells are not drawn now" }),
   hold_reason: z.string().nullable(),
   error: z.string().nullable(),
   priority: z.int(),
   blind: z.boolean(),
   seed_policy: z.enum(seedPolicies),
-  revision: z.int().openapi({ description: "Grows with each batch of changes" }),
+  revision: z.int().openapi({ description: "Increases with each change" }),
   created_at: time,
   updated_at: time,
   started_at: time.nullable(),
@@ -49,28 +49,29 @@ export const detailOut = z.object({
   ...itemFields,
   cells: z.object({ ...counts, pending: z.int(), processing: z.int() }),
   rate: z.object({
-    cells: z.int().openapi({ description: "Ended within the window" }),
+    cells: z.int().openapi({ description: "Cells that ended within the window" }),
     window_seconds: z.number(),
     per_minute: z.number(),
-  }).nullable().openapi({ description: "Null for a task that has ended or not begun" }),
+  }).nullable().openapi({ description: "Null for a task that has not started or has ended" }),
   eta: z.object({ seconds_low: z.int(), seconds_high: z.int().nullable() }).nullable()
     .openapi({
-      description: "Until the last cell has ended, at the present rate; null where there is none, or a hold",
+      description:
+        "Time until the last cell ends at the current rate; null without a rate and while the task is held",
     }),
   errors: z.array(z.object({ cause: z.string(), cells: z.int() }))
-    .openapi({ description: "Failed cells by cause, the most frequent first; 50 at most" }),
+    .openapi({ description: "Failed cells by cause, most frequent first, at most 50 causes" }),
   axes: z.array(z.object({
-    axis: z.string().openapi({ example: "v0", description: "Or `batch`: repeats of each combination" }),
+    axis: z.string().openapi({ example: "v0", description: "`v0` to `v5`, or `batch` for repeats" }),
     name: z.string(),
-    types: z.array(z.string()).openapi({ description: "Of the tags that it gives values to" }),
+    types: z.array(z.string()).openapi({ description: "Types of the tags that use the variable" }),
     role: z.enum(axisRoles).nullable(),
     length: z.int(),
-    values: z.array(z.unknown()).nullable().openapi({ description: "As they were given; null for `batch`" }),
+    values: z.array(z.unknown()).nullable().openapi({ description: "Values as given; null for `batch`" }),
   })).openapi({ description: "Slowest first" }),
 }).openapi("TaskDetail");
 
-/** @param email of who asks; null for a share */
-export function toItem(row: TaskItem, email: string | null): z.infer<typeof taskOut> {
+/** Converts a row to the response. @param email e-mail address of the principal; null for a share */
+export function toTaskSummary(row: TaskItem, email: string | null): z.infer<typeof taskOut> {
   const { subtasks_total: total, subtasks_completed: completed } = row;
   const { subtasks_failed: failed, subtasks_cancelled: cancelled } = row;
   const iso = (at: Date | null) => at?.toISOString() ?? null;
@@ -96,7 +97,7 @@ export function toItem(row: TaskItem, email: string | null): z.infer<typeof task
   };
 }
 
-/** Any value as JSON of ours, which keeps client JSON within it as it is. */
+/** Converts any value to a JSON tree. Client JSON inside it stays as it is. */
 export function toJson(value: unknown): Json {
   if (value instanceof JsonNumber || value instanceof Map) return value as Json;
   if (typeof value === "number") return Number.isInteger(value) ? int(value) : new JsonNumber(String(value));
@@ -105,25 +106,27 @@ export function toJson(value: unknown): Json {
   return new Map(Object.entries(value).map(([key, item]) => [key, toJson(item)]));
 }
 
-/** Seconds that are looked back for the rate. */
+/** Window of the rate in seconds. */
 const rateSeconds = 300;
-/** Of a normal deviate: one end in ten lies beyond. */
-const spread = 1.28;
+/** z-score of an 80 % interval: 10 % of a normal distribution lie beyond each end. */
+const zScore = 1.28;
 
-function estimate({ pending, processing, recent, window_seconds }: Progress) {
-  const left = pending + processing;
-  if (left === 0 || recent === 0) return null;
+/** Estimates the remaining seconds from the rate and its Poisson error. */
+function estimateRemaining({ pending, processing, recent, window_seconds }: Progress) {
+  const remaining = pending + processing;
+  if (remaining === 0 || recent === 0) return null;
   const perSecond = recent / Math.max(window_seconds, 1);
-  const doubt = spread / Math.sqrt(recent);
+  const relativeError = zScore / Math.sqrt(recent);
   return {
-    seconds_low: Math.floor(left / (perSecond * (1 + doubt))),
-    seconds_high: doubt < 1 ? Math.ceil(left / (perSecond * (1 - doubt))) : null,
+    seconds_low: Math.floor(remaining / (perSecond * (1 + relativeError))),
+    seconds_high: relativeError < 1 ? Math.ceil(remaining / (perSecond * (1 - relativeError))) : null,
   };
 }
 
 const listOf = (value: Json | undefined): Json[] => Array.isArray(value) ? value : [];
 
-function readAxes(row: TaskOrderRow, lengths: { axis: string; length: number }[]) {
+/** Describes the axes with their values and the tags that use them. */
+function describeAxes(row: TaskInputRow, lengths: { axis: string; length: number }[]) {
   const variables = parseJson(row.variables) as JsonObject;
   const tags = listOf(parseJson(row.tags)).filter((tag) => tag instanceof Map);
   return lengths.map(({ axis, length }) => {
@@ -145,11 +148,11 @@ function readAxes(row: TaskOrderRow, lengths: { axis: string; length: number }[]
   });
 }
 
-/** The whole of a task but its cells, as JSON of ours. */
-export async function readDetail(c: Context<V2Env>, row: TaskOrderRow): Promise<Json> {
+/** Reads everything about a task except its cells. */
+export async function readDetail(c: Context<V2Env>, row: TaskInputRow): Promise<Json> {
   const { sql } = c.var.deps;
   const { principal } = c.var;
-  const item = toItem(row, principal.kind === "user" ? principal.email : null);
+  const item = toTaskSummary(row, principal.kind === "user" ? principal.email : null);
   const isOpen = row.status === "pending" || row.status === "processing";
   const [progress, errors, shape] = await Promise.all([
     isOpen ? readProgress(sql, row.id, rateSeconds) : undefined,
@@ -157,7 +160,7 @@ export async function readDetail(c: Context<V2Env>, row: TaskOrderRow): Promise<
     readShape(sql, row.id),
   ]);
   const { pending = item.cells.open, processing = 0 } = progress ?? {};
-  const matrix = readMatrix(shape);
+  const matrix = createMatrix(shape);
   const lengths = matrix
     ? matrix.axes.map((axis, i) => ({ axis, length: matrix.lengths[i]! }))
     : shape.lengths.map((length, i) => ({ axis: `v${i}`, length })).filter(({ length }) => length > 0);
@@ -171,8 +174,8 @@ export async function readDetail(c: Context<V2Env>, row: TaskOrderRow): Promise<
         per_minute: Math.round(600 * progress.recent / Math.max(progress.window_seconds, 1)) / 10,
       }
       : null,
-    eta: progress && row.hold === null ? estimate(progress) : null,
+    eta: progress && row.hold === null ? estimateRemaining(progress) : null,
     errors,
-    axes: readAxes(row, lengths),
+    axes: describeAxes(row, lengths),
   });
 }

@@ -1,40 +1,41 @@
-/** Tasks: made, listed, shown, changed, cloned, deleted. */
+/** Routes that list, show, change and delete tasks. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { changeTaskRow, type Editable } from "../../../db/views/task_change.ts";
+import { changeTaskRow, type Editable } from "../../../db/queue/task_change.ts";
 import { findTaskItem, listTaskItems } from "../../../db/views/task_list.ts";
 import { taskStatuses } from "../../../db/queue/task_fields.ts";
 import { AppError } from "../../../errors.ts";
 import { deleteTask } from "../../../jobs/moves/cancel.ts";
 import { operator } from "../../../jobs/moves/control.ts";
 import { type JsonObject, parseJson, stringifyJson } from "../../../json.ts";
-import { getOrderOf } from "./births.ts";
+import { getTaskInput } from "./creation.ts";
+import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
-import { cutPage, pageOf, pageQuery, readCursor } from "../kit/pages.ts";
-import { defineRoute, jsonAnswer, jsonBody, taskParams, time } from "../kit/route.ts";
+import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
+import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { actorOf, isAdmin } from "../kit/principal.ts";
 import { isUuid } from "../../../uuid.ts";
-import { answerHeld, tagText } from "../kit/tag.ts";
+import { etagOf, respondJsonTagged } from "../kit/etag.ts";
 import {
-  checkOrder,
   checkPriority,
+  checkTaskInput,
   dropUndefined,
+  inputFields,
   nameIn,
-  orderFields,
   priorityIn,
   rolesIn,
 } from "./task_body.ts";
-import { detailOut, readDetail, taskOut, toItem, toJson } from "./task_detail.ts";
-import { getTaskOf, noTask } from "./tasks_of.ts";
+import { detailOut, readDetail, taskOut, toJson, toTaskSummary } from "./task_detail.ts";
+import { getReadableTask, taskNotFound } from "./task_access.ts";
 
 const listQuery = pageQuery.extend({
   status: z.string().max(100).optional().openapi({
     param: { name: "status", in: "query" },
-    description: `One or more of ${taskStatuses.join(", ")}, by commas`,
+    description: `Comma-separated list of ${taskStatuses.join(", ")}`,
   }),
   mine: z.enum(["true", "false"]).default("false").openapi({ param: { name: "mine", in: "query" } }),
   name: z.string().max(500).regex(/^[^\0]*$/, "no character of code 0").optional()
-    .openapi({ param: { name: "name", in: "query" }, description: "A part of the name, in any case" }),
+    .openapi({ param: { name: "name", in: "query" }, description: "Part of the name, case-insensitive" }),
   created_from: time.optional().openapi({ param: { name: "created_from", in: "query" } }),
   created_before: time.optional().openapi({ param: { name: "created_before", in: "query" } }),
 });
@@ -42,43 +43,43 @@ const listQuery = pageQuery.extend({
 const getTasks = defineRoute({
   method: "get",
   path: "/tasks",
-  who: "signed_in",
+  access: "signed_in",
   tags: ["tasks"],
-  summary: "Tasks, newest first",
+  summary: "List tasks, newest first",
   request: { query: listQuery },
-  responses: { 200: jsonAnswer(pageOf(taskOut).openapi("Tasks"), "A page of them") },
+  responses: { 200: jsonResponse(pageOf(taskOut).openapi("Tasks"), "A page of them") },
 });
 
 const getTask = defineRoute({
   method: "get",
   path: "/tasks/{id}",
-  who: "reader",
+  access: "reader",
   tags: ["tasks"],
-  summary: "A task: counts by state, rate, time to go, causes of failures, axes; never the cells",
+  summary: "Get a task with its progress, rate, remaining time, failure causes and axes, without its cells",
   request: { params: taskParams },
   responses: {
-    200: jsonAnswer(
+    200: jsonResponse(
       detailOut,
-      "The task; its ETag serves If-Match of PATCH, which looks at what PATCH changes",
+      "The task. PATCH accepts its ETag in If-Match; the comparison covers only what PATCH changes",
     ),
   },
 });
 
-const orderOut = z.object({
+const inputOut = z.object({
   name: z.string(),
-  ...orderFields,
+  ...inputFields,
   tags: z.array(z.unknown()),
-  seed: orderFields.seed.optional(),
-}).openapi("TaskOrder");
+  seed: inputFields.seed.optional(),
+}).openapi("TaskInput");
 
-const getOrder = defineRoute({
+const getInput = defineRoute({
   method: "get",
   path: "/tasks/{id}/order",
-  who: "reader",
+  access: "reader",
   tags: ["tasks"],
-  summary: "What the task was made from, as POST /tasks takes it; client JSON as it came",
+  summary: "Get what the task was created from, in the form of POST /tasks. Client JSON is unchanged",
   request: { params: taskParams },
-  responses: { 200: jsonAnswer(orderOut, "The order") },
+  responses: { 200: jsonResponse(inputOut, "The body that creates such a task") },
 });
 
 const patchIn = z.strictObject({
@@ -92,52 +93,52 @@ const patchIn = z.strictObject({
 const patchTask = defineRoute({
   method: "patch",
   path: "/tasks/{id}",
-  who: "owner",
+  access: "owner",
   tags: ["tasks"],
-  summary: "Change a task's name, blindness, axis roles or priority",
+  summary: "Change the name, blindness, axis roles or priority of a task",
   request: { params: taskParams, body: jsonBody(patchIn) },
-  responses: { 200: jsonAnswer(taskOut, "As it is now") },
+  responses: { 200: jsonResponse(taskOut, "The changed task") },
   problems: ["conflict"],
 });
 
 const removeTask = defineRoute({
   method: "delete",
   path: "/tasks/{id}",
-  who: "owner",
+  access: "owner",
   tags: ["tasks"],
-  summary: "Cancel and hide a task",
+  summary: "Cancel and delete a task",
   request: { params: taskParams },
-  responses: { 204: { description: "It is deleted; the same where it was before" } },
+  responses: { 204: { description: "Deleted, now or before" } },
 });
 
 const emailOf = ({ var: { principal } }: Context<V2Env>) =>
   principal.kind === "user" ? principal.email : null;
 
-/** Of what PATCH changes: a running task changes all the time in other ways. */
-async function tagEditable({ task_name, blind, axis_roles, priority }: Editable): Promise<string> {
-  return (await tagText(JSON.stringify([task_name, blind, axis_roles, priority]))).slice(3, 19);
+/** Returns a digest of the fields that PATCH changes. Other fields of a running task change continuously. */
+async function digestEditable({ task_name, blind, axis_roles, priority }: Editable): Promise<string> {
+  return (await etagOf(JSON.stringify([task_name, blind, axis_roles, priority]))).slice(3, 19);
 }
 
-async function checkEditable(c: Context<V2Env>, before: Editable): Promise<void> {
-  const wanted = c.req.header("if-match");
-  if (wanted === undefined || wanted.trim() === "*") return;
-  const now = await tagEditable(before);
-  const parts = wanted.split(",").map((part) => part.trim().replace(/^W\//, "").replaceAll('"', ""));
-  if (!parts.some((part) => part.split(".")[0] === now)) {
-    throw new AppError("conflict", `changing what has changed: If-Match is '${wanted.slice(0, 100)}'`);
+/** Compares If-Match with the digest. @throws AppError conflict */
+async function checkIfMatch(c: Context<V2Env>, before: Editable): Promise<void> {
+  const ifMatch = c.req.header("if-match");
+  if (ifMatch === undefined || ifMatch.trim() === "*") return;
+  const digest = await digestEditable(before);
+  const tags = ifMatch.split(",").map((tag) => tag.trim().replace(/^W\//, "").replaceAll('"', ""));
+  if (!tags.some((tag) => tag.split(".")[0] === digest)) {
+    throw new AppError("conflict", `changing what has changed: If-Match is '${ifMatch.slice(0, 100)}'`);
   }
 }
 
-async function change(c: Context<V2Env>, id: string, patch: z.infer<typeof patchIn>) {
+async function changeTask(c: Context<V2Env>, id: string, patch: z.infer<typeof patchIn>) {
   const { sql } = c.var.deps;
-  const { variables } = await getOrderOf(c, id);
+  const { variables } = await getTaskInput(c, id);
   const roles = patch.axis_roles && dropUndefined(patch.axis_roles);
-  const { email, isAdmin } = actorOf(c);
-  const owner = isAdmin ? null : c.var.principal.id;
-  const outcome = await changeTaskRow(sql, { id, owner }, async (before) => {
-    await checkEditable(c, before);
+  const actor = actorOf(c);
+  const outcome = await changeTaskRow(sql, { id, actor }, async (before) => {
+    await checkIfMatch(c, before);
     const known = { tags: [], variables: parseJson(variables) as JsonObject, settings: new Map() };
-    checkOrder(known, roles ?? {});
+    checkTaskInput(known, roles ?? {});
     checkPriority(c, patch.priority ?? 1, before.priority);
     return {
       task_name: patch.name ?? before.task_name,
@@ -146,41 +147,36 @@ async function change(c: Context<V2Env>, id: string, patch: z.infer<typeof patch
       axis_roles: roles ?? before.axis_roles,
     };
   });
-  if (outcome === "not_found") throw noTask(id);
-  if (outcome === "forbidden") throw notTheirs(id);
+  if (outcome === "not_found") throw taskNotFound(id);
+  if (outcome === "forbidden") throw notOwner(id);
   const row = await findTaskItem(sql, id);
-  if (!row) throw noTask(id);
-  return toItem(row, email);
+  if (!row) throw taskNotFound(id);
+  return toTaskSummary(row, actor.email);
 }
 
-const notTheirs = (id: string) => new AppError("forbidden", `changing task '${id}': it is somebody else's`);
+const notOwner = (id: string) => new AppError("forbidden", `changing task '${id}': it is somebody else's`);
 
-/** Idempotent for its owner; to others a deleted task is not there. */
+/** Deletes a task. Idempotent for its owner; for others a deleted task does not exist. */
 async function remove(c: Context<V2Env>, id: string): Promise<void> {
   const { sql, log } = c.var.deps;
   const userId = isAdmin(c.var.principal) ? operator : c.var.principal.id;
   const outcome = isUuid(id) ? await deleteTask({ sql, log }, { taskId: id, userId }) : "not_found";
   if (outcome === "deleted") return;
-  if (outcome === "forbidden") await getTaskOf(c, id);
-  throw outcome === "forbidden" ? notTheirs(id) : noTask(id);
+  if (outcome === "forbidden") await getReadableTask(c, id);
+  throw outcome === "forbidden" ? notOwner(id) : taskNotFound(id);
 }
 
 function readStatuses(text: string | undefined) {
   const given = (text ?? "").split(",").filter((status) => status !== "");
   const unknown = given.find((status) => !(taskStatuses as readonly string[]).includes(status));
   if (unknown === undefined) return given as (typeof taskStatuses)[number][];
-  throw new AppError("invalid_request", "reading the request: faulty query.status", {
-    fields: [{ field: "query.status", value: unknown, wanted: `any of ${taskStatuses.join(", ")}` }],
-  });
+  throw invalidField("query.status", unknown, `any of ${taskStatuses.join(", ")}`);
 }
-
-const answerJson = (c: Context<V2Env>, text: string) =>
-  c.body(text, 200, { "content-type": "application/json" });
 
 export function addTasks(app: V2App): void {
   app.openapi(getTasks, async (c) => {
     const { limit, cursor, status, mine, name, created_from, created_before } = c.req.valid("query");
-    const after = readCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
+    const after = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const email = emailOf(c);
     const rows = await listTaskItems(c.var.deps.sql, {
       statuses: readStatuses(status),
@@ -191,25 +187,22 @@ export function addTasks(app: V2App): void {
       createdFrom: created_from,
       createdBefore: created_before,
     });
-    const page = cutPage(rows, limit, (row) => toItem(row, email), ({ created_at, id }) => [
+    const page = toPage(rows, limit, (row) => toTaskSummary(row, email), ({ created_at, id }) => [
       created_at.toISOString(),
       id,
     ]);
     return c.json(page, 200);
   });
   app.openapi(getTask, async (c) => {
-    const row = await getOrderOf(c, c.req.valid("param").id);
+    const row = await getTaskInput(c, c.req.valid("param").id);
     const text = stringifyJson(await readDetail(c, row));
-    const edit = await tagEditable(row);
-    const whole = (await tagText(text)).slice(3, 19);
-    return (answerHeld(c, `W/"${edit}.${whole}"`) ?? answerJson(c, text)) as never;
+    const editableDigest = await digestEditable(row);
+    const digest = (await etagOf(text)).slice(3, 19);
+    return respondJsonTagged(c, text, `W/"${editableDigest}.${digest}"`);
   });
-  app.openapi(getOrder, async (c) => {
+  app.openapi(getInput, async (c) => {
     const { task_name: name, axis_roles, seed_policy, blind, priority, first_seed, ...row } =
-      await getOrderOf(
-        c,
-        c.req.valid("param").id,
-      );
+      await getTaskInput(c, c.req.valid("param").id);
     const isPinned = seed_policy === "pinned" && first_seed !== null;
     const text = stringifyJson(toJson({
       name,
@@ -222,11 +215,11 @@ export function addTasks(app: V2App): void {
       blind,
       priority,
     }));
-    return (answerHeld(c, await tagText(text)) ?? answerJson(c, text)) as never;
+    return respondJsonTagged(c, text, await etagOf(text));
   });
   app.openapi(
     patchTask,
-    async (c) => c.json(await change(c, c.req.valid("param").id, c.req.valid("json")), 200),
+    async (c) => c.json(await changeTask(c, c.req.valid("param").id, c.req.valid("json")), 200),
   );
   app.openapi(removeTask, async (c) => {
     await remove(c, c.req.valid("param").id);

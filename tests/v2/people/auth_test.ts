@@ -1,12 +1,13 @@
-/** Signing in, staying in and getting out: sessions of v2, and that v1's tokens are none. */
+/** Signing in and out of v2, sessions and tokens. */
 import assert from "node:assert/strict";
 import { createLimiter } from "../../../redis/limiter.ts";
 import { openRedis } from "../../../redis/connect.ts";
 import { silentLog } from "../../../log.ts";
 import { createMetrics } from "../../../metrics.ts";
 import { findFreePort } from "../../../dev/servers/ports.ts";
-import { createAccessTokens } from "../../../routes/v2/kit/access.ts";
-import { writeRefreshToken } from "../../../routes/v2/people/refresh.ts";
+import { createAccessTokens } from "../../../routes/v2/kit/access_tokens.ts";
+import { createSecrets } from "../../../routes/v2/kit/secrets.ts";
+import { formatRefreshToken } from "../../../routes/v2/people/refresh.ts";
 import { createSharedThrottle } from "../../../routes/common/shared_throttle.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { password } from "../../support/people.ts";
@@ -27,7 +28,7 @@ const signInV1 = async (api: TestApi, username = email, given = password) => {
   return { status: response.status, body: await response.json() };
 };
 
-Deno.test("a sign-in brings tokens that are good for whom they name, and kept by nobody", async () => {
+Deno.test("signing in returns tokens for the user, and no token is stored or logged", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const answer = await signIn(api);
@@ -45,7 +46,7 @@ Deno.test("a sign-in brings tokens that are good for whom they name, and kept by
   );
 });
 
-Deno.test("unknown, wrong, disabled and deleted are refused alike, after the same work", async () => {
+Deno.test("sign-in is refused in the same way for unknown, wrong, disabled and deleted accounts", async () => {
   await using api = await startApi({ hashing: { cost: 9 } });
   await addPeople(api);
   await api.database.sql`
@@ -71,12 +72,12 @@ Deno.test("unknown, wrong, disabled and deleted are refused alike, after the sam
   for (const body of bodies) assert.deepEqual(body, bodies[0]);
   assert.equal(bodies[0]!.status, 401);
   assert.deepEqual(api.lines.filter(({ level }) => level === "error").map(({ msg }) => msg), [
-    "stored password hash is not bcrypt's",
-    "stored password hash is not bcrypt's",
+    "the stored password hash is not a bcrypt hash",
+    "the stored password hash is not a bcrypt hash",
   ]);
 });
 
-Deno.test("whoever is refused has waited for a hash: unknown users are not told by a quick answer", async () => {
+Deno.test("a refusal for an unknown user takes as long as computing a hash", async () => {
   await using api = await startApi({ hashing: { cost: 11 } });
   await addPeople(api);
   const timeOf = async (who: string) => {
@@ -94,7 +95,7 @@ Deno.test("whoever is refused has waited for a hash: unknown users are not told 
   assert.ok(unknown > 3 * (performance.now() - started), `${unknown} ms`);
 });
 
-Deno.test("credentials are text: anything else is named, and nothing is an operator", async () => {
+Deno.test("credentials must be text: other types are refused by field, and query operators have no effect", async () => {
   await using api = await startApi();
   await addPeople(api);
   const cases: [unknown, string][] = [
@@ -117,7 +118,7 @@ Deno.test("credentials are text: anything else is named, and nothing is an opera
   }
 });
 
-Deno.test("a refresh token is renewed: the next one goes on with the session, the old access token stays good", async () => {
+Deno.test("a refresh token is exchanged for the next one of the session, and old access tokens stay valid", async () => {
   await using api = await startApi();
   await addPeople(api);
   const first = (await signIn(api)).body;
@@ -133,13 +134,13 @@ Deno.test("a refresh token is renewed: the next one goes on with the session, th
   assert.equal(await readMe(api, first.access_token), 200);
 });
 
-Deno.test("an old refresh token, used again, ends the session for everybody who holds a part of it", async (t) => {
+Deno.test("reusing an old refresh token ends the session and all its tokens", async (t) => {
   await using api = await startApi();
   await addPeople(api);
   const cases: [what: string, renewals: number, use: number, ageBy: string][] = [
-    ["the one before, after the grace", 1, 0, "11 s"],
-    ["one long before", 3, 0, "0 s"],
-    ["the one before the one before, within the grace", 2, 0, "0 s"],
+    ["the previous token, after the grace period", 1, 0, "11 s"],
+    ["a token from three renewals ago", 3, 0, "0 s"],
+    ["a token from two renewals ago, within the grace period", 2, 0, "0 s"],
   ];
   for (const [what, renewals, use, ageBy] of cases) {
     await t.step(what, async () => {
@@ -159,13 +160,13 @@ Deno.test("an old refresh token, used again, ends the session for everybody who 
         api.lines.filter(({ level, session_id }) => level === "warning" && session_id === id).length,
         1,
       );
-      // Others of the same user go on.
+      // Other sessions of the user continue.
       assert.equal(await readMe(api, other.access_token), 200);
     });
   }
 });
 
-Deno.test("two that renew at once, and one whose answer was lost, get the same good token: nobody is locked out", async () => {
+Deno.test("concurrent renewals and a retry after a lost response get the same valid token", async () => {
   await using api = await startApi();
   await addPeople(api);
   for (let round = 0; round < 5; round++) {
@@ -184,25 +185,28 @@ Deno.test("two that renew at once, and one whose answer was lost, get the same g
   }
 });
 
-Deno.test("what is no refresh token of ours is refused, and ends nothing", async () => {
+Deno.test("an invalid refresh token is refused and ends no session", async () => {
   await using api = await startApi();
   await addPeople(api);
   const { access_token, refresh_token, session_id } = (await signIn(api)).body;
-  const [head, turn, signature] = refresh_token.split(".");
+  const [head, renewals, signature] = refresh_token.split(".");
   const flipped = (signature[0] === "A" ? "B" : "A") + signature.slice(1);
   const secret = api.config.SECRET_KEY;
   const foreign = [
     "x",
     access_token,
-    `${head}.${turn}.${flipped}`,
+    `${head}.${renewals}.${flipped}`,
     `${head}.1.${signature}`,
     `${head}.0`,
     `${head}..${signature}`,
     refresh_token.toUpperCase(),
     `${refresh_token} `,
     `${refresh_token}=`,
-    await writeRefreshToken("another secret of thirty-two bytes", { sessionId: session_id, turn: 0 }),
-    await writeRefreshToken(secret, { sessionId: crypto.randomUUID(), turn: 0 }),
+    await formatRefreshToken(createSecrets("another secret of thirty-two bytes"), {
+      sessionId: session_id,
+      renewals: 0,
+    }),
+    await formatRefreshToken(createSecrets(secret), { sessionId: crypto.randomUUID(), renewals: 0 }),
   ];
   for (const token of foreign) assert.equal((await renew(api, token)).status, 401, token);
   assert.equal((await renew(api, refresh_token)).status, 200);
@@ -211,7 +215,7 @@ Deno.test("what is no refresh token of ours is refused, and ends nothing", async
   assert.equal(await readMe(api, access_token), 401);
 });
 
-Deno.test("each kind of token is good in its own place alone", async () => {
+Deno.test("each kind of token is valid only for its own purpose", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const { access_token, refresh_token, session_id } = (await signIn(api)).body;
@@ -227,9 +231,9 @@ Deno.test("each kind of token is good in its own place alone", async () => {
   });
   assert.equal(refreshed.status, 401);
   await refreshed.body?.cancel();
-  const claims = { userId: user.id, sessionId: session_id, version: 0 };
-  const sign = (secret: string, changed: Partial<typeof claims> = {}, life = 900) =>
-    createAccessTokens(secret, life).sign({ ...claims, ...changed });
+  const payload = { userId: user.id, sessionId: session_id, version: 0 };
+  const sign = (secret: string, changed: Partial<typeof payload> = {}, life = 900) =>
+    createAccessTokens(secret, life).sign({ ...payload, ...changed });
   const secret = api.config.SECRET_KEY;
   assert.equal(await readMe(api, await sign(secret)), 200);
   const forged: [string, string][] = [
@@ -237,9 +241,9 @@ Deno.test("each kind of token is good in its own place alone", async () => {
     ["expired", await sign(secret, {}, -1)],
     ["another's session", await sign(secret, { userId: crypto.randomUUID() })],
     ["no session", await sign(secret, { sessionId: crypto.randomUUID() })],
-    ["an older number", await sign(secret, { version: -1 })],
-    ["a number to come", await sign(secret, { version: 1 })],
-    ["sub of another form", await sign(secret, { userId: "x" })],
+    ["an older token version", await sign(secret, { version: -1 })],
+    ["a newer token version", await sign(secret, { version: 1 })],
+    ["sub that is not a UUID", await sign(secret, { userId: "x" })],
     [
       "none",
       access_token.split(".").with(0, btoa('{"alg":"none"}').replaceAll("=", "")).with(2, "").join("."),
@@ -259,7 +263,7 @@ Deno.test("each kind of token is good in its own place alone", async () => {
   assert.equal(lower.status, 200);
 });
 
-Deno.test("who signs out is out at once: here, everywhere, or of one session", async () => {
+Deno.test("signing out ends this session, another one or all of them immediately", async () => {
   await using api = await startApi();
   await addPeople(api);
   const a = (await signIn(api)).body;
@@ -284,18 +288,18 @@ Deno.test("who signs out is out at once: here, everywhere, or of one session", a
   assert.equal((await signIn(api)).status, 200);
 });
 
-Deno.test("one sees one's open sessions, page by page, and ends none of others", async () => {
+Deno.test("a user lists their open sessions by page and cannot end those of others", async () => {
   await using api = await startApi();
   const { other } = await addPeople(api);
   const mine: Record<string, string>[] = [];
   for (let i = 0; i < 5; i++) mine.push((await signIn(api)).body);
   await call(api, mine[1]!.access_token!, "POST", "/auth/logout");
-  const asker = mine[4]!;
+  const current = mine[4]!;
   const found = [];
   for (let next = ""; next !== null;) {
     const page = await call(
       api,
-      asker.access_token,
+      current.access_token,
       "GET",
       `/auth/sessions?limit=2${next && `&cursor=${next}`}`,
     );
@@ -303,18 +307,18 @@ Deno.test("one sees one's open sessions, page by page, and ends none of others",
     found.push(...page.body.items);
     next = page.body.next;
   }
-  // One more came with the people.
+  // addPeople() opens one more session.
   assert.equal(found.length, 5);
-  assert.deepEqual(found.filter(({ current }) => current).map(({ id }) => id), [asker.session_id]);
+  assert.deepEqual(found.filter(({ current }) => current).map(({ id }) => id), [current.session_id]);
   assert.ok(!found.some(({ id }) => id === mine[1]!.session_id));
-  for (const id of [mine[1]!.session_id, asker.session_id, crypto.randomUUID(), "x", "%00"]) {
+  for (const id of [mine[1]!.session_id, current.session_id, crypto.randomUUID(), "x", "%00"]) {
     const answer = await call(api, other, "DELETE", `/auth/sessions/${id}`);
     assert.equal(answer.status, 404, answer.text);
   }
-  assert.equal(await readMe(api, asker.access_token!), 200);
+  assert.equal(await readMe(api, current.access_token!), 200);
 });
 
-Deno.test("a new password ends every session but the one that it begins", async () => {
+Deno.test("changing the password ends all sessions and starts a new one", async () => {
   await using api = await startApi();
   await addPeople(api);
   const mine = (await signIn(api)).body;
@@ -341,7 +345,7 @@ Deno.test("a new password ends every session but the one that it begins", async 
   assert.equal((await signIn(api, email, "é".repeat(36))).status, 200);
 });
 
-Deno.test("of two new passwords at once one wins, and one token opens the user's only session", async () => {
+Deno.test("of two concurrent password changes one succeeds, and its session is the only open one", async () => {
   await using api = await startApi();
   await addPeople(api);
   const { access_token } = (await signIn(api)).body;
@@ -359,22 +363,22 @@ Deno.test("of two new passwords at once one wins, and one token opens the user's
   assert.equal(open.length, 1);
 });
 
-Deno.test("a sign-in with the old password leaves no session behind while the password changes", async () => {
+Deno.test("a concurrent sign-in with the old password leaves no valid session", async () => {
   await using api = await startApi();
   await addPeople(api);
   const { access_token } = (await signIn(api)).body;
   const change = { current_password: password, new_password: "battery staple" };
-  const [changed, ...tries] = await Promise.all([
+  const [changed, ...signIns] = await Promise.all([
     call(api, access_token, "PUT", "/users/me/password", change),
     ...Array.from({ length: 12 }, () => signIn(api)),
   ]);
   assert.equal(changed.status, 200, changed.text);
-  for (const { body } of tries) {
+  for (const { body } of signIns) {
     if (body.access_token) assert.equal(await readMe(api, body.access_token), 401);
   }
 });
 
-Deno.test("v1's change of a password and of access ends v2's sessions; v1's own tokens live on as they did", async (t) => {
+Deno.test("changing the password or deactivating a user in v1 ends v2 sessions but not v1 tokens", async (t) => {
   for (
     const [change, again] of [[{ password: "battery staple" }, 200], [{ is_active: false }, 401]] as const
   ) {
@@ -410,7 +414,7 @@ Deno.test("v1's change of a password and of access ends v2's sessions; v1's own 
   }
 });
 
-Deno.test("who is disabled, removed or taken a role from feels it at the next request", async () => {
+Deno.test("disabling, deleting or demoting a user takes effect with the next request", async () => {
   await using api = await startApi();
   const { manager } = await addPeople(api);
   const { access_token, refresh_token } = (await signIn(api)).body;
@@ -426,7 +430,7 @@ Deno.test("who is disabled, removed or taken a role from feels it at the next re
   assert.deepEqual([await readMe(api, access_token), (await renew(api, refresh_token)).status], [401, 401]);
 });
 
-Deno.test("tries are counted with v1's: by e-mail, with Retry-After, and others are not touched", async () => {
+Deno.test("sign-in attempts are counted together with v1's by e-mail address, without affecting others", async () => {
   const free = { burst: 1e6, perSecond: 1e6 };
   const limits = { address: free, email: { burst: 4, perSecond: 0.001 }, overall: free };
   await using api = await startApi({ limits });
@@ -440,7 +444,7 @@ Deno.test("tries are counted with v1's: by e-mail, with Retry-After, and others 
   assert.equal((await signIn(api, "other@example.com")).status, 200);
 });
 
-Deno.test("guesses at one's own password are counted as sign-ins are", async () => {
+Deno.test("attempts to guess the current password count as sign-in attempts", async () => {
   const free = { burst: 1e6, perSecond: 1e6 };
   await using api = await startApi({
     limits: { address: free, email: { burst: 3, perSecond: 0.001 }, overall: free },
@@ -454,7 +458,7 @@ Deno.test("guesses at one's own password are counted as sign-ins are", async () 
   assert.deepEqual(statuses, [403, 403, 403, 429, 429]);
 });
 
-Deno.test("nobody signs in while tries cannot be counted: 503, counted; who is signed in goes on", async () => {
+Deno.test("sign-in fails with 503 while attempts cannot be counted, and existing sessions continue", async () => {
   const metrics = createMetrics();
   await using door = openRedis({ url: `redis://127.0.0.1:${findFreePort()}/0`, timeoutMs: 500 });
   const limiter = createLimiter(door.redis, "logins", "0123456789abcdef0123456789abcdef");

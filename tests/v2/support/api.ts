@@ -1,6 +1,6 @@
 /** v2 as its users call it: people signed in, tasks with images. */
 import type { TestApi } from "../../support/api.ts";
-import { createAccessTokens } from "../../../routes/v2/kit/access.ts";
+import { createAccessTokens } from "../../../routes/v2/kit/access_tokens.ts";
 import { insertSession } from "../../../db/people/sessions.ts";
 import { parseJson } from "../../../json.ts";
 import { type Json, type JsonObject } from "../../../json.ts";

@@ -11,22 +11,26 @@ interface Parameter {
   schema: Schema;
 }
 
+interface ResponseObject {
+  content?: Record<string, { schema: Schema }>;
+}
+
 interface Operation {
   parameters?: Parameter[];
   requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
-  "x-who": string;
+  responses: Record<string, ResponseObject | { $ref: string }>;
+  "x-access": string;
 }
 
 export interface Document {
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Schema> };
+  components: { schemas: Record<string, Schema>; responses: Record<string, ResponseObject> };
 }
 
 export interface Route {
   method: string;
   path: string;
-  who: string;
+  access: string;
   parameters: Parameter[];
   body: Schema | undefined;
   operation: Operation;
@@ -43,6 +47,9 @@ export interface Drawn {
 /** What stands for parameters of a path: things that are there, and a few that are not. */
 export type Known = Record<string, readonly string[]>;
 
+/** Returns the component that a reference names. */
+const nameOf = (ref: string): string => ref.slice(ref.lastIndexOf("/") + 1);
+
 export class Contract {
   readonly routes: Route[];
   readonly #ajv: Ajv2020;
@@ -56,7 +63,7 @@ export class Contract {
       Object.entries(methods).map(([method, operation]): Route => ({
         method: method.toUpperCase(),
         path,
-        who: operation["x-who"],
+        access: operation["x-access"],
         parameters: operation.parameters ?? [],
         body: operation.requestBody?.content["application/json"]?.schema,
         operation,
@@ -64,7 +71,14 @@ export class Contract {
     );
   }
 
-  #resolve = (ref: string): Schema => this.document.components.schemas[ref.slice(ref.lastIndexOf("/") + 1)]!;
+  #resolve = (ref: string): Schema => this.document.components.schemas[nameOf(ref)]!;
+
+  #findResponse({ responses }: Operation, status: number): ResponseObject | undefined {
+    const response = responses[String(status)];
+    return response && "$ref" in response
+      ? this.document.components.responses[nameOf(response.$ref)]
+      : response;
+  }
 
   /** Whether a value fits a schema of the document. */
   fits(schema: Schema, value: unknown): string | undefined {
@@ -145,7 +159,7 @@ export class Contract {
 
   /** What of an answer goes against the document; undefined where nothing does. */
   judge({ operation }: Route, status: number, contentType: string, text: string): string | undefined {
-    const response = operation.responses[String(status)];
+    const response = this.#findResponse(operation, status);
     if (!response) return `status ${status} is not in the document: ${text.slice(0, 300)}`;
     if (!response.content) return text === "" ? undefined : `status ${status} has no body in the document`;
     const type = contentType.split(";")[0]!.trim();

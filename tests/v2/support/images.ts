@@ -4,7 +4,7 @@ import { claimSubtasks, settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { insertWorker } from "../../../db/queue/workers.ts";
 import { rerunCell } from "../../../jobs/moves/control.ts";
 import { silentLog } from "../../../log.ts";
-import { drawToken, hashToken, shareTokenPrefix } from "../../../routes/v2/kit/secrets.ts";
+import { createToken, hashToken, shareTokenPrefix } from "../../../routes/v2/kit/secrets.ts";
 import type { TestApi } from "../../support/api.ts";
 import type { Person } from "../../support/people.ts";
 import { seedSubtasks, seedTask } from "../../support/task_rows.ts";
@@ -18,7 +18,7 @@ export async function addShare(
   task: string,
   { mode = "rate", blind = false }: { mode?: "read" | "rate"; blind?: boolean } = {},
 ): Promise<string> {
-  const token = drawToken(shareTokenPrefix);
+  const token = createToken(shareTokenPrefix);
   await sql`
     insert into shares (task_id, token_hash, mode, blind, created_by, expires_at)
     values (${task}, ${await hashToken(token)}, ${mode}, ${blind}, ${owner.id}, now() + interval '1 hour')`;

@@ -1,27 +1,32 @@
-/** v2's access tokens: short-lived, bound to a session, of no use on v1. */
+/** Access tokens of v2: short-lived JWTs that are bound to a session. v1 rejects them. */
 import { isUuid } from "../../../uuid.ts";
 import { errors, jwtVerify, SignJWT } from "jose";
 
-export interface AccessClaims {
+export interface AccessTokenPayload {
   userId: string;
   sessionId: string;
-  /** The user's `token_version` when it was signed. */
+  /** The user's `token_version` at the time of signing. */
   version: number;
 }
 
-export interface AccessTokens {
-  /** Seconds from signing to the end. */
-  readonly lifeSeconds: number;
-  sign(claims: AccessClaims): Promise<string>;
-  /** The claims of a token; undefined for any that is not valid now. */
-  verify(token: string): Promise<AccessClaims | undefined>;
+export interface VerifiedAccessToken extends AccessTokenPayload {
+  /** Expiry in milliseconds since 1970. */
+  expiresAtMs: number;
 }
 
-/** v1 refuses tokens that name an audience, and here one without it is none. */
+export interface AccessTokens {
+  /** Lifetime of a token in seconds. */
+  readonly lifeSeconds: number;
+  sign(payload: AccessTokenPayload): Promise<string>;
+  /** Returns the payload of a valid token, or undefined. */
+  verify(token: string): Promise<VerifiedAccessToken | undefined>;
+}
+
+/** v1 rejects tokens with an audience, and v2 rejects tokens without this one. */
 const audience = "contactsheet-v2";
 const tokenBytesMax = 2048;
 
-/** @param lifeSeconds design «v2»: 15 minutes */
+/** @param lifeSeconds 15 minutes by default (design «v2») */
 export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTokens {
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = crypto.subtle.importKey("raw", new TextEncoder().encode(secret), hmac, false, [
@@ -41,7 +46,7 @@ export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTok
     async verify(token) {
       if (token.length > tokenBytesMax) return undefined;
       try {
-        const { payload: { sub, sid, ver } } = await jwtVerify(token, await key, {
+        const { payload: { sub, sid, ver, exp } } = await jwtVerify(token, await key, {
           algorithms: ["HS256"],
           audience,
           typ: "at+jwt",
@@ -49,7 +54,7 @@ export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTok
         });
         if (typeof sub !== "string" || !isUuid(sub)) return undefined;
         if (typeof sid !== "string" || !isUuid(sid) || typeof ver !== "number") return undefined;
-        return { userId: sub, sessionId: sid, version: ver };
+        return { userId: sub, sessionId: sid, version: ver, expiresAtMs: exp! * 1000 };
       } catch (error) {
         if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
         throw error;

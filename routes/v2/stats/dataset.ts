@@ -1,0 +1,68 @@
+/** Reads a task's matrix and ratings for the statistics routes. */
+import type { Context } from "hono";
+import { findStatsTask, readDataset, readIndices, type StatsTask } from "../../../db/views/stats.ts";
+import { readShape } from "../../../db/views/task_detail.ts";
+import { AppError } from "../../../errors.ts";
+import type { V2Env } from "../kit/context.ts";
+import { createMatrix, type Matrix } from "../tasks/matrix.ts";
+import {
+  type Axis,
+  type CellLevels,
+  levelsFromIndices,
+  levelsOfFullMatrix,
+  parseAxes,
+} from "../../../statistics/axes.ts";
+import { type Dataset, unpackDataset } from "../../../statistics/dataset.ts";
+import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
+
+/** A task with the levels of its cells and its ratings. */
+export interface TaskDataset {
+  task: StatsTask;
+  axes: Axis[];
+  cellLevels: CellLevels;
+  ratings: Dataset;
+}
+
+/** Computes the levels of a matrix that was extended; added cells are numbered after the others. */
+function levelsOfExtendedMatrix(axes: readonly Axis[], matrix: Matrix | undefined): CellLevels | undefined {
+  if (!matrix) return undefined;
+  const { total: cells } = matrix;
+  const positions = axes.map(({ key }) => matrix.axes.indexOf(key));
+  const levels = axes.map(() => new Int32Array(cells));
+  for (let cell = 0; cell < cells; cell++) {
+    const indices = matrix.indicesOf(cell);
+    axes.forEach(({ levelOf }, a) => levels[a]![cell] = levelOf[indices[positions[a]!]!] ?? -1);
+  }
+  return { cells, levels };
+}
+
+/**
+ * Reads a task for its statistics.
+ *
+ * @param ratings false to skip ratings; anyone who may read a blind task may read the rest
+ * @throws AppError not_found; forbidden if others' ratings are hidden from the principal, because means and
+ * agreement would reveal the ratings of images that the principal has yet to rate
+ */
+export async function loadTaskDataset(
+  c: Context<V2Env>,
+  id: string,
+  { ratings }: { ratings: boolean },
+): Promise<TaskDataset> {
+  const { hidesOthers } = await getReadableTask(c, id);
+  if (hidesOthers && ratings) {
+    throw new AppError(
+      "forbidden",
+      `reading what raters of task '${id}' say: it is rated blind, its owner alone sees that`,
+    );
+  }
+  const { sql } = c.var.deps;
+  const [task, packed] = await Promise.all([findStatsTask(sql, id), readDataset(sql, id, { ratings })]);
+  if (!task) throw taskNotFound(id);
+  const axes = parseAxes(task);
+  const levels = task.has_grown
+    ? levelsOfExtendedMatrix(axes, createMatrix(await readShape(sql, id)))
+    : levelsOfFullMatrix(axes, task.subtasks_total);
+  const cellLevels = levels ??
+    levelsFromIndices(axes, task.subtasks_total, await readIndices(sql, id));
+  return { task, axes, cellLevels, ratings: unpackDataset(packed, cellLevels.cells) };
+}
