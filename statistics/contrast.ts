@@ -1,45 +1,46 @@
-/** One level against another on the units that they share. */
+/** Comparison of a level with a baseline on their shared units. */
 import { starsMax } from "./krippendorff.ts";
-import { flipSigns, testMean, type TTest } from "./paired.ts";
-import { meansOf, type Scores } from "./units.ts";
+import { flipSigns, testMean, type TTest } from "./mean_tests.ts";
+import { meansOf, type UnitScores } from "./units.ts";
 
 export interface Contrast extends TTest {
-  /** By sign flips; null without an interval. */
-  flipped: number | null;
-  /** Whether all flips were tried. */
-  exact: boolean;
-  /** P(A > B) + ½ P(A = B) of a rating of each, in one unit. */
-  better: number;
+  /** p-value of the sign-flip test; null if there is no interval. */
+  signFlipP: number | null;
+  /** Whether the sign-flip test enumerated all flips. */
+  isExact: boolean;
+  /** Probability of superiority, P(A > B) + ½ P(A = B), for one rating of each level in the same unit. */
+  superiority: number;
 }
 
-/** Of each unit, its entry of a level; −1 for none. */
-function entriesOf({ unit, starts }: Scores, level: number, units: number): Int32Array {
+/** Returns for each unit the position of its entry for a level; −1 if it has none. */
+function entriesOf({ unit, starts }: UnitScores, level: number, units: number): Int32Array {
   const entries = new Int32Array(units).fill(-1);
   for (let i = starts[level]!; i < starts[level + 1]!; i++) entries[unit[i]!] = i;
   return entries;
 }
 
-/** That a rating of one is above one of the other, a tie counted half. */
-function betterOf(shares: Float64Array, a: number, b: number): number {
-  let better = 0;
+/** Returns the probability that a rating of entry `a` exceeds one of entry `b`; a tie counts half. */
+function probabilityOfSuperiority(shares: Float64Array, a: number, b: number): number {
+  let superiority = 0;
   let below = 0;
   for (let i = 0; i < starsMax; i++) {
     const other = shares[b * starsMax + i]!;
-    better += shares[a * starsMax + i]! * (below + other / 2);
+    superiority += shares[a * starsMax + i]! * (below + other / 2);
     below += other;
   }
-  return better;
+  return superiority;
 }
 
 /**
- * Each level against `baseline`: mean of the differences over shared units, by Student's t and by sign flips.
+ * Compares each level with the baseline: the mean difference over shared units, with Student's t test and
+ * sign flips.
  *
- * @param flips drawn beyond 12 units
- * @param pause lets others have their turn
- * @returns null for the baseline itself, and for a level that shares no unit with it
+ * @param flips number of random sign flips, used for more than 12 units
+ * @param pause yields to other requests
+ * @returns null for the baseline itself and for a level that shares no unit with it
  */
-export async function compareWith(
-  scores: Scores,
+export async function contrastWithBaseline(
+  scores: UnitScores,
   units: number,
   baseline: number,
   flips = 9_999,
@@ -50,21 +51,21 @@ export async function compareWith(
   const compareLevel = (level: number): Contrast | null => {
     if (level === baseline) return null;
     const differences: number[] = [];
-    let better = 0;
+    let superiority = 0;
     for (let i = scores.starts[level]!; i < scores.starts[level + 1]!; i++) {
       const other = base[scores.unit[i]!]!;
       if (other < 0) continue;
       differences.push(means[i]! - means[other]!);
-      better += betterOf(scores.shares, i, other);
+      superiority += probabilityOfSuperiority(scores.shares, i, other);
     }
     const test = testMean(differences);
     if (!test) return null;
-    const flipped = test.p === null ? undefined : flipSigns(differences, flips);
+    const signFlipTest = test.p === null ? undefined : flipSigns(differences, flips);
     return {
       ...test,
-      flipped: flipped?.p ?? null,
-      exact: flipped?.exact ?? false,
-      better: better / differences.length,
+      signFlipP: signFlipTest?.p ?? null,
+      isExact: signFlipTest?.exact ?? false,
+      superiority: superiority / differences.length,
     };
   };
   const contrasts: (Contrast | null)[] = [];
@@ -75,6 +76,6 @@ export async function compareWith(
   return contrasts;
 }
 
-/** Whether the mean says that a level is better and the order of single ratings that it is worse, or the reverse. */
-export const disagrees = ({ value, better }: { value: number; better: number }): boolean =>
-  Math.abs(value) > 1e-9 && Math.abs(better - 0.5) > 1e-9 && value > 0 !== better > 0.5;
+/** Reports whether the mean difference and the probability of superiority point in opposite directions. */
+export const conflicts = ({ value, superiority }: Pick<Contrast, "value" | "superiority">): boolean =>
+  Math.abs(value) > 1e-9 && Math.abs(superiority - 0.5) > 1e-9 && value > 0 !== superiority > 0.5;

@@ -1,9 +1,10 @@
-/** Distributions, by jstat: quantiles and tails by which intervals and p-values are made. */
+/** Quantiles and tail probabilities of distributions, computed by jstat. */
 // @ts-types="./jstat.d.ts"
 import jStat from "jstat";
 
 /**
- * Share of Student's t with `freedom` degrees beyond ±|t|.
+ * Returns the two-sided tail probability of |t| for Student's t distribution with the given degrees of
+ * freedom.
  *
  * @example
  * ```ts
@@ -11,13 +12,13 @@ import jStat from "jstat";
  * if (Math.abs(tTails(2.570582, 5) - 0.05) > 1e-6) throw new Error();
  * ```
  */
-export const tTails = (t: number, freedom: number): number =>
-  Math.min(1, 2 * jStat.studentt.cdf(-Math.abs(t), freedom));
+export const tTails = (t: number, degrees: number): number =>
+  Math.min(1, 2 * jStat.studentt.cdf(-Math.abs(t), degrees));
 
 const quantiles = new Map<string, number>();
 
 /**
- * The t beyond which lie `1 - confidence` of both tails together.
+ * Returns the two-sided critical value of Student's t distribution for a confidence level.
  *
  * @example
  * ```ts
@@ -25,16 +26,16 @@ const quantiles = new Map<string, number>();
  * if (Math.abs(tQuantile(0.95, 5) - 2.570582) > 1e-6) throw new Error();
  * ```
  */
-export function tQuantile(confidence: number, freedom: number): number {
-  const key = `${confidence} ${freedom}`;
-  const found = quantiles.get(key) ?? jStat.studentt.inv((1 + confidence) / 2, freedom);
-  // Degrees of Welch's test are any number; those of units repeat.
+export function tQuantile(confidence: number, degrees: number): number {
+  const key = `${confidence} ${degrees}`;
+  const found = quantiles.get(key) ?? jStat.studentt.inv((1 + confidence) / 2, degrees);
+  // Degrees of freedom of Welch's test are arbitrary numbers, so the cache is bounded. Those of units repeat.
   if (quantiles.size < 10_000) quantiles.set(key, found);
   return found;
 }
 
 /**
- * The z within which lie `confidence` of a normal distribution, on both sides.
+ * Returns the two-sided critical value of the standard normal distribution for a confidence level.
  *
  * @example
  * ```ts
@@ -44,6 +45,6 @@ export function tQuantile(confidence: number, freedom: number): number {
  */
 export const zQuantile = (confidence: number): number => jStat.normal.inv((1 + confidence) / 2, 0, 1);
 
-/** Share of chi-square with `freedom` degrees above `x`. */
-export const chiSquareTail = (x: number, freedom: number): number =>
-  Math.max(0, 1 - jStat.chisquare.cdf(x, freedom));
+/** Returns the upper tail probability of the chi-square distribution with the given degrees of freedom. */
+export const chiSquareTail = (x: number, degrees: number): number =>
+  Math.max(0, 1 - jStat.chisquare.cdf(x, degrees));

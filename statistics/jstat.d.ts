@@ -1,7 +1,7 @@
-/** The few functions of jstat that are used here; it brings no types of its own. */
+/** Types of the functions of jstat in use; the package has no types. */
 declare const jStat: {
   normal: { inv(p: number, mean: number, deviation: number): number };
-  studentt: { cdf(x: number, freedom: number): number; inv(p: number, freedom: number): number };
-  chisquare: { cdf(x: number, freedom: number): number };
+  studentt: { cdf(x: number, degrees: number): number; inv(p: number, degrees: number): number };
+  chisquare: { cdf(x: number, degrees: number): number };
 };
 export { jStat as default };

@@ -1,17 +1,18 @@
-/** How far raters agree: Krippendorff's alpha for ordinal stars, with an interval over content units. */
-import type { Estimate } from "./paired.ts";
-import { confidence, unitsMin } from "./paired.ts";
+/** Agreement of raters: Krippendorff's alpha for ordinal stars, with an interval over content units. */
+import type { Estimate } from "./mean_tests.ts";
+import { confidence, unitsMin } from "./mean_tests.ts";
 import { createRandom, drawWeights, quantileOf } from "./random.ts";
 
-/** Stars are 1 to 5. */
+/** Number of star values, 1 to 5. */
 export const starsMax = 5;
-const pairsOf = starsMax * starsMax;
+const tableSize = starsMax * starsMax;
 
 /**
- * Adds what an image says of agreement: how often a star met another star of it, each rating counted once.
+ * Adds the coincidences of one image to a table: how often each pair of star values occurs among its raters.
+ * Each rating has the total weight 1.
  *
- * @param counts how many raters gave 1, 2, … 5
- * @param into 5 × 5
+ * @param counts number of raters per star value
+ * @param into coincidence table, 5 × 5
  */
 export function addCoincidences(counts: ArrayLike<number>, into: Float64Array): void {
   let n = 0;
@@ -26,24 +27,24 @@ export function addCoincidences(counts: ArrayLike<number>, into: Float64Array): 
 }
 
 /**
- * Alpha of a table of coincidences (Krippendorff, «Computing Krippendorff's Alpha-Reliability», 2011): 1 is agreement, 0
- * chance, below it worse than chance.
+ * Computes alpha from a coincidence table (Krippendorff, «Computing Krippendorff's Alpha-Reliability», 2011).
+ * 1 is perfect agreement, 0 is agreement by chance, and negative values are worse than chance.
  *
- * @returns undefined where all stars are equal, or none met another: agreement has nothing to show itself by
+ * @returns undefined if all stars are equal or no image has two ratings, so that agreement cannot be measured
  *
  * @example
  * ```ts
- * import { addCoincidences, alphaOf } from "./krippendorff.ts";
+ * import { addCoincidences, computeAlpha } from "./krippendorff.ts";
  * const table = new Float64Array(25);
  * addCoincidences([2, 0, 0, 0, 0], table);
  * addCoincidences([0, 0, 0, 0, 3], table);
- * if (alphaOf(table) !== 1) throw new Error();
+ * if (computeAlpha(table) !== 1) throw new Error();
  * ```
  */
-export function alphaOf(coincidences: Float64Array): number | undefined {
+export function computeAlpha(coincidences: Float64Array): number | undefined {
   const totals = new Float64Array(starsMax);
   let n = 0;
-  for (let i = 0; i < pairsOf; i++) {
+  for (let i = 0; i < tableSize; i++) {
     totals[Math.floor(i / starsMax)]! += coincidences[i]!;
     n += coincidences[i]!;
   }
@@ -62,49 +63,49 @@ export function alphaOf(coincidences: Float64Array): number | undefined {
   return expected === 0 ? undefined : 1 - (n - 1) * observed / expected;
 }
 
-/** Groups of units that are drawn together, where there are more units than this. */
+/** Maximum number of blocks in a bootstrap. More units than this are resampled in blocks. */
 export const blocksMax = 400;
 const resamples = 1_000;
 
 /**
- * Alpha with a bootstrap interval: content units are drawn anew with all their images, 1,000 times, with a fixed seed;
- * percentiles. Fewer than 6 units have no interval.
+ * Estimates alpha with a percentile bootstrap interval: content units are resampled with all their images,
+ * 1,000 times with a fixed seed. There is no interval for fewer than 6 units.
  *
- * @param tables coincidences of each unit, 25 numbers each, one after the other
+ * @param tables concatenated coincidence tables of the units, 25 numbers each
  */
 export function estimateAlpha(tables: Float64Array): Estimate | undefined {
-  const units = tables.length / pairsOf;
+  const units = tables.length / tableSize;
   const blocks = Math.min(units, blocksMax);
-  const grouped = new Float64Array(blocks * pairsOf);
-  let filled = 0;
+  const grouped = new Float64Array(blocks * tableSize);
+  let nonEmpty = 0;
   for (let unit = 0; unit < units; unit++) {
-    let any = false;
-    for (let i = 0; i < pairsOf; i++) {
-      const value = tables[unit * pairsOf + i]!;
-      any ||= value > 0;
-      grouped[unit % blocks * pairsOf + i]! += value;
+    let hasPairs = false;
+    for (let i = 0; i < tableSize; i++) {
+      const value = tables[unit * tableSize + i]!;
+      hasPairs ||= value > 0;
+      grouped[unit % blocks * tableSize + i]! += value;
     }
-    if (any) filled++;
+    if (hasPairs) nonEmpty++;
   }
-  const table = new Float64Array(pairsOf);
-  const sum = (weights: Uint16Array) => {
+  const table = new Float64Array(tableSize);
+  const weightedAlpha = (weights: Uint16Array) => {
     table.fill(0);
     for (let block = 0; block < blocks; block++) {
       const weight = weights[block]!;
       if (weight === 0) continue;
-      for (let i = 0; i < pairsOf; i++) table[i]! += weight * grouped[block * pairsOf + i]!;
+      for (let i = 0; i < tableSize; i++) table[i]! += weight * grouped[block * tableSize + i]!;
     }
-    return alphaOf(table);
+    return computeAlpha(table);
   };
   const weights = new Uint16Array(blocks).fill(1);
-  const value = sum(weights);
+  const value = weightedAlpha(weights);
   if (value === undefined) return undefined;
-  if (filled < unitsMin) return { value, low: null, high: null };
+  if (nonEmpty < unitsMin) return { value, low: null, high: null };
   const random = createRandom(units);
   const values: number[] = [];
   for (let i = 0; i < resamples; i++) {
     drawWeights(weights, random);
-    const alpha = sum(weights);
+    const alpha = weightedAlpha(weights);
     if (alpha !== undefined) values.push(alpha);
   }
   const tail = (1 - confidence) / 2;

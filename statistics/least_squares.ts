@@ -1,30 +1,38 @@
-/** Additive least squares over factors: what a level is worth once axes, content and raters are allowed for. */
+/** Least squares for an additive model: effects of levels adjusted for other axes, content and raters. */
 import { createRandom } from "./random.ts";
 
-/** A factor: which of its levels each observation has. */
+/** A factor of the model: the level of each observation. */
 export interface Factor {
   of: Int32Array;
   levels: number;
 }
 
+/** Result of a fit. */
 export interface Fit {
-  /** Levels of the first factor: the prediction, averaged over the levels of every other factor that were observed. Null
-   * where the observations do not tell it from other factors, or there are none. */
+  /**
+   * For each level of the first factor the prediction, averaged over the observed levels of every other
+   * factor. Null if the observations cannot separate the level from other factors, or if it has no
+   * observations.
+   */
   adjusted: (number | null)[];
-  /** Rounds that were needed. */
-  rounds: number;
+  /** Iterations of the solver. */
+  iterations: number;
 }
 
-/** The design: one unknown a level of each factor, and one for all. */
-interface Design {
+/** The design matrix, implicitly: an intercept and one coefficient per level of each factor. */
+interface DesignMatrix {
   factors: readonly Factor[];
-  /** Where each factor's unknowns start. */
+  /** Position of each factor's first coefficient. */
   starts: number[];
   size: number;
   observations: number;
 }
 
-function apply({ factors, starts, observations }: Design, x: Float64Array, out: Float64Array): void {
+function multiplyDesign(
+  { factors, starts, observations }: DesignMatrix,
+  x: Float64Array,
+  out: Float64Array,
+): void {
   out.fill(x[0]!);
   factors.forEach(({ of }, f) => {
     const start = starts[f]!;
@@ -32,8 +40,8 @@ function apply({ factors, starts, observations }: Design, x: Float64Array, out: 
   });
 }
 
-function applyTransposed(
-  { factors, starts, observations }: Design,
+function multiplyTransposed(
+  { factors, starts, observations }: DesignMatrix,
   y: Float64Array,
   out: Float64Array,
 ): void {
@@ -51,56 +59,58 @@ const dot = (a: Float64Array, b: Float64Array): number => {
   return sum;
 };
 
-const roundsMax = 300;
-const exactness = 1e-11;
+const iterationsMax = 300;
+const tolerance = 1e-11;
 
 /**
- * Solves by conjugate gradients on the normal equations, scaled by the levels' counts (CGLS: Hestenes and Stiefel 1952;
- * Björck 1996 §7.4). A balanced design is done in about as many rounds as it has factors. `pause` is awaited between.
+ * Solves the normal equations by conjugate gradients, scaled by the counts of the levels (CGLS: Hestenes and
+ * Stiefel 1952; Björck 1996 §7.4). A balanced design takes about as many iterations as it has factors.
+ * `pause` is awaited after each.
  */
 async function solve(
-  design: Design,
+  design: DesignMatrix,
   y: Float64Array,
   scale: Float64Array,
   pause: () => Promise<void>,
-): Promise<{ x: Float64Array; rounds: number }> {
+): Promise<{ x: Float64Array; iterations: number }> {
   const { size, observations } = design;
   const x = new Float64Array(size);
-  const rest = y.slice();
-  const image = new Float64Array(observations);
+  const residual = y.slice();
+  const projected = new Float64Array(observations);
   const gradient = new Float64Array(size);
-  applyTransposed(design, rest, gradient);
+  multiplyTransposed(design, residual, gradient);
   let scaled = gradient.map((value, i) => value * scale[i]!);
   const step = scaled.slice();
   let gamma = dot(gradient, scaled);
-  const enough = gamma * exactness * exactness;
-  let rounds = 0;
-  for (; rounds < roundsMax && gamma > enough && gamma > 1e-20; rounds++) {
-    apply(design, step, image);
-    const alpha = gamma / dot(image, image);
+  const enough = gamma * tolerance * tolerance;
+  let iterations = 0;
+  for (; iterations < iterationsMax && gamma > enough && gamma > 1e-20; iterations++) {
+    multiplyDesign(design, step, projected);
+    const alpha = gamma / dot(projected, projected);
     for (let i = 0; i < size; i++) x[i]! += alpha * step[i]!;
-    for (let i = 0; i < observations; i++) rest[i]! -= alpha * image[i]!;
-    applyTransposed(design, rest, gradient);
+    for (let i = 0; i < observations; i++) residual[i]! -= alpha * projected[i]!;
+    multiplyTransposed(design, residual, gradient);
     scaled = gradient.map((value, i) => value * scale[i]!);
     const next = dot(gradient, scaled);
     for (let i = 0; i < size; i++) step[i] = scaled[i]! + next / gamma * step[i]!;
     gamma = next;
     await pause();
   }
-  return { x, rounds };
+  return { x, iterations };
 }
 
 /**
- * Fits `y` = a constant + one effect a factor, and gives the means of the first factor's levels with all others held
- * equal (estimated marginal means: Searle, Speed and Milliken 1980). Whether a level can be told from the other factors
- * is asked of the same equations: what they leave of a random vector is what they do not see.
+ * Fits `y` = an intercept + one effect per factor and returns the estimated marginal means of the first
+ * factor (Searle, Speed and Milliken 1980). To find the levels that cannot be separated from the other
+ * factors, the same equations are solved for the response to random coefficients: coefficients that the
+ * solution does not recover are not identified.
  *
- * @param pause lets others have their turn
+ * @param pause yields to other requests
  *
  * @example
  * ```ts
  * import { fitAdditive } from "./least_squares.ts";
- * // Rater 1, who gives a star more, saw level 1 alone in the second image.
+ * // Rater 1 gives one star more and rated level 1 twice.
  * const level = { of: Int32Array.of(0, 1, 0, 1, 1), levels: 2 };
  * const rater = { of: Int32Array.of(0, 0, 1, 1, 1), levels: 2 };
  * const { adjusted: [a, b] } = await fitAdditive(Float64Array.of(2, 3, 3, 4, 4), [level, rater]);
@@ -120,16 +130,16 @@ export async function fitAdditive(
   }
   const design = { factors, starts, size, observations: y.length };
   const counts = new Float64Array(size);
-  applyTransposed(design, new Float64Array(y.length).fill(1), counts);
+  multiplyTransposed(design, new Float64Array(y.length).fill(1), counts);
   const scale = counts.map((count) => count > 0 ? 1 / count : 0);
 
   const random = createRandom(size);
   const probe = Float64Array.from({ length: size }, (_, i) => counts[i]! > 0 ? random() - 0.5 : 0);
-  const probed = new Float64Array(y.length);
-  apply(design, probe, probed);
-  const { x, rounds } = await solve(design, y, scale, pause);
-  const { x: seen } = await solve(design, probed, scale, pause);
-  const unseen = probe.map((value, i) => value - seen[i]!);
+  const probeResponse = new Float64Array(y.length);
+  multiplyDesign(design, probe, probeResponse);
+  const { x, iterations } = await solve(design, y, scale, pause);
+  const { x: recovered } = await solve(design, probeResponse, scale, pause);
+  const unidentified = probe.map((value, i) => value - recovered[i]!);
 
   const meansOf = (x: Float64Array) => {
     const others = factors.slice(1).reduce((sum, { levels }, f) => {
@@ -144,11 +154,11 @@ export async function fitAdditive(
     }, x[0]!);
     return Array.from({ length: factors[0]!.levels }, (_, level) => others + x[starts[0]! + level]!);
   };
-  const hidden = meansOf(unseen);
+  const unidentifiedMeans = meansOf(unidentified);
   return {
-    rounds,
+    iterations,
     adjusted: meansOf(x).map((mean, level) =>
-      counts[starts[0]! + level] === 0 || Math.abs(hidden[level]!) > 1e-5 ? null : mean
+      counts[starts[0]! + level] === 0 || Math.abs(unidentifiedMeans[level]!) > 1e-5 ? null : mean
     ),
   };
 }

@@ -1,84 +1,88 @@
-/** All that is said of the levels of an axis by the ratings of some of a task's images. */
-import { chanceOfBest } from "./best.ts";
-import { compareWith, type Contrast } from "./contrast.ts";
+/** Scores of an axis' levels from the ratings of a subset of a task's images. */
+import { probabilityOfBest } from "./best_level.ts";
+import { type Contrast, contrastWithBaseline } from "./contrast.ts";
 import { starsMax } from "./krippendorff.ts";
 import { type Factor, fitAdditive } from "./least_squares.ts";
-import { type Estimate, testMean } from "./paired.ts";
-import { type Layout, meansOf, type Ratings, type Scores, scoreUnits, topTwoOf } from "./units.ts";
+import { type Estimate, testMean } from "./mean_tests.ts";
+import { averageByUnit, type Design, meansOf, type Ratings, topTwoShares, type UnitScores } from "./units.ts";
 
 export interface LevelScore {
   raters: number;
   ratings: number;
   images: number;
   units: number;
-  /** Over units. */
+  /** Mean over units. */
   mean: Estimate | null;
-  /** With all other axes, the content and the raters held equal. */
+  /** Adjusted mean: other axes, content and raters held equal. */
   adjusted: number | null;
+  /** Share of ratings of 4 and 5 stars. */
   topTwo: Estimate | null;
-  /** Shares of 1 to 5 stars, averaged as the mean is. */
+  /** Shares of 1 to 5 stars, averaged in the same way as the mean. */
   distribution: number[] | null;
+  /** Probability of being the best level. */
   best: number | null;
+  /** Comparison with the baseline. */
   against: Contrast | null;
 }
 
-export interface Question {
-  layout: Layout;
-  /** Other axes whose effects are taken off: of each cell its level. */
+/** Input of an analysis: the design, the ratings and the options. */
+export interface Analysis {
+  design: Design;
+  /** Other axes whose effects are removed, with the level of each cell. */
   others: Factor[];
   ratings: Ratings;
   raters: number;
-  /** `countStars` of the ratings. */
-  counts: Uint16Array;
-  /** Level that others are compared with. */
+  /** Star counts of the ratings, from `countStars`. */
+  starCounts: Uint16Array;
+  /** Level with which the others are compared. */
   baseline: number;
   pause: () => Promise<void>;
 }
 
-/** Raters, ratings and images of each level. */
-function tally({ layout, ratings, raters }: Question, chosen: Uint8Array) {
-  const seen = new Uint8Array(layout.levels * raters);
-  const seenImages = new Uint8Array(chosen.length);
-  const numbers = Array.from({ length: layout.levels }, () => ({ raters: 0, ratings: 0, images: 0 }));
+/** Counts raters, ratings and images of each level. */
+function countRatings({ design, ratings, raters }: Analysis, included: Uint8Array) {
+  const hasRater = new Uint8Array(design.levels * raters);
+  const hasImage = new Uint8Array(included.length);
+  const totals = Array.from({ length: design.levels }, () => ({ raters: 0, ratings: 0, images: 0 }));
   for (let i = 0; i < ratings.cell.length; i++) {
     const cell = ratings.cell[i]!;
-    const level = layout.level[cell]!;
-    if (chosen[cell] === 0 || level < 0 || layout.unit[cell]! < 0) continue;
-    const number = numbers[level]!;
-    number.ratings++;
-    if (seenImages[cell] === 0) {
-      seenImages[cell] = 1;
-      number.images++;
+    const level = design.level[cell]!;
+    if (included[cell] === 0 || level < 0 || design.unit[cell]! < 0) continue;
+    const total = totals[level]!;
+    total.ratings++;
+    if (hasImage[cell] === 0) {
+      hasImage[cell] = 1;
+      total.images++;
     }
-    const at = level * raters + ratings.rater[i]!;
-    if (seen[at] === 0) {
-      seen[at] = 1;
-      number.raters++;
+    const position = level * raters + ratings.rater[i]!;
+    if (hasRater[position] === 0) {
+      hasRater[position] = 1;
+      total.raters++;
     }
   }
-  return numbers;
+  return totals;
 }
 
-/** Numbers only the levels that are met: a factor's unknowns are those. */
-function shorten(of: Int32Array): Factor {
-  let most = -1;
-  for (let i = 0; i < of.length; i++) if (of[i]! > most) most = of[i]!;
-  const known = new Int32Array(most + 2).fill(-1);
-  const short = new Int32Array(of.length);
+/** Renumbers the levels that occur, so that a factor has coefficients for these only. */
+function compactLevels(of: Int32Array): Factor {
+  let highest = -1;
+  for (let i = 0; i < of.length; i++) if (of[i]! > highest) highest = of[i]!;
+  const numbers = new Int32Array(highest + 2).fill(-1);
+  const compact = new Int32Array(of.length);
   let levels = 0;
   for (let i = 0; i < of.length; i++) {
-    // A cell without a value on an axis has the last of its numbers.
-    const level = of[i]! < 0 ? most + 1 : of[i]!;
-    if (known[level]! < 0) known[level] = levels++;
-    short[i] = known[level]!;
+    // A cell without a value on the axis gets an extra level, numbered last.
+    const level = of[i]! < 0 ? highest + 1 : of[i]!;
+    if (numbers[level]! < 0) numbers[level] = levels++;
+    compact[i] = numbers[level]!;
   }
-  return { of: short, levels };
+  return { of: compact, levels };
 }
 
-/** Least squares over the asked axis, the other axes, the units and the raters, on each rating. */
-async function adjust(
-  { layout, others, ratings, pause }: Question,
-  chosen: Uint8Array,
+/** Fits least squares to single ratings over the analysed axis, the other axes, the units and the raters. */
+async function adjustMeans(
+  { design, others, ratings, pause }: Analysis,
+  included: Uint8Array,
 ): Promise<(number | null)[]> {
   const cell = new Int32Array(ratings.cell.length);
   const rater = new Int32Array(ratings.cell.length);
@@ -86,52 +90,58 @@ async function adjust(
   let n = 0;
   for (let i = 0; i < ratings.cell.length; i++) {
     const at = ratings.cell[i]!;
-    if (chosen[at] !== 1 || layout.level[at]! < 0 || layout.unit[at]! < 0) continue;
+    if (included[at] !== 1 || design.level[at]! < 0 || design.unit[at]! < 0) continue;
     cell[n] = at;
     rater[n] = ratings.rater[i]!;
     stars[n++] = ratings.stars[i]!;
   }
-  if (n === 0) return Array(layout.levels).fill(null);
-  const ofCell = (column: Int32Array) => {
-    const of = new Int32Array(n);
-    for (let i = 0; i < n; i++) of[i] = column[cell[i]!]!;
-    return of;
+  if (n === 0) return Array(design.levels).fill(null);
+  const valuesByRating = (column: Int32Array) => {
+    const values = new Int32Array(n);
+    for (let i = 0; i < n; i++) values[i] = column[cell[i]!]!;
+    return values;
   };
   const factors = [
-    ...others.map(({ of }) => shorten(ofCell(of))),
-    shorten(ofCell(layout.unit)),
-    shorten(rater.subarray(0, n)),
+    ...others.map(({ of }) => compactLevels(valuesByRating(of))),
+    compactLevels(valuesByRating(design.unit)),
+    compactLevels(rater.subarray(0, n)),
   ].filter(({ levels }) => levels > 1);
   await pause();
-  const asked = { of: ofCell(layout.level), levels: layout.levels };
-  return (await fitAdditive(stars.subarray(0, n), [asked, ...factors], pause)).adjusted;
+  const analysed = { of: valuesByRating(design.level), levels: design.levels };
+  return (await fitAdditive(stars.subarray(0, n), [analysed, ...factors], pause)).adjusted;
 }
 
-/** Resamples and flips of one answer, as far as its levels and units allow without taking long. */
-const flipsFor = (scores: Scores): number =>
+/** Returns the number of random sign flips that a single answer can afford. */
+const flipsFor = (scores: UnitScores): number =>
   Math.max(999, Math.min(9_999, Math.floor(5e6 / Math.max(1, scores.unit.length))));
 
 /**
- * @param chosen 1 for each cell that counts
- * @param share of the resamples, where many such questions are asked at once
+ * Scores the levels of an axis on a subset of the cells.
+ *
+ * @param included 1 for each cell of the subset
+ * @param share fraction of the resamples to use; below 1 if one answer contains many analyses
  */
 export async function scoreLevels(
-  question: Question,
-  chosen: Uint8Array,
+  analysis: Analysis,
+  included: Uint8Array,
   share = 1,
-): Promise<{ levels: LevelScore[]; scores: Scores }> {
-  const { layout, counts, baseline, pause } = question;
-  const numbers = tally(question, chosen);
-  const scores = scoreUnits(layout, counts, chosen);
+): Promise<{ levels: LevelScore[]; scores: UnitScores }> {
+  const { design, starCounts, baseline, pause } = analysis;
+  const totals = countRatings(analysis, included);
+  const scores = averageByUnit(design, starCounts, included);
   await pause();
-  const adjusted = await adjust(question, chosen);
+  const adjusted = await adjustMeans(analysis, included);
   const means = meansOf(scores);
-  const tops = topTwoOf(scores);
+  const tops = topTwoShares(scores);
   const flips = Math.max(499, Math.floor(flipsFor(scores) * share));
-  const contrasts = await compareWith(scores, layout.units, baseline, flips, pause);
-  const best = chanceOfBest({ ...scores, means }, layout.units, Math.max(200, Math.floor(2_000 * share)));
+  const contrasts = await contrastWithBaseline(scores, design.units, baseline, flips, pause);
+  const best = probabilityOfBest(
+    { ...scores, means },
+    design.units,
+    Math.max(200, Math.floor(2_000 * share)),
+  );
   await pause();
-  const levels = numbers.map((number, level): LevelScore => {
+  const levels = totals.map((total, level): LevelScore => {
     const from = scores.starts[level]!;
     const to = scores.starts[level + 1]!;
     const distribution = Array.from({ length: starsMax }, (_, i) => {
@@ -140,11 +150,11 @@ export async function scoreLevels(
       return sum / (to - from);
     });
     return {
-      ...number,
+      ...total,
       units: to - from,
       mean: testMean(means.subarray(from, to)) ?? null,
       adjusted: adjusted[level] ?? null,
-      topTwo: within(testMean(tops.subarray(from, to))),
+      topTwo: clampToShare(testMean(tops.subarray(from, to))),
       distribution: to > from ? distribution : null,
       best: best[level] ?? null,
       against: contrasts[level] ?? null,
@@ -153,8 +163,8 @@ export async function scoreLevels(
   return { levels, scores };
 }
 
-/** A share is between 0 and 1, whatever its interval. */
-function within(estimate: Estimate | undefined): Estimate | null {
+/** Limits the interval of a share to 0 to 1. */
+function clampToShare(estimate: Estimate | undefined): Estimate | null {
   if (!estimate) return null;
   const { value, low, high } = estimate;
   return {

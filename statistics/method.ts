@@ -1,6 +1,6 @@
-/** How the numbers came about, in words. */
-import { flipsExactMax, unitsMin } from "./paired.ts";
-import type { Layout } from "./units.ts";
+/** Description of the statistical method in words, for the answer. */
+import { flipsExactMax, unitsMin } from "./mean_tests.ts";
+import type { Design } from "./units.ts";
 import type { VoteReport } from "./votes.ts";
 
 const unitWords = {
@@ -10,15 +10,19 @@ const unitWords = {
   nothing: "the whole task",
 };
 
-/** @param asked measures of the answer */
+/**
+ * Describes how the numbers of an answer were computed.
+ *
+ * @param asked requested measures
+ */
 export function describeMethod(
   asked: readonly string[],
-  { basis }: Pick<Layout, "basis">,
+  { basis }: Pick<Design, "basis">,
   votes: VoteReport | undefined,
 ): string {
-  const said = [];
+  const sentences = [];
   if (asked.includes("mean") || asked.includes("top2")) {
-    said.push(
+    sentences.push(
       `A unit is ${
         unitWords[basis]
       }. Raters are averaged in an image, images in a unit, then units; intervals are ` +
@@ -26,7 +30,7 @@ export function describeMethod(
     );
   }
   if (asked.includes("mean")) {
-    said.push(
+    sentences.push(
       "Adjusted means are least squares over this axis, the others, units and raters. Levels are compared with the " +
         "baseline by differences in shared units: Student's t, and sign flips (all of them up to " +
         `${flipsExactMax} units, drawn with a fixed seed beyond); p_holm is Holm's over the levels, q Benjamini's and ` +
@@ -34,16 +38,16 @@ export function describeMethod(
     );
   }
   if (asked.includes("fail")) {
-    said.push("Refusals, timeouts and failures are shares of ended cells, after Wilson.");
+    sentences.push("Refusals, timeouts and failures are shares of ended cells, after Wilson.");
   }
   if (asked.includes("bt")) {
     const spread = votes === undefined || votes.clusters === 0
       ? "intervals by the likelihood's curve"
       : `intervals by the spread over ${votes.clusters} units`;
-    said.push(
+    sentences.push(
       `Strengths are Bradley's and Terry's from votes on the images that are there now, ties half, with a weak prior; ` +
         `${spread}; ranks are sets that hold for all pairs at once (Holm).`,
     );
   }
-  return said.join(" ");
+  return sentences.join(" ");
 }

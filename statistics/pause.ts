@@ -1,7 +1,7 @@
-/** Long computations give way to other requests. */
+/** Yielding to other requests during long computations. */
 
 /**
- * A pause that is one only where `everyMs` have passed since the last: others have their turn then.
+ * Creates a function that yields to the event loop if at least `everyMs` have passed since it last did.
  *
  * @example
  * ```ts

@@ -1,10 +1,10 @@
-/** Chance that is the same each time: what is drawn for an answer must not change between two readings of it. */
+/** Random numbers with a fixed seed: repeated requests return the same numbers. */
 
-/** Draws from [0, 1). */
+/** Draws a number from [0, 1). */
 export type Random = () => number;
 
 /**
- * Chance of a seed (sfc32 of PractRand, three words of state and a counter).
+ * Creates a generator from a seed (sfc32 of PractRand, with three words of state and a counter).
  *
  * @example
  * ```ts
@@ -29,13 +29,13 @@ export function createRandom(seed: number): Random {
   return next;
 }
 
-/** A number of the standard normal distribution (Box and Muller). */
+/** Draws from the standard normal distribution (Box and Muller). */
 export const drawNormal = (random: Random): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
 /**
- * Draws `weights.length` of as many things with replacement, and puts into `weights` how often each came: one resample of
- * a bootstrap.
+ * Draws one bootstrap resample: `weights.length` draws with replacement from as many items. `weights`
+ * receives how often each item was drawn.
  */
 export function drawWeights(weights: Uint16Array, random: Random): void {
   weights.fill(0);
@@ -43,7 +43,8 @@ export function drawWeights(weights: Uint16Array, random: Random): void {
 }
 
 /**
- * The share `p` of `values`, interpolated between neighbours (type 7 of Hyndman and Fan 1996, R's and NumPy's own).
+ * Returns the `p` quantile of `values`, interpolated linearly (type 7 of Hyndman and Fan 1996, the default of
+ * R and NumPy).
  *
  * @example
  * ```ts
@@ -53,8 +54,8 @@ export function drawWeights(weights: Uint16Array, random: Random): void {
  */
 export function quantileOf(values: readonly number[], p: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const at = p * (sorted.length - 1);
-  const low = Math.floor(at);
+  const position = p * (sorted.length - 1);
+  const low = Math.floor(position);
   const next = sorted[Math.min(low + 1, sorted.length - 1)]!;
-  return sorted[low]! + (at - low) * (next - sorted[low]!);
+  return sorted[low]! + (position - low) * (next - sorted[low]!);
 }

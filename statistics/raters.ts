@@ -1,6 +1,6 @@
-/** Raters' biases and inconsistencies, as ITU-T P.913 has them. */
+/** Bias and inconsistency of raters, after ITU-T P.913. */
 
-/** Ratings of images, in no order: of each its image, its rater and its stars. */
+/** Ratings as columns in any order: image, rater and stars of each. */
 export interface RatingColumns {
   image: ArrayLike<number>;
   rater: ArrayLike<number>;
@@ -10,24 +10,27 @@ export interface RatingColumns {
 }
 
 export interface RaterTraits {
-  /** Images of theirs that another rated too. */
+  /** Number of the rater's images that another rater rated too. */
   shared: number;
-  /** How many stars more they give than all do; null without shared images. */
+  /** Mean deviation, in stars, from the images' means; null without shared images. */
   bias: number | null;
-  /** Deviation of their stars from the images' means once the bias is taken off; null as above. */
+  /**
+   * Standard deviation, in stars, from the images' means after removing the bias; null without shared images.
+   */
   inconsistency: number | null;
 }
 
 /**
- * Bias: the mean over a rater's images of rating − mean of the image (ITU-T P.913 §12.4). Inconsistency: the deviation of
- * what remains (as in the first step of the joint estimate of P.910 Annex E). Its further steps are not gone: with as few
- * raters as there are here they end at the one nearest to the mean, who then counts alone. Images with one rater say
- * nothing of raters and are left out.
+ * Estimates each rater's bias and inconsistency. The bias is the mean over the rater's images of rating −
+ * mean of the image (ITU-T P.913 §12.4). The inconsistency is the standard deviation of the remainder, as in
+ * the first step of the joint estimate of P.910 Annex E. The further steps are omitted: with few raters they
+ * converge to the single rater nearest to the mean. Images with one rater say nothing about raters and are
+ * left out.
  *
  * @example
  * ```ts
- * import { judgeRaters } from "./raters.ts";
- * const [a, b] = judgeRaters({
+ * import { estimateRaterTraits } from "./raters.ts";
+ * const [a, b] = estimateRaterTraits({
  *   image: [0, 0, 1, 1, 2],
  *   rater: [0, 1, 0, 1, 1],
  *   stars: [2, 4, 3, 5, 5],
@@ -37,7 +40,7 @@ export interface RaterTraits {
  * if (a!.bias !== -1 || b!.bias !== 1 || b!.inconsistency !== 0 || b!.shared !== 2) throw new Error();
  * ```
  */
-export function judgeRaters({ image, rater, stars, images, raters }: RatingColumns): RaterTraits[] {
+export function estimateRaterTraits({ image, rater, stars, images, raters }: RatingColumns): RaterTraits[] {
   const count = new Uint32Array(images);
   const mean = new Float64Array(images);
   for (let i = 0; i < stars.length; i++) {
@@ -50,10 +53,10 @@ export function judgeRaters({ image, rater, stars, images, raters }: RatingColum
   const squares = new Float64Array(raters);
   for (let i = 0; i < stars.length; i++) {
     if (count[image[i]!]! < 2) continue;
-    const above = stars[i]! - mean[image[i]!]!;
+    const deviation = stars[i]! - mean[image[i]!]!;
     shared[rater[i]!]!++;
-    sum[rater[i]!]! += above;
-    squares[rater[i]!]! += above * above;
+    sum[rater[i]!]! += deviation;
+    squares[rater[i]!]! += deviation * deviation;
   }
   return Array.from({ length: raters }, (_, r) => {
     const n = shared[r]!;

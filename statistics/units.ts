@@ -1,34 +1,42 @@
-/** The unit of analysis: what images are independent by, and what each unit says of each level. */
-import type { Axis, Places } from "./axes.ts";
+/**
+ * The unit of analysis: groups of cells that are independent of each other, and their scores for each level.
+ */
+import type { Axis, CellLevels } from "./axes.ts";
 import { starsMax } from "./krippendorff.ts";
 
 /**
- * What units are made of: the content; where the asked axis is all of it, the other axes, or else the repeats; `nothing`
- * makes one unit of all.
+ * What distinguishes units: the content axes; without any beside the analysed axis, the other axes; without
+ * those, the repeats. With `nothing`, all cells form one unit.
  */
 export type Basis = "content" | "axes" | "repeats" | "nothing";
 
-export interface Layout {
-  /** Of each cell, its level of the asked axis; −1 for none. */
+/** Level and unit of every cell. */
+export interface Design {
+  /** Level of each cell on the analysed axis; −1 for none. */
   level: Int32Array;
   levels: number;
-  /** Of each cell, its unit; −1 for none. */
+  /** Unit of each cell; −1 for none. */
   unit: Int32Array;
   units: number;
   basis: Basis;
-  /** Axes that units are made of. */
+  /** Positions of the axes that distinguish units. */
   unitAxes: number[];
 }
 
-/** Of tables up to this size every place is kept; of larger ones, those that are there. */
+/** Maximum key range for a dense table; larger ranges use a map. */
 const denseMax = 4_000_000;
 
-/** Numbers keys below `size` by the order in which they come. */
-function createNumbers(size: number): { of: (key: number) => number; keys: number[] } {
+/** Creates a numbering of keys below `size`, from 1, in order of first occurrence. */
+function createNumbering(size: number): { of: (key: number) => number; keys: number[] } {
   const keys: number[] = [];
   if (size <= denseMax) {
     const numbers = new Int32Array(size);
-    return { keys, of: (key) => numbers[key] === 0 ? numbers[key] = keys.push(key) : numbers[key]! };
+    const add = (key: number) => {
+      const number = keys.push(key);
+      numbers[key] = number;
+      return number;
+    };
+    return { keys, of: (key) => numbers[key] || add(key) };
   }
   const numbers = new Map<number, number>();
   const add = (key: number) => {
@@ -39,8 +47,8 @@ function createNumbers(size: number): { of: (key: number) => number; keys: numbe
   return { keys, of: (key) => numbers.get(key) ?? add(key) };
 }
 
-/** Numbers the combinations of `columns` that are there. */
-export function combine(
+/** Numbers the combinations of levels that occur. A cell without a level in any column gets −1. */
+export function combineColumns(
   columns: readonly Int32Array[],
   cells: number,
 ): { of: Int32Array; count: number } {
@@ -48,7 +56,7 @@ export function combine(
   let count = cells > 0 ? 1 : 0;
   for (const column of columns) {
     const width = column.reduce((most, level) => Math.max(most, level), 0) + 1;
-    const numbers = createNumbers(count * width);
+    const numbers = createNumbering(count * width);
     const next = new Int32Array(cells);
     for (let i = 0; i < cells; i++) {
       next[i] = of[i]! < 0 || column[i]! < 0 ? -1 : numbers.of(of[i]! * width + column[i]!) - 1;
@@ -59,44 +67,46 @@ export function combine(
   return { of, count };
 }
 
-/** Place within a combination: the repeats of a task that says how often each is drawn. */
-const repeatsOf = (axes: readonly Axis[], cells: number): Int32Array => {
+/** Returns each cell's position among the repeats of its combination. */
+const listRepeats = (axes: readonly Axis[], cells: number): Int32Array => {
   const combinations = axes.reduce((product, { levelOf }) => product * levelOf.length, 1);
   const repeats = Math.max(1, Math.floor(cells / combinations));
   return Int32Array.from({ length: cells }, (_, cell) => cell % repeats);
 };
 
 /**
- * Lays out a matrix for the question what `asked` makes of the images. The asked axis is a treatment, whatever its role.
+ * Creates the design for the effect of one axis. That axis is the treatment, whatever its role.
  *
- * @param asked place among `axes`
+ * @param axis position of the analysed axis
  */
-export function layOut(axes: readonly Axis[], { cells, levels }: Places, asked: number): Layout {
-  const others = axes.map((_, i) => i).filter((i) => i !== asked);
+export function createDesign(axes: readonly Axis[], { cells, levels }: CellLevels, axis: number): Design {
+  const others = axes.map((_, i) => i).filter((i) => i !== axis);
   const content = others.filter((i) => axes[i]!.role === "content");
-  const settled = others.filter((i) => axes[i]!.role !== "replicate" && axes[i]!.levels.length > 1);
+  const varied = others.filter((i) => axes[i]!.role !== "replicate" && axes[i]!.levels.length > 1);
   const repeats = others.filter((i) => axes[i]!.role === "replicate");
-  const level = levels[asked]!;
-  const lay = (basis: Basis, unitAxes: number[], columns: Int32Array[]): Layout => {
-    const { of, count } = combine(columns, cells);
-    return { level, levels: axes[asked]!.levels.length, unit: of, units: count, basis, unitAxes };
+  const level = levels[axis]!;
+  const designOf = (basis: Basis, unitAxes: number[], columns: Int32Array[]): Design => {
+    const { of, count } = combineColumns(columns, cells);
+    return { level, levels: axes[axis]!.levels.length, unit: of, units: count, basis, unitAxes };
   };
-  const columns = (places: number[]) => places.map((i) => levels[i]!);
-  if (content.length > 0) return lay("content", content, columns(content));
-  if (settled.length > 0) return lay("axes", settled, columns(settled));
-  if (repeats.length > 0) return lay("repeats", repeats, columns(repeats));
-  const places = repeatsOf(axes, cells);
-  return places.some((place) => place > 0) ? lay("repeats", [], [places]) : lay("nothing", [], []);
+  const columns = (positions: number[]) => positions.map((i) => levels[i]!);
+  if (content.length > 0) return designOf("content", content, columns(content));
+  if (varied.length > 0) return designOf("axes", varied, columns(varied));
+  if (repeats.length > 0) return designOf("repeats", repeats, columns(repeats));
+  const repeatOf = listRepeats(axes, cells);
+  return repeatOf.some((repeat) => repeat > 0)
+    ? designOf("repeats", [], [repeatOf])
+    : designOf("nothing", [], []);
 }
 
-/** Ratings by cell; `cell`, `rater` and `stars` of each. */
+/** Ratings as columns: cell, rater and stars of each. */
 export interface Ratings {
   cell: Int32Array;
   rater: Int32Array;
   stars: Uint8Array;
 }
 
-/** Ratings by the group that their cell is in; those of cells in none are left out. */
+/** Splits ratings by the group of their cell. Ratings of cells without a group are left out. */
 export function splitRatings(
   { cell, rater, stars }: Ratings,
   group: Int32Array,
@@ -114,27 +124,30 @@ export function splitRatings(
     const at = group[cell[i]!]!;
     if (at < 0) continue;
     const part = parts[at]!;
-    const place = counts[at]!++;
-    part.cell[place] = cell[i]!;
-    part.rater[place] = rater[i]!;
-    part.stars[place] = stars[i]!;
+    const position = counts[at]!++;
+    part.cell[position] = cell[i]!;
+    part.rater[position] = rater[i]!;
+    part.stars[position] = stars[i]!;
   }
   return parts;
 }
 
-/** One entry a unit and level that has a rated image, ordered by level, then unit. */
-export interface Scores {
+/** Scores per unit and level with at least one rated image, ordered by level, then unit. */
+export interface UnitScores {
   level: Int32Array;
   unit: Int32Array;
-  /** Of each entry, the shares of 1 to 5 stars: raters averaged in an image, images in the unit. Five numbers each. */
+  /**
+   * Shares of 1 to 5 stars, five numbers per entry: averaged over raters within an image, then over images in
+   * the unit.
+   */
   shares: Float64Array;
-  /** Rated images of each entry. */
+  /** Number of rated images of each entry. */
   images: Int32Array;
-  /** Where the entries of each level start; one more at the end. */
+  /** Position of each level's first entry, and the total number of entries at the end. */
   starts: Int32Array;
 }
 
-/** What raters gave each image: five counts a cell. */
+/** Counts the stars of each cell: five counts per cell. */
 export function countStars({ cell, stars }: Pick<Ratings, "cell" | "stars">, cells: number): Uint16Array {
   const counts = new Uint16Array(cells * starsMax);
   for (let i = 0; i < stars.length; i++) counts[cell[i]! * starsMax + stars[i]! - 1]!++;
@@ -142,21 +155,21 @@ export function countStars({ cell, stars }: Pick<Ratings, "cell" | "stars">, cel
 }
 
 /**
- * Averages raters inside an image and images inside a unit.
+ * Averages ratings over raters within an image, then over images within a unit.
  *
- * @param counts of `countStars`
- * @param chosen 1 for each cell that counts
+ * @param counts star counts from `countStars`
+ * @param included 1 for each cell of the analysed subset
  */
-export function scoreUnits(
-  { level, unit, levels, units }: Layout,
+export function averageByUnit(
+  { level, unit, levels, units }: Design,
   counts: Uint16Array,
-  chosen: Uint8Array,
-): Scores {
-  const numbers = createNumbers(levels * units);
+  included: Uint8Array,
+): UnitScores {
+  const numbers = createNumbering(levels * units);
   const sums: number[] = [];
   const images: number[] = [];
-  for (let cell = 0; cell < chosen.length; cell++) {
-    if (chosen[cell] !== 1 || level[cell]! < 0 || unit[cell]! < 0) continue;
+  for (let cell = 0; cell < included.length; cell++) {
+    if (included[cell] !== 1 || level[cell]! < 0 || unit[cell]! < 0) continue;
     const from = cell * starsMax;
     let raters = 0;
     for (let i = 0; i < starsMax; i++) raters += counts[from + i]!;
@@ -170,35 +183,36 @@ export function scoreUnits(
     for (let i = 0; i < starsMax; i++) sums[entry * starsMax + i]! += counts[from + i]! / raters;
   }
   const keys = Float64Array.from(numbers.keys).sort();
-  const scores: Scores = {
+  const scores: UnitScores = {
     level: new Int32Array(keys.length),
     unit: new Int32Array(keys.length),
     shares: new Float64Array(keys.length * starsMax),
     images: new Int32Array(keys.length),
     starts: new Int32Array(levels + 1),
   };
-  for (let place = 0; place < keys.length; place++) {
-    const entry = numbers.of(keys[place]!) - 1;
-    const at = scores.level[place] = Math.floor(keys[place]! / units);
-    scores.unit[place] = keys[place]! % units;
-    scores.images[place] = images[entry]!;
-    scores.starts[at + 1]!++;
+  for (let position = 0; position < keys.length; position++) {
+    const entry = numbers.of(keys[position]!) - 1;
+    const entryLevel = Math.floor(keys[position]! / units);
+    scores.level[position] = entryLevel;
+    scores.unit[position] = keys[position]! % units;
+    scores.images[position] = images[entry]!;
+    scores.starts[entryLevel + 1]!++;
     for (let i = 0; i < starsMax; i++) {
-      scores.shares[place * starsMax + i] = sums[entry * starsMax + i]! / images[entry]!;
+      scores.shares[position * starsMax + i] = sums[entry * starsMax + i]! / images[entry]!;
     }
   }
   for (let i = 0; i < levels; i++) scores.starts[i + 1]! += scores.starts[i]!;
   return scores;
 }
 
-/** Means of the entries, in stars. */
-export const meansOf = ({ shares, images }: Scores): Float64Array =>
+/** Returns the mean stars of each entry. */
+export const meansOf = ({ shares, images }: UnitScores): Float64Array =>
   Float64Array.from(images, (_, entry) => {
     let mean = 0;
     for (let i = 0; i < starsMax; i++) mean += (i + 1) * shares[entry * starsMax + i]!;
     return mean;
   });
 
-/** Shares of 4 and 5 stars of the entries. */
-export const topTwoOf = ({ shares, images }: Scores): Float64Array =>
+/** Returns each entry's share of 4 and 5 stars. */
+export const topTwoShares = ({ shares, images }: UnitScores): Float64Array =>
   Float64Array.from(images, (_, entry) => shares[entry * starsMax + 3]! + shares[entry * starsMax + 4]!);

@@ -1,39 +1,52 @@
-/** Votes between images as votes between the levels that they stand for. */
-import { connectedGroups, rankByVotes, rankSets, strengthInterval, type Vote } from "./bradley_terry.ts";
-import type { CellVote } from "./sheet.ts";
-import type { Layout } from "./units.ts";
+/** Ranks levels by votes between images of those levels. */
+import {
+  countConnectedGroups,
+  fitBradleyTerry,
+  rankSets,
+  strengthInterval,
+  type Vote,
+} from "./bradley_terry.ts";
+import type { CellVote } from "./dataset.ts";
+import type { Design } from "./units.ts";
 
 export interface LevelRank {
   votes: number;
-  /** Log-odds of winning against the average level; 0 on the average. */
+  /** Log-odds of winning against the average level; 0 is average. */
   strength: number;
   low: number;
   high: number;
-  /** Ranks that the level may have, 1 the best. */
+  /** Possible ranks of the level; 1 is the best. */
   ranks: { best: number; worst: number };
 }
 
 export interface VoteReport {
   /** Null for a level without votes. */
   levels: (LevelRank | null)[];
-  /** Votes between different levels. */
+  /** Number of votes between different levels. */
   votes: number;
-  /** Of them, those between images of different units. */
+  /** Number of those votes that compare images of different units. */
   across: number;
-  /** Groups of levels that no vote connects; 1 where all can be compared. */
+  /** Number of groups of levels that no vote connects; 1 if all levels are comparable. */
   groups: number;
-  /** Units over which the intervals are made; 0: by the curve of the likelihood, as if each vote stood alone. */
+  /**
+   * Number of units behind the intervals; 0 if they come from the likelihood, which treats votes as
+   * independent.
+   */
   clusters: number;
 }
 
-/** @param chosen 1 for each cell that counts; both images of a vote must */
+/**
+ * Fits the Bradley–Terry model to the votes between cells of different levels.
+ *
+ * @param included 1 for each cell of the analysed subset; a vote counts if both of its cells are included
+ */
 export function rankLevels(
-  { level, levels, unit }: Layout,
+  { level, levels, unit }: Design,
   cellVotes: readonly CellVote[],
-  chosen: Uint8Array,
+  included: Uint8Array,
 ): VoteReport {
   const counted = cellVotes.filter(({ left, right }) =>
-    chosen[left] === 1 && chosen[right] === 1 && level[left]! >= 0 && level[right]! >= 0 &&
+    included[left] === 1 && included[right] === 1 && level[left]! >= 0 && level[right]! >= 0 &&
     level[left] !== level[right]
   );
   const perLevel = new Uint32Array(levels);
@@ -52,7 +65,7 @@ export function rankLevels(
   const across = counted.filter(({ left, right }) => unit[left] !== unit[right]).length;
   const none: VoteReport = { levels: Array(levels).fill(null), votes: 0, across: 0, groups: 1, clusters: 0 };
   if (voted.length < 2) return none;
-  const ranking = rankByVotes(votes, voted.length);
+  const ranking = fitBradleyTerry(votes, voted.length);
   const sets = rankSets(ranking);
   voted.forEach((a, i) => {
     none.levels[a] = {
@@ -67,6 +80,6 @@ export function rankLevels(
     votes: votes.length,
     across,
     clusters: ranking.clusters,
-    groups: connectedGroups(votes, voted.length),
+    groups: countConnectedGroups(votes, voted.length),
   };
 }

@@ -1,27 +1,27 @@
-/** What must be said beside the numbers. */
+/** Warnings that accompany the statistics. */
 import type { Axis } from "./axes.ts";
-import { disagrees } from "./contrast.ts";
+import { conflicts } from "./contrast.ts";
 import type { LevelScore } from "./levels.ts";
 import { failures, type LevelOutcome } from "./outcomes.ts";
-import { unitsMin } from "./paired.ts";
-import { testRates } from "./rates.ts";
-import type { Layout } from "./units.ts";
+import { unitsMin } from "./mean_tests.ts";
+import { testEqualProportions } from "./proportions.ts";
+import type { Design } from "./units.ts";
 import type { VoteReport } from "./votes.ts";
 
 export interface Warning {
   code: string;
   text: string;
-  /** Places of the values that it is about; absent where it is about all. */
+  /** Indices of the affected values; absent if the warning concerns all of them. */
   levels?: number[];
 }
 
-const about = (code: string, text: string, axis: Axis, found: number[]): Warning[] =>
-  found.length === 0 ? [] : [{ code, text, levels: found.map((level) => axis.levels[level]!.place) }];
+const warnAboutLevels = (code: string, text: string, axis: Axis, found: number[]): Warning[] =>
+  found.length === 0 ? [] : [{ code, text, levels: found.map((level) => axis.levels[level]!.index) }];
 
-const pick = <T>(list: readonly T[], fits: (one: T) => boolean): number[] =>
+const indicesWhere = <T>(list: readonly T[], fits: (one: T) => boolean): number[] =>
   list.flatMap((one, i) => fits(one) ? [i] : []);
 
-/** Of ratings: too few units, orders that disagree, what is unbalanced or cannot be told apart. */
+/** Lists warnings about ratings: too few units, conflicting orders, imbalance and inseparable effects. */
 export function warnOfScores(axis: Axis, scores: readonly LevelScore[], baseline: number): Warning[] {
   const rated = scores.filter(({ images }) => images > 0);
   const ratings = rated.map((one) => one.ratings);
@@ -30,23 +30,23 @@ export function warnOfScores(axis: Axis, scores: readonly LevelScore[], baseline
     (Math.max(...ratings) > 1.5 * Math.min(...ratings) || Math.max(...units) > Math.min(...units) ||
       new Set(rated.map(({ raters }) => raters)).size > 1);
   return [
-    ...about(
+    ...warnAboutLevels(
       "few_units",
       `fewer than ${unitsMin} units: points and no interval`,
       axis,
-      pick(scores, ({ units }) => units > 0 && units < unitsMin),
+      indicesWhere(scores, ({ units }) => units > 0 && units < unitsMin),
     ),
-    ...about(
+    ...warnAboutLevels(
       "no_spread",
       "all units are alike: their spread tells no interval",
       axis,
-      pick(scores, ({ units, mean }) => units >= unitsMin && mean !== null && mean.low === null),
+      indicesWhere(scores, ({ units, mean }) => units >= unitsMin && mean !== null && mean.low === null),
     ),
-    ...about(
+    ...warnAboutLevels(
       "order_disagrees",
       "the mean says better than the baseline and the order of single ratings says worse, or the reverse",
       axis,
-      pick(scores, ({ against }) => against !== null && disagrees(against)),
+      indicesWhere(scores, ({ against }) => against !== null && conflicts(against)),
     ),
     ...(uneven
       ? [{
@@ -54,11 +54,11 @@ export function warnOfScores(axis: Axis, scores: readonly LevelScore[], baseline
         text: "levels differ in ratings, units or raters: compare adjusted means and paired differences",
       }]
       : []),
-    ...about(
+    ...warnAboutLevels(
       "not_separable",
       "other axes, units or raters cannot be told from these levels: no adjusted mean",
       axis,
-      pick(scores, ({ images, adjusted }) => images > 0 && adjusted === null),
+      indicesWhere(scores, ({ images, adjusted }) => images > 0 && adjusted === null),
     ),
     ...(rated.length > 0 && scores[baseline]!.images === 0
       ? [{ code: "baseline_unrated", text: "no image of the baseline is rated: nothing is compared" }]
@@ -73,8 +73,8 @@ const bases = {
   nothing: "nothing beside this axis: there is one unit",
 };
 
-/** Of the design: units that are no content, seeds that differ with the levels. */
-export function warnOfDesign(axes: readonly Axis[], { basis }: Layout, seedPolicy: string): Warning[] {
+/** Lists warnings about the design: units without content, and seeds that are confounded with levels. */
+export function warnOfDesign(axes: readonly Axis[], { basis }: Design, seedPolicy: string): Warning[] {
   const text = bases[basis];
   const confounded = (seedPolicy === "per_cell" || seedPolicy === "per_combination") &&
     axes.every(({ type }) => type !== "seed");
@@ -93,10 +93,10 @@ export function warnOfDesign(axes: readonly Axis[], { basis }: Layout, seedPolic
 
 const failureNames = { refused: "refusals", timed_out: "timeouts", failed: "other failures" };
 
-/** Of what was not drawn: levels that are refused or time out more often than others. */
+/** Lists warnings about levels that are refused or time out more often than others. */
 export function warnOfOutcomes(outcomes: readonly LevelOutcome[]): Warning[] {
   return failures.flatMap((failure) => {
-    const p = testRates(outcomes.map((outcome) => outcome[failure]));
+    const p = testEqualProportions(outcomes.map((outcome) => outcome[failure]));
     return p !== undefined && p < 0.05
       ? [{
         code: `unequal_${failure}`,
@@ -106,7 +106,7 @@ export function warnOfOutcomes(outcomes: readonly LevelOutcome[]): Warning[] {
   });
 }
 
-/** Of votes. */
+/** Lists warnings about votes: unconnected levels, votes across units, and too few units. */
 export function warnOfVotes({ votes, across, groups, clusters }: VoteReport): Warning[] {
   return [
     ...(groups > 1

@@ -1,4 +1,4 @@
-/** Which test shows which case of the design's list of attacks for v2; the numbers are the list's. */
+/** Maps the design's list of attacks to the tests of v2. The numbers are those of the list. */
 import { checkCoverage, type Proof } from "../support/coverage.ts";
 
 const proofs: Proof[] = [
@@ -57,8 +57,8 @@ const proofs: Proof[] = [
   ],
   [[43], "v2/people/users_test.ts", "when two admins remove each other concurrently, one remains"],
   [[44], "v2/people/users_test.ts", "of 20 concurrent creations with the same e-mail address one succeeds"],
-  [[45, 46], "v2/problems_test.ts", "odd paths are not found"],
-  [[47, 48, 49], "v2/problems_test.ts", "a page's limit and cursor are as they should be, or named"],
+  [[45, 46], "v2/paths_test.ts", "odd paths are not found"],
+  [[47, 48, 49], "v2/paths_test.ts", "an invalid limit or cursor of a page is named"],
   [[50, 51, 52, 53, 54], "v2/contract_test.ts", "every answer to a drawn request is as the document says"],
   [
     [51],
@@ -70,9 +70,13 @@ const proofs: Proof[] = [
     "v2/tasks/tasks_test.ts",
     "client JSON is returned as sent: key order, 1.0, long integers and prototype keys",
   ],
-  [[55, 56, 57, 59, 60, 61], "v2/problems_test.ts", "a faulty body is a problem that names what is wrong"],
-  [[62], "v2/problems_test.ts", "20 MB are refused at once, whoever sends them, and hold nobody up"],
-  [[64, 66], "v2/problems_test.ts", "of two equal keys the last counts"],
+  [
+    [55, 56, 57, 59, 60, 61],
+    "v2/bodies_test.ts",
+    "an invalid body results in a problem that names the field",
+  ],
+  [[62], "v2/bodies_test.ts", "a body of 20 MB is rejected at once and does not block the event loop"],
+  [[64, 66], "v2/bodies_test.ts", "of two equal keys the last one counts"],
   [
     [67, 68, 69, 70, 71, 72],
     "v2/tasks/tasks_test.ts",
@@ -93,25 +97,25 @@ const proofs: Proof[] = [
   ],
   [
     [82],
-    "v2/problems_test.ts",
-    "an unknown path is not found, a method that is not for it is told which are",
+    "v2/paths_test.ts",
+    "an unknown path is not found; an unknown method is rejected with the methods of the path",
   ],
   [[84, 97], "v2/problems_test.ts", "a request has one id"],
-  [[85], "v2/problems_test.ts", "a body that comes too slowly is given up"],
+  [[85], "v2/bodies_test.ts", "a body that arrives too slowly is rejected"],
   [
     [87],
     "v2/cells/export_test.ts",
     "when the client disconnects, the export stops reading and frees its slot",
   ],
   [[89], "v2/idempotency_test.ts", "where the first died in the middle, nothing of it is there"],
-  [[93], "v2/problems_test.ts", "a database that is away is 503 with Retry-After"],
+  [[93], "v2/problems_test.ts", "an unavailable database results in 503 with Retry-After"],
   [
     [94, 95],
-    "v2/problems_test.ts",
-    "another origin is let in as CORS_ORIGINS says, and never with credentials",
+    "v2/paths_test.ts",
+    "CORS_ORIGINS permits other origins, and never with credentials",
   ],
   [[96], "v2/docs_page_test.ts", "shows all operations without a violation of its policy"],
-  [[97], "v2/problems_test.ts", "a secret is not said back where its field is wrong"],
+  [[97], "v2/problems_test.ts", "an error never repeats a secret"],
   [
     [98],
     "v2/tasks/tasks_test.ts",
@@ -129,23 +133,23 @@ const proofs: Proof[] = [
   ],
 ];
 
-/** What v2 has from the same code as v1, or has not at all. */
+/** Cases that v2 does not have, or that it handles with the code of v1. */
 const elsewhere: [numbers: number[], why: string][] = [
   [
     [9, 12, 15, 16, 17, 19],
-    "the same verifier and key as v1's, by jose; deny lists go by session, never by token",
+    "the same verifier and key as v1's; revocation is by session, never by token",
   ],
-  [[24, 25, 27, 34], "the same passwords as v1's, off the loop"],
+  [[24, 25, 27, 34], "the same password hashing as v1's, in a worker thread"],
   [[28, 30], "v2 has no forms"],
   [[73, 74, 77], "the same expansion and image API as v1's"],
-  [[76], "v2 passes no images on"],
+  [[76], "v2 does not proxy images"],
   [
     [80, 81, 83, 86],
-    "what Deno.serve makes of bytes is shown with v1; nothing here uses Host or forwarded names",
+    "the tests of v1 cover Deno.serve; v2 does not use Host or forwarded names",
   ],
-  [[88, 90], "the same gate, pool and failures as v1's"],
+  [[88, 90], "the same gate, pool and error handling as v1's"],
   [[91, 92], "the same submission, queue and clocks as v1's"],
 ];
 
-Deno.test("every case of the list of attacks has a test for v2, or a reason why v2 needs none", () =>
+Deno.test("each case of the list of attacks has a test for v2, or a reason why v2 needs none", () =>
   checkCoverage(proofs, elsewhere));

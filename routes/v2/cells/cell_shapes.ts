@@ -29,7 +29,9 @@ export const cellOut = z.object(cellFields).openapi("Cell");
 type RatingColumns = Pick<CellRow, "rating_n" | "rating_sum" | "own_stars" | "own_skipped">;
 
 /**
- * Summarises the ratings of an image. @param hidesOthers whether others are hidden until one has given stars
+ * Summarises the ratings of an image.
+ *
+ * @param hidesOthers whether others' ratings are hidden until one has given stars
  */
 export function toRatingSummary(row: RatingColumns, hidesOthers: boolean): z.infer<typeof ratingSummaryOut> {
   const { rating_n: n, rating_sum: sum, own_stars: stars, own_skipped: skipped } = row;

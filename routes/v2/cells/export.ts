@@ -31,8 +31,8 @@ const getExport = defineRoute({
   tags: ["tasks"],
   summary: "Export all cells with their feedback as a file",
   description:
-    "Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that one has not " +
-    "rated are exported without means, evaluations and tags of others.",
+    "Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that " +
+    "one has not rated are exported without means, evaluations and tags of others.",
   request: { params: taskParams, query: exportQuery },
   responses: {
     200: {

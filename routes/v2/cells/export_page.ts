@@ -70,8 +70,19 @@ export function pageStart(head: PageHead): string {
 /** Returns rows as arrays; property names would dominate the size of the file. */
 export function pageRows(rows: ExportRow[]): string {
   const lists = rows.map((row) => [
-    ...[row.cell, row.indices, row.status, row.image, row.seed, row.ratio, row.prompts.join(", "), row.error],
-    ...[row.mean, row.n, row.distribution, row.evaluations ?? [], row.tags ?? []],
+    row.cell,
+    row.indices,
+    row.status,
+    row.image,
+    row.seed,
+    row.ratio,
+    row.prompts.join(", "),
+    row.error,
+    row.mean,
+    row.n,
+    row.distribution,
+    row.evaluations ?? [],
+    row.tags ?? [],
   ]);
   return `<script type="application/json" class="rows">${scriptJson(lists)}</script>\n`;
 }

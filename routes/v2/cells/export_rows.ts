@@ -112,9 +112,20 @@ const stars = [1, 2, 3, 4, 5];
 export function csvHead(axes: ExportAxis[]): string {
   const names = axes.map(({ axis, name }) => axis === name ? axis : `${axis} ${name}`);
   const columns = [
-    ...["cell", ...names, "status", "version", "image", "seed", "ratio", "prompts", "error", "mean", "n"],
+    "cell",
+    ...names,
+    "status",
+    "version",
+    "image",
+    "seed",
+    "ratio",
+    "prompts",
+    "error",
+    "mean",
+    "n",
     ...stars.map((star) => `stars_${star}`),
-    ...["evaluations", "tags"],
+    "evaluations",
+    "tags",
   ];
   return `${columns.map(csvField).join(",")}\r\n`;
 }
@@ -125,8 +136,13 @@ export function csvRow(axes: ExportAxis[], row: ExportRow): string {
   const fields = [
     String(row.cell),
     ...axes.map((axis, i) => csvField(valueAt(axis, row.indices[i]))),
-    ...[row.status, String(row.version), csvField(row.image), row.seed ?? "", csvField(row.ratio)],
-    ...[csvField(row.prompts.join(", ")), csvField(row.error)],
+    row.status,
+    String(row.version),
+    csvField(row.image),
+    row.seed ?? "",
+    csvField(row.ratio),
+    csvField(row.prompts.join(", ")),
+    csvField(row.error),
     row.mean === null ? "" : String(Number(row.mean.toFixed(4))),
     row.n === null ? "" : String(row.n),
     ...stars.map((_, i) => distribution ? String(distribution[i]) : ""),

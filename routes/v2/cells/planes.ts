@@ -6,10 +6,10 @@ import { defineRoute, taskParams } from "../kit/route.ts";
 import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
 
 const layout =
-  "Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each with " +
-  "`X-Cells` bytes, one per cell. With `X-Delta: true` it contains unordered entries: the cell number (4 bytes, " +
-  "little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status 2 " +
-  "to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, " +
+  "Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each " +
+  "with `X-Cells` bytes, one per cell. With `X-Delta: true` it contains unordered entries: the cell number (4 bytes, " +
+  "little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status " +
+  "2 to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, " +
   "1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; " +
   "`n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`.";
 const planeNames = planes.join("|");
@@ -55,11 +55,11 @@ const getPlanes = defineRoute({
 });
 
 function toFullPlanes({ length, cells, bytes }: PlaneRows): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(length * bytes.length);
+  const allBytes = new Uint8Array(length * bytes.length);
   bytes.forEach((plane, p) => {
-    for (let i = 0; i < cells.length; i++) whole[p * length + cells[i]!] = plane[i]!;
+    for (let i = 0; i < cells.length; i++) allBytes[p * length + cells[i]!] = plane[i]!;
   });
-  return whole;
+  return allBytes;
 }
 
 function toDelta({ cells, bytes }: PlaneRows): Uint8Array<ArrayBuffer> {
@@ -90,7 +90,7 @@ export function addPlanes(app: V2App): void {
       if (!rows) throw taskNotFound(id);
       return rows;
     };
-    // A revision above the task's comes from another database. Revision 0 represents no knowledge.
+    // A revision above the task's comes from another database. Revision 0 means that the client has no planes.
     const isKnown = since !== undefined && Number(since) > 0 && Number(since) <= Number(revision);
     const changed = isKnown ? await read(since) : undefined;
     const isDelta = changed !== undefined &&

@@ -36,7 +36,7 @@ const text = textSchema(4000).openapi({ description: "Stored byte for byte. Mark
 
 const evaluationIn = z.strictObject({ text, tags: tagsIn.default([]) }).openapi("EvaluationIn");
 const evaluationPatch = z.strictObject({ text: text.optional(), tags: tagsIn.optional() })
-  .refine((given) => given.text !== undefined || given.tags !== undefined, {
+  .refine((patch) => patch.text !== undefined || patch.tags !== undefined, {
     message: "wanted text, tags or both",
   })
   .openapi("EvaluationPatch", { minProperties: 1 });
@@ -145,18 +145,18 @@ async function getEvaluation(sql: Sql, c: Context<V2Env>, task: ReadableTask, id
   return toEvaluation(row, c.var.principal);
 }
 
-const unique = (given: string[]) => [...new Set(given)];
+const unique = (list: string[]) => [...new Set(list)];
 
 async function createEvaluation(
   c: Context<V2Env>,
   task: ReadableTask,
   cell: number,
-  given: z.infer<typeof evaluationIn>,
+  body: z.infer<typeof evaluationIn>,
 ) {
   const authorId = c.var.principal.id;
   return await respondOnce(c, async (sql) => {
     if (!await lockOpenTask(sql, task.id)) throw taskNotFound(task.id);
-    const input = { taskId: task.id, cell, authorId, text: given.text, tags: unique(given.tags) };
+    const input = { taskId: task.id, cell, authorId, text: body.text, tags: unique(body.tags) };
     const id = await insertEvaluation(sql, input);
     if (id === "no_cell") throw cellNotFound(cell);
     if (id === "no_image") throw new AppError("conflict", `evaluating cell ${cell}: it has no image now`);
@@ -171,23 +171,23 @@ async function createEvaluation(
 async function changeEvaluation(
   c: Context<V2Env>,
   { id: taskId, evaluation: id }: { id: string; evaluation: string },
-  given: z.infer<typeof evaluationPatch>,
+  patch: z.infer<typeof evaluationPatch>,
 ) {
   const task = await getReadableTask(c, taskId);
   const authorId = c.var.principal.id;
-  const body = await c.var.deps.sql.begin(async (sql) => {
+  const changed = await c.var.deps.sql.begin(async (sql) => {
     if (!await lockOpenTask(sql, taskId)) throw taskNotFound(taskId);
     const before = await getEvaluation(sql, c, task, id);
     if (before.author_id !== authorId) {
       throw new AppError("forbidden", `changing evaluation '${id}': somebody else wrote it`);
     }
     requireMatch(c, await etagOf(JSON.stringify(before)));
-    const input = { text: given.text ?? null, tags: given.tags ? unique(given.tags) : null };
+    const input = { text: patch.text ?? null, tags: patch.tags ? unique(patch.tags) : null };
     await updateEvaluation(sql, { taskId, id, authorId, ...input });
     return await getEvaluation(sql, c, task, id);
   });
-  c.header("etag", await etagOf(JSON.stringify(body)));
-  return body as Awaited<ReturnType<typeof getEvaluation>>;
+  c.header("etag", await etagOf(JSON.stringify(changed)));
+  return changed as Awaited<ReturnType<typeof getEvaluation>>;
 }
 
 async function removeEvaluation(

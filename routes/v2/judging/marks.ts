@@ -136,7 +136,9 @@ const getTagged = defineRoute({
 });
 
 /**
- * Checks that the path is valid UTF-8; the router would pass the escapes on. @throws AppError invalid_request
+ * Returns the tag if the path is valid UTF-8. For other paths the router returns undecoded escapes.
+ *
+ * @throws AppError invalid_request
  */
 function readTag(c: Context<V2Env>, tag: string): string {
   try {

@@ -37,7 +37,7 @@ const next = defineRoute({
       axis: z.enum(["v0", "v1", "v2", "v3", "v4", "v5"]).optional().openapi({
         param: { name: "axis", in: "query" },
         description:
-          "Axis on which they differ; by default the first varying treatment axis, or else the first varying axis",
+          "Axis on which they differ; by default the first treatment axis with several values, or any such axis",
       }),
       n: z.coerce.number().int().min(1).max(20).default(1)
         .openapi({ param: { name: "n", in: "query" }, type: "integer" }),
@@ -66,7 +66,7 @@ const voteIn = z.strictObject({
   blind: z.boolean().default(false).openapi({ description: "The axes were not shown" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
 }).refine(({ left, right }) => left.cell !== right.cell, {
-  message: "wanted two cells",
+  message: "requested two cells",
   path: ["right", "cell"],
 })
   .openapi("VoteIn");
@@ -122,14 +122,14 @@ const withdraw = defineRoute({
 });
 
 /** Finds the axis to compare on and returns its position; undefined if no axis has several values. */
-function findAxis({ axes }: Layout, wanted: string | undefined): number | undefined {
+function findAxis({ axes }: Layout, requested: string | undefined): number | undefined {
   const varying = axes.flatMap(({ levels }, i) => levels.length > 1 ? [i] : []);
-  if (wanted === undefined) return varying.find((i) => axes[i]!.role === "treatment") ?? varying[0];
-  const found = varying.find((i) => axes[i]!.key === wanted);
+  if (requested === undefined) return varying.find((i) => axes[i]!.role === "treatment") ?? varying[0];
+  const found = varying.find((i) => axes[i]!.key === requested);
   if (found !== undefined) return found;
   const names = varying.map((i) => axes[i]!.key).join(", ");
   const expected = names === "" ? "no axis: none of this task has several values" : `one of ${names}`;
-  throw invalidField("query.axis", wanted, expected);
+  throw invalidField("query.axis", requested, expected);
 }
 
 /** Unpacks cell numbers of four bytes each. */

@@ -194,8 +194,9 @@ async function createWebhook(c: Context<V2Env>, taskId: string, input: z.infer<t
 }
 
 /**
- * Requires that the webhook belongs to a task that the principal may change. @throws AppError not_found,
- * forbidden
+ * Requires that the webhook belongs to a task that the principal may change.
+ *
+ * @throws AppError not_found, forbidden
  */
 async function requireOwnWebhook(
   c: Context<V2Env>,

@@ -48,9 +48,9 @@ const refresh = defineRoute({
   tags: ["auth"],
   summary: "Exchange a refresh token for new tokens",
   description:
-    "Each refresh token is valid once. If it is presented again within 10 s, the response contains the same next token: " +
-    "two tabs may renew at the same time, and a response may be lost. If it is presented later, the session ends, " +
-    "because a copy of the token exists.",
+    "Each refresh token is valid once. If it is presented again within 10 s, the response contains the same " +
+    "next token: two tabs may renew at the same time, and a response may be lost. If it is presented later, " +
+    "the session ends, because a copy of the token exists.",
   request: { body: jsonBody(z.strictObject({ refresh_token: z.string().min(1).max(500) })) },
   responses: { 200: jsonResponse(tokensOut, "The new tokens") },
   problems: ["unauthenticated"],

@@ -1,4 +1,4 @@
-/** Rules for new passwords, and verification of given ones as in v1, with the same throttle. */
+/** Rules for new passwords, and verification of passwords as in v1, with the same throttle. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { V2Env } from "../kit/context.ts";

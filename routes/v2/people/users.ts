@@ -29,7 +29,7 @@ const email = z.email({ pattern: z.regexes.unicodeEmail }).max(320)
   .transform((text) => text.slice(0, text.lastIndexOf("@")) + text.slice(text.lastIndexOf("@")).toLowerCase())
   .openapi({ description: "Unique and compared exactly. The domain is converted to lower case" });
 const fullname = textSchema(200).nullable();
-const roleList = z.array(z.enum(roles)).min(1).refine((given) => new Set(given).size === given.length, {
+const roleList = z.array(z.enum(roles)).min(1).refine((list) => new Set(list).size === list.length, {
   message: "wanted each role once",
 }).openapi({ uniqueItems: true, example: ["user"] });
 
@@ -155,7 +155,7 @@ const toUser = ({ created_at, updated_at, ...row }: AccountRow): z.infer<typeof 
 });
 
 const userNotFound = (id: string) => new AppError("not_found", `no user '${id.slice(0, 100)}'`);
-const emailTaken = (given: string) => new AppError("conflict", `e-mail '${given}': another user has it`);
+const emailTaken = (address: string) => new AppError("conflict", `e-mail '${address}': another user has it`);
 const lastAdmin = () =>
   new AppError("conflict", "changing the last active admin: nobody would be left to administer");
 
@@ -176,7 +176,7 @@ async function addUser(c: Context<V2Env>, { password, ...user }: z.output<typeof
 async function changeUser(
   c: Context<V2Env>,
   id: string,
-  { password, ...given }: z.output<typeof userPatch>,
+  { password, ...fields }: z.output<typeof userPatch>,
 ) {
   const { sql, passwords } = c.var.deps;
   if (!isUuid(id)) throw userNotFound(id);
@@ -186,16 +186,16 @@ async function changeUser(
       "changing one's own password: PUT /users/me/password, with the current one",
     );
   }
-  const change = given as Partial<NewUser>;
+  const change = fields as Partial<NewUser>;
   if (password !== undefined) change.hashed_password = await passwords.hash(password);
   const outcome = await withGate(c, () => updateAccount(sql, id, change, checkIfMatch(c)));
   if (!outcome) throw userNotFound(id);
-  if (outcome === "taken") throw emailTaken(given.email!);
+  if (outcome === "taken") throw emailTaken(fields.email!);
   if (outcome === "last_admin") throw lastAdmin();
   return await respondTagged(c, toUser(outcome));
 }
 
-async function changePassword(c: Context<V2Env>, current: string, wanted: string) {
+async function changePassword(c: Context<V2Env>, current: string, next: string) {
   const { sql, passwords, throttle } = c.var.deps;
   const { id, email } = userOf(c);
   let before: string | undefined;
@@ -207,7 +207,7 @@ async function changePassword(c: Context<V2Env>, current: string, wanted: string
     throw new AppError("forbidden", "changing one's password: the current one is wrong");
   }
   await throttle.recordSuccess(c.env.address, email);
-  const change = { id, before, after: await passwords.hash(wanted) };
+  const change = { id, before, after: await passwords.hash(next) };
   const tokens = await withGate(c, () => changeOwnPassword(sql, change))
     ? await openSession(c, { id, hashed_password: change.after })
     : undefined;
@@ -221,8 +221,8 @@ export function addUsers(app: V2App): void {
     return c.json({ id, email, fullname, roles }, 200);
   });
   app.openapi(putPassword, async (c) => {
-    const { current_password: current, new_password: wanted } = c.req.valid("json");
-    return c.json(await changePassword(c, current, wanted), 200);
+    const { current_password: current, new_password: next } = c.req.valid("json");
+    return c.json(await changePassword(c, current, next), 200);
   });
   app.openapi(readUsers, async (c) => {
     const { limit, cursor, q, role, active } = c.req.valid("query");

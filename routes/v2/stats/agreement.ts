@@ -16,7 +16,8 @@ const agreementOut = z.object({
   revision: z.string(),
   alpha: estimateOut.nullable().openapi({
     description:
-      "Krippendorff's alpha: 1 is perfect agreement, 0 is chance. Null if no image has two raters or all stars are equal",
+      "Krippendorff's alpha: 1 is perfect agreement, 0 is chance. Null if no image has two raters or if all " +
+      "stars are equal",
   }),
   ratings: z.int(),
   images: z.int(),

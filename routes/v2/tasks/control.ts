@@ -144,8 +144,9 @@ async function getMoveRequest(c: Context<V2Env>, id: string): Promise<MoveReques
 }
 
 /**
- * Returns the result of a move unless the task was deleted or changed its owner. @throws AppError not_found,
- * forbidden
+ * Returns the result of a move.
+ *
+ * @throws AppError not_found, forbidden if the task was deleted or changed its owner meanwhile
  */
 function throwIfRefused<T>(id: string, result: T): Exclude<T, "not_found" | "forbidden"> {
   if (result === "not_found") throw taskNotFound(id);

@@ -175,19 +175,19 @@ const object = (value: Json | undefined): JsonObject => value instanceof Map ? v
 /** Parses a body of `taskIn` or `planIn`. @throws AppError invalid_request, forbidden */
 export async function parseTaskInput(
   c: Context<V2Env>,
-  given: z.infer<typeof planIn>,
+  fields: z.infer<typeof planIn>,
 ): Promise<Omit<TaskInput, "user">> {
   const body = await readClientJson(c);
-  const roles = dropUndefined(given.axis_roles);
+  const roles = dropUndefined(fields.axis_roles);
   const input = {
-    taskName: given.name ?? "",
+    taskName: fields.name ?? "",
     tags: body.get("tags") as Json[],
     variables: object(body.get("variables")),
     settings: object(body.get("settings")),
   };
   checkTaskInput(input, roles);
-  checkPriority(c, given.priority);
-  const { seed_policy: policy, seed, blind, priority } = given;
+  checkPriority(c, fields.priority);
+  const { seed_policy: policy, seed, blind, priority } = fields;
   return { ...input, blind, priority, seedRule: { policy, roles, ...(seed === undefined ? {} : { seed }) } };
 }
 

@@ -167,9 +167,9 @@ async function remove(c: Context<V2Env>, id: string): Promise<void> {
 }
 
 function readStatuses(text: string | undefined) {
-  const given = (text ?? "").split(",").filter((status) => status !== "");
-  const unknown = given.find((status) => !(taskStatuses as readonly string[]).includes(status));
-  if (unknown === undefined) return given as (typeof taskStatuses)[number][];
+  const statuses = (text ?? "").split(",").filter((status) => status !== "");
+  const unknown = statuses.find((status) => !(taskStatuses as readonly string[]).includes(status));
+  if (unknown === undefined) return statuses as (typeof taskStatuses)[number][];
   throw invalidField("query.status", unknown, `any of ${taskStatuses.join(", ")}`);
 }
 

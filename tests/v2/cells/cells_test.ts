@@ -1,11 +1,11 @@
-/** Cells on v2: by number, as a slice of the matrix, and one with its whole history. */
+/** Cells on v2: by number, as a slice of the matrix, and one with its history. */
 import assert from "node:assert/strict";
 import { retrySubtasks, settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { startApi } from "../../support/api.ts";
 import { claim, done, join } from "../../support/cells.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
-const order = {
+const input = {
   name: "three axes",
   tags: [
     { type: "prompt", isVariable: true, name: "who" },
@@ -23,7 +23,7 @@ const order = {
   seed: 9,
 };
 
-Deno.test("cells come by their numbers, in the order asked for, with what one may see of ratings", async () => {
+Deno.test("cells are returned by number in the requested order, with the visible ratings", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const id = await addMatrix(api, user, { prompts: 3, ratios: 2, drawn: 4 });
@@ -39,16 +39,21 @@ Deno.test("cells come by their numbers, in the order asked for, with what one ma
   };
   const [pending, drawn] = await read();
   assert.deepEqual([pending.status, pending.url, pending.thumbnail, pending.ratings], [
-    ...["pending", null, null, { mean: null, n: 0, stars: null, skipped: null }],
+    "pending",
+    null,
+    null,
+    { mean: null, n: 0, stars: null, skipped: null },
   ]);
   assert.deepEqual([drawn.url, drawn.thumbnail, drawn.version], [
-    ...["https://images.example/1.png", "https://images.example/1.png", 1],
+    "https://images.example/1.png",
+    "https://images.example/1.png",
+    1,
   ]);
   assert.match(drawn.seed, /^\d+$/);
   assert.deepEqual(drawn.ratings, { mean: 3.5, n: 2, stars: 5, skipped: null });
   assert.deepEqual((await read(other))[1].ratings, { mean: 3.5, n: 2, stars: 2, skipped: null });
   const hidden = { mean: null, n: null, stars: null, skipped: "no" };
-  assert.deepEqual((await read(manager))[1].ratings, hidden, "who skipped has not rated");
+  assert.deepEqual((await read(manager))[1].ratings, hidden, "a skip is not a rating");
   for (const ids of ["", "a", "1,,2", "-1", Array(501).keys().toArray().join()]) {
     assert.equal(
       (await call(api, user, "GET", `/tasks/${id}/cells?ids=${ids}`)).status,
@@ -59,10 +64,10 @@ Deno.test("cells come by their numbers, in the order asked for, with what one ma
   assert.equal((await call(api, user, "GET", `/tasks/${id}/cells`)).status, 422);
 });
 
-Deno.test("a slice has a row for each place on y and a column for each on x, other axes at their place", async () => {
+Deno.test("a slice has a row per index on y and a column per index on x, with fixed indices on other axes", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
-  const { body: { id } } = await call(api, user, "POST", "/tasks", order);
+  const { body: { id } } = await call(api, user, "POST", "/tasks", input);
   const read = async (query: string) => await call(api, user, "GET", `/tasks/${id}/slice?${query}`);
   const numbers = ({ body }: Awaited<ReturnType<typeof read>>) =>
     body.rows.map((row: { cell: number }[]) => row.map(({ cell }) => cell));
@@ -95,22 +100,22 @@ Deno.test("a slice has a row for each place on y and a column for each on x, oth
   }
 });
 
-Deno.test("one cell tells what was asked for, each attempt and each image with the ratings it had", async () => {
+Deno.test("the detail of a cell contains its request, all attempts, and all images with their ratings", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const { sql } = api.database;
-  const { body: { id } } = await call(api, user, "POST", "/tasks", order);
+  const { body: { id } } = await call(api, user, "POST", "/tasks", input);
   await sql`update tasks set blind = true where id = ${id}`;
   await join(sql);
   await sql`update subtasks set queue = 'standard' where parent_task_id = ${id}`;
   const drawOne = async (fails: boolean) => {
-    const held = (await claim(sql, 24)).find(({ cell }) => cell === 15)!;
+    const claimed = (await claim(sql, 24)).find(({ cell }) => cell === 15)!;
     if (fails) {
       await retrySubtasks(sql, [
         {
-          ...held,
+          ...claimed,
           retry_count: 1,
-          attempt: held.attempt + 1,
+          attempt: claimed.attempt + 1,
           error: "HTTP 500",
           wait_ms: 0,
           outcome: "error",
@@ -118,7 +123,7 @@ Deno.test("one cell tells what was asked for, each attempt and each image with t
         },
       ]);
     }
-    await settleSubtasks(sql, [{ ...done(held), ...(fails ? { retry_count: 1 } : {}) }]);
+    await settleSubtasks(sql, [{ ...done(claimed), ...(fails ? { retry_count: 1 } : {}) }]);
   };
   await drawOne(true);
   const path = `/tasks/${id}/cells/15`;
@@ -135,7 +140,7 @@ Deno.test("one cell tells what was asked for, each attempt and each image with t
   ]);
   const { prompts, seed, ratio, client_args } = body.request;
   assert.deepEqual([prompts.length, seed, ratio, client_args], [2, "10", "1:1", { steps: 20 }]);
-  assert.ok(text.includes('"weight":1.0'), "client JSON is as it came");
+  assert.ok(text.includes('"weight":1.0'), "client JSON is unchanged");
   assert.deepEqual(
     body.attempts.map(({ attempt, outcome, reason }: Record<string, unknown>) => [attempt, outcome, reason]),
     [[1, "error", "HTTP 500"], [2, "done", null], [3, "done", null]],
@@ -150,7 +155,7 @@ Deno.test("one cell tells what was asked for, each attempt and each image with t
   assert.deepEqual(
     [theirs.versions[0].ratings.n, theirs.versions[0].evaluations],
     [2, 1],
-    "they have rated it",
+    "the viewer has rated this image",
   );
   assert.deepEqual(
     [theirs.versions[1].ratings.n, theirs.versions[1].evaluations],

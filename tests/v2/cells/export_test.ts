@@ -1,4 +1,4 @@
-/** Exports: every cell with what may be told of it, in forms that nothing inside can break out of. */
+/** Exports: every cell with its visible feedback, in formats that hostile text cannot break. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { connect, type Pool } from "../../../db/pg/connect.ts";
@@ -6,17 +6,18 @@ import { findExportHead } from "../../../db/views/export.ts";
 import { writeExport } from "../../../routes/v2/cells/export.ts";
 import { csvField } from "../../../routes/v2/cells/export_rows.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
+import { waitFor } from "../../support/wait.ts";
 import { addMatrix, addPeople, call, type V2Person } from "../support/api.ts";
 
-async function stage() {
+async function setUp() {
   const api = await startApi();
   const people = await addPeople(api);
   const task = await addMatrix(api, people.user);
   return { api, ...people, task, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
 }
 
-/** RFC 4180, as a spreadsheet reads it. */
-function readCsv(text: string): string[][] {
+/** Parses CSV by RFC 4180, like a spreadsheet. */
+function parseCsv(text: string): string[][] {
   const rows: string[][] = [[]];
   const field = /("(?:[^"]|"")*"|[^,"\r\n]*)(,|\r\n)/y;
   for (let found; (found = field.exec(text));) {
@@ -25,7 +26,7 @@ function readCsv(text: string): string[][] {
     if (end === "\r\n") rows.push([]);
     if (field.lastIndex === text.length) break;
   }
-  assert.equal(field.lastIndex, text.length, "all of it is CSV");
+  assert.equal(field.lastIndex, text.length, "the whole text is CSV");
   assert.deepEqual(rows.pop(), []);
   return rows;
 }
@@ -36,7 +37,7 @@ async function download(api: TestApi, who: V2Person | string, task: string, quer
   return answer;
 }
 
-// deno-lint-ignore no-explicit-any -- lines of JSON; the test says what it expects of them
+// deno-lint-ignore no-explicit-any -- each test checks the fields that it uses
 async function readLines(api: TestApi, who: V2Person | string, task: string): Promise<any[]> {
   const { text } = await download(api, who, task, "format=ndjson");
   return text.trimEnd().split("\n").map((line) => JSON.parse(line));
@@ -47,7 +48,7 @@ async function rate(api: TestApi, who: V2Person, task: string, cell: number, sta
   assert.equal(status, 200, text);
 }
 
-/** What people wrote to do harm, in each text that an export shows. */
+/** Hostile texts for every exported field. */
 const hostile = [
   `=HYPERLINK("http://evil","x")`,
   "+1",
@@ -63,7 +64,7 @@ const hostile = [
   "夕阳 🐱",
 ];
 
-async function plantHostile({ api, user, task }: Awaited<ReturnType<typeof stage>>) {
+async function addHostileTexts({ api, user, task }: Awaited<ReturnType<typeof setUp>>) {
   const { sql } = api.database;
   const variables = {
     v0: { name: "=prompt<b>", values: hostile.slice(0, 3).map((value) => ({ value })) },
@@ -75,24 +76,24 @@ async function plantHostile({ api, user, task }: Awaited<ReturnType<typeof stage
   }::text::json
     where id = ${task}`;
   for (let cell = 0; cell < 6; cell++) {
-    const said = hostile.slice(2 * cell, 2 * cell + 2);
-    const prompts = JSON.stringify([{ type: "freetext", value: said[0] }]);
+    const texts = hostile.slice(2 * cell, 2 * cell + 2);
+    const prompts = JSON.stringify([{ type: "freetext", value: texts[0] }]);
     await sql`
       update subtasks
-      set evaluate = ${said}, error = ${said[1]!}, prompts = ${prompts}::text::json, ratio = ${said[0]!},
+      set evaluate = ${texts}, error = ${texts[1]!}, prompts = ${prompts}::text::json, ratio = ${texts[0]!},
         image_url = case when cell = 0 then 'javascript:alert(1)' else image_url end
       where parent_task_id = ${task} and cell = ${cell}`;
     await sql`
       insert into cell_tags (task_id, subtask_id, tag, author_id)
-      select parent_task_id, id, ${said[
+      select parent_task_id, id, ${texts[
       0
     ]!}, ${user.id} from subtasks where parent_task_id = ${task} and cell = ${cell}`;
   }
 }
 
-Deno.test("csv: a head, a row a cell in their order, axes by name, means and the five counts", async () => {
-  await using at = await stage();
-  const { api, user, other, task } = at;
+Deno.test("csv has a header, a row per cell in order, named axes, means and counts of stars", async () => {
+  await using fixture = await setUp();
+  const { api, user, other, task } = fixture;
   await rate(api, user, task, 3, 5);
   await rate(api, other, task, 3, 4);
   await api.database
@@ -100,7 +101,7 @@ Deno.test("csv: a head, a row a cell in their order, axes by name, means and the
   const { text, headers } = await download(api, user, task, "format=csv");
   assert.match(headers.get("content-type")!, /^text\/csv/);
   assert.match(headers.get("content-disposition")!, /^attachment; filename="a matrix\.csv"/);
-  const [head, ...rows] = readCsv(text);
+  const [head, ...rows] = parseCsv(text);
   assert.deepEqual(head, [
     ...["cell", "v0 prompt", "v1 ratio", "status", "version", "image", "seed", "ratio", "prompts", "error"],
     ...["mean", "n", "stars_1", "stars_2", "stars_3", "stars_4", "stars_5", "evaluations", "tags"],
@@ -116,18 +117,20 @@ Deno.test("csv: a head, a row a cell in their order, axes by name, means and the
   assert.deepEqual([...new Uint8Array(await marked.arrayBuffer()).slice(0, 3)], [0xef, 0xbb, 0xbf]);
 });
 
-Deno.test("csv: nothing that a spreadsheet would compute, and every text comes back whole", async () => {
-  await using at = await stage();
-  await plantHostile(at);
-  const [head, ...rows] = readCsv((await download(at.api, at.user, at.task, "format=csv")).text);
+Deno.test("csv contains no formulas, and every text is complete", async () => {
+  await using fixture = await setUp();
+  await addHostileTexts(fixture);
+  const [head, ...rows] = parseCsv(
+    (await download(fixture.api, fixture.user, fixture.task, "format=csv")).text,
+  );
   for (const row of [head!, ...rows]) {
     for (const field of row) assert.doesNotMatch(field, /^[=+\-@\t\r]/);
   }
-  const plain = (field: string) => field.replace(/^'(?=[=+\-@\t\r])/, "");
-  assert.deepEqual(rows.map((row) => plain(row[9]!)), hostile.filter((_, i) => i % 2 === 1));
-  assert.deepEqual(rows.map((row) => plain(row[18]!)), hostile.filter((_, i) => i % 2 === 0));
+  const withoutApostrophe = (field: string) => field.replace(/^'(?=[=+\-@\t\r])/, "");
+  assert.deepEqual(rows.map((row) => withoutApostrophe(row[9]!)), hostile.filter((_, i) => i % 2 === 1));
+  assert.deepEqual(rows.map((row) => withoutApostrophe(row[18]!)), hostile.filter((_, i) => i % 2 === 0));
   assert.deepEqual(
-    rows.map((row) => plain(row[17]!)),
+    rows.map((row) => withoutApostrophe(row[17]!)),
     [0, 1, 2, 3, 4, 5].map((cell) => hostile.slice(2 * cell, 2 * cell + 2).join("\n")),
   );
   for (
@@ -140,10 +143,10 @@ Deno.test("csv: nothing that a spreadsheet would compute, and every text comes b
   }
 });
 
-Deno.test("ndjson: a line a cell, seeds exact, lists as lists", async () => {
-  await using at = await stage();
-  const { api, user, task } = at;
-  await plantHostile(at);
+Deno.test("ndjson has a line per cell with exact seeds and arrays", async () => {
+  await using fixture = await setUp();
+  const { api, user, task } = fixture;
+  await addHostileTexts(fixture);
   await rate(api, user, task, 1, 2);
   await api.database
     .sql`update subtasks set seed = 9007199254740993 where parent_task_id = ${task} and cell = 1`;
@@ -162,10 +165,10 @@ Deno.test("ndjson: a line a cell, seeds exact, lists as lists", async () => {
   ]]);
 });
 
-Deno.test("html: one page, its script and style by their hashes and nothing else, its data as data", async () => {
-  await using at = await stage();
-  await plantHostile(at);
-  const { text, headers } = await download(at.api, at.user, at.task, "format=html");
+Deno.test("html is one page whose policy permits only its own script and style, with inert data", async () => {
+  await using fixture = await setUp();
+  await addHostileTexts(fixture);
+  const { text, headers } = await download(fixture.api, fixture.user, fixture.task, "format=html");
   assert.match(
     headers.get("content-disposition")!,
     /^attachment; filename="title script alert\(1\) script|^attachment/,
@@ -174,7 +177,7 @@ Deno.test("html: one page, its script and style by their hashes and nothing else
   assert.match(policy, /^default-src 'none'; img-src https: http:; script-src 'sha256-/);
   assert.doesNotMatch(policy, /unsafe/);
   const scripts = [...text.matchAll(/<script([^>]*)>([\s\S]*?)<\/script>/g)];
-  assert.equal(text.match(/<script/gi)!.length, scripts.length, "no script begins within another");
+  assert.equal(text.match(/<script/gi)!.length, scripts.length, "no script starts within another");
   const running = scripts.filter(([, attributes]) => attributes === "");
   assert.equal(running.length, 1);
   const hash = (part: string) => `'sha256-${createHash("sha256").update(part).digest("base64")}'`;
@@ -200,9 +203,9 @@ Deno.test("html: one page, its script and style by their hashes and nothing else
   for (const [, , json] of data) assert.doesNotMatch(json!, /[<>\u2028\u2029]/);
 });
 
-Deno.test("while others' ratings are hidden, an export holds one's own and what one has rated", async () => {
-  await using at = await stage();
-  const { api, user, other, manager, task } = at;
+Deno.test("while others' ratings are hidden, an export contains one's own feedback and that of rated images", async () => {
+  await using fixture = await setUp();
+  const { api, user, other, manager, task } = fixture;
   const { sql } = api.database;
   await sql`update tasks set blind = true where id = ${task}`;
   for (const cell of [0, 1]) await rate(api, manager, task, cell, 5);
@@ -219,7 +222,7 @@ Deno.test("while others' ratings are hidden, an export holds one's own and what 
       "said of " + cell,
     ]} where parent_task_id = ${task} and cell = ${cell}`;
   }
-  const told = async (who: V2Person | string) =>
+  const readFeedback = async (who: V2Person | string) =>
     (await readLines(api, who, task)).slice(0, 3).map(({ mean, n, distribution, evaluations, tags }) => [
       ...[mean, n, distribution?.join("") ?? null, evaluations.join(), tags.join()],
     ]);
@@ -230,8 +233,8 @@ Deno.test("while others' ratings are hidden, an export holds one's own and what 
     "said of 2",
     "tag",
   ]];
-  assert.deepEqual(await told(user), shown);
-  assert.deepEqual(await told(other), [[null, null, null, "", ""], shown[1], [
+  assert.deepEqual(await readFeedback(user), shown);
+  assert.deepEqual(await readFeedback(other), [[null, null, null, "", ""], shown[1], [
     null,
     null,
     null,
@@ -239,16 +242,16 @@ Deno.test("while others' ratings are hidden, an export holds one's own and what 
     "",
   ]]);
   const share = await call(api, user, "POST", `/tasks/${task}/shares`, { mode: "read" });
-  assert.deepEqual(await told(share.body.token), Array(3).fill([null, null, null, "", ""]));
+  assert.deepEqual(await readFeedback(share.body.token), Array(3).fill([null, null, null, "", ""]));
   for (const format of ["csv", "html"]) {
     const { text } = await download(api, share.body.token, task, `format=${format}`);
     assert.doesNotMatch(text, /said of/);
   }
 });
 
-Deno.test("axes that repeat, have bare values, grew, or are not there are told as far as they can be", async () => {
-  await using at = await stage();
-  const { api, user, task } = at;
+Deno.test("an export contains the known indices for axes with repeats, plain values, extensions or no values", async () => {
+  await using fixture = await setUp();
+  const { api, user, task } = fixture;
   const { sql } = api.database;
   const axesOf = async () =>
     (await readLines(api, user, task)).map(({ axes }) =>
@@ -272,52 +275,57 @@ Deno.test("axes that repeat, have bare values, grew, or are not there are told a
   assert.deepEqual((await readLines(api, user, task))[0].prompts, []);
 });
 
-Deno.test("a reader that leaves: nothing more is asked of the database, and its room is free again", async () => {
-  await using at = await stage();
-  const { api, user } = at;
+Deno.test("when the client disconnects, the export stops reading and frees its slot", async () => {
+  await using fixture = await setUp();
+  const { api, user } = fixture;
   const large = await addMatrix(api, user, { prompts: 50, ratios: 100 });
-  let asked = 0;
+  let queries = 0;
   const pool = connect(api.database.url, { max: 1 });
   const counted = new Proxy(pool, {
     apply(target, self, args) {
-      if (String(args[0]?.raw ?? "").includes("order by s.cell")) asked++;
+      if (String(args[0]?.raw ?? "").includes("order by s.cell")) queries++;
       return Reflect.apply(target, self, args);
     },
   }) as Pool;
   const head = await findExportHead(pool, large);
-  const looker = { id: user.id, hidesOthers: false };
+  const viewer = { id: user.id, hidesOthers: false };
   for await (
-    const _ of writeExport(counted, { taskId: large, format: "ndjson", bom: false, looker, head: head! })
+    const _ of writeExport(counted, { taskId: large, format: "ndjson", bom: false, viewer, head: head! })
   ) break;
-  assert.ok(asked <= 2, "the one that was read, and the one on its way");
+  assert.ok(queries <= 2, "the batch that was read, and the next one");
   await pool.end();
   const open = () =>
     fetch(`${api.origin}/api/v2/tasks/${large}/export`, {
       headers: { authorization: `Bearer ${user.access}` },
     });
   for (let round = 0; round < 3; round++) {
-    const held = await Promise.all([open(), open(), open()]);
-    assert.deepEqual(held.map(({ status }) => status), [200, 200, 200]);
-    for (const answer of held) await answer.body!.cancel();
-    for (;;) {
-      const again = await open();
-      await again.body!.cancel();
-      if (again.status === 200) break;
-      assert.equal(again.status, 429);
-      assert.equal(again.headers.get("retry-after"), "2");
-    }
+    const running = await Promise.all([open(), open(), open()]);
+    assert.deepEqual(running.map(({ status }) => status), [200, 200, 200]);
+    for (const answer of running) await answer.body!.cancel();
+    await waitFor("a free slot", async () => {
+      const answer = await open();
+      await answer.body!.cancel();
+      if (answer.status === 200) return true;
+      assert.equal(answer.status, 429);
+      assert.equal(answer.headers.get("retry-after"), "2");
+    });
     await call(api, user, "GET", `/tasks/${large}/export`);
   }
 });
 
-Deno.test("formats that are none: 422; who may not look: 401; what is not there: 404; names of files are tame", async () => {
-  await using at = await stage();
-  const { api, user, task } = at;
+Deno.test("an export requires a known format, authentication and an existing task", async () => {
+  await using fixture = await setUp();
+  const { api, user, task } = fixture;
   for (const query of ["format=xlsx", "format=", "format=CSV", "bom=1"]) {
     assert.equal((await call(api, user, "GET", `/tasks/${task}/export?${query}`)).status, 422, query);
   }
   assert.equal((await call(api, undefined, "GET", `/tasks/${task}/export`)).status, 401);
   assert.equal((await call(api, user, "GET", `/tasks/${crypto.randomUUID()}/export`)).status, 404);
+});
+
+Deno.test("the name of an export's file is safe for any file system", async () => {
+  await using fixture = await setUp();
+  const { api, user, task } = fixture;
   const names: [string, RegExp][] = [
     ['a"b\r\nX-Evil: 1/../c', /^attachment; filename="a b X-Evil 1 \.\. c\.csv"; filename\*=UTF-8''a%20b/],
     ["夕阳", /^attachment; filename="task\.csv"; filename\*=UTF-8''%E5%A4%95%E9%98%B3\.csv$/],

@@ -1,4 +1,4 @@
-/** Planes: every cell as a byte, whole or what changed since. */
+/** Planes: one byte per cell, complete or as changes. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { settleSubtasks } from "../../../db/queue/subtasks.ts";
@@ -29,19 +29,19 @@ async function read(api: TestApi, who: V2Person, id: string, query = ""): Promis
   };
 }
 
-/** A viewer's picture brought up to date, as the document says. */
-function apply(before: Uint8Array[], { delta, cells, bytes }: Answer): Uint8Array[] {
+/** Applies a response to the known planes, as the API documentation describes. */
+function applyPlanes(before: Uint8Array[], { delta, cells, bytes }: Answer): Uint8Array[] {
   if (!delta) return before.map((_, p) => bytes.slice(p * cells, (p + 1) * cells));
   const after = before.map((plane) => plane.slice());
   after[0] = after[0]!.map((status) => status === 2 ? 1 : status);
   const view = new DataView(bytes.buffer);
-  for (let at = 0; at < bytes.length; at += 4 + after.length) {
-    after.forEach((plane, p) => plane[view.getUint32(at, true)] = bytes[at + 4 + p]!);
+  for (let offset = 0; offset < bytes.length; offset += 4 + after.length) {
+    after.forEach((plane, p) => plane[view.getUint32(offset, true)] = bytes[offset + 4 + p]!);
   }
   return after;
 }
 
-Deno.test("planes tell state, mean, raters and one's own stars of each cell", async () => {
+Deno.test("planes contain the state, mean, number of raters and own stars of each cell", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const id = await addMatrix(api, user, { prompts: 3, ratios: 2, drawn: 3 });
@@ -58,18 +58,22 @@ Deno.test("planes tell state, mean, raters and one's own stars of each cell", as
   await api.database.sql`update tasks set blind = true where id = ${id}`;
   await call(api, other, "DELETE", `/tasks/${id}/cells/1/rating`);
   const hidden = await read(api, other, id, "?f=rating,n");
-  assert.deepEqual([...hidden.bytes], Array(12).fill(0), "who has not rated sees nothing of others");
+  assert.deepEqual(
+    [...hidden.bytes],
+    Array(12).fill(0),
+    "others' ratings are hidden from a rater without a rating",
+  );
   assert.deepEqual(
     [...(await read(api, user, id, "?f=rating")).bytes],
     [0, 40, 0, 0, 0, 0],
-    "the owner does",
+    "the owner sees them",
   );
   for (const query of ["?f=", "?f=bogus", "?f=status,,n", "?since=-1", "?since=x"]) {
     assert.equal((await read(api, user, id, query)).status, 422, query);
   }
 });
 
-Deno.test("a delta brings a picture to what a whole answer says, whatever happened in between", async () => {
+Deno.test("applying a delta gives the same planes as a complete response after any sequence of changes", async () => {
   await using api = await startApi({ env: { RATE_LIMIT: "1000000" } });
   const { user } = await addPeople(api);
   const { sql } = api.database;
@@ -90,13 +94,13 @@ Deno.test("a delta brings a picture to what a whole answer says, whatever happen
         const id = await addMatrix(api, user, { prompts: 6, ratios: 8, drawn: 10 });
         const f = "?f=status,rating,mine";
         let answer = await read(api, user, id, f);
-        let picture = apply([0, 1, 2].map(() => new Uint8Array()), answer);
+        let planes = applyPlanes([0, 1, 2].map(() => new Uint8Array()), answer);
         for (const name of names) {
           await steps[name]!(id);
           answer = await read(api, user, id, `${f}&since=${answer.revision}`);
-          picture = apply(picture, answer);
+          planes = applyPlanes(planes, answer);
           const whole = await read(api, user, id, f);
-          assert.deepEqual(picture, apply(picture, { ...whole, delta: false }), names.join());
+          assert.deepEqual(planes, applyPlanes(planes, { ...whole, delta: false }), names.join());
         }
         await sql`update tasks set is_deleted = true, hold = 'pause' where id = ${id}`;
       },
@@ -105,7 +109,7 @@ Deno.test("a delta brings a picture to what a whole answer says, whatever happen
   );
 });
 
-Deno.test("a delta is small, and a revision that is none of this task's gets everything", async () => {
+Deno.test("a delta contains only changes, and an unknown revision gets complete planes", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const id = await addMatrix(api, user, { prompts: 20, ratios: 20, drawn: 50 });

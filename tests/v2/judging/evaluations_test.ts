@@ -1,4 +1,4 @@
-/** Evaluations: texts about images, whose they are, who sees them, and what the cell shows of them. */
+/** Evaluations: authorship, visibility, and the copy in the cell. */
 import assert from "node:assert/strict";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { addMatrix, addPeople, type Answer, call } from "../support/api.ts";
@@ -7,12 +7,16 @@ import { addShare, redraw, rerun } from "../support/images.ts";
 const pathOf = (task: string, cell: number | string = 0) => `/tasks/${task}/cells/${cell}/evaluations`;
 const textsOf = ({ body }: Answer) => body.items.map(({ text }: { text: string }) => text);
 
-async function shownOf({ database: { sql } }: TestApi, task: string, cell = 0): Promise<string[] | null> {
+async function readCellTexts(
+  { database: { sql } }: TestApi,
+  task: string,
+  cell = 0,
+): Promise<string[] | null> {
   const [row] = await sql`select evaluate from subtasks where parent_task_id = ${task} and cell = ${cell}`;
   return row!.evaluate;
 }
 
-async function readEach(api: TestApi, who: Parameters<typeof call>[1], path: string): Promise<string[]> {
+async function readAllPages(api: TestApi, who: Parameters<typeof call>[1], path: string): Promise<string[]> {
   const texts: string[] = [];
   for (let cursor = ""; cursor !== "end";) {
     const page = await call(api, who, "GET", `${path}?limit=2${cursor}`);
@@ -23,7 +27,7 @@ async function readEach(api: TestApi, who: Parameters<typeof call>[1], path: str
   return texts;
 }
 
-Deno.test("many texts an image, each with author and tags; the cell shows them in their order", async () => {
+Deno.test("an image has several evaluations with author and tags, and the cell lists them in order", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -48,10 +52,10 @@ Deno.test("many texts an image, each with author and tags; the cell shows them i
     assert.equal((await call(api, who, "POST", pathOf(task), { text })).status, 201);
   }
   const all = ["hands are fine", "b", "c", "d"];
-  assert.deepEqual(await shownOf(api, task), all);
-  assert.deepEqual(await readEach(api, user, pathOf(task)), all);
+  assert.deepEqual(await readCellTexts(api, task), all);
+  assert.deepEqual(await readAllPages(api, user, pathOf(task)), all);
   await call(api, user, "POST", pathOf(task, 1), { text: "of another cell" });
-  assert.deepEqual(await readEach(api, user, `/tasks/${task}/evaluations`), [
+  assert.deepEqual(await readAllPages(api, user, `/tasks/${task}/evaluations`), [
     "of another cell",
     ...all.toReversed(),
   ]);
@@ -62,18 +66,18 @@ Deno.test("many texts an image, each with author and tags; the cell shows them i
   assert.notEqual(changed.body.edited_at, null);
   assert.deepEqual({ ...changed.body, edited_at: null }, { ...first.body, text: "hands are not fine" });
   assert.deepEqual((await call(api, other, "PATCH", one, { tags: [] })).body.tags, []);
-  assert.deepEqual(await shownOf(api, task), ["hands are not fine", "b", "c", "d"]);
+  assert.deepEqual(await readCellTexts(api, task), ["hands are not fine", "b", "c", "d"]);
   assert.equal((await call(api, other, "DELETE", one)).status, 204);
   assert.equal((await call(api, other, "DELETE", one)).status, 404);
   assert.equal((await call(api, other, "GET", one)).status, 404);
-  assert.deepEqual(await shownOf(api, task), ["b", "c", "d"]);
+  assert.deepEqual(await readCellTexts(api, task), ["b", "c", "d"]);
   await api.database.sql`delete from evaluations where text <> 'b'`;
   const [last] = (await call(api, user, "GET", pathOf(task))).body.items;
   await call(api, user, "DELETE", `/tasks/${task}/evaluations/${last.id}`);
-  assert.equal(await shownOf(api, task), null, "nothing said, as before the first");
+  assert.equal(await readCellTexts(api, task), null, "null, as before the first evaluation");
 });
 
-Deno.test("the author changes a text; author, owner and admin remove it; nobody else", async () => {
+Deno.test("only the author changes an evaluation; the author, the owner and admins delete it", async () => {
   await using api = await startApi();
   const { user, other, manager, admin, guest } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -87,8 +91,8 @@ Deno.test("the author changes a text; author, owner and admin remove it; nobody 
     ["an admin", admin, 403, 204],
     ["a manager", manager, 403, 403],
     ["a guest", guest, 403, 403],
-    ["a link to rate", share, 403, 403],
-    ["a link to look", reading, 403, 403],
+    ["a share with mode rate", share, 403, 403],
+    ["a share with mode read", reading, 403, 403],
   ];
   for (const [what, who, patched, removed] of cases) {
     const path = await write(other);
@@ -97,11 +101,11 @@ Deno.test("the author changes a text; author, owner and admin remove it; nobody 
     assert.equal((await call(api, who, "DELETE", path)).status, removed, what);
   }
   const path = await write(share);
-  assert.equal((await call(api, share, "PATCH", path, { text: "by a link" })).body.author, null);
+  assert.equal((await call(api, share, "PATCH", path, { text: "by a share" })).body.author, null);
   assert.equal(
     (await call(api, share, "GET", pathOf(task))).body.items[0].author,
     null,
-    "no e-mails by a link",
+    "no e-mail addresses for a share",
   );
   assert.equal((await call(api, share, "DELETE", path)).status, 204);
   for (const who of [guest, reading]) {
@@ -113,7 +117,7 @@ Deno.test("the author changes a text; author, owner and admin remove it; nobody 
   assert.equal((await call(api, user, "DELETE", `/tasks/${elsewhere}/evaluations/${id}`)).status, 404);
 });
 
-Deno.test("texts stay with the image that they are about; of one that is not there nothing can be said", async () => {
+Deno.test("evaluations stay with their image, and a cell without an image cannot be evaluated", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { drawn: 4 });
@@ -122,18 +126,22 @@ Deno.test("texts stay with the image that they are about; of one that is not the
   const none = await call(api, other, "POST", pathOf(task), { text: "x" });
   assert.deepEqual([none.status, none.body.detail], [409, "evaluating cell 0: it has no image now"]);
   await redraw(api, task);
-  assert.equal(await shownOf(api, task), null);
+  assert.equal(await readCellTexts(api, task), null);
   const second = await call(api, other, "POST", pathOf(task), { text: "new" });
   assert.deepEqual([first.body.version, second.body.version], [1, 2]);
   await call(api, other, "PATCH", `/tasks/${task}/evaluations/${first.body.id}`, { text: "old, edited" });
-  assert.deepEqual(await shownOf(api, task), ["new"], "an older image's text does not come back");
+  assert.deepEqual(
+    await readCellTexts(api, task),
+    ["new"],
+    "the text of an older image stays out of the cell",
+  );
   assert.deepEqual(textsOf(await call(api, user, "GET", pathOf(task))), ["old, edited", "new"]);
   assert.equal((await call(api, other, "POST", pathOf(task, 6), { text: "x" })).status, 404);
   assert.equal((await call(api, other, "GET", pathOf(task, 6))).status, 404);
   assert.deepEqual((await call(api, other, "GET", pathOf(task, 5))).body, { items: [], next: null });
 });
 
-Deno.test("where a task is blind, others' texts are hidden until one has given stars to that image", async () => {
+Deno.test("in a blind task, others' evaluations are hidden until one has given the image stars", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -141,7 +149,7 @@ Deno.test("where a task is blind, others' texts are hidden until one has given s
   const { body: { id } } = await call(api, other, "POST", pathOf(task), { text: "his" });
   await call(api, manager, "POST", pathOf(task), { text: "hers" });
   const one = `/tasks/${task}/evaluations/${id}`;
-  const seen = async () => [
+  const readVisible = async () => [
     textsOf(await call(api, manager, "GET", pathOf(task))).length,
     textsOf(await call(api, manager, "GET", `/tasks/${task}/evaluations`)).length,
     (await call(api, manager, "GET", one)).status,
@@ -149,15 +157,15 @@ Deno.test("where a task is blind, others' texts are hidden until one has given s
     (await call(api, manager, "DELETE", one)).status,
   ];
   const hidden = [1, 1, 404, 404, 404];
-  assert.deepEqual(await seen(), hidden);
+  assert.deepEqual(await readVisible(), hidden);
   await call(api, manager, "PUT", `/tasks/${task}/cells/0/rating`, { skipped: "x" });
-  assert.deepEqual(await seen(), hidden, "a skip opens nothing");
+  assert.deepEqual(await readVisible(), hidden, "a skip reveals nothing");
   await call(api, manager, "PUT", `/tasks/${task}/cells/0/rating`, { stars: 2 });
-  assert.deepEqual(await seen(), [2, 2, 200, 403, 403]);
+  assert.deepEqual(await readVisible(), [2, 2, 200, 403, 403]);
   assert.equal(textsOf(await call(api, user, "GET", pathOf(task))).length, 2, "the owner sees all");
 });
 
-Deno.test("a text comes back as it was sent, whatever it is", async () => {
+Deno.test("any text is returned as it was sent", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -179,11 +187,11 @@ Deno.test("a text comes back as it was sent, whatever it is", async () => {
     });
     assert.deepEqual([status, body.text, body.tags], [201, text, ["a b", '{,"', "null"]]);
   }
-  assert.deepEqual(await shownOf(api, task), texts);
+  assert.deepEqual(await readCellTexts(api, task), texts);
   assert.deepEqual(textsOf(await call(api, user, "GET", pathOf(task))), texts);
 });
 
-Deno.test("what is no text and no tag is refused by the name of its field", async () => {
+Deno.test("an invalid text or tag is refused with the name of the field", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -224,10 +232,10 @@ Deno.test("what is no text and no tag is refused by the name of its field", asyn
       );
     }
   }
-  assert.deepEqual(await shownOf(api, task), ["kept"]);
+  assert.deepEqual(await readCellTexts(api, task), ["kept"]);
 });
 
-Deno.test("the same key writes once; If-Match refuses a change made up from an older state", async () => {
+Deno.test("an idempotency key creates one evaluation, and If-Match refuses a change of an older state", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -238,7 +246,7 @@ Deno.test("the same key writes once; If-Match refuses a change made up from an o
   assert.deepEqual([a!.status, b!.status, a!.text], [201, 201, b!.text]);
   assert.deepEqual(a!.headers.get("location"), b!.headers.get("location"));
   assert.equal((await call(api, user, "POST", pathOf(task), { text: "other" }, key)).status, 409);
-  assert.deepEqual(await shownOf(api, task), ["once"]);
+  assert.deepEqual(await readCellTexts(api, task), ["once"]);
   const one = `/tasks/${task}/evaluations/${a!.body.id}`;
   const tag = (await call(api, user, "GET", one)).headers.get("etag")!;
   assert.equal((await call(api, user, "GET", one, undefined, { "if-none-match": tag })).status, 304);
@@ -250,7 +258,7 @@ Deno.test("the same key writes once; If-Match refuses a change made up from an o
   assert.equal((await call(api, user, "PATCH", one, { text: "x" }, { "if-match": next })).status, 200);
 });
 
-Deno.test("20 texts at once: all are there, the cell shows what the list says", async () => {
+Deno.test("of 20 concurrent evaluations none is lost, and the cell agrees with the list", async () => {
   await using api = await startApi({ env: { RATE_LIMIT: "1000000" } });
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -271,5 +279,5 @@ Deno.test("20 texts at once: all are there, the cell shows what the list says", 
   );
   const listed = textsOf(await call(api, user, "GET", pathOf(task)));
   assert.equal(listed.length, 15);
-  assert.deepEqual(await shownOf(api, task), listed);
+  assert.deepEqual(await readCellTexts(api, task), listed);
 });

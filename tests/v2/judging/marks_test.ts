@@ -4,7 +4,7 @@ import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
 
-Deno.test("a favourite is a person's own: made and undone as often as one likes", async () => {
+Deno.test("favourites are private, and marking and unmarking are idempotent", async () => {
   await using api = await startApi();
   const { user, other, guest } = await addPeople(api);
   const task = await addMatrix(api, user, { drawn: 3 });
@@ -41,7 +41,7 @@ Deno.test("a favourite is a person's own: made and undone as often as one likes"
   assert.equal((await call(api, user, "PUT", `/tasks/${old}/cells/2/favourite`)).status, 204);
 });
 
-Deno.test("tags: all see them, who put one there, the owner and admins take it away", async () => {
+Deno.test("everyone sees tags; their author, the owner and admins remove them", async () => {
   await using api = await startApi();
   const { user, other, manager, admin, guest } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -56,7 +56,7 @@ Deno.test("tags: all see them, who put one there, the owner and admins take it a
   assert.equal((await call(api, other, "PUT", path(0, "for print"))).status, 204);
   assert.equal(await revision(), before + 1);
   assert.equal((await call(api, user, "PUT", path(0, "for print"))).status, 204);
-  assert.equal(await revision(), before + 1, "there already");
+  assert.equal(await revision(), before + 1, "no change");
   await call(api, user, "PUT", path(0, "夕阳/50% 😀"));
   await call(api, user, "PUT", path(0, "Z"));
   await call(api, user, "PUT", path(3, "for print"));
@@ -66,7 +66,7 @@ Deno.test("tags: all see them, who put one there, the owner and admins take it a
     ["夕阳/50% 😀", "user@example.com"],
   ]);
   const reading = await addShare(api, user, task, { mode: "read" });
-  assert.deepEqual(await tagsOf(3, reading), [["for print", null]], "no e-mails by a link");
+  assert.deepEqual(await tagsOf(3, reading), [["for print", null]], "no e-mail addresses for a share");
   const all = await call(api, guest, "GET", `/tasks/${task}/tags`);
   const expected = [{ tag: "Z", cells: 1 }, { tag: "for print", cells: 2 }, { tag: "夕阳/50% 😀", cells: 1 }];
   assert.deepEqual(all.body, { items: expected, next: null });
@@ -83,9 +83,9 @@ Deno.test("tags: all see them, who put one there, the owner and admins take it a
   const cases: [string, Parameters<typeof call>[1], number][] = [
     ["a manager", manager, 403],
     ["a guest", guest, 403],
-    ["who put it there", other, 204],
+    ["its author", other, 204],
     ["again", other, 204],
-    ["an admin, nothing there", admin, 204],
+    ["an admin, already removed", admin, 204],
   ];
   for (const [what, who, expected] of cases) {
     assert.equal((await call(api, who, "DELETE", path(0, "for print"))).status, expected, what);
@@ -96,30 +96,30 @@ Deno.test("tags: all see them, who put one there, the owner and admins take it a
   assert.equal((await call(api, admin, "DELETE", path(0, "x"))).status, 204, "an admin");
 });
 
-Deno.test("where a task is blind, others' tags of an image show once one has given it stars", async () => {
+Deno.test("in a blind task, others' tags of an image are hidden until one has given it stars", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user);
   await api.database.sql`update tasks set blind = true where id = ${task}`;
   await call(api, other, "PUT", `/tasks/${task}/cells/0/tags/best`);
   await call(api, manager, "PUT", `/tasks/${task}/cells/0/tags/own`);
-  const seen = async () => [
+  const readVisible = async () => [
     (await call(api, manager, "GET", `/tasks/${task}/cells/0/tags`)).body.items.length,
     (await call(api, manager, "GET", `/tasks/${task}/tags`)).body.items.length,
     (await call(api, manager, "GET", `/tasks/${task}/tags/best`)).body.items.length,
     (await call(api, manager, "DELETE", `/tasks/${task}/cells/0/tags/best`)).status,
   ];
   const hidden = [1, 1, 0, 204];
-  assert.deepEqual(await seen(), hidden);
+  assert.deepEqual(await readVisible(), hidden);
   await call(api, manager, "PUT", `/tasks/${task}/cells/0/rating`, { stars: 3 });
-  assert.deepEqual(await seen(), [2, 2, 1, 403]);
+  assert.deepEqual(await readVisible(), [2, 2, 1, 403]);
   await rerun(api, user, task, 0);
   await redraw(api, task);
-  assert.deepEqual(await seen(), hidden, "another image");
+  assert.deepEqual(await readVisible(), hidden, "the next image");
   assert.equal((await call(api, user, "GET", `/tasks/${task}/cells/0/tags`)).body.items.length, 2);
 });
 
-Deno.test("what is no tag is refused, and a cell has 50 at most", async () => {
+Deno.test("an invalid tag is refused, and a cell has at most 50 tags", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -146,7 +146,7 @@ Deno.test("what is no tag is refused, and a cell has 50 at most", async () => {
     }
     assert.equal((await call(api, user, "GET", `/tasks/${task}/tags/${tag}`)).status, 422, tag);
   }
-  const kept = [
+  const valid = [
     "%25zz",
     "'%20or%201=1--",
     "__proto__",
@@ -154,17 +154,21 @@ Deno.test("what is no tag is refused, and a cell has 50 at most", async () => {
     "%3Cb%3E",
     encodeURIComponent("😀".repeat(100)),
   ];
-  for (const tag of kept) {
+  for (const tag of valid) {
     const { status, text } = await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/${tag}`);
     assert.equal(status, 204, `${tag}: ${text}`);
   }
   const { body } = await call(api, user, "GET", `/tasks/${task}/cells/0/tags`);
   assert.deepEqual(
     body.items.map(({ tag }: { tag: string }) => tag).toSorted(),
-    kept.map(decodeURIComponent).toSorted(),
+    valid.map(decodeURIComponent).toSorted(),
   );
-  for (let i = kept.length; i < 50; i++) await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/t${i}`);
+  for (let i = valid.length; i < 50; i++) await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/t${i}`);
   assert.equal((await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/more`)).status, 409);
-  assert.equal((await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/t20`)).status, 204, "it has that");
+  assert.equal(
+    (await call(api, user, "PUT", `/tasks/${task}/cells/0/tags/t20`)).status,
+    204,
+    "the cell has this tag",
+  );
   assert.equal((await call(api, user, "PUT", `/tasks/${task}/cells/6/tags/a`)).status, 404);
 });

@@ -1,8 +1,8 @@
-/** What to rate next: not rated yet, spread, fewest or undecided, different for each who asks. */
+/** The rating queue: unrated images by strategy, different for each concurrent rater. */
 import assert from "node:assert/strict";
 import type { Candidate } from "../../../db/judging/rating_queue.ts";
 import { orderCandidates, type Strategy } from "../../../routes/v2/judging/rating_order.ts";
-import { drawPlaces } from "../../../routes/v2/judging/rating_queue.ts";
+import { drawNumbers } from "../../../routes/v2/judging/rating_queue.ts";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, type Answer, call } from "../support/api.ts";
 import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
@@ -11,7 +11,7 @@ const pathOf = (task: string, query = "") => `/tasks/${task}/queue/next${query}`
 const cellsOf = ({ body }: Answer): number[] => body.items.map(({ cell }: { cell: number }) => cell);
 const sorted = (cells: number[]) => cells.toSorted((a, b) => a - b);
 
-Deno.test("images are given that one has neither rated nor skipped, until none is left", async () => {
+Deno.test("the queue offers images that one has neither rated nor skipped until none remains", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { drawn: 5 });
@@ -38,9 +38,9 @@ Deno.test("images are given that one has neither rated nor skipped, until none i
     "no image",
   );
   await redraw(api, task);
-  const again = await call(api, user, "GET", pathOf(task, "?n=9"));
-  assert.deepEqual(sorted(cellsOf(again)), [0, 2, 3, 4, 5], "another image is to be rated again");
-  for (const cell of cellsOf(again)) {
+  const afterRerun = await call(api, user, "GET", pathOf(task, "?n=9"));
+  assert.deepEqual(sorted(cellsOf(afterRerun)), [0, 2, 3, 4, 5], "the next image of a cell is unrated");
+  for (const cell of cellsOf(afterRerun)) {
     await call(api, user, "PUT", `/tasks/${task}/cells/${cell}/rating`, { stars: 3 });
   }
   assert.deepEqual((await call(api, user, "GET", pathOf(task, "?n=9"))).body, { items: [] });
@@ -49,7 +49,7 @@ Deno.test("images are given that one has neither rated nor skipped, until none i
   assert.deepEqual(sorted(cellsOf(await call(api, user, "GET", pathOf(old, "?n=9")))), [0, 1, 2]);
 });
 
-Deno.test("who asks at once is given different images; where none other is left, the same", async () => {
+Deno.test("concurrent raters get different images while there are enough", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 4, ratios: 3 });
@@ -58,15 +58,19 @@ Deno.test("who asks at once is given different images; where none other is left,
   );
   assert.deepEqual(sorted(given.flatMap(cellsOf)), Array.from({ length: 12 }, (_, i) => i));
   const share = await addShare(api, user, task);
-  assert.equal(cellsOf(await call(api, share, "GET", pathOf(task, "?n=5"))).length, 5, "kept softly");
+  assert.equal(
+    cellsOf(await call(api, share, "GET", pathOf(task, "?n=5"))).length,
+    5,
+    "reserved images are offered if there are no others",
+  );
   await api.database.sql`update reservations set until = now() - interval '1 s' where rater_id <> ${user.id}`;
   const next = cellsOf(await call(api, other, "GET", pathOf(task, "?n=8")));
-  const kept = cellsOf(given[0]!);
-  assert.deepEqual(next.filter((cell) => kept.includes(cell)), [], "what has run out is free again");
+  const reserved = cellsOf(given[0]!);
+  assert.deepEqual(next.filter((cell) => reserved.includes(cell)), [], "an expired reservation is released");
   assert.equal((await api.database.sql`select 1 from reservations where until < now()`).length, 0);
 });
 
-Deno.test("of a large task a sample is looked at; the last image left is found all the same", async () => {
+Deno.test("a large task is sampled, and the last unrated images are still found", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 30, ratios: 20 });
@@ -82,7 +86,7 @@ Deno.test("of a large task a sample is looked at; the last image left is found a
   assert.equal(cellsOf(await call(api, other, "GET", pathOf(task, "?n=3"))).length, 3);
 });
 
-Deno.test("a blind link is given no axes and no prompts; who may not rate is given nothing", async () => {
+Deno.test("a blind share gets no axes and prompts, and only raters may read the queue", async () => {
   await using api = await startApi();
   const { user, guest } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -121,7 +125,7 @@ const levelsOf = (cell: number) => [Math.floor(cell / 4), cell % 4, -1];
 const order = (sample: Candidate[], strategy: Strategy, count: number) =>
   orderCandidates(sample, { strategy, levelsOf, count }).map(({ cell }) => cell);
 
-Deno.test("spread: each level of each axis before one of them comes again", () => {
+Deno.test("spread: every level of each axis comes before a repetition", () => {
   const sample = Array.from({ length: 12 }, (_, i) => image(i));
   const first = order(sample, "spread", 3).map(levelsOf);
   assert.equal(new Set(first.map(([slow]) => slow)).size, 3);
@@ -132,7 +136,7 @@ Deno.test("spread: each level of each axis before one of them comes again", () =
   assert.ok([7, 11].includes(order(uneven, "spread", 1)[0]!), "row 0 and columns 0 to 2 are known");
 });
 
-Deno.test("fewest: by the number of ratings; decide: by doubt; what is kept for others comes last", () => {
+Deno.test("fewest orders by the number of ratings, decide by uncertainty, and reserved images come last", () => {
   const stars = (...given: number[]): Partial<Candidate> => ({
     rating_n: given.length,
     rating_sum: given.reduce((sum, one) => sum + one, 0),
@@ -147,23 +151,23 @@ Deno.test("fewest: by the number of ratings; decide: by doubt; what is kept for 
     image(5, { ...stars(3, 3), rated: true }),
   ];
   assert.deepEqual(order(sample, "fewest", 9), [3, 2, 1, 0, 4]);
-  const doubted = order(sample, "decide", 9);
-  assert.equal(doubted.length, 5);
-  assert.ok(doubted.indexOf(1) < doubted.indexOf(4), "as many say otherwise");
-  assert.ok(doubted.indexOf(3) < doubted.indexOf(4), "nobody has said anything");
-  assert.equal(doubted.at(-1), 0, "all say the same, and nothing is near it");
-  const kept = sample.map((one) => ({ ...one, reserved: one.cell === 3 || one.cell === 2 }));
+  const byUncertainty = order(sample, "decide", 9);
+  assert.equal(byUncertainty.length, 5);
+  assert.ok(byUncertainty.indexOf(1) < byUncertainty.indexOf(4), "ratings disagree");
+  assert.ok(byUncertainty.indexOf(3) < byUncertainty.indexOf(4), "no ratings");
+  assert.equal(byUncertainty.at(-1), 0, "ratings agree and no other mean is close");
+  const withReserved = sample.map((one) => ({ ...one, reserved: one.cell === 3 || one.cell === 2 }));
   for (const strategy of ["spread", "fewest", "decide"] as const) {
-    assert.deepEqual(sorted(order(kept, strategy, 9).slice(3)), [2, 3], strategy);
-    assert.ok(order(kept, strategy, 3).every((cell) => cell !== 2 && cell !== 3), strategy);
+    assert.deepEqual(sorted(order(withReserved, strategy, 9).slice(3)), [2, 3], strategy);
+    assert.ok(order(withReserved, strategy, 3).every((cell) => cell !== 2 && cell !== 3), strategy);
   }
   assert.deepEqual(order([], "decide", 3), []);
 });
 
-Deno.test("drawPlaces: each once, all where there are no more", () => {
+Deno.test("drawNumbers() returns distinct numbers, or all of them if there are no more", () => {
   for (const [total, count, size] of [[0, 5, 0], [5, 5, 5], [3, 9, 3], [100, 7, 7]] as const) {
-    const places = drawPlaces(total, count);
-    assert.equal(new Set(places).size, size);
-    assert.ok(places.every((place) => place >= 0 && place < total));
+    const numbers = drawNumbers(total, count);
+    assert.equal(new Set(numbers).size, size);
+    assert.ok(numbers.every((number) => number >= 0 && number < total));
   }
 });

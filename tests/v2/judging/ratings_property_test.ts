@@ -1,33 +1,33 @@
-/** Rating, any sequence of it: what a cell shows is the sum of what is said of its image. */
+/** Property: after any sequence of ratings the totals of a cell match the ratings of its image. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type RatedCell, type RatingWish, saveRatings } from "../../../db/judging/ratings.ts";
+import { type RatedCell, type RatingInput, saveRatings } from "../../../db/judging/ratings.ts";
 import { createDatabase } from "../../support/database.ts";
 import { addMatrix } from "../support/api.ts";
 import { redraw, rerun } from "../support/images.ts";
 
 const raters = [0, 1, 2].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
 
-const wish = fc.record({
+const rating = fc.record({
   cell: fc.integer({ min: 0, max: 2 }),
   rater: fc.integer({ min: 0, max: 2 }),
   stars: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 3 }),
   skips: fc.boolean(),
 });
-type Wish = typeof wish extends fc.Arbitrary<infer T> ? T : never;
+type Rating = typeof rating extends fc.Arbitrary<infer T> ? T : never;
 const step = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
-      kind: fc.constant("together" as const),
-      wishes: fc.array(wish, { minLength: 1, maxLength: 8 }),
+      kind: fc.constant("one call" as const),
+      ratings: fc.array(rating, { minLength: 1, maxLength: 8 }),
     }),
   },
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constant("at once" as const),
-      wishes: fc.array(wish, { minLength: 2, maxLength: 6 }),
+      kind: fc.constant("concurrent" as const),
+      ratings: fc.array(rating, { minLength: 2, maxLength: 6 }),
     }),
   },
   {
@@ -36,13 +36,13 @@ const step = fc.oneof(
   },
 );
 
-Deno.test("any sequence of wishes leaves in each cell what its image's ratings add up to", async () => {
+Deno.test("after any sequence of ratings each cell holds the totals of its image's ratings", async () => {
   await using database = await createDatabase();
   const { sql } = database;
   const [row] = await sql<{ id: string }[]>`
     insert into users (email, hashed_password) values ('user@example.com', 'x') returning id`;
   const owner = { id: row!.id, email: "user@example.com", legacyId: "", token: "" };
-  const toWish = (task: string, { cell, rater, stars, skips }: Wish): RatingWish => ({
+  const toInput = (task: string, { cell, rater, stars, skips }: Rating): RatingInput => ({
     task_id: task,
     cell,
     rater_id: raters[rater]!,
@@ -54,28 +54,28 @@ Deno.test("any sequence of wishes leaves in each cell what its image's ratings a
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
       const task = await addMatrix({ database }, owner, { prompts: 3, ratios: 1 });
-      const said = [0, 1, 2].map(() => new Map<number, number | null>());
+      const expected = [0, 1, 2].map(() => new Map<number, number | null>());
       for (const step of steps) {
         if (step.kind === "rerun") {
           await rerun({ database }, owner, task, step.cell);
           await redraw({ database }, task);
-          said[step.cell]!.clear();
-        } else if (step.kind === "at once") {
-          await Promise.all(step.wishes.map((one) => saveRatings(sql, [toWish(task, one)])));
-          // Which came last is the database's to say.
-          for (const map of said) map.clear();
+          expected[step.cell]!.clear();
+        } else if (step.kind === "concurrent") {
+          await Promise.all(step.ratings.map((one) => saveRatings(sql, [toInput(task, one)])));
+          // The order of concurrent ratings is known only to the database.
+          for (const map of expected) map.clear();
           for (
             const { cell, rater_id, stars } of await sql`
               select s.cell, r.rater_id, r.stars
               from ratings r join subtasks s on s.parent_task_id = r.task_id and s.id = r.subtask_id and s.attempt = r.version
               where r.task_id = ${task}`
-          ) said[cell]!.set(raters.indexOf(rater_id), stars);
+          ) expected[cell]!.set(raters.indexOf(rater_id), stars);
         } else {
-          const outcomes = await saveRatings(sql, step.wishes.map((one) => toWish(task, one)));
-          step.wishes.forEach(({ cell, rater, stars, skips }, i) => {
-            if (stars === null && !skips) said[cell]!.delete(rater);
-            else said[cell]!.set(rater, stars);
-            const all = [...said[cell]!.values()].filter((given) => given !== null);
+          const outcomes = await saveRatings(sql, step.ratings.map((one) => toInput(task, one)));
+          step.ratings.forEach(({ cell, rater, stars, skips }, i) => {
+            if (stars === null && !skips) expected[cell]!.delete(rater);
+            else expected[cell]!.set(rater, stars);
+            const all = [...expected[cell]!.values()].filter((given) => given !== null);
             const { rating_n, rating_sum } = outcomes[i] as RatedCell;
             assert.deepEqual([rating_n, rating_sum], [
               all.length,
@@ -99,10 +99,10 @@ Deno.test("any sequence of wishes leaves in each cell what its image's ratings a
     { numRuns: 25 },
   );
 
-  /** The last word of a rater in the history is what is in `ratings`, of every version. */
+  /** Asserts that each rater's last entry in the history equals the row in `ratings`, for every version. */
   async function checkHistory(task: string): Promise<void> {
     const wrong = await sql`
-      select h.*, r.stars as held
+      select h.*, r.stars as stored
       from (
         select distinct on (subtask_id, version, rater_id) *
         from rating_history

@@ -1,4 +1,4 @@
-/** Rating: one a rater and image, kept with its history, shown as a mean. */
+/** Ratings: one per rater and image, with history and mean. */
 import assert from "node:assert/strict";
 import { createBatcher } from "../../../batch.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
@@ -13,7 +13,7 @@ async function readCellRow({ database: { sql } }: Pick<TestApi, "database">, tas
 
 const pathOf = (task: string, cell: number | string) => `/tasks/${task}/cells/${cell}/rating`;
 
-Deno.test("several raters: each has one rating, the cell shows their mean", async () => {
+Deno.test("each rater has one rating, and the cell holds the mean", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -29,7 +29,7 @@ Deno.test("several raters: each has one rating, the cell shows their mean", asyn
   assert.deepEqual([changed.body.mean, changed.body.n, changed.body.skipped], [4.5, 2, "cannot judge"]);
   const cleared = await call(api, user, "DELETE", path);
   assert.deepEqual(cleared.body, { cell: 4, version: 1, stars: null, skipped: null, mean: 4, n: 1 });
-  assert.deepEqual((await call(api, user, "DELETE", path)).body, cleared.body, "again: the same");
+  assert.deepEqual((await call(api, user, "DELETE", path)).body, cleared.body, "repetition returns the same");
   assert.deepEqual((await call(api, user, "GET", path)).body, cleared.body);
   assert.equal((await call(api, manager, "GET", path)).body.stars, 4);
   await call(api, manager, "DELETE", path);
@@ -55,7 +55,7 @@ Deno.test("several raters: each has one rating, the cell shows their mean", asyn
   assert.deepEqual(seen, history.body.items, "page by page");
 });
 
-Deno.test("a rating raises the revision of its cell and task; v1 answers as before, byte for byte", async () => {
+Deno.test("a rating raises the revision of its cell and task, and does not change v1's responses", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -87,7 +87,7 @@ Deno.test("a rating raises the revision of its cell and task; v1 answers as befo
   assert.deepEqual(await v1(), before);
 });
 
-Deno.test("many at once: one bad cell spoils nothing, of a cell named twice the last word holds", async () => {
+Deno.test("in a bulk request refused cells do not affect others, and the last rating of a cell counts", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { drawn: 4 });
@@ -123,7 +123,7 @@ Deno.test("many at once: one bad cell spoils nothing, of a cell named twice the 
   );
 });
 
-Deno.test("drawn again, a cell has a new version: ratings stay with the image they judged", async () => {
+Deno.test("a re-run creates a new version of the cell, and ratings stay with their image", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -148,7 +148,7 @@ Deno.test("drawn again, a cell has a new version: ratings stay with the image th
   );
 });
 
-Deno.test("a task that was brought over: its cells have places, and one without an image can't be rated", async () => {
+Deno.test("cells of a migrated task are numbered, and one without an image cannot be rated", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addBroughtOver(api, user);
@@ -162,7 +162,7 @@ Deno.test("a task that was brought over: its cells have places, and one without 
   assert.deepEqual([again.body.version, again.body.n], [1, 1]);
 });
 
-Deno.test("where a task is blind, others are hidden until one has given stars to that image", async () => {
+Deno.test("in a blind task, others' ratings are hidden until one has given the image stars", async () => {
   await using api = await startApi();
   const { user, other, manager, admin } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -173,8 +173,8 @@ Deno.test("where a task is blind, others are hidden until one has given stars to
   await call(api, other, "PUT", path, { stars: 2 });
   assert.deepEqual((await call(api, manager, "GET", path)).body.n, null);
   const skipped = await call(api, manager, "PUT", path, { skipped: "later" });
-  assert.deepEqual([skipped.body.mean, skipped.body.n], [null, null], "a skip opens nothing");
-  assert.equal(await historyOf(manager), 1, "one's own alone");
+  assert.deepEqual([skipped.body.mean, skipped.body.n], [null, null], "a skip reveals nothing");
+  assert.equal(await historyOf(manager), 1, "only one's own");
   assert.equal(await historyOf(user), 2, "the owner sees all");
   assert.equal(await historyOf(admin), 2);
   const rated = await call(api, manager, "PUT", path, { stars: 4 });
@@ -182,20 +182,20 @@ Deno.test("where a task is blind, others are hidden until one has given stars to
   assert.equal(await historyOf(manager), 3);
   const cleared = await call(api, manager, "DELETE", path);
   assert.deepEqual([cleared.body.mean, cleared.body.n], [null, null]);
-  assert.equal(await historyOf(manager), 3, "one's own alone again, of four");
+  assert.equal(await historyOf(manager), 3, "only one's own of four again");
   await call(api, manager, "PUT", path, { stars: 4 });
   await rerun(api, user, task, 0);
   await redraw(api, task);
   await call(api, other, "PUT", path, { stars: 5 });
-  assert.equal((await call(api, manager, "GET", path)).body.n, null, "another image, hidden again");
-  assert.equal(await historyOf(manager), 5, "of the image that was rated all, of the new one nothing");
+  assert.equal((await call(api, manager, "GET", path)).body.n, null, "the next image is hidden again");
+  assert.equal(await historyOf(manager), 5, "all ratings of the rated image, none of the new one");
   const many = await call(api, manager, "POST", `/tasks/${task}/ratings`, {
     ratings: [{ cell: 0, skipped: "x" }, { cell: 0, stars: 1 }],
   });
   assert.deepEqual(many.body.ratings.map(({ n }: { n: number | null }) => n), [null, 2]);
 });
 
-Deno.test("by a link to rate: a rater of its own, blind where the link is; e-mails are not told", async () => {
+Deno.test("a share is a rater of its own, blind if the share is, and sees no e-mail addresses", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -214,7 +214,7 @@ Deno.test("by a link to rate: a rater of its own, blind where the link is; e-mai
   assert.deepEqual(flags.map((row) => [row.stars, row.blind]), [[1, false], [3, false], [5, true]]);
 });
 
-Deno.test("a change is blind only where what it changes was", async () => {
+Deno.test("a changed rating is blind only if both the old and the new one are", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -232,7 +232,7 @@ Deno.test("a change is blind only where what it changes was", async () => {
   }
 });
 
-Deno.test("who may not rate is refused, and what is not there is not found", async () => {
+Deno.test("rating requires permission and an existing cell", async () => {
   await using api = await startApi();
   const { user, other, guest, disabled, deleted } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -246,8 +246,8 @@ Deno.test("who may not rate is refused, and what is not there is not found", asy
     ["deleted", deleted, pathOf(task, 0), 401],
     ["v1's token", user.token, pathOf(task, 0), 401],
     ["a guest", guest, pathOf(task, 0), 403],
-    ["a link to look", reading, pathOf(task, 0), 403],
-    ["a link to another task", elsewhere, pathOf(task, 0), 403],
+    ["a share with mode read", reading, pathOf(task, 0), 403],
+    ["a share of another task", elsewhere, pathOf(task, 0), 403],
     ["a deleted task", user, pathOf(gone, 0), 404],
     ["an unknown task", user, pathOf("00000000-0000-4000-8000-000000000000", 0), 404],
     ["no id", user, pathOf("x", 0), 404],
@@ -276,7 +276,7 @@ Deno.test("who may not rate is refused, and what is not there is not found", asy
   assert.equal((await api.database.sql`select 1 from rating_history`).length, 0);
 });
 
-Deno.test("what is no rating is refused by the name of its field", async () => {
+Deno.test("an invalid rating is refused with the name of the field", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -326,7 +326,7 @@ Deno.test("what is no rating is refused by the name of its field", async () => {
   assert.deepEqual([cursor.status, cursor.body.errors[0].field], [422, "query.cursor"]);
 });
 
-Deno.test("20 raters at once on one cell, and one of them 20 times: number, sum and mean are exact", async () => {
+Deno.test("count, sum and mean are exact for 20 concurrent raters of a cell and for 20 concurrent ratings by one", async () => {
   await using api = await startApi({ env: { RATE_LIMIT: "1000000" } });
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -337,21 +337,21 @@ Deno.test("20 raters at once on one cell, and one of them 20 times: number, sum 
   assert.deepEqual(
     answers.map(({ body }) => body.n).toSorted((a, b) => a - b),
     Array.from({ length: 20 }, (_, i) => i + 1),
-    "each sees one more",
+    "each response counts one more",
   );
   assert.deepEqual(await readCellRow(api, task, 3), { rating: 3, rating_n: 20, rating_sum: 60 });
-  const wishes = Array.from({ length: 20 }, (_, i) => ({ stars: 1 + i % 5 }));
-  const one = await Promise.all(wishes.map((wish) => call(api, user, "PUT", pathOf(task, 3), wish)));
+  const bodies = Array.from({ length: 20 }, (_, i) => ({ stars: 1 + i % 5 }));
+  const one = await Promise.all(bodies.map((body) => call(api, user, "PUT", pathOf(task, 3), body)));
   assert.ok(one.every(({ body }) => body.n === 21));
   const [{ stars } = { stars: 0 }] = await api.database.sql<{ stars: number }[]>`
     select stars from ratings where rater_id = ${user.id}`;
   assert.deepEqual(await readCellRow(api, task, 3), { rating: 3, rating_n: 21, rating_sum: 60 + stars });
   const history = await call(api, user, "GET", `/tasks/${task}/cells/3/ratings?limit=200`);
   assert.equal(history.body.items.length, 40);
-  assert.equal(history.body.items.at(-1).stars, stars, "the last of the history is what holds");
+  assert.equal(history.body.items.at(-1).stars, stars, "the last entry of the history is current");
 });
 
-Deno.test("over two processes, beside texts and tags on the same task: no rating is lost", async () => {
+Deno.test("no rating is lost over two processes with concurrent evaluations and tags", async () => {
   const env = { RATE_LIMIT: "1000000" };
   await using api = await startApi({ env });
   await using second = await startApi({ env, database: api.database });
@@ -371,19 +371,19 @@ Deno.test("over two processes, beside texts and tags on the same task: no rating
   }
 });
 
-Deno.test("a failure that passes is told to all of a batch at once; a bad item spoils no other", async () => {
+Deno.test("createBatcher() rejects a whole batch for a transient failure, and isolates an invalid item", async () => {
   let calls = 0;
-  const lost = Object.assign(new Error("away"), { code: "CONNECTION_CLOSED" });
-  const away = createBatcher<number, number>(() => {
+  const connectionLost = Object.assign(new Error("away"), { code: "CONNECTION_CLOSED" });
+  const failing = createBatcher<number, number>(() => {
     calls++;
-    return Promise.reject(lost);
+    return Promise.reject(connectionLost);
   });
-  const outcomes = await Promise.allSettled([1, 2, 3, 4].map(away));
+  const outcomes = await Promise.allSettled([1, 2, 3, 4].map(failing));
   assert.ok(outcomes.every(({ status }) => status === "rejected"));
   assert.equal(calls, 1);
-  const picky = createBatcher<number, number>((items) =>
+  const rejecting3 = createBatcher<number, number>((items) =>
     items.includes(3) ? Promise.reject(new Error("no 3")) : Promise.resolve(items)
   );
-  const [a, b, c] = await Promise.allSettled([1, 3, 4].map(picky));
+  const [a, b, c] = await Promise.allSettled([1, 3, 4].map(rejecting3));
   assert.deepEqual([a!.status, b!.status, c!.status], ["fulfilled", "rejected", "fulfilled"]);
 });

@@ -1,11 +1,11 @@
-/** Comparing two images: which pair comes next, what a vote must say, who sees it. */
+/** Votes: choice of pairs, validation, visibility and withdrawal. */
 import assert from "node:assert/strict";
 import { choosePairs, orderPairs, type Pair } from "../../../routes/v2/judging/pair_choice.ts";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
 
-interface Side {
+interface ImageVersion {
   cell: number;
   version: number;
 }
@@ -15,19 +15,18 @@ const voteOn = (left: number, right: number, outcome = "left", more: Record<stri
   outcome,
   ...more,
 });
-const nameOf = ({ cell, version }: Side): Side => ({ cell, version });
+const toImageVersion = ({ cell, version }: ImageVersion): ImageVersion => ({ cell, version });
 
-Deno.test("pairs differ on the axis alone, sides by lot; none is asked twice, until all are judged", async () => {
+Deno.test("pairs differ only on the axis, have random sides, and do not repeat until all are judged", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 3, ratios: 3, drawn: 8 });
   const path = `/tasks/${task}/pairs/next`;
   const seen = new Set<string>();
-  const lefts = new Set<boolean>();
   for (;;) {
     const { status, body, text } = await call(api, user, "GET", path);
     assert.equal(status, 200, text);
-    assert.equal(body.axis, "v1", "the ratio is a treatment, the prompt is not");
+    assert.equal(body.axis, "v1", "the first treatment axis");
     const [pair] = body.items;
     if (!pair) break;
     const { left, right } = pair;
@@ -41,11 +40,10 @@ Deno.test("pairs differ on the axis alone, sides by lot; none is asked twice, un
     ]);
     assert.equal(left.at.v0, right.at.v0);
     assert.notEqual(left.at.v1, right.at.v1);
-    lefts.add(left.cell < right.cell);
     const key = [left.cell, right.cell].toSorted().join();
     assert.ok(!seen.has(key), `${key} again`);
     seen.add(key);
-    const vote = { left: nameOf(left), right: nameOf(right), outcome: "tie" };
+    const vote = { left: toImageVersion(left), right: toImageVersion(right), outcome: "tie" };
     assert.equal((await call(api, user, "POST", `/tasks/${task}/votes`, vote)).status, 201);
   }
   assert.equal(seen.size, 3 + 3 + 1, "the last cell has no image");
@@ -55,12 +53,12 @@ Deno.test("pairs differ on the axis alone, sides by lot; none is asked twice, un
     assert.equal(left.at.v1, right.at.v1);
     sides.add(left.cell < right.cell);
   }
-  assert.equal(sides.size, 2, "either side");
+  assert.equal(sides.size, 2, "both sides occur");
   const few = (await call(api, other, "GET", `${path}?n=20`)).body.items;
   assert.equal(few.length, 7);
 });
 
-Deno.test("pairs with few votes come first; a blind one tells no axes", async () => {
+Deno.test("pairs with few votes come first, and a blind pair has no axes", async () => {
   await using api = await startApi();
   const { user, other, guest } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 2, ratios: 3 });
@@ -97,7 +95,7 @@ Deno.test("pairs with few votes come first; a blind one tells no axes", async ()
   assert.equal((await call(api, user, "GET", `/tasks/${old}/pairs/next`)).status, 200);
 });
 
-Deno.test("a vote is of two images as they are now, once a rater and pair", async () => {
+Deno.test("a vote is for the current images, once per rater and pair", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { drawn: 5 });
@@ -134,14 +132,14 @@ Deno.test("a vote is of two images as they are now, once a rater and pair", asyn
   await redraw(api, task);
   assert.equal((await call(api, other, "POST", path, voteOn(0, 1))).status, 409);
   const now = { ...voteOn(0, 1), left: { cell: 0, version: 2 } };
-  assert.equal((await call(api, user, "POST", path, now)).status, 201, "another image, another pair");
+  assert.equal((await call(api, user, "POST", path, now)).status, 201, "a new image forms a new pair");
   const many = await Promise.all(
     Array.from({ length: 10 }, (_, i) => call(api, other, "POST", path, i % 2 ? voteOn(1, 2) : voteOn(2, 1))),
   );
   assert.deepEqual(many.map(({ status }) => status).toSorted(), [201, ...Array(9).fill(409)]);
 });
 
-Deno.test("the owner and admins see all votes, others their own; one's last can be taken back", async () => {
+Deno.test("the owner and admins see all votes, others their own, and only the last one can be withdrawn", async () => {
   await using api = await startApi();
   const { user, other, admin, manager } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -151,25 +149,25 @@ Deno.test("the owner and admins see all votes, others their own; one's last can 
   for (const [who, right] of [[other, 1], [user, 1], [other, 2], [share, 1]] as const) {
     ids.push((await call(api, who, "POST", path, voteOn(0, right))).body.id);
   }
-  const seen = async (who: Parameters<typeof call>[1], query = "") =>
+  const readIds = async (who: Parameters<typeof call>[1], query = "") =>
     (await call(api, who, "GET", path + query)).body.items.map(({ id }: { id: string }) => id);
-  assert.deepEqual(await seen(user), ids);
-  assert.deepEqual(await seen(admin), ids);
-  assert.deepEqual(await seen(other), [ids[0], ids[2]]);
-  assert.deepEqual(await seen(manager), []);
-  assert.deepEqual(await seen(share), [ids[3]]);
+  assert.deepEqual(await readIds(user), ids);
+  assert.deepEqual(await readIds(admin), ids);
+  assert.deepEqual(await readIds(other), [ids[0], ids[2]]);
+  assert.deepEqual(await readIds(manager), []);
+  assert.deepEqual(await readIds(share), [ids[3]]);
   assert.equal((await call(api, share, "GET", path)).body.items[0].rater, null);
   const page = await call(api, user, "GET", `${path}?limit=3`);
   assert.equal(page.body.items.length, 3);
-  assert.deepEqual(await seen(user, `?limit=3&cursor=${page.body.next}`), [ids[3]]);
+  assert.deepEqual(await readIds(user, `?limit=3&cursor=${page.body.next}`), [ids[3]]);
   const cases: [string, Parameters<typeof call>[1], string, number][] = [
     ["not the last", other, ids[0]!, 409],
     ["the owner, another's", user, ids[2]!, 403],
-    ["another's, which is not seen", manager, ids[2]!, 404],
+    ["another's, which is hidden", manager, ids[2]!, 404],
     ["the last", other, ids[2]!, 204],
     ["again", other, ids[2]!, 404],
     ["the one before it", other, ids[0]!, 204],
-    ["by a link", share, ids[3]!, 204],
+    ["by a share", share, ids[3]!, 204],
     ...["0", "x", "-1", "9".repeat(18), "9".repeat(40), "%00", "1.5"].map(
       (id): [string, Parameters<typeof call>[1], string, number] => [id, user, id, 404],
     ),
@@ -178,10 +176,10 @@ Deno.test("the owner and admins see all votes, others their own; one's last can 
     const { status, text } = await call(api, who, "DELETE", `${path}/${id}`);
     assert.equal(status, expected, `${what}: ${text}`);
   }
-  assert.deepEqual(await seen(user), [ids[1]]);
+  assert.deepEqual(await readIds(user), [ids[1]]);
 });
 
-Deno.test("what is no vote is refused by the name of its field", async () => {
+Deno.test("an invalid vote is refused with the name of the field", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
@@ -209,24 +207,28 @@ Deno.test("what is no vote is refused by the name of its field", async () => {
 const levelsOf = (cell: number) => [Math.floor(cell / 3), cell % 3];
 const cells = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-Deno.test("choosePairs: all pairs of one content, or of any where no content has two; many are sampled", () => {
+Deno.test("choosePairs() returns pairs of equal content, or of any content if there are none, and samples many", () => {
   const names = (pairs: Pair[]) => pairs.map((pair) => pair.join()).toSorted();
   assert.deepEqual(names(choosePairs(cells(6), levelsOf, 1)), ["0,1", "0,2", "1,2", "3,4", "3,5", "4,5"]);
   assert.deepEqual(names(choosePairs(cells(6), levelsOf, 0)), ["0,3", "1,4", "2,5"]);
   assert.deepEqual(
     names(choosePairs([0, 4], levelsOf, 1)),
     ["0,4"],
-    "contents differ, and there is nothing else",
+    "contents differ, but there are no other pairs",
   );
   assert.deepEqual(choosePairs([0, 3], levelsOf, 1), []);
   assert.deepEqual(choosePairs([], levelsOf, 1), []);
-  const wide = (cell: number) => [cell % 2, Math.floor(cell / 2) % 500];
-  const many = choosePairs(cells(50_000), wide, 0);
+  const manyLevelsOf = (cell: number) => [cell % 2, Math.floor(cell / 2) % 500];
+  const many = choosePairs(cells(50_000), manyLevelsOf, 0);
   assert.ok(many.length > 100 && many.length <= 400);
-  for (const [a, b] of many) assert.ok(a < b && wide(a)[0] !== wide(b)[0] && wide(a)[1] === wide(b)[1]);
+  for (const [a, b] of many) {
+    assert.ok(
+      a < b && manyLevelsOf(a)[0] !== manyLevelsOf(b)[0] && manyLevelsOf(a)[1] === manyLevelsOf(b)[1],
+    );
+  }
 });
 
-Deno.test("orderPairs: few votes, then what differs least, then what was seen least", () => {
+Deno.test("orderPairs() orders by votes, then by differences, then by votes on the cells", () => {
   const pairs: Pair[] = [[0, 1], [0, 2], [3, 4], [0, 4], [1, 2]];
   const counts = [
     { a: 0, b: 1, votes: 2, mine: false },

@@ -1,4 +1,4 @@
-/** Live views over the end of the API's process: killed, nothing is lost; told to go, it goes at once. */
+/** Event streams when the API process is killed or terminated. */
 import assert from "node:assert/strict";
 import { saveRatings } from "../../../db/judging/ratings.ts";
 import { createTokens } from "../../../routes/common/tokens.ts";
@@ -12,12 +12,12 @@ const root = new URL("../../../", import.meta.url);
 
 interface Program {
   origin: string;
-  /** The exit code. */
+  /** Sends a signal and returns the exit code. */
   end(signal: Deno.Signal): Promise<number>;
 }
 
 async function startProgram(database: TestDatabase): Promise<Program> {
-  const kept = Object.fromEntries(
+  const inherited = Object.fromEntries(
     ["PATH", "HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name) ?? ""]),
   );
   const child = new Deno.Command(Deno.execPath(), {
@@ -32,7 +32,7 @@ async function startProgram(database: TestDatabase): Promise<Program> {
     ],
     cwd: root,
     env: {
-      ...kept,
+      ...inherited,
       DATABASE_URL: database.url,
       SECRET_KEY: secret,
       REDIS_URL: "redis://127.0.0.1:9",
@@ -57,7 +57,7 @@ async function startProgram(database: TestDatabase): Promise<Program> {
   };
 }
 
-async function stage() {
+async function setUp() {
   const database = await createDatabase();
   const api = { database, config: { SECRET_KEY: secret }, tokens: createTokens(secret, 60) };
   const { user } = await addPeople(api as TestApi);
@@ -75,16 +75,16 @@ async function stage() {
   };
 }
 
-Deno.test("killed while cells change: who comes again with the last id has the final state of every cell", async () => {
-  await using at = await stage();
-  const { database, task, token, rate } = at;
+Deno.test("a client that reconnects with its last id after the process was killed has the final state of every cell", async () => {
+  await using fixture = await setUp();
+  const { database, task, token, rate } = fixture;
   const first = await startProgram(database);
   const before = await listen(first, token, task);
   await before.until(({ event }) => event === "progress");
   for (let cell = 0; cell < 60; cell++) await rate(cell, 1 + cell % 5);
   await before.until(({ event }) => event === "cells");
   const killed = first.end("SIGKILL");
-  // Some of these are told by the process that dies, some by none.
+  // The dying process sends some of these changes, or none.
   for (let cell = 40; cell < 120; cell++) await rate(cell, 5 - cell % 5);
   await killed;
   await before.untilEnd();
@@ -103,14 +103,16 @@ Deno.test("killed while cells change: who comes again with the last id has the f
   assert.equal(await second.end("SIGTERM"), 0);
 });
 
-Deno.test("told to go while streams are open, it ends them, says when to come again, and exits", async () => {
-  await using at = await stage();
-  const program = await startProgram(at.database);
-  const all = await Promise.all(Array.from({ length: 5 }, () => listen(program, at.token, at.task)));
-  for (const ears of all) await ears.until(({ event }) => event === "end");
+Deno.test("on SIGTERM the process ends open streams with a retry delay and exits", async () => {
+  await using fixture = await setUp();
+  const program = await startProgram(fixture.database);
+  const streams = await Promise.all(
+    Array.from({ length: 5 }, () => listen(program, fixture.token, fixture.task)),
+  );
+  for (const stream of streams) await stream.until(({ event }) => event === "end");
   assert.equal(await program.end("SIGTERM"), 0);
-  for (const ears of all) {
-    await ears.untilEnd();
-    assert.match(ears.text, /retry: \d+\n\nevent: bye\ndata: \{"reason":"draining"\}\n\n$/);
+  for (const stream of streams) {
+    await stream.untilEnd();
+    assert.match(stream.text, /retry: \d+\n\nevent: bye\ndata: \{"reason":"draining"\}\n\n$/);
   }
 });

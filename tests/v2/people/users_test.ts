@@ -1,4 +1,4 @@
-/** Users of v2: who may do what, one e-mail a user, and always an admin. */
+/** User administration on v2: permissions, unique e-mail addresses, and the last admin. */
 import assert from "node:assert/strict";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { password } from "../../support/people.ts";
@@ -12,7 +12,7 @@ const create = (api: TestApi, who: V2Person, body: unknown, headers: Record<stri
 const signIn = (api: TestApi, email: string, given: string) =>
   call(api, undefined, "POST", "/auth/login", { email, password: given });
 
-Deno.test("a user is added, looked at, changed and removed by an admin", async () => {
+Deno.test("an admin creates, reads, changes and deletes a user", async () => {
   await using api = await startApi();
   const { admin, manager } = await addPeople(api);
   const made = await create(api, admin, newUser);
@@ -72,7 +72,7 @@ const faulty: [unknown, string][] = [
   [{ ...newUser, _id: "x" }, "body._id"],
 ];
 
-Deno.test("what is no user is refused by the name of its field, whether to add or to change", async () => {
+Deno.test("an invalid user is refused with the name of the field, for creation and change", async () => {
   await using api = await startApi();
   const { admin, other } = await addPeople(api);
   const before = await api.database.sql`select users::text from users order by id`;
@@ -90,7 +90,7 @@ Deno.test("what is no user is refused by the name of its field, whether to add o
   assert.deepEqual(await api.database.sql`select users::text from users order by id`, before);
 });
 
-Deno.test("an e-mail is one user's, compared exactly; its domain is in lower case", async () => {
+Deno.test("an e-mail address is unique, compared exactly, with its domain in lower case", async () => {
   await using api = await startApi();
   const { admin, user, other } = await addPeople(api);
   assert.equal((await create(api, admin, { ...newUser, email: user.email })).status, 409);
@@ -106,7 +106,7 @@ Deno.test("an e-mail is one user's, compared exactly; its domain is in lower cas
   );
 });
 
-Deno.test("of 20 who add the same e-mail at once one wins, and the others are told so", async () => {
+Deno.test("of 20 concurrent creations with the same e-mail address one succeeds", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   const answers = await Promise.all(Array.from({ length: 20 }, () => create(api, admin, newUser)));
@@ -116,7 +116,7 @@ Deno.test("of 20 who add the same e-mail at once one wins, and the others are to
   assert.equal(row!.n, 1);
 });
 
-Deno.test("a change made up from an older state is refused; so is a removal", async () => {
+Deno.test("a change or deletion based on an older state is refused", async () => {
   await using api = await startApi();
   const { admin, other } = await addPeople(api);
   const path = `/users/${other.id}`;
@@ -132,11 +132,11 @@ Deno.test("a change made up from an older state is refused; so is a removal", as
   const now = (await call(api, admin, "GET", path)).headers.get("etag")!;
   const racers = await Promise.all(Array.from({ length: 8 }, (_, i) => change(`racer ${i}`, now)));
   assert.deepEqual(racers.map(({ status }) => status).sort(), [200, ...Array(7).fill(409)]);
-  const held = (await call(api, admin, "GET", path)).headers.get("etag")!;
-  assert.equal((await call(api, admin, "GET", path, undefined, { "if-none-match": held })).status, 304);
+  const etag = (await call(api, admin, "GET", path)).headers.get("etag")!;
+  assert.equal((await call(api, admin, "GET", path, undefined, { "if-none-match": etag })).status, 304);
 });
 
-Deno.test("the last admin stays: no role less, not disabled, not removed, by nobody", async () => {
+Deno.test("the last active admin cannot be demoted, disabled or deleted", async () => {
   await using api = await startApi();
   const { admin, other } = await addPeople(api);
   await api.database.sql`
@@ -166,13 +166,13 @@ Deno.test("the last admin stays: no role less, not disabled, not removed, by nob
   assert.equal((await call(api, other, "DELETE", `/users/${other.id}`)).status, 409);
 });
 
-Deno.test("two admins who take each other out at once: one stays", async (t) => {
+Deno.test("when two admins remove each other concurrently, one remains", async (t) => {
   await using api = await startApi();
   const { sql } = api.database;
   const ways: [string, string, unknown][] = [
-    ["a role less", "PATCH", { roles: ["user"] }],
+    ["demoted", "PATCH", { roles: ["user"] }],
     ["disabled", "PATCH", { is_active: false }],
-    ["removed", "DELETE", undefined],
+    ["deleted", "DELETE", undefined],
   ];
   for (const [what, method, body] of ways) {
     await t.step(what, async () => {
@@ -187,7 +187,7 @@ Deno.test("two admins who take each other out at once: one stays", async (t) => 
           call(api, admin, method, `/users/${admin.id}`, body),
         ]);
         const statuses = answers.map(({ status }) => status);
-        // Who has lost the role or the session in between is refused for that.
+        // A principal that has lost the role or the session meanwhile is refused.
         assert.ok(
           statuses.every((status) => [200, 204, 401, 403, 404, 409].includes(status)),
           statuses.join(),
@@ -201,27 +201,27 @@ Deno.test("two admins who take each other out at once: one stays", async (t) => 
   assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
 });
 
-Deno.test("a new password and the end of access end the user's sessions; other changes do not", async () => {
+Deno.test("a new password and deactivation end the user's sessions, and other changes do not", async () => {
   await using api = await startApi();
   const { admin, user } = await addPeople(api);
   const patch = (body: unknown) => call(api, admin, "PATCH", `/users/${user.id}`, body);
-  const isIn = async (token: string) => (await call(api, token, "GET", "/users/me")).status === 200;
+  const isSignedIn = async (token: string) => (await call(api, token, "GET", "/users/me")).status === 200;
   await patch({ fullname: "x", email: "renamed@example.com", roles: ["manager"] });
-  assert.ok(await isIn(user.access));
+  assert.ok(await isSignedIn(user.access));
   assert.equal((await call(api, user, "GET", "/users/me")).body.email, "renamed@example.com");
   await patch({ password: "battery staple" });
-  assert.ok(!await isIn(user.access));
+  assert.ok(!await isSignedIn(user.access));
   assert.equal((await signIn(api, "renamed@example.com", password)).status, 401);
   const { body: { access_token: again } } = await signIn(api, "renamed@example.com", "battery staple");
   await patch({ is_active: false });
-  assert.ok(!await isIn(again));
+  assert.ok(!await isSignedIn(again));
   await patch({ is_active: true });
-  assert.ok(!await isIn(again));
+  assert.ok(!await isSignedIn(again));
   const own = await call(api, admin, "PATCH", `/users/${admin.id}`, { password: "battery staple" });
-  assert.deepEqual([own.status, await isIn(admin.access)], [403, true]);
+  assert.deepEqual([own.status, await isSignedIn(admin.access)], [403, true]);
 });
 
-Deno.test("users are listed in order, page by page, by a part of the e-mail or name, by role and by access", async () => {
+Deno.test("users are listed by page, filtered by part of the e-mail address or name, role and activity", async () => {
   await using api = await startApi();
   const { manager } = await addPeople(api);
   await api.database.sql`

@@ -1,10 +1,10 @@
-/** How far raters agree. */
+/** Agreement of raters. */
 import assert from "node:assert/strict";
 import { startApi } from "../../support/api.ts";
 import { rateAll } from "../support/stats.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
-Deno.test("alpha, and each rater's bias and inconsistency, of the images that are there now", async () => {
+Deno.test("agreement reports alpha and each rater's bias and inconsistency for the current images", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 8, ratios: 2, drawn: 15 });
@@ -17,7 +17,7 @@ Deno.test("alpha, and each rater's bias and inconsistency, of the images that ar
   assert.ok(body.alpha.value > 0.3 && body.alpha.value < 0.9);
   assert.ok(body.alpha.low < body.alpha.value && body.alpha.value < body.alpha.high);
   const rater = (email: string) => body.raters.find((one: { rater: string }) => one.rater === email);
-  // One star apart in 14 images; in the last 4, 5 and 1 stars, of which 10/3 is the mean.
+  // In 14 images the raters are one star apart. The last image has 4, 5 and 1 stars, with a mean of 10/3.
   assert.ok(Math.abs(rater(user.email).bias - (14 * -0.5 + 4 - 10 / 3) / 15) < 1e-12);
   assert.deepEqual([rater(other.email).n, rater(manager.email).n, rater(manager.email).inconsistency], [
     15,
@@ -26,16 +26,19 @@ Deno.test("alpha, and each rater's bias and inconsistency, of the images that ar
   ]);
   assert.deepEqual(body.warnings, []);
   assert.match(body.method, /P\.913/);
-  const held = await call(api, user, "GET", `/tasks/${task}/agreement`, undefined, {
+  const notModified = await call(api, user, "GET", `/tasks/${task}/agreement`, undefined, {
     "if-none-match": headers.get("etag")!,
   });
-  assert.equal(held.status, 304);
+  assert.equal(notModified.status, 304);
   await api.database.sql`update subtasks set attempt = 2 where parent_task_id = ${task} and cell = 3`;
-  const again = await call(api, user, "GET", `/tasks/${task}/agreement`);
-  assert.deepEqual([again.body.ratings, again.body.raters.length, again.body.alpha.value < 1], [28, 2, true]);
+  const afterRerun = await call(api, user, "GET", `/tasks/${task}/agreement`);
+  assert.deepEqual(
+    [afterRerun.body.ratings, afterRerun.body.raters.length, afterRerun.body.alpha.value < 1],
+    [28, 2, true],
+  );
 });
 
-Deno.test("without two raters in an image, with equal stars, with few units: said, and no number made up", async () => {
+Deno.test("a warning replaces the number if no image has two raters, stars are equal or units are few", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 3, ratios: 2 });
@@ -44,8 +47,8 @@ Deno.test("without two raters in an image, with equal stars, with few units: sai
   const empty = await ask();
   assert.deepEqual([empty.alpha, empty.raters, codes(empty)], [null, [], ["no_shared_images"]]);
   await rateAll(api, task, user.id, () => 4);
-  const alone = await ask();
-  assert.deepEqual([alone.alpha, alone.raters[0].bias, codes(alone)], [null, null, ["no_shared_images"]]);
+  const single = await ask();
+  assert.deepEqual([single.alpha, single.raters[0].bias, codes(single)], [null, null, ["no_shared_images"]]);
   await rateAll(api, task, other.id, () => 4);
   assert.deepEqual(codes(await ask()), ["all_equal"]);
   await rateAll(api, task, manager.id, (cell) => 1 + cell % 3);
@@ -53,7 +56,7 @@ Deno.test("without two raters in an image, with equal stars, with few units: sai
   assert.deepEqual([typeof few.alpha.value, few.alpha.low, codes(few)], ["number", null, ["few_units"]]);
 });
 
-Deno.test("agreement on a blind task is its owner's and admins' to read; a rater who has gone stays without a name", async () => {
+Deno.test("only the owner and admins read the agreement on a blind task, where a deleted rater has no name", async () => {
   await using api = await startApi();
   const { user, other, admin, guest, deleted } = await addPeople(api);
   const task = await addMatrix(api, user);

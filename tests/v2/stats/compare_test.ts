@@ -1,4 +1,4 @@
-/** Two tasks against each other. */
+/** Comparison of two tasks. */
 import assert from "node:assert/strict";
 import { startApi } from "../../support/api.ts";
 import { rateAll } from "../support/stats.ts";
@@ -6,7 +6,7 @@ import { addMatrix, addPeople, call } from "../support/api.ts";
 
 const codesOf = ({ warnings }: { warnings: { code: string }[] }) => warnings.map(({ code }) => code);
 
-Deno.test("the difference is over units of equal content and equal values, wherever they lie in either task", async () => {
+Deno.test("the difference covers units of equal content and equal values, wherever their cells are in either task", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const a = await addMatrix(api, user, { prompts: 8, ratios: 2, name: "first" });
@@ -16,7 +16,8 @@ Deno.test("the difference is over units of equal content and equal values, where
   await sql`update tasks set settings = '{"steps":30,"note":"x"}', seed_policy = 'shared' where id = ${b}`;
   const odd = (unit: number) => unit % 2;
   await rateAll(api, a, user.id, (cell) => 2 + cell % 2);
-  // One more than in the first task for even prompts, two for odd; its third ratio and ninth prompt are its own.
+  // One star more than in the first task for even prompts, two for odd ones. Only this task has a third ratio
+  // and a ninth prompt.
   await rateAll(api, b, user.id, (cell) => cell % 3 === 2 ? 1 : 3 + odd(Math.floor(cell / 3)) + cell % 3);
   const { status, body, text } = await call(api, other, "GET", `/compare?tasks=${a},${b}`);
   assert.equal(status, 200, text);
@@ -36,11 +37,11 @@ Deno.test("the difference is over units of equal content and equal values, where
     seed_policy: { a: "per_cell", b: "shared" },
   });
   assert.deepEqual(codesOf(body), []);
-  const turned = await call(api, user, "GET", `/compare?tasks=${b},${a}`);
-  assert.equal(turned.body.difference.value, -1.5);
+  const reversed = await call(api, user, "GET", `/compare?tasks=${b},${a}`);
+  assert.equal(reversed.body.difference.value, -1.5);
 });
 
-Deno.test("axes and tags that one task alone has are told; an axis of one task is averaged over", async () => {
+Deno.test("axes and tags of only one task are reported, and its axis is averaged over", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const a = await addMatrix(api, user, { prompts: 2, ratios: 2 });
@@ -67,7 +68,7 @@ Deno.test("axes and tags that one task alone has are told; an axis of one task i
   assert.deepEqual(codesOf(body), ["few_units", "other_raters"]);
 });
 
-Deno.test("tasks that share nothing, or have no ratings, differ by no number", async () => {
+Deno.test("tasks without shared rated units have no difference", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const a = await addMatrix(api, user);
@@ -85,21 +86,21 @@ Deno.test("tasks that share nothing, or have no ratings, differ by no number", a
   assert.deepEqual(codesOf(body), ["nothing_shared"]);
 });
 
-Deno.test("who may not see the ratings of one of the tasks compares neither; faulty pairs are refused by name", async () => {
+Deno.test("a comparison requires access to the ratings of both tasks, and an invalid pair is refused", async () => {
   await using api = await startApi();
   const { user, other, guest } = await addPeople(api);
   const a = await addMatrix(api, user);
   const b = await addMatrix(api, other);
   await api.database.sql`update tasks set blind = true where id = ${b}`;
-  const asked = async (who: Parameters<typeof call>[1], tasks: string) =>
-    (await call(api, who, "GET", `/compare?tasks=${tasks}`)).status;
-  assert.equal(await asked(user, `${a},${b}`), 403);
-  assert.equal(await asked(guest, `${b},${a}`), 403);
-  assert.equal(await asked(other, `${a},${b}`), 200);
-  assert.equal(await asked(undefined, `${a},${b}`), 401);
-  assert.equal(await asked(user, `${a},${crypto.randomUUID()}`), 404);
-  assert.equal(await asked(user, `${a},x`), 404);
+  const compareAs = async (person: Parameters<typeof call>[1], tasks: string) =>
+    (await call(api, person, "GET", `/compare?tasks=${tasks}`)).status;
+  assert.equal(await compareAs(user, `${a},${b}`), 403);
+  assert.equal(await compareAs(guest, `${b},${a}`), 403);
+  assert.equal(await compareAs(other, `${a},${b}`), 200);
+  assert.equal(await compareAs(undefined, `${a},${b}`), 401);
+  assert.equal(await compareAs(user, `${a},${crypto.randomUUID()}`), 404);
+  assert.equal(await compareAs(user, `${a},x`), 404);
   for (const tasks of ["", a, `${a},`, `${a},${b},${a}`, `${a},${a}`]) {
-    assert.equal(await asked(user, tasks), 422, tasks);
+    assert.equal(await compareAs(user, tasks), 422, tasks);
   }
 });

@@ -1,28 +1,28 @@
-/** That intervals hold what they promise, and tests find nothing where there is nothing: simulated, with fixed seeds. */
+/** Coverage of intervals and error rates of tests, simulated with fixed seeds. */
 import assert from "node:assert/strict";
-import { compareWith } from "../../../statistics/contrast.ts";
-import { findInteractions, type Meeting } from "../../../statistics/interactions.ts";
-import { testMean } from "../../../statistics/paired.ts";
+import { contrastWithBaseline } from "../../../statistics/contrast.ts";
+import { findInteractions, type UnitCellMean } from "../../../statistics/interactions.ts";
+import { testMean } from "../../../statistics/mean_tests.ts";
 import { createRandom, drawNormal, type Random } from "../../../statistics/random.ts";
-import { countStars, type Layout, scoreUnits } from "../../../statistics/units.ts";
+import { averageByUnit, countStars, type Design } from "../../../statistics/units.ts";
 
-interface Design {
+interface Scenario {
   name: string;
   units: number;
-  /** Images of a unit and level. */
+  /** Number of images per unit and level. */
   seeds: number;
   raters: number;
-  /** Stars more of level 1, before they are cut to 1 to 5. */
+  /** Effect of level 1 in stars, before values are limited to 1 to 5. */
   effect: number;
-  /** How much that differs from unit to unit. */
+  /** Standard deviation of the effect between units. */
   effectSpread: number;
-  /** Of the units. */
-  middle: number;
+  /** Mean of the units in stars. */
+  grandMean: number;
   /** Share of ratings that are missing. */
   missing: number;
 }
 
-const designs: Design[] = [
+const scenarios: Scenario[] = [
   {
     name: "6 prompts × 40 seeds, effects that differ by prompt",
     units: 6,
@@ -30,7 +30,7 @@ const designs: Design[] = [
     raters: 1,
     effect: 0.4,
     effectSpread: 0.5,
-    middle: 3,
+    grandMean: 3,
     missing: 0,
   },
   {
@@ -40,7 +40,7 @@ const designs: Design[] = [
     raters: 3,
     effect: 0,
     effectSpread: 0.2,
-    middle: 3,
+    grandMean: 3,
     missing: 0,
   },
   {
@@ -50,7 +50,7 @@ const designs: Design[] = [
     raters: 2,
     effect: -0.3,
     effectSpread: 0.3,
-    middle: 2.8,
+    grandMean: 2.8,
     missing: 0.33,
   },
   {
@@ -60,16 +60,16 @@ const designs: Design[] = [
     raters: 2,
     effect: 0.3,
     effectSpread: 0.4,
-    middle: 4.2,
+    grandMean: 4.2,
     missing: 0,
   },
 ];
 
 const toStars = (value: number) => Math.max(1, Math.min(5, Math.round(value)));
 
-/** Ratings of two levels in `units` units; cells are units × levels × seeds. */
-function draw(
-  { seeds, raters, effect, effectSpread, middle, missing }: Design,
+/** Simulates ratings of two levels in `units` units; cells are numbered units × levels × seeds. */
+function simulate(
+  { seeds, raters, effect, effectSpread, grandMean, missing }: Scenario,
   units: number,
   random: Random,
 ) {
@@ -77,7 +77,7 @@ function draw(
   const cell: number[] = [];
   const stars: number[] = [];
   for (let unit = 0; unit < units; unit++) {
-    const level = [middle + 0.8 * drawNormal(random)];
+    const level = [grandMean + 0.8 * drawNormal(random)];
     level.push(level[0]! + effect + effectSpread * drawNormal(random));
     for (let a = 0; a < 2; a++) {
       for (let seed = 0; seed < seeds; seed++) {
@@ -92,7 +92,7 @@ function draw(
     }
   }
   const cells = units * 2 * seeds;
-  const layout: Layout = {
+  const design: Design = {
     level: Int32Array.from({ length: cells }, (_, i) => Math.floor(i / seeds) % 2),
     unit: Int32Array.from({ length: cells }, (_, i) => Math.floor(i / seeds / 2)),
     levels: 2,
@@ -101,26 +101,28 @@ function draw(
     unitAxes: [0],
   };
   const counts = countStars({ cell: Int32Array.from(cell), stars: Uint8Array.from(stars) }, cells);
-  return { layout, counts, cells };
+  return { design, counts, cells };
 }
 
-async function contrast(design: Design, units: number, random: Random) {
-  const { layout, counts, cells } = draw(design, units, random);
-  const scores = scoreUnits(layout, counts, new Uint8Array(cells).fill(1));
-  return (await compareWith(scores, units, 0, 1))[1]!;
+async function estimateContrast(scenario: Scenario, units: number, random: Random) {
+  const { design, counts, cells } = simulate(scenario, units, random);
+  const scores = averageByUnit(design, counts, new Uint8Array(cells).fill(1));
+  return (await contrastWithBaseline(scores, units, 0, 1))[1]!;
 }
 
 const runs = 1_500;
 
-for (const [place, design] of designs.entries()) {
-  Deno.test(`a 95 % interval covers 93–97 %: ${design.name}`, async () => {
-    // What is estimated: the mean over all prompts there could be, and raters as many.
+for (const [i, scenario] of scenarios.entries()) {
+  Deno.test(`a 95 % interval covers 93–97 %: ${scenario.name}`, async () => {
+    // The true value is approximated by many large samples of prompts and raters.
     let truth = 0;
-    for (let i = 0; i < 400; i++) truth += (await contrast(design, 50, createRandom(7_000 + i))).value / 400;
-    const random = createRandom(place + 1);
+    for (let run = 0; run < 400; run++) {
+      truth += (await estimateContrast(scenario, 50, createRandom(7_000 + run))).value / 400;
+    }
+    const random = createRandom(i + 1);
     let covered = 0;
     for (let run = 0; run < runs; run++) {
-      const { low, high } = await contrast(design, design.units, random);
+      const { low, high } = await estimateContrast(scenario, scenario.units, random);
       if (low === null || low <= truth && truth <= high!) covered++;
     }
     const share = covered / runs;
@@ -128,7 +130,7 @@ for (const [place, design] of designs.entries()) {
   });
 }
 
-Deno.test("an interval over cells, as if they were independent, covers far less: why units are what counts", () => {
+Deno.test("an interval that treats cells as independent covers far less than 95 %", () => {
   const random = createRandom(3);
   let covered = 0;
   for (let run = 0; run < 300; run++) {
@@ -143,20 +145,20 @@ Deno.test("an interval over cells, as if they were independent, covers far less:
   assert.ok(covered / 300 < 0.75, `${covered / 3} %`);
 });
 
-/** A matrix in which nothing interacts. */
-function drawNull(random: Random, { units, nested }: { units: number; nested: boolean }): Meeting[] {
-  const meetings: Meeting[] = [];
+/** Simulates cell means without interactions. */
+function simulateNull(random: Random, { units, nested }: { units: number; nested: boolean }): UnitCellMean[] {
+  const cellMeans: UnitCellMean[] = [];
   for (let unit = 0; unit < units; unit++) {
-    const own = 0.8 * drawNormal(random);
+    const unitEffect = 0.8 * drawNormal(random);
     for (let level = 0; level < 4; level++) {
       for (let by = 0; by < 3; by++) {
         if (nested && by !== unit % 3) continue;
-        const mean = 3 + own + 0.3 * level - 0.2 * by + 0.7 * drawNormal(random);
-        meetings.push({ unit, level, by, mean });
+        const mean = 3 + unitEffect + 0.3 * level - 0.2 * by + 0.7 * drawNormal(random);
+        cellMeans.push({ unit, level, by, mean });
       }
     }
   }
-  return meetings;
+  return cellMeans;
 }
 
 for (
@@ -165,23 +167,23 @@ for (
     "the other axis is part of the content": { units: 24, nested: true },
   })
 ) {
-  Deno.test(`a matrix without interactions shows one in 10 % of cases at most: ${name}`, () => {
+  Deno.test(`interactions are reported in at most 10 % of matrices without any: ${name}`, () => {
     const random = createRandom(11);
     let flagged = 0;
     for (let run = 0; run < 400; run++) {
-      const found = findInteractions(drawNull(random, design));
+      const found = findInteractions(simulateNull(random, design));
       assert.equal(found.length, 12);
       if (found.some(({ q }) => q <= 0.05)) flagged++;
     }
     assert.ok(flagged <= 40, `${flagged} of 400`);
   });
 
-  Deno.test(`an interaction that is there is found: ${name}`, () => {
+  Deno.test(`an existing interaction is found: ${name}`, () => {
     const random = createRandom(12);
-    const meetings = drawNull(random, design).map((meeting) =>
-      meeting.level === 2 && meeting.by === 1 ? { ...meeting, mean: meeting.mean + 2 } : meeting
+    const cellMeans = simulateNull(random, design).map((cellMean) =>
+      cellMean.level === 2 && cellMean.by === 1 ? { ...cellMean, mean: cellMean.mean + 2 } : cellMean
     );
-    const [best] = findInteractions(meetings).toSorted((a, b) => a.q - b.q);
+    const [best] = findInteractions(cellMeans).toSorted((a, b) => a.q - b.q);
     assert.deepEqual([best!.level, best!.by, best!.q < 0.05, best!.excess > 0.5], [2, 1, true, true]);
   });
 }

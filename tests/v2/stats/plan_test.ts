@@ -1,12 +1,12 @@
-/** What the statistics cost the database: read off its own counters, not off the clock. */
+/** Cost of the statistics queries, measured by the counters of PostgreSQL instead of time. */
 import assert from "node:assert/strict";
 import { connect } from "../../../db/pg/connect.ts";
-import { readSheet, readVotes } from "../../../db/views/stats.ts";
+import { readDataset, readVotes } from "../../../db/views/stats.ts";
 import { startApi } from "../../support/api.ts";
 import { rateAll, vote } from "../support/stats.ts";
 import { addMatrix, addPeople } from "../support/api.ts";
 
-Deno.test("ratings and votes are joined to their cells at once, not looked up one by one", async () => {
+Deno.test("ratings and votes are joined to their cells in bulk, not looked up one by one", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 80, ratios: 50 });
@@ -26,7 +26,7 @@ Deno.test("ratings and votes are joined to their cells at once, not looked up on
     return row!.lookups;
   };
   const before = await countLookups();
-  const { cells, ratings } = await readSheet(sql, task, { ratings: true });
+  const { cells, ratings } = await readDataset(sql, task, { ratings: true });
   const votes = await readVotes(sql, task);
   assert.deepEqual([cells.length / 4, ratings.map(({ packed }) => packed.length / 4), votes.length / 8], [
     4_000,

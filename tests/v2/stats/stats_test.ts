@@ -1,4 +1,4 @@
-/** Levels of an axis by their ratings, their votes and what could not be drawn. */
+/** Statistics of an axis' levels by ratings, votes and failures. */
 import assert from "node:assert/strict";
 import { statsOut } from "../../../routes/v2/stats/shapes.ts";
 import { extendAxis } from "../../../jobs/moves/control.ts";
@@ -10,11 +10,12 @@ import { addMatrix, addPeople, call } from "../support/api.ts";
 
 const codesOf = ({ warnings }: { warnings: { code: string }[] }) => warnings.map(({ code }) => code);
 
-Deno.test("means of raters, then images, then units: numbers as worked out by hand", async () => {
+Deno.test("means are taken over raters, then images, then units, as in a calculation by hand", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 8, ratios: 2 });
-  // Level 0 has 1 or 3 by turns; level 1 one more, and in the first unit a second rater who gives 4.
+  // Level 0 alternates between 1 and 3 stars. Level 1 has one more, and in the first unit a second rater
+  // gives 4.
   await rateAll(api, task, user.id, (cell) => 1 + 2 * (Math.floor(cell / 2) % 2) + cell % 2);
   await rateAll(api, task, other.id, (cell) => cell === 1 ? 4 : null);
   const path = `/tasks/${task}/stats?axis=v1&measure=mean,top2`;
@@ -36,19 +37,21 @@ Deno.test("means of raters, then images, then units: numbers as worked out by ha
   assert.equal(base.against, null);
   assert.equal(base.best + level.best, 1);
   assert.ok(level.best > 0.99);
-  assert.ok(Math.abs(level.adjusted - base.adjusted - 1) < 1e-9, "the second rater's star is taken off");
+  assert.ok(Math.abs(level.adjusted - base.adjusted - 1) < 1e-9, "the second rater's bias is removed");
   assert.deepEqual(body.unit, { basis: "content", axes: ["v0"], units: 8 });
   assert.deepEqual(codesOf(body), ["seeds_confounded", "unbalanced"]);
   assert.match(body.method, /Raters are averaged in an image/);
   assert.deepEqual([base.level, base.label, level.label, body.baseline], [0, "1:1", "2:1", 0]);
   assert.equal("fail" in base || "bt" in base, false);
-  const held = await call(api, user, "GET", path, undefined, { "if-none-match": headers.get("etag")! });
-  assert.equal(held.status, 304);
+  const notModified = await call(api, user, "GET", path, undefined, {
+    "if-none-match": headers.get("etag")!,
+  });
+  assert.equal(notModified.status, 304);
   const turned = await call(api, user, "GET", `${path}&baseline=1`);
   assert.equal(turned.body.levels[0].against.difference.value, -9 / 8);
 });
 
-Deno.test("a re-run's image has no ratings of the one before", async () => {
+Deno.test("ratings of an image do not count for the image of a re-run", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
@@ -59,7 +62,7 @@ Deno.test("a re-run's image has no ratings of the one before", async () => {
   assert.ok(codesOf(body).includes("unbalanced"));
 });
 
-Deno.test("refusals and timeouts are rates of ended cells, by what the queue or the old backend noted", async () => {
+Deno.test("refusals and timeouts are shares of ended cells, as recorded by the queue or the old backend", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 30, ratios: 2, drawn: 58 });
@@ -79,13 +82,13 @@ Deno.test("refusals and timeouts are rates of ended cells, by what the queue or 
   assert.equal("mean" in body.levels[0], false);
 });
 
-Deno.test("votes rank levels by sets: who is surely better, and who may be either", async () => {
+Deno.test("votes yield a set of possible ranks for each level", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 8, ratios: 4 });
   const votes: [number, number, string][] = [];
   for (let unit = 0; unit < 8; unit++) {
-    // Levels 0 and 1 mostly beat 2; between themselves they tie or skip. Level 3 has no vote.
+    // Levels 0 and 1 mostly beat level 2 and tie with each other. Level 3 has no votes.
     for (const level of [0, 1]) {
       for (let i = 0; i < 4; i++) {
         votes.push([4 * unit + level, 4 * unit + 2, i === 3 && unit % 4 === level ? "right" : "left"]);
@@ -107,7 +110,7 @@ Deno.test("votes rank levels by sets: who is surely better, and who may be eithe
   assert.match(body.method, /8 units/);
 });
 
-Deno.test("by another axis: the same within each of its levels, with what interacts", async () => {
+Deno.test("`by` repeats the statistics within each level of another axis and lists interactions", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 8, ratios: 3 });
@@ -124,13 +127,13 @@ Deno.test("by another axis: the same within each of its levels, with what intera
   assert.equal(group.levels[2].best, null);
   assert.ok(codesOf(group).includes("few_units"));
   assert.deepEqual(body.by.interactions, []);
-  // Nothing but the prompts beside: ratios are the units of prompts.
+  // Prompts are the only content axis, so ratios become the units of prompts.
   const turned = await call(api, user, "GET", `/tasks/${task}/stats?axis=v0&by=v1`);
   assert.deepEqual(turned.body.unit, { basis: "axes", axes: ["v1"], units: 3 });
   assert.ok(codesOf(turned.body).includes("units_not_content"));
 });
 
-Deno.test("roles that a task gives its axes decide what the units are", async () => {
+Deno.test("the roles of a task's axes determine the units", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 4, ratios: 6 });
@@ -142,7 +145,7 @@ Deno.test("roles that a task gives its axes decide what the units are", async ()
   assert.deepEqual(codesOf(body), []);
 });
 
-Deno.test("equal values are one level; repeats of a combination are averaged in the unit", async () => {
+Deno.test("equal values form one level, and repeats of a combination are averaged within the unit", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 2, ratios: 6 });
@@ -164,7 +167,7 @@ Deno.test("equal values are one level; repeats of a combination are averaged in 
   assert.deepEqual([body.baseline, body.unit.basis, body.unit.units], [0, "repeats", 4]);
 });
 
-Deno.test("a task that came over with holes is laid out by its cells' indices", async () => {
+Deno.test("the levels of a migrated task with missing cells come from its cells' indices", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 3, ratios: 2 });
@@ -180,7 +183,7 @@ Deno.test("a task that came over with holes is laid out by its cells' indices", 
   assert.deepEqual(body.levels.map(({ n }: { n: { images: number } }) => n.images), [2, 3]);
 });
 
-Deno.test("what there is too little of has no numbers, and no failure: no ratings, one rater, one level, all equal", async () => {
+Deno.test("statistics are null, without an error, for no ratings, equal stars, a single level or no images", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const empty = await addMatrix(api, user, { prompts: 7, ratios: 2 });
@@ -190,7 +193,12 @@ Deno.test("what there is too little of has no numbers, and no failure: no rating
   const [level] = none.body.levels;
   assert.deepEqual(level.n, { raters: 0, ratings: 0, images: 0, units: 0 });
   assert.deepEqual([level.mean, level.adjusted, level.best, level.distribution, level.top2, level.bt], [
-    ...[null, null, null, null, null, null],
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
   ]);
   await rateAll(api, empty, user.id, () => 3);
   const equal = await call(api, user, "GET", `/tasks/${empty}/stats?axis=v1`);
@@ -203,16 +211,16 @@ Deno.test("what there is too little of has no numbers, and no failure: no rating
   assert.equal(one.body.levels.length, 1);
   assert.equal(one.body.levels[0].best, 1);
   assert.equal(one.body.levels[0].against, null);
-  const drawnNone = await addMatrix(api, user, { prompts: 2, ratios: 2, drawn: 0 });
-  const open = await call(api, user, "GET", `/tasks/${drawnNone}/stats?axis=v1&measure=fail`);
-  assert.equal(open.body.levels[0].fail.refused.rate, null);
+  const withoutImages = await addMatrix(api, user, { prompts: 2, ratios: 2, drawn: 0 });
+  const unfinished = await call(api, user, "GET", `/tasks/${withoutImages}/stats?axis=v1&measure=fail`);
+  assert.equal(unfinished.body.levels[0].fail.refused.rate, null);
 });
 
-Deno.test("few units are said, a level that other factors hide has no adjusted mean", async () => {
+Deno.test("few units cause a warning, and a level that raters confound has no adjusted mean", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 4, ratios: 2 });
-  // Each level has a rater of its own: which of the two it is cannot be told.
+  // Each level has its own rater, so that the effects of level and rater cannot be separated.
   await rateAll(api, task, user.id, (cell) => cell % 2 === 0 ? 2 : null);
   await rateAll(api, task, other.id, (cell) => cell % 2 === 1 ? 5 : null);
   const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
@@ -222,38 +230,38 @@ Deno.test("few units are said, a level that other factors hide has no adjusted m
   await rateAll(api, await addMatrix(api, user, { prompts: 2, ratios: 2 }), user.id, () => null);
 });
 
-Deno.test("a mean that disagrees with the order of single ratings is pointed at", async () => {
+Deno.test("a mean that conflicts with the order of single ratings causes a warning", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 5, ratios: 2 });
-  // Better by one star in three units, worse by four in one.
+  // Level 1 is better by one star in three units and worse by four in one.
   await rateAll(api, task, user.id, (cell) => [4, 5, 4, 5, 4, 5, 5, 1, 3, 3][cell]!);
   const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
   assert.ok(body.levels[1].against.difference.value < 0 && body.levels[1].against.better > 0.5);
   assert.ok(codesOf(body).includes("order_disagrees"));
 });
 
-Deno.test("a blind task's ratings and votes are its owner's and admins' to sum up; failures are anyone's", async () => {
+Deno.test("only the owner and admins see statistics of a blind task's ratings and votes; anyone sees failures", async () => {
   await using api = await startApi();
   const { user, other, admin, guest } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
   await api.database.sql`update tasks set blind = true where id = ${task}`;
   await rateAll(api, task, other.id, () => 3);
   const path = `/tasks/${task}/stats?axis=v1`;
-  for (const who of [user, admin]) assert.equal((await call(api, who, "GET", path)).status, 200);
-  for (const who of [other, guest]) {
+  for (const person of [user, admin]) assert.equal((await call(api, person, "GET", path)).status, 200);
+  for (const person of [other, guest]) {
     for (const measure of ["mean", "top2", "bt", "fail,bt"]) {
-      const refused = await call(api, who, "GET", `${path}&measure=${measure}`);
+      const refused = await call(api, person, "GET", `${path}&measure=${measure}`);
       assert.equal(refused.status, 403, measure);
       assert.match(refused.body.detail, /blind/);
     }
-    const failures = await call(api, who, "GET", `${path}&measure=fail`);
+    const failures = await call(api, person, "GET", `${path}&measure=fail`);
     assert.equal(failures.status, 200);
     assert.doesNotMatch(JSON.stringify(failures.body.levels), /"n":\{|ratings|mean/);
   }
 });
 
-Deno.test("faulty questions are refused by name", async () => {
+Deno.test("an invalid query is refused with the name of the parameter", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user, { prompts: 2, ratios: 2 });
@@ -283,18 +291,18 @@ Deno.test("faulty questions are refused by name", async () => {
   }
 });
 
-Deno.test("cells that were added later are counted at their own values", async () => {
+Deno.test("cells that were added later count for their own values", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const { sql } = api.database;
   const task = await addMatrix(api, user, { prompts: 6, ratios: 2 });
-  const wish = { taskId: task, userId: user.id, slot: 1, values: [parseJson('"3:1"')] };
-  const extended = await extendAxis({ sql, log: silentLog }, wish);
+  const input = { taskId: task, userId: user.id, slot: 1, values: [parseJson('"3:1"')] };
+  const extended = await extendAxis({ sql, log: silentLog }, input);
   assert.equal((extended as { cells: number }).cells, 6);
   await sql`
     update subtasks set status = 'completed', completed_at = now(), attempt = 1, image_url = 'https://images.example/x'
     where parent_task_id = ${task} and status = 'pending'`;
-  // The first twelve lie row by row; the six that follow are all of the new ratio.
+  // The first twelve cells are in row-major order; the next six all have the new ratio.
   await rateAll(api, task, user.id, (cell) => cell < 12 ? 1 + 2 * (cell % 2) : 5);
   const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1`);
   assert.deepEqual(

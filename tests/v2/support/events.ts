@@ -1,15 +1,16 @@
-/** Server-sent events as a client reads them. */
+/** A client of server-sent events. */
 import assert from "node:assert/strict";
 import type { V2Person } from "./api.ts";
 
-export interface Heard {
+/** A received event. */
+export interface ReceivedEvent {
   event: string;
   id: string | undefined;
-  // deno-lint-ignore no-explicit-any -- each event has its own; each test says what it expects
+  // deno-lint-ignore no-explicit-any -- each event has its own shape; each test checks the fields that it uses
   data: any;
 }
 
-function parse(text: string): Heard | undefined {
+function parse(text: string): ReceivedEvent | undefined {
   const fields = new Map(
     text.split("\n").map((line) => {
       const [, name = "", value = ""] = /^([^:]*):? ?(.*)$/.exec(line)!;
@@ -21,10 +22,12 @@ function parse(text: string): Heard | undefined {
   return { event: fields.get("event") ?? "message", id: fields.get("id"), data: JSON.parse(data) };
 }
 
-/** An open stream; everything it said is in `heard`. */
+const waitMs = 120_000;
+
+/** An open stream. `events` contains everything received so far. */
 export class Listener implements AsyncDisposable {
-  readonly heard: Heard[] = [];
-  /** All text, comments too. */
+  readonly events: ReceivedEvent[] = [];
+  /** The whole text, including comments. */
   text = "";
   ended = false;
   readonly #abort: AbortController;
@@ -45,24 +48,29 @@ export class Listener implements AsyncDisposable {
       this.text += text;
       const blocks = (rest + text).split("\n\n");
       rest = blocks.pop()!;
-      this.heard.push(...blocks.map(parse).filter((heard) => heard !== undefined));
+      this.events.push(...blocks.map(parse).filter((event) => event !== undefined));
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
     }
   }
 
-  /** The id that a client would come again with. */
+  /** The id with which a client would reconnect. */
   get lastId(): string | undefined {
-    return this.heard.findLast(({ id }) => id !== undefined)?.id;
+    return this.events.findLast(({ id }) => id !== undefined)?.id;
   }
 
-  /** The first event, from the place `from` on, that `isWanted`. */
-  async until(isWanted: (heard: Heard) => boolean, from = 0): Promise<Heard> {
+  /** Waits, at most two minutes, for the first event from position `from` on that satisfies `isWanted`. */
+  async until(isWanted: (event: ReceivedEvent) => boolean, from = 0): Promise<ReceivedEvent> {
+    const deadline = performance.now() + waitMs;
     for (;;) {
-      const found = this.heard.slice(from).find(isWanted);
+      const found = this.events.slice(from).find(isWanted);
       if (found) return found;
-      if (this.ended) throw new Error(`the stream ended without it: ${this.text.slice(-2000)}`);
-      await this.#wake.promise;
+      if (this.ended) throw new Error(`the stream ended without the event: ${this.text.slice(-2000)}`);
+      if (performance.now() > deadline) {
+        throw new Error(`no such event within ${waitMs} ms: ${this.text.slice(-2000)}`);
+      }
+      const tick = new Promise((resolve) => setTimeout(resolve, 1000));
+      await Promise.race([this.#wake.promise, tick]);
     }
   }
 
@@ -70,10 +78,10 @@ export class Listener implements AsyncDisposable {
     await this.#reading;
   }
 
-  /** What is known of each cell by now. */
+  /** Returns the last received state of each cell. */
   cells(): Map<number, Record<string, unknown>> {
-    const told = this.heard.filter(({ event }) => event === "cells").flatMap(({ data }) => data.cells);
-    return new Map(told.map((cell) => [cell.cell, cell]));
+    const changes = this.events.filter(({ event }) => event === "cells").flatMap(({ data }) => data.cells);
+    return new Map(changes.map((cell) => [cell.cell, cell]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,7 +90,7 @@ export class Listener implements AsyncDisposable {
   }
 }
 
-/** Opens a stream as somebody. */
+/** Opens a stream as a person or with a token. */
 export async function listen(
   { origin }: { origin: string },
   who: V2Person | string,

@@ -1,9 +1,9 @@
-/** Ratings, failures and votes of a task, written at once. */
+/** Inserts ratings, failures and votes of a task in bulk. */
 import type { TestApi } from "../../support/api.ts";
 
 type Api = Pick<TestApi, "database">;
 
-/** Rates the images of a task that are there: what `stars` says of a cell, if anything. */
+/** Rates all images of a task with `stars(cell)`; null leaves a cell unrated. */
 export async function rateAll(
   { database: { sql } }: Api,
   task: string,
@@ -20,7 +20,7 @@ export async function rateAll(
       ${rated.map(({ cell }) => stars(cell))}::int[]) as r (id, version, stars)`;
 }
 
-/** Ends cells of a task without an image; as the queue notes it where `outcome` is given. */
+/** Marks cells as failed; with `outcome` also inserts the attempt, like the queue. */
 export async function failCells(
   { database: { sql } }: Api,
   task: string,
@@ -37,7 +37,7 @@ export async function failCells(
     where parent_task_id = ${task} and cell = any(${cells}::int[])`;
 }
 
-/** Votes between cells: left, right, outcome. */
+/** Inserts votes between cells. */
 export async function vote(
   { database: { sql } }: Api,
   task: string,

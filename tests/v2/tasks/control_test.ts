@@ -1,16 +1,16 @@
-/** Cancelling, pausing, retrying, pruning, re-running on v2: by whom, and what a second call does. */
+/** Control of tasks on v2: permissions, effects and repetition of each call. */
 import assert from "node:assert/strict";
 import { settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { extendAxis, operator } from "../../../jobs/moves/control.ts";
 import { silentLog } from "../../../log.ts";
-import { readMatrix } from "../../../routes/v2/tasks/matrix.ts";
+import { createMatrix } from "../../../routes/v2/tasks/matrix.ts";
 import { readShape } from "../../../db/views/task_detail.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { claim, done, join } from "../../support/cells.ts";
 import { readTask } from "../../support/queue_rig.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
-/** Counters and rows tell the same. */
+/** Asserts that the counters of a task agree with its rows. */
 async function checkCounts({ database: { sql } }: TestApi, id: string): Promise<void> {
   const [row] = await sql`
     select subtasks_total = count(*) and subtasks_completed = count(*) filter (where s.status = 'completed')
@@ -19,10 +19,10 @@ async function checkCounts({ database: { sql } }: TestApi, id: string): Promise<
     from tasks t join subtasks s on s.parent_task_id = t.id
     where t.id = ${id}
     group by t.id`;
-  assert.ok(row!.right, "counters and rows tell the same");
+  assert.ok(row!.right, "counters agree with rows");
 }
 
-/** Fails cells for a cause. */
+/** Marks cells as failed. */
 async function fail(
   { database: { sql } }: TestApi,
   id: string,
@@ -37,7 +37,7 @@ async function fail(
     where id = ${id}`;
 }
 
-Deno.test("cancel tells what will have no image and what was under way; again it changes nothing", async () => {
+Deno.test("cancel reports the cells without an image and those being drawn, and repeating it changes nothing", async () => {
   await using api = await startApi();
   const { user, admin } = await addPeople(api);
   const { sql } = api.database;
@@ -59,7 +59,7 @@ Deno.test("cancel tells what will have no image and what was under way; again it
   assert.deepEqual(late.body, { status: "completed", hold: null, cancelled: 0, finishing: 0 });
 });
 
-Deno.test("pause and resume say whether they changed anything, and not of an ended task", async () => {
+Deno.test("pause and resume report whether they changed anything, and are refused for an ended task", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const id = await addMatrix(api, user, { drawn: 1 });
@@ -72,7 +72,7 @@ Deno.test("pause and resume say whether they changed anything, and not of an end
   assert.deepEqual([(await post("pause")).status, (await post("resume")).status], [409, 409]);
 });
 
-Deno.test("retry draws again what failed: all, by cause, by number, by place on an axis; the second time nothing", async () => {
+Deno.test("retry selects failed cells by cause, number, time or index on an axis, and repeating it retries nothing", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const id = await addMatrix(api, user, { prompts: 3, ratios: 4, drawn: 2 });
@@ -105,29 +105,29 @@ Deno.test("retry draws again what failed: all, by cause, by number, by place on 
   assert.equal((await call(api, user, "POST", `/tasks/${id}/retry`, {})).status, 409);
 });
 
-Deno.test("prune gives up pending cells alone, is safe to repeat, and ends a task that has nothing left", async () => {
+Deno.test("prune cancels only pending cells, is idempotent, and ends a task without remaining cells", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const { sql } = api.database;
   const id = await addMatrix(api, user, { prompts: 4, ratios: 3, drawn: 4 });
   await join(sql);
-  const held = await claim(sql, 2);
+  const claimed = await claim(sql, 2);
   const prune = async (body: unknown) => (await call(api, user, "POST", `/tasks/${id}/prune`, body)).body;
-  const left = (await sql<{ cell: number }[]>`
+  const pending = (await sql<{ cell: number }[]>`
     select cell from subtasks where parent_task_id = ${id} and status = 'pending'`).map(({ cell }) => cell);
-  const ofLast = left.filter((cell) => cell >= 9).length;
+  const ofLast = pending.filter((cell) => cell >= 9).length;
   assert.deepEqual(await prune({ where: { v0: [3] } }), { status: "processing", hold: null, cells: ofLast });
   assert.equal((await prune({ where: { v0: [3] } })).cells, 0);
-  assert.equal((await prune({ cells: [...Array(12).keys()] })).cells, left.length - ofLast);
+  assert.equal((await prune({ cells: [...Array(12).keys()] })).cells, pending.length - ofLast);
   await checkCounts(api, id);
-  assert.equal((await readTask(sql, id)).status, "processing", "two are under way");
-  await settleSubtasks(sql, held.map(done));
+  assert.equal((await readTask(sql, id)).status, "processing", "two cells are being drawn");
+  await settleSubtasks(sql, claimed.map(done));
   const ended = await readTask(sql, id);
   assert.deepEqual([ended.status, ended.subtasks_completed, ended.subtasks_cancelled], ["completed", 6, 6]);
   const revisions = await sql`
     select 1 from subtasks s join tasks t on t.id = s.parent_task_id
     where t.id = ${id} and s.status = 'cancelled' and s.revision between 1 and t.revision`;
-  assert.equal(revisions.length, 6, "viewers are told of each");
+  assert.equal(revisions.length, 6, "each has a revision for its event");
   const fresh = await addMatrix(api, user, { prompts: 2, ratios: 2, drawn: 0 });
   const all = await call(api, user, "POST", `/tasks/${fresh}/prune`, { cells: [0, 1, 2, 3] });
   assert.deepEqual(all.body, { status: "cancelled", hold: null, cells: 4 });
@@ -137,7 +137,7 @@ Deno.test("prune gives up pending cells alone, is safe to repeat, and ends a tas
   }
 });
 
-Deno.test("a prune and claims at once: each cell is drawn or given up, never both", async () => {
+Deno.test("with concurrent prune and claims each cell is either drawn or cancelled", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const { sql } = api.database;
@@ -154,12 +154,12 @@ Deno.test("a prune and claims at once: each cell is drawn or given up, never bot
   await checkCounts(api, id);
   const [row] = await sql`
     select count(*) filter (where status = 'completed')::int as drawn,
-      count(*) filter (where status = 'cancelled')::int as given_up
+      count(*) filter (where status = 'cancelled')::int as cancelled
     from subtasks where parent_task_id = ${id}`;
-  assert.deepEqual([row!.drawn, row!.given_up], [claimed.length, answer!.body.cells]);
+  assert.deepEqual([row!.drawn, row!.cancelled], [claimed.length, answer!.body.cells]);
 });
 
-Deno.test("a cell is drawn again by its owner; while it is drawn, or was cancelled, it is not", async () => {
+Deno.test("the owner reruns a cell unless it is being drawn or was cancelled", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const { sql } = api.database;
@@ -177,7 +177,7 @@ Deno.test("a cell is drawn again by its owner; while it is drawn, or was cancell
   assert.equal((await rerun(1)).status, 409);
 });
 
-Deno.test("nobody but the owner and admins moves a task", async () => {
+Deno.test("only the owner and admins move a task", async () => {
   await using api = await startApi();
   const { user, other, manager, guest } = await addPeople(api);
   const id = await addMatrix(api, user, { drawn: 1 });
@@ -197,7 +197,7 @@ Deno.test("nobody but the owner and admins moves a task", async () => {
   }
 });
 
-Deno.test("places of cells hold where axes grew: each cell has one, and the filters find those of new values", async () => {
+Deno.test("after axes are extended, each cell has unique indices and filters find the cells of new values", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const { sql } = api.database;
@@ -218,17 +218,17 @@ Deno.test("places of cells hold where axes grew: each cell has one, and the filt
     const answer = await extendAxis({ sql, log: silentLog }, { taskId: id, userId: operator, slot, values });
     assert.ok(typeof answer === "object" && answer.cells > 0);
   }
-  const matrix = readMatrix(await readShape(sql, id))!;
+  const matrix = createMatrix(await readShape(sql, id))!;
   assert.deepEqual([matrix.axes, matrix.lengths], [["v1", "v3", "batch"], [3, 5, 2]]);
   const rows = await sql<{ cell: number; prompt: string; ratio: string }[]>`
     select cell, prompts -> 0 ->> 'value' as prompt, ratio from subtasks where parent_task_id = ${id} order by cell`;
   assert.equal(rows.length, 30);
   const seen = new Set<string>();
   for (const { cell, prompt, ratio } of rows) {
-    const places = matrix.placesOf(cell);
-    assert.deepEqual([`p${places[0]}`, `${places[1]! + 1}:1`], [prompt, ratio], `cell ${cell}`);
-    assert.equal(matrix.cellAt(places), cell);
-    seen.add(places.join());
+    const indices = matrix.indicesOf(cell);
+    assert.deepEqual([`p${indices[0]}`, `${indices[1]! + 1}:1`], [prompt, ratio], `cell ${cell}`);
+    assert.equal(matrix.cellAt(indices), cell);
+    seen.add(indices.join());
   }
   assert.equal(seen.size, 30);
   const pruned = await call(api, user, "POST", `/tasks/${id}/prune`, { where: { v1: [2], v3: [4] } });

@@ -1,4 +1,4 @@
-/** Plans: what a task would be, told without making it. */
+/** Plans: what a task would consist of, without creating it. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expandTask } from "../../../jobs/matrix/expand.ts";
@@ -8,7 +8,7 @@ import { startApi } from "../../support/api.ts";
 import { addPeople, call } from "../support/api.ts";
 
 const value = (text: string) => ({ value: text });
-const order = {
+const input = {
   tags: [
     { type: "prompt", isVariable: true, name: "who" },
     { type: "ratio", isVariable: true, name: "shape" },
@@ -21,10 +21,10 @@ const order = {
   axis_roles: { v0: "content", v1: "treatment" },
 };
 
-Deno.test("a plan counts cells, duplicates and images that are there already, and writes nothing", async () => {
+Deno.test("a plan counts cells, duplicates and reusable images, and stores nothing", async () => {
   await using api = await startApi();
   const { user, other, guest } = await addPeople(api);
-  const pinned = { ...order, seed_policy: "pinned", seed: 5 };
+  const pinned = { ...input, seed_policy: "pinned", seed: 5 };
   const before = await call(api, user, "POST", "/tasks/plan", pinned);
   assert.equal(before.status, 200, before.text);
   assert.deepEqual([before.body.cells, before.body.duplicates, before.body.reusable], [12, 4, 0]);
@@ -46,30 +46,30 @@ Deno.test("a plan counts cells, duplicates and images that are there already, an
   await api.database
     .sql`insert into queue_slots (queue, slots, wanted, reason) values ('standard', 4, 4, 'test')`;
   const after = await call(api, user, "POST", "/tasks/plan", pinned);
-  assert.equal(after.body.reusable, 4, "cells 0, 1, and the two of the equal prompt");
+  assert.equal(after.body.reusable, 4, "cells 0 and 1, and the two with the equal prompt");
   assert.deepEqual(after.body.queues, [{ queue: "standard", cells: 12, backlog: 10, slots: 4, observed: 2 }]);
   assert.deepEqual(after.body.seconds, { p50: 120, p90: 260 });
   assert.equal((await call(api, user, "POST", "/tasks/plan", { ...pinned, seed: 6 })).body.reusable, 2);
   assert.equal(
-    (await call(api, user, "POST", "/tasks/plan", order)).body.reusable,
+    (await call(api, user, "POST", "/tasks/plan", input)).body.reusable,
     0,
-    "its seed is yet to be drawn",
+    "its seed is not drawn yet",
   );
   await call(api, other, "DELETE", `/tasks/${made.body.id}`);
   assert.equal((await call(api, user, "POST", "/tasks/plan", pinned)).body.reusable, 0);
   assert.equal((await call(api, guest, "POST", "/tasks/plan", pinned)).status, 403);
   assert.equal((await call(api, user, "POST", "/tasks/plan", { ...pinned, seed: undefined })).status, 422);
-  assert.equal((await call(api, user, "POST", "/tasks/plan", { ...order, priority: 2 })).status, 403);
+  assert.equal((await call(api, user, "POST", "/tasks/plan", { ...input, priority: 2 })).status, 403);
 });
 
 const six = ["1:1", "2:1", "3:1", "4:1", "5:1", "6:1"];
 const cases: [string, Record<string, unknown>, string[]][] = [
-  ["a sound design", {
-    variables: { v0: { name: "who", values: six.map(value) }, v1: order.variables.v1 },
+  ["a good design", {
+    variables: { v0: { name: "who", values: six.map(value) }, v1: input.variables.v1 },
   }, []],
-  ["seeds of each cell's own", {
+  ["a seed per cell", {
     seed_policy: "per_cell",
-    variables: { v0: { name: "who", values: six.map(value) }, v1: order.variables.v1 },
+    variables: { v0: { name: "who", values: six.map(value) }, v1: input.variables.v1 },
   }, ["seeds_confounded"]],
   ["no roles", { axis_roles: {} }, ["roles_missing", "duplicates"]],
   ["no content axis", { seed_policy: "per_combination", axis_roles: { v0: "treatment", v1: "treatment" } }, [
@@ -79,7 +79,7 @@ const cases: [string, Record<string, unknown>, string[]][] = [
   ["nothing compared", { axis_roles: { v0: "content", v1: "content" } }, ["nothing_compared", "duplicates"]],
   ["replicates that differ", { axis_roles: { v0: "replicate", v1: "treatment" } }, ["replicates_differ"]],
   ["few units", {}, ["few_units", "duplicates"]],
-  ["an axis of one value, one that nobody uses", {
+  ["an axis with one value and an unused one", {
     variables: {
       v0: { name: "who", values: six.map(value) },
       v1: { name: "shape", values: ["1:1"] },
@@ -88,32 +88,32 @@ const cases: [string, Record<string, unknown>, string[]][] = [
     axis_roles: { v0: "content", v1: "treatment", v2: "treatment" },
   }, ["one_level", "unused_axis", "duplicates"]],
   ["a seed axis that is a treatment", {
-    tags: [...order.tags, { type: "seed", isVariable: true, name: "s" }],
-    variables: { ...order.variables, v2: { name: "s", values: [1, 2] } },
-    axis_roles: { ...order.axis_roles, v2: "treatment" },
+    tags: [...input.tags, { type: "seed", isVariable: true, name: "s" }],
+    variables: { ...input.variables, v2: { name: "s", values: [1, 2] } },
+    axis_roles: { ...input.axis_roles, v2: "treatment" },
   }, ["seed_tag_wins", "seed_axis_role", "few_units", "duplicates"]],
   ["too many cells", {
     variables: {
-      ...order.variables,
+      ...input.variables,
       v2: { name: "x", values: Array(1000).keys().toArray() },
       v3: { name: "y", values: Array(1000).keys().toArray() },
     },
   }, ["too_many_cells", "roles_missing", "few_units", "unused_axis"]],
 ];
 
-Deno.test("a plan warns of what makes comparisons doubtful", async (t) => {
+Deno.test("a plan warns of designs that weaken comparisons", async (t) => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   for (const [what, change, codes] of cases) {
     await t.step(what, async () => {
-      const { status, body, text } = await call(api, user, "POST", "/tasks/plan", { ...order, ...change });
+      const { status, body, text } = await call(api, user, "POST", "/tasks/plan", { ...input, ...change });
       assert.equal(status, 200, text);
       assert.deepEqual(body.warnings.map(({ code }: { code: string }) => code), codes, text);
     });
   }
 });
 
-Deno.test("duplicates are counted as comparing every request with every other would", () => {
+Deno.test("the count of duplicates equals that of comparing all requests", () => {
   const word = fc.constantFrom("", "x", "y");
   const axis = fc.array(word, { minLength: 1, maxLength: 4 });
   fc.assert(

@@ -1,4 +1,4 @@
-/** Seeds by policy: who shares one with whom, for any matrix. */
+/** Seeds by policy: which cells share a seed, for any matrix. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { expandTask } from "../../../jobs/matrix/expand.ts";
@@ -9,7 +9,7 @@ import { type Json, type JsonObject, parseJson } from "../../../json.ts";
 import { silentLog } from "../../../log.ts";
 import { openRows } from "../../support/queue_rig.ts";
 
-/** A matrix of prompts with a batch; a seed tag where `seeds` are given. */
+/** Creates a body with prompts, a batch and, if `seeds` are given, a seed tag. */
 function makeBody(lengths: number[], batch: number, seeds?: number[]) {
   const tags = lengths.map((_, i) => ({ type: "prompt", isVariable: true, name: `a${i}` }));
   const variables = Object.fromEntries(
@@ -42,25 +42,25 @@ const toRoles = (roles: (AxisRole | undefined)[]) =>
 function readCells(lengths: number[], batch: number, seedRule: SeedRule) {
   const { cells } = expandTask(makeBody(lengths, batch), { seedRule });
   return [...cells].map(({ cell, seed }) => {
-    const places: number[] = [];
+    const indices: number[] = [];
     let rest = Math.floor(cell / batch);
     for (let i = lengths.length - 1; i >= 0; i--) {
-      places[i] = rest % lengths[i]!;
+      indices[i] = rest % lengths[i]!;
       rest = Math.floor(rest / lengths[i]!);
     }
-    return { seed, places, repeat: cell % batch };
+    return { seed, indices, repeat: cell % batch };
   });
 }
 
-Deno.test("seeds differ exactly where the policy says: by replicate always, by content where each has its own", () => {
+Deno.test("seeds differ exactly as the policy states: always by replicate, and by content under per_combination", () => {
   fc.assert(fc.property(
     matrix,
     fc.constantFrom("shared" as const, "per_combination" as const, "pinned" as const),
     ({ lengths, batch, roles }, policy) => {
       const rule = { policy, roles: toRoles(roles), ...(policy === "pinned" ? { seed: 7 } : {}) };
       const cells = readCells(lengths, batch, rule);
-      const read = (role: AxisRole, { places }: { places: number[] }) =>
-        places.filter((_, i) => roles[i] === role).join();
+      const read = (role: AxisRole, { indices }: { indices: number[] }) =>
+        indices.filter((_, i) => roles[i] === role).join();
       const byReplicate = new Map<string, Set<number | bigint>>();
       const offsets = new Map<string, Set<number>>();
       for (const cell of cells) {
@@ -81,7 +81,7 @@ Deno.test("seeds differ exactly where the policy says: by replicate always, by c
   ));
 });
 
-Deno.test("a seed of a tag wins under every policy", () => {
+Deno.test("the seed of a tag takes precedence under every policy", () => {
   for (const policy of ["shared", "per_combination", "per_cell", "pinned"] as const) {
     const rule = { policy, roles: {}, ...(policy === "pinned" ? { seed: 5 } : {}) };
     const { cells } = expandTask(makeBody([2], 2, [11, 12]), { seedRule: rule });
@@ -89,7 +89,7 @@ Deno.test("a seed of a tag wins under every policy", () => {
   }
 });
 
-Deno.test("a draw near the greatest seed leaves room for the replicates, and a pinned one is refused", () => {
+Deno.test("a drawn seed near the maximum leaves room for replicates, and such a pinned seed is refused", () => {
   const seedRule: SeedRule = { policy: "shared", roles: {} };
   const { cells } = expandTask(makeBody([2], 3), { seedRule, drawSeed: () => seedMax });
   assert.deepEqual([...cells].slice(0, 3).map(({ seed }) => seed), [seedMax - 2, seedMax - 1, seedMax]);
@@ -99,7 +99,7 @@ Deno.test("a draw near the greatest seed leaves room for the replicates, and a p
   );
 });
 
-Deno.test("fingerprints: equal for equal requests, none where each cell draws its own seed", async () => {
+Deno.test("fingerprints are equal for equal requests and null if each cell draws its own seed", async () => {
   await using rows = await openRows();
   const submit = async (policy: SeedRule["policy"], batch: number) => {
     const body = makeBody([2], batch);

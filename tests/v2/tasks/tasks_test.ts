@@ -1,9 +1,9 @@
-/** Tasks on v2: made, listed, shown, changed, cloned, deleted. */
+/** Tasks on v2: creation, lists, detail, changes, clones and deletion. */
 import assert from "node:assert/strict";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
-const order = {
+const input = {
   name: "fresh",
   tags: [
     { type: "prompt", isVariable: true, name: "who" },
@@ -16,11 +16,11 @@ const order = {
   },
 };
 
-Deno.test("a task is made with its cells, named by Location, and shown with axes and counts", async () => {
+Deno.test("POST /tasks creates a task with its cells, and GET returns it with axes and counts", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
   const made = await call(api, user, "POST", "/tasks", {
-    ...order,
+    ...input,
     axis_roles: { v0: "content", v1: "treatment" },
     blind: true,
   });
@@ -43,16 +43,16 @@ Deno.test("a task is made with its cells, named by Location, and shown with axes
     ],
   );
   assert.deepEqual(axes[1].values, ["1:1", "2:1"]);
-  const held = await call(api, other, "GET", `/tasks/${made.body.id}`, undefined, {
+  const notModified = await call(api, other, "GET", `/tasks/${made.body.id}`, undefined, {
     "if-none-match": shown.headers.get("etag")!,
   });
-  assert.equal(held.status, 304);
+  assert.equal(notModified.status, 304);
   const seeds = await api.database.sql`
     select seed::text from subtasks where parent_task_id = ${made.body.id} order by cell`;
-  assert.equal(new Set(seeds.map(({ seed }) => seed)).size, 2, "one seed a replicate");
+  assert.equal(new Set(seeds.map(({ seed }) => seed)).size, 2, "one seed per replicate");
 });
 
-Deno.test("client JSON comes back as it was sent: key order, 1.0, long integers, keys of prototypes", async () => {
+Deno.test("client JSON is returned as sent: key order, 1.0, long integers and prototype keys", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const settings = '{"9":1,"1":12345678901234567890,"w":1.0,"__proto__":{"x":[]},"constructor":1}';
@@ -62,8 +62,8 @@ Deno.test("client JSON comes back as it was sent: key order, 1.0, long integers,
   const given = await call(api, user, "GET", `/tasks/${made.body.id}/order`);
   assert.ok(given.text.includes(`"settings":${settings}`), given.text);
   assert.ok(given.text.includes('"weight":1.5}'), given.text);
-  const again = await call(api, user, "POST", "/tasks", given.text);
-  assert.equal(again.status, 201, again.text);
+  const copy = await call(api, user, "POST", "/tasks", given.text);
+  assert.equal(copy.status, 201, copy.text);
 });
 
 const refused: [string, Record<string, unknown>, number, string][] = [
@@ -80,19 +80,19 @@ const refused: [string, Record<string, unknown>, number, string][] = [
   ],
   [
     "a variable beyond v5",
-    { variables: { ...order.variables, v6: { name: "x", values: [1] } } },
+    { variables: { ...input.variables, v6: { name: "x", values: [1] } } },
     422,
     "body.variables.v6",
   ],
   [
     "values that are no list",
-    { variables: { ...order.variables, v2: { name: "x", values: "1" } } },
+    { variables: { ...input.variables, v2: { name: "x", values: "1" } } },
     422,
     "body.variables.v2",
   ],
   [
     "over 1,000 values",
-    { variables: { ...order.variables, v2: { name: "x", values: Array(1001).fill(1) } } },
+    { variables: { ...input.variables, v2: { name: "x", values: Array(1001).fill(1) } } },
     422,
     "body.variables.v2.values",
   ],
@@ -100,7 +100,7 @@ const refused: [string, Record<string, unknown>, number, string][] = [
     "over 50,000 cells",
     {
       variables: {
-        ...order.variables,
+        ...input.variables,
         v2: { name: "x", values: Array(1000).fill(1) },
         v3: { name: "y", values: Array(1000).fill(1) },
       },
@@ -126,12 +126,12 @@ const refused: [string, Record<string, unknown>, number, string][] = [
   ["priority 2 of a plain user", { priority: 2 }, 403, ""],
 ];
 
-Deno.test("what cannot be made is refused by the name of its field, and nothing is stored", async (t) => {
+Deno.test("an invalid task is refused with the name of the field, and nothing is stored", async (t) => {
   await using api = await startApi();
   const { user, manager, guest } = await addPeople(api);
   for (const [what, change, status, field] of refused) {
     await t.step(what, async () => {
-      const answer = await call(api, user, "POST", "/tasks", { ...order, ...change });
+      const answer = await call(api, user, "POST", "/tasks", { ...input, ...change });
       assert.equal(answer.status, status, answer.text);
       if (field !== "") {
         assert.deepEqual(
@@ -155,33 +155,33 @@ Deno.test("what cannot be made is refused by the name of its field, and nothing 
   });
   await t.step(
     "a guest",
-    async () => assert.equal((await call(api, guest, "POST", "/tasks", order)).status, 403),
+    async () => assert.equal((await call(api, guest, "POST", "/tasks", input)).status, 403),
   );
   const rows = await api.database.sql`select 1 from tasks`;
   assert.equal(rows.length, 0);
-  const urgent = await call(api, manager, "POST", "/tasks", { ...order, priority: 3 });
+  const urgent = await call(api, manager, "POST", "/tasks", { ...input, priority: 3 });
   assert.equal(urgent.body.priority, 3, urgent.text);
 });
 
-Deno.test("the same creation under one key makes one task, also at once", async () => {
+Deno.test("concurrent requests with the same idempotency key create one task", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const headers = { "idempotency-key": "k1" };
-  const answers = await Promise.all([1, 2, 3].map(() => call(api, user, "POST", "/tasks", order, headers)));
+  const answers = await Promise.all([1, 2, 3].map(() => call(api, user, "POST", "/tasks", input, headers)));
   assert.deepEqual(answers.map(({ status }) => status), [201, 201, 201]);
   assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
   assert.equal((await api.database.sql`select 1 from tasks`).length, 1);
-  const other = await call(api, user, "POST", "/tasks", { ...order, name: "other" }, headers);
+  const other = await call(api, user, "POST", "/tasks", { ...input, name: "other" }, headers);
   assert.equal(other.status, 409);
 });
 
-Deno.test("lists go newest first by cursor, filtered by status, owner, name and time", async () => {
+Deno.test("GET /tasks lists tasks newest first by cursor, filtered by status, owner, name and time", async () => {
   await using api = await startApi();
   const { user, other, guest } = await addPeople(api);
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) {
     const { body } = await call(api, i % 2 === 0 ? user : other, "POST", "/tasks", {
-      ...order,
+      ...input,
       name: `Task ${i} Ä%_`,
     });
     ids.push(body.id);
@@ -219,10 +219,10 @@ Deno.test("lists go newest first by cursor, filtered by status, owner, name and 
   }
 });
 
-Deno.test("its owner changes a task, where it is still as it was seen; progress does not count", async () => {
+Deno.test("the owner changes a task if If-Match matches its editable fields, regardless of progress", async () => {
   await using api = await startApi();
   const { user, other, admin, manager } = await addPeople(api);
-  const { body: { id } } = await call(api, user, "POST", "/tasks", order);
+  const { body: { id } } = await call(api, user, "POST", "/tasks", input);
   const path = `/tasks/${id}`;
   const tag = (await call(api, user, "GET", path)).headers.get("etag")!;
   await call(api, user, "POST", `${path}/pause`);
@@ -236,7 +236,7 @@ Deno.test("its owner changes a task, where it is still as it was seen; progress 
   assert.equal((await call(api, user, "PATCH", path, { priority: 4 })).status, 403);
   assert.equal((await call(api, admin, "PATCH", path, { priority: 4 })).body.priority, 4);
   const kept = await call(api, user, "PATCH", path, { priority: 4, name: "kept" });
-  assert.deepEqual([kept.status, kept.body.priority], [200, 4], "what it has is no wish for more");
+  assert.deepEqual([kept.status, kept.body.priority], [200, 4], "keeping the priority needs no permission");
   for (
     const bad of [{}, { name: "" }, { axis_roles: { v5: "content" } }, { status: "completed" }, {
       priority: 11,
@@ -248,7 +248,7 @@ Deno.test("its owner changes a task, where it is still as it was seen; progress 
   assert.deepEqual([shown.body.name, shown.body.axes[0].role, shown.body.hold], ["kept", "content", "pause"]);
 });
 
-Deno.test("a deleted task stays deleted for its owner, and is not there for others", async () => {
+Deno.test("deleting a task is idempotent for its owner, and others do not find it", async () => {
   await using api = await startApi();
   const { user, other, admin } = await addPeople(api);
   const id = await addMatrix(api, user, { drawn: 1 });
@@ -262,14 +262,14 @@ Deno.test("a deleted task stays deleted for its owner, and is not there for othe
   }
   const rows = await api.database
     .sql`select status from subtasks where parent_task_id = ${id} and status = 'pending'`;
-  assert.equal(rows.length, 0, "what was to be drawn is cancelled");
+  assert.equal(rows.length, 0, "pending cells are cancelled");
 });
 
-Deno.test("a clone is made like the task, but for what the body says", async () => {
+Deno.test("a clone equals the task except for the fields in the body", async () => {
   await using api = await startApi();
   const { user, other, manager } = await addPeople(api);
   const made = await call(api, manager, "POST", "/tasks", {
-    ...order,
+    ...input,
     seed_policy: "pinned",
     seed: 77,
     axis_roles: { v0: "content", v1: "treatment" },
@@ -289,15 +289,15 @@ Deno.test("a clone is made like the task, but for what the body says", async () 
   assert.deepEqual((await seedsOf(same.body.id)).slice(0, 3), ["77", "78", "77"]);
   const smaller = await clone({
     name: "one",
-    tags: order.tags.slice(0, 1),
-    variables: { v0: order.variables.v0 },
+    tags: input.tags.slice(0, 1),
+    variables: { v0: input.variables.v0 },
   });
   assert.deepEqual([smaller.status, smaller.body.cells?.total], [201, 3], smaller.text);
-  const anew = await clone({ seed_policy: "shared" });
-  assert.equal(anew.body.seed_policy, "shared", anew.text);
-  assert.notDeepEqual(await seedsOf(anew.body.id), await seedsOf(same.body.id));
-  const ofOld = await call(api, user, "POST", `/tasks/${anew.body.id}/clone`, { seed_policy: "pinned" });
-  assert.deepEqual(await seedsOf(ofOld.body.id), await seedsOf(anew.body.id), "the seed that the task had");
+  const reseeded = await clone({ seed_policy: "shared" });
+  assert.equal(reseeded.body.seed_policy, "shared", reseeded.text);
+  assert.notDeepEqual(await seedsOf(reseeded.body.id), await seedsOf(same.body.id));
+  const pinned = await call(api, user, "POST", `/tasks/${reseeded.body.id}/clone`, { seed_policy: "pinned" });
+  assert.deepEqual(await seedsOf(pinned.body.id), await seedsOf(reseeded.body.id), "the seed of the task");
   for (
     const bad of [{ seed: 5, seed_policy: "shared" }, { axis_roles: { v3: "content" } }, { tags: [] }, {
       x: 1,
@@ -308,7 +308,7 @@ Deno.test("a clone is made like the task, but for what the body says", async () 
   assert.equal((await clone({ priority: 5 })).status, 403);
 });
 
-Deno.test("detail tells of the rate, the time to go, and why cells failed", async () => {
+Deno.test("the task detail reports the rate, the remaining time and the causes of failures", async () => {
   await using api = await startApi();
   const { user } = await addPeople(api);
   const id = await addMatrix(api, user, { prompts: 10, ratios: 4, drawn: 16 });

@@ -1,11 +1,11 @@
-/** Small dense symmetric matrices, row after row in one array. */
+/** Small dense symmetric matrices, stored row by row in one array. */
 
 /**
- * The inverse of a positive definite matrix, by Gauss and Jordan without pivots, which such a matrix needs none of.
+ * Inverts a positive definite matrix by Gauss–Jordan elimination; such a matrix needs no pivoting.
  *
  * @example
  * ```ts
- * import { invert } from "./linear.ts";
+ * import { invert } from "./linear_algebra.ts";
  * if (invert(Float64Array.of(2, 1, 1, 1), 2).join() !== "1,-1,-1,2") throw new Error();
  * ```
  */
@@ -26,6 +26,7 @@ export function invert(matrix: Float64Array, size: number): Float64Array {
   return a;
 }
 
+/** Multiplies a square matrix by a vector. */
 export function multiply(matrix: Float64Array, vector: ArrayLike<number>): Float64Array {
   const size = vector.length;
   return Float64Array.from({ length: size }, (_, i) => {

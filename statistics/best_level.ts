@@ -1,17 +1,17 @@
-/** How likely each level is the best one. */
+/** Probability that a level is the best one. */
 import { blocksMax } from "./krippendorff.ts";
-import { unitsMin } from "./paired.ts";
+import { unitsMin } from "./mean_tests.ts";
 import { createRandom, drawWeights } from "./random.ts";
 
-/** Unit means by level: entries ordered by level, as `Scores` has them. */
+/** Means of units by level. Entries are ordered by level, as in `UnitScores`. */
 export interface UnitMeans {
   unit: Int32Array;
   starts: Int32Array;
   means: Float64Array;
 }
 
-/** Units in which every level that has any entry has one. */
-function findWhole({ unit, starts }: UnitMeans, units: number): Set<number> {
+/** Finds the units that have an entry for every level that has any entry. */
+function findCompleteUnits({ unit, starts }: UnitMeans, units: number): Set<number> {
   const count = new Uint16Array(units);
   for (const u of unit) count[u]!++;
   let levels = 0;
@@ -20,26 +20,27 @@ function findWhole({ unit, starts }: UnitMeans, units: number): Set<number> {
 }
 
 /**
- * P(best) by a bootstrap over units with a fixed seed: the share of resamples in which a level's mean is the highest, ties
- * shared. On units that have all levels, where there are 6 of those; more than 400 units are drawn in groups.
+ * Estimates for each level the probability of being the best, P(best). A bootstrap over units with a fixed
+ * seed counts how often the mean of a level is the highest; ties share the count. Only units that have all
+ * levels are used if there are at least 6 of them. More than 400 units are resampled in blocks.
  *
- * @param resamples at most; fewer where there are many levels
- * @returns null for each level without entries, and for all where units are fewer than 6
+ * @param resamples maximum number of resamples; fewer are drawn if there are many levels
+ * @returns null for a level without entries, and for all levels if there are fewer than 6 units
  *
  * @example
  * ```ts
- * import { chanceOfBest } from "./best.ts";
+ * import { probabilityOfBest } from "./best_level.ts";
  * const unit = Int32Array.of(0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5);
  * const means = Float64Array.of(1, 2, 3, 2, 1, 3, 2, 3, 4, 3, 2, 4);
- * const [a, b] = chanceOfBest({ unit, starts: Int32Array.of(0, 6, 12), means }, 6);
+ * const [a, b] = probabilityOfBest({ unit, starts: Int32Array.of(0, 6, 12), means }, 6);
  * if (a !== 0 || b !== 1) throw new Error();
  * ```
  */
-export function chanceOfBest(scores: UnitMeans, units: number, resamples = 2_000): (number | null)[] {
+export function probabilityOfBest(scores: UnitMeans, units: number, resamples = 2_000): (number | null)[] {
   const { unit, starts, means } = scores;
   const levels = starts.length - 1;
-  const whole = findWhole(scores, units);
-  const used = whole.size >= unitsMin ? whole : new Set(unit);
+  const complete = findCompleteUnits(scores, units);
+  const used = complete.size >= unitsMin ? complete : new Set(unit);
   if (used.size < unitsMin) return Array(levels).fill(null);
   const blocks = Math.min(used.size, blocksMax);
   const blockOf = new Map([...used].sort((a, b) => a - b).map((u, i) => [u, i % blocks]));
@@ -56,8 +57,8 @@ export function chanceOfBest(scores: UnitMeans, units: number, resamples = 2_000
   const draws = Math.max(200, Math.min(resamples, Math.floor(5e6 / (levels * blocks))));
   const random = createRandom(units);
   const weights = new Uint16Array(blocks);
-  const won = new Float64Array(levels);
-  const drawn = new Float64Array(levels);
+  const wins = new Float64Array(levels);
+  const resampledMeans = new Float64Array(levels);
   for (let draw = 0; draw < draws; draw++) {
     drawWeights(weights, random);
     let best = -Infinity;
@@ -69,13 +70,14 @@ export function chanceOfBest(scores: UnitMeans, units: number, resamples = 2_000
         sum += weights[block]! * sums[at]!;
         count += weights[block]! * counts[at]!;
       }
-      const mean = drawn[a] = count > 0 ? sum / count : -Infinity;
+      const mean = count > 0 ? sum / count : -Infinity;
+      resampledMeans[a] = mean;
       if (mean > best + 1e-9) {
         best = mean;
         ties = 1;
       } else if (mean > best - 1e-9) ties++;
     }
-    for (let a = 0; a < levels; a++) if (drawn[a]! > best - 1e-9) won[a]! += 1 / ties;
+    for (let a = 0; a < levels; a++) if (resampledMeans[a]! > best - 1e-9) wins[a]! += 1 / ties;
   }
-  return Array.from(won, (count, a) => starts[a] === starts[a + 1] ? null : count / draws);
+  return Array.from(wins, (count, a) => starts[a] === starts[a + 1] ? null : count / draws);
 }
