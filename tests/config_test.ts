@@ -20,7 +20,7 @@ function faultsOf(env: Record<string, string>, program: "api" | "worker" | "migr
   return "";
 }
 
-Deno.test("an old .env works as it is: names, defaults and forms", () => {
+Deno.test("parseConfig() accepts an .env file of the old backend unchanged", () => {
   const config = parseConfig({
     ...good,
     ALGORITHM: "HS256",
@@ -41,12 +41,12 @@ Deno.test("an old .env works as it is: names, defaults and forms", () => {
   assert.equal(config.LOG_LEVEL, "info");
 });
 
-Deno.test("all faults are told at once, each with field, value and what was wanted", () => {
-  const told = faultsOf({ PORT: "eighty", LOG_LEVEL: "loud", DATABASE_URL: "mysql://x", SECRET_KEY: "" });
-  assert.match(told, /PORT 'eighty': wanted a whole number from 0 to 65535/);
-  assert.match(told, /LOG_LEVEL 'loud': wanted one of debug, info/);
-  assert.match(told, /DATABASE_URL: wanted a URL that starts with postgres:/);
-  assert.match(told, /SECRET_KEY: wanted to be set/);
+Deno.test("parseConfig() reports all faults at once with field, value and valid values", () => {
+  const report = faultsOf({ PORT: "eighty", LOG_LEVEL: "loud", DATABASE_URL: "mysql://x", SECRET_KEY: "" });
+  assert.match(report, /PORT 'eighty': wanted a whole number from 0 to 65535/);
+  assert.match(report, /LOG_LEVEL 'loud': wanted one of debug, info/);
+  assert.match(report, /DATABASE_URL: wanted a URL that starts with postgres:/);
+  assert.match(report, /SECRET_KEY: wanted to be set/);
 });
 
 const faulty: [string, Record<string, string>, RegExp][] = [
@@ -56,44 +56,52 @@ const faulty: [string, Record<string, string>, RegExp][] = [
     { SECRET_KEY: "short" },
     /SECRET_KEY: wanted 32 bytes or more, it has 5; .*SHORT_SECRET_KEY=allow/,
   ],
-  ["a port out of range", { PORT: "70000" }, /PORT '70000'/],
+  ["a port that is out of range", { PORT: "70000" }, /PORT '70000'/],
   [
     "a fraction for slots",
     { TASK_EXECUTOR_MAX_CONCURRENT: "1.5" },
     /TASK_EXECUTOR_MAX_CONCURRENT '1.5': wanted a whole/,
   ],
-  ["a flag that is none", { PUBLIC_TASK_READS: "maybe" }, /PUBLIC_TASK_READS 'maybe': wanted true or false/],
-  ["a Redis of another scheme", { REDIS_URL: "http://x" }, /REDIS_URL: wanted a URL that starts with redis:/],
+  [
+    "a flag that is neither true nor false",
+    { PUBLIC_TASK_READS: "maybe" },
+    /PUBLIC_TASK_READS 'maybe': wanted true or false/,
+  ],
+  [
+    "a Redis URL of another scheme",
+    { REDIS_URL: "http://x" },
+    /REDIS_URL: wanted a URL that starts with redis:/,
+  ],
 ];
 for (const [what, env, wanted] of faulty) {
-  Deno.test(`the settings refuse ${what}`, () => assert.match(faultsOf(env), wanted));
+  Deno.test(`parseConfig() rejects ${what}`, () => assert.match(faultsOf(env), wanted));
 }
 
-Deno.test("no secret is ever told", () => {
-  const told = faultsOf({
+Deno.test("faults never contain a secret", () => {
+  const report = faultsOf({
     DATABASE_URL: "mysql://u:hunter2@x/y",
     SECRET_KEY: "hunter2",
     REDIS_URL: "x://hunter2",
   });
-  assert.doesNotMatch(told, /hunter2/);
+  assert.doesNotMatch(report, /hunter2/);
 });
 
-Deno.test("a short old key is let in by name", () => {
+Deno.test("SHORT_SECRET_KEY=allow permits a short key", () => {
   assert.equal(faultsOf({ SECRET_KEY: "golden-secret-key", SHORT_SECRET_KEY: "allow" }), "");
 });
 
-Deno.test(".env.example and the README's table name every setting with its default", async () => {
+Deno.test(".env.example and docs/settings.md list every setting with its default", async () => {
   const example = await Deno.readTextFile(new URL("../.env.example", import.meta.url));
-  const readme = await Deno.readTextFile(new URL("../docs/settings.md", import.meta.url));
+  const page = await Deno.readTextFile(new URL("../docs/settings.md", import.meta.url));
   const inExample = [...example.matchAll(/^#? ?([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]);
   const wanted = Object.entries(settings).map(([name, { default: standard }]) => [name, standard]);
   assert.deepEqual(inExample, wanted);
   for (const [name, setting] of Object.entries(settings)) {
-    const row = readme.split("\n").find((line) => line.startsWith(`| \`${name}\` |`));
+    const row = page.split("\n").find((line) => line.startsWith(`| \`${name}\` |`));
     assert.ok(row, `${name} has a row`);
     assert.ok(row.includes(setting.help), `${name} says: ${setting.help}`);
     if (setting.default !== "") assert.ok(row.includes(`\`${setting.default}\``), `${name} has its default`);
   }
-  const names = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name as SettingName);
+  const names = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name as SettingName);
   assert.deepEqual(names, Object.keys(settings));
 });

@@ -11,9 +11,9 @@ import {
   stringifyJson,
 } from "../json.ts";
 
-const again = (text: string) => stringifyJson(parseJson(text));
+const rewrite = (text: string) => stringifyJson(parseJson(text));
 
-/** What JavaScript's own JSON means by a value of ours. */
+/** Converts a value to what JSON.parse returns. */
 function toPlain(value: Json): unknown {
   if (value instanceof JsonNumber) return value.value;
   if (Array.isArray(value)) return value.map(toPlain);
@@ -32,8 +32,8 @@ function toPlain(value: Json): unknown {
   return value;
 }
 
-// Asked of CPython 3.11's json.loads.
-const refused: [text: string, msg: string, position: number][] = [
+// Results of CPython 3.11's json.loads.
+const rejected: [text: string, msg: string, position: number][] = [
   ["", "Expecting value", 0],
   ["   ", "Expecting value", 3],
   ["\n\n😀", "Expecting value", 2],
@@ -73,8 +73,8 @@ const refused: [text: string, msg: string, position: number][] = [
   ['"\\u1234', "Invalid \\uXXXX escape", 2],
   ['"\\ud83d\\uzzzz"', "Invalid \\uXXXX escape", 8],
 ];
-for (const [text, msg, position] of refused) {
-  Deno.test(`parseJson() refuses ${JSON.stringify(text)} in Python's words`, () => {
+for (const [text, msg, position] of rejected) {
+  Deno.test(`parseJson() rejects ${JSON.stringify(text)} with Python's message`, () => {
     assert.throws(
       () => parseJson(text),
       (error) => error instanceof JsonSyntaxError && error.msg === msg && error.position === position,
@@ -82,7 +82,7 @@ for (const [text, msg, position] of refused) {
   });
 }
 
-const kept: [text: string, written: string][] = [
+const accepted: [text: string, written: string][] = [
   [" [ 1 , 2.50 , -0 , -0.0 ] ", "[1,2.5,0,-0.0]"],
   ["1e5", "100000.0"],
   ["1E16", "1e+16"],
@@ -97,22 +97,22 @@ const kept: [text: string, written: string][] = [
   ['"\\u0000\\ud800 \\ud83d\\ude00 \\u00e9\\/\\u2028"', '"\\u0000\\ud800 😀 é/\u2028"'],
   ['{"":[],"x":{}}', '{"":[],"x":{}}'],
 ];
-for (const [text, written] of kept) {
-  Deno.test(`parseJson() keeps ${text} as ${written}`, () => {
-    assert.equal(again(text), written);
-    assert.equal(again(written), written);
+for (const [text, written] of accepted) {
+  Deno.test(`parseJson() and stringifyJson() turn ${text} into ${written}`, () => {
+    assert.equal(rewrite(text), written);
+    assert.equal(rewrite(written), written);
   });
 }
 
-Deno.test("parseJson() reads what JSON.parse reads as the same value", () => {
+Deno.test("parseJson() reads the same values as JSON.parse", () => {
   fc.assert(fc.property(fc.jsonValue({ maxDepth: 6 }), (value) => {
     const text = JSON.stringify(value);
     assert.deepEqual(toPlain(parseJson(text)), JSON.parse(text));
-    assert.deepEqual(JSON.parse(again(text)), JSON.parse(text));
+    assert.deepEqual(JSON.parse(rewrite(text)), JSON.parse(text));
   }));
 });
 
-Deno.test("parseJson() takes a text that JSON.parse takes and no other, but NaN and Infinity", () => {
+Deno.test("parseJson() accepts the same texts as JSON.parse", () => {
   const letters = [...'{}[]:,"\\u0159ntrfale-+.E \n\t😀\0'];
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...letters), { maxLength: 12 }), (parts) => {
@@ -130,7 +130,7 @@ Deno.test("parseJson() takes a text that JSON.parse takes and no other, but NaN 
   );
 });
 
-Deno.test("formatFloat() writes every double so that it is read back the same", () => {
+Deno.test("formatFloat() writes every double so that reading it returns the same double", () => {
   fc.assert(fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => {
     const text = formatFloat(value);
     assert.ok(Object.is(Number(text), value), text);
@@ -138,7 +138,7 @@ Deno.test("formatFloat() writes every double so that it is read back the same", 
   }));
 });
 
-Deno.test("stringifyJson() writes any text so that PostgreSQL's json takes it: no NUL, no lone surrogate raw", () => {
+Deno.test("stringifyJson() escapes NUL and lone surrogates, which PostgreSQL's json rejects", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
     const written = stringifyJson([text]);
     assert.ok(!written.includes("\0") && written.isWellFormed());
@@ -146,7 +146,7 @@ Deno.test("stringifyJson() writes any text so that PostgreSQL's json takes it: n
   }));
 });
 
-Deno.test("parseJson() takes NaN and Infinity, says so, and stringifyJson() refuses them", () => {
+Deno.test("parseJson() accepts NaN and Infinity as not finite, and stringifyJson() rejects them", () => {
   for (const text of ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"]) {
     const value = parseJson(`[${text}]`);
     assert.ok(Array.isArray(value) && value[0] instanceof JsonNumber && !value[0].isFinite, text);
@@ -155,22 +155,25 @@ Deno.test("parseJson() takes NaN and Infinity, says so, and stringifyJson() refu
   assert.ok(int(10n ** 400n).isFinite, "an integer of 400 digits is finite");
 });
 
-Deno.test("parseJson() reads as many values as it may, containers counted, and no more", () => {
+Deno.test("parseJson() limits the number of values, including containers", () => {
   const text = '{"a":[1,"b",{}],"c":null}';
   assert.equal(stringifyJson(parseJson(text, 900, 6)), text);
   assert.throws(() => parseJson(text, 900, 5), { name: "JsonLimitError", limit: "values" });
 });
 
-Deno.test("parseJson() refuses a million levels and 4,301 digits without overflowing the stack", () => {
+Deno.test("parseJson() rejects a million levels without a stack overflow", () => {
   assert.throws(() => parseJson("[".repeat(1_000_000)), JsonLimitError);
   assert.throws(() => parseJson('{"a":'.repeat(1_000_000)), JsonLimitError);
-  assert.throws(() => parseJson("9".repeat(4301)), JsonLimitError);
-  assert.equal(again("9".repeat(4300)), "9".repeat(4300));
-  assert.equal(again("[".repeat(900) + "]".repeat(900)), "[".repeat(900) + "]".repeat(900));
+  assert.equal(rewrite("[".repeat(900) + "]".repeat(900)), "[".repeat(900) + "]".repeat(900));
   assert.throws(() => parseJson("[[]]", 1), JsonLimitError);
 });
 
-Deno.test("int() writes whole numbers beyond 2^53 exactly", () => {
+Deno.test("parseJson() limits integers to 4,300 digits", () => {
+  assert.throws(() => parseJson("9".repeat(4301)), JsonLimitError);
+  assert.equal(rewrite("9".repeat(4300)), "9".repeat(4300));
+});
+
+Deno.test("int() writes integers beyond 2^53 exactly", () => {
   assert.equal(stringifyJson([int(2n ** 64n), int(-1)]), "[18446744073709551616,-1]");
   assert.ok(int(5).isInteger && !new JsonNumber("5.0").isInteger);
 });

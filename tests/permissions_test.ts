@@ -1,9 +1,9 @@
-/** Each program's permissions (deno.json «permissions»): what it needs and no more. */
+/** Each program's least permissions (deno.json «permissions»). */
 import assert from "node:assert/strict";
 import { settings } from "../config.ts";
 
 interface PermissionSet {
-  /** With `ignore`, every other variable is there and unset: a driver asks for dozens. */
+  /** With `ignore`, reading any other variable returns undefined; a driver reads dozens of them. */
   env: string[] | { allow: string[]; ignore: true };
   net: boolean;
   read: string[] | boolean;
@@ -17,14 +17,14 @@ const { permissions, tasks } = JSON.parse(await Deno.readTextFile(file)) as {
   tasks: Record<string, { command: string }>;
 };
 
-/** What a package reads of the environment while it is imported, and stops at when it may not. */
-const redisAsks = ["UPSTASH_CONSOLE", "VERCEL", "AWS_REGION"];
-const packagesAsk: Record<string, string[]> = { api: redisAsks, worker: redisAsks };
+/** Variables that a package reads while it is imported; a denied one would end the program. */
+const redisVariables = ["UPSTASH_CONSOLE", "VERCEL", "AWS_REGION"];
+const packageVariables: Record<string, string[]> = { api: redisVariables, worker: redisVariables };
 
-Deno.test("the programs may read the settings' variables and what their packages ask for, no others", () => {
+Deno.test("programs may read the variables of the settings and of their packages, and no others", () => {
   for (const [name, { env }] of Object.entries(permissions)) {
     const allowed = Array.isArray(env) ? env : env.allow;
-    assert.deepEqual(allowed, [...Object.keys(settings), ...packagesAsk[name] ?? [], "PG*"], name);
+    assert.deepEqual(allowed, [...Object.keys(settings), ...packageVariables[name] ?? [], "PG*"], name);
     assert.equal(Array.isArray(env), name !== "migrate", name);
   }
 });
@@ -43,7 +43,7 @@ const forbidden: [string, string][] = [
 ];
 for (const program of ["api", "worker"]) {
   for (const [what, code] of forbidden) {
-    Deno.test(`the ${program} is refused ${what}`, async () => {
+    Deno.test(`the ${program} is denied ${what}`, async () => {
       const path = await Deno.makeTempFile({ suffix: ".ts" });
       await Deno.writeTextFile(
         path,

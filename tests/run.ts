@@ -1,29 +1,99 @@
-/** `deno task test [files] [deno test flags]`: one PostgreSQL with a migrated template for all test files. */
+/** Runs the tests against one PostgreSQL server with a migrated template database. */
 import { connect } from "../db/pg/connect.ts";
 import { startPostgres } from "../dev/servers/postgres.ts";
 import { findRedisBinary } from "../dev/servers/redis.ts";
+import { AppError } from "../errors.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, printError, runMain } from "../process.ts";
+import { ground, rooms as sourceRooms } from "./house/rooms.ts";
 
-const rooms = [
-  "config.ts",
-  "errors.ts",
-  "json.ts",
-  "log.ts",
-  "metrics.ts",
-  "batch.ts",
-  "bell.ts",
-  "http.ts",
-  "ops.ts",
-  "process.ts",
-  "db",
-  "redis",
-  "jobs",
-  "migrate",
-  "routes",
-  "statistics",
+/** Sources whose documentation has examples that run as tests. */
+const documented = [
+  ...ground,
+  ...new Set(Object.keys(sourceRooms).map((room) => room.split("/")[0]!)),
   "dev",
 ];
+
+/** The test files to run. Without rooms and paths, the whole suite and the documentation tests run. */
+export interface Selection {
+  isHelp: boolean;
+  /** Folders under tests/, run in parallel. */
+  rooms: string[];
+  /** Paths from the root, run one after another. */
+  paths: string[];
+  /** Flags of `deno test`. */
+  flags: string[];
+}
+
+/** Flags of `deno test` that take the next argument as their value. */
+const valueFlags = ["--filter", "--reporter", "--junit-path"];
+
+/**
+ * Parses the command line. A room's name has precedence over a path, so that `migrate` selects tests/migrate.
+ *
+ * @throws AppError usage if a name is neither a room nor a path
+ */
+export function parseArguments(
+  args: readonly string[],
+  rooms: readonly string[],
+  isPath: (path: string) => boolean,
+): Selection {
+  const selection: Selection = { isHelp: false, rooms: [], paths: [], flags: [] };
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
+    if (arg === "--help" || arg === "-h") selection.isHelp = true;
+    else if (valueFlags.includes(arg)) selection.flags.push(arg, args[++index] ?? "");
+    else if (arg.startsWith("-")) selection.flags.push(arg);
+    else if (rooms.includes(arg)) selection.rooms.push(arg);
+    else if (isPath(arg)) selection.paths.push(arg);
+    else {
+      throw new AppError("usage", `selecting tests '${arg}': no such room and no such path`, {
+        fields: [{ field: "room", value: arg, wanted: rooms.join(", ") }],
+      });
+    }
+  }
+  return selection;
+}
+
+const usage = (rooms: string[]) =>
+  `Usage: deno task test [ROOM or PATH]… [FLAG]…
+
+Runs the tests against a PostgreSQL server of their own. Without a room and a path, it runs
+the whole suite in parallel and the examples of the documentation.
+
+Arguments:
+  ROOM    a folder under tests/; its files run in parallel
+  PATH    a test file or a folder; its files run one after another
+  FLAG    a flag of 'deno test', such as --filter=TEXT or --fail-fast
+
+Rooms: ${rooms.join(", ")}
+
+Examples:
+  deno task test migrate
+  deno task test v2/stats queue
+  deno task test tests/json_test.ts --filter=parseJson`;
+
+/** Lists the folders under tests/ that contain test files, with their subfolders. */
+export async function listRooms(folder = new URL("./", import.meta.url), prefix = ""): Promise<string[]> {
+  const rooms: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory) continue;
+    const subfolder = new URL(`${name}/`, folder);
+    const inner = await listRooms(subfolder, `${prefix}${name}/`);
+    const hasTests = [...Deno.readDirSync(subfolder)].some((entry) => entry.name.endsWith("_test.ts"));
+    if (hasTests || inner.length > 0) rooms.push(`${prefix}${name}`, ...inner);
+  }
+  return rooms.sort();
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 interface Tally {
   passed: number;
@@ -32,7 +102,7 @@ interface Tally {
   code: number;
 }
 
-/** Runs `deno test` with our terminal as its own and reads the last line it closes with. */
+/** Runs `deno test`, prints its output, and reads the totals of its last line. */
 async function runTests(args: string[], env: Record<string, string>): Promise<Tally> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-prompt", ...args],
@@ -54,7 +124,8 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Ta
   return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code };
 }
 
-async function makeTemplate(url: (name: string) => string): Promise<void> {
+/** Creates the template database that each test file clones. */
+async function createTemplate(url: (name: string) => string): Promise<void> {
   const admin = connect(url("postgres"), { max: 1 });
   await admin`create database template_contactsheet`;
   await admin.end();
@@ -63,23 +134,41 @@ async function makeTemplate(url: (name: string) => string): Promise<void> {
   await template.end();
 }
 
+async function runSelection(
+  { rooms, paths, flags }: Selection,
+  env: Record<string, string>,
+): Promise<Tally[]> {
+  const parallel = { DENO_JOBS: "2", ...env };
+  if (rooms.length === 0 && paths.length === 0) {
+    return [
+      await runTests(["--doc", ...documented], env),
+      await runTests(["--parallel", "tests/", ...flags], parallel),
+    ];
+  }
+  const tallies: Tally[] = [];
+  if (rooms.length > 0) {
+    const folders = rooms.map((room) => `tests/${room}/`);
+    tallies.push(await runTests(["--parallel", ...folders, ...flags], parallel));
+  }
+  if (paths.length > 0) tallies.push(await runTests([...paths, ...flags], env));
+  return tallies;
+}
+
 async function main(): Promise<number> {
+  const rooms = await listRooms();
+  const selection = parseArguments(Deno.args, rooms, exists);
+  if (selection.isHelp) {
+    print(usage(rooms));
+    return 0;
+  }
   await findRedisBinary(printError);
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-pg-" });
   await using server = await startPostgres({ folder, keep: false, durable: false });
-  await makeTemplate(server.url);
-  const env = { TEST_POSTGRES_URL: server.url("postgres") };
-  const chosen = Deno.args.some((arg) => !arg.startsWith("-"));
-  const runs = chosen ? [await runTests(Deno.args, env)] : [
-    await runTests(["--doc", ...rooms], env),
-    await runTests(["--parallel", "tests/", ...Deno.args], {
-      DENO_JOBS: "2",
-      ...env,
-    }),
-  ];
-  const sum = (key: keyof Tally) => runs.reduce((all, run) => all + run[key], 0);
-  // A run that ended badly without saying what failed (a file that does not load) still counts.
-  const failed = sum("failed") + runs.filter((run) => run.code !== 0 && run.failed === 0).length;
+  await createTemplate(server.url);
+  const tallies = await runSelection(selection, { TEST_POSTGRES_URL: server.url("postgres") });
+  const sum = (key: keyof Tally) => tallies.reduce((total, tally) => total + tally[key], 0);
+  // A run that fails without a failed test, such as a file that does not load, counts as one failure.
+  const failed = sum("failed") + tallies.filter((tally) => tally.code !== 0 && tally.failed === 0).length;
   const skipped = sum("ignored") > 0 ? `, ${sum("ignored")} skipped` : "";
   print(`\n${sum("passed")} passed, ${failed} failed${skipped}`);
   return failed > 0 || sum("passed") === 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-/** Each program against what goes wrong at its start: one clear message, its exit code, nothing half done. */
+/** Startup failures of each program: one message and a specific exit code. */
 import assert from "node:assert/strict";
 import { codes } from "../errors.ts";
 import { findFreePort } from "../dev/servers/ports.ts";
@@ -6,21 +6,21 @@ import { createDatabase } from "./support/database.ts";
 
 const config = new URL("../deno.json", import.meta.url).pathname;
 const key = "0123456789abcdef0123456789abcdef";
-const nobody = `127.0.0.1:${findFreePort()}`;
+const closedPort = `127.0.0.1:${findFreePort()}`;
 
-interface Ending {
+interface Result {
   code: number;
-  said: string;
-  printed: string;
+  stderr: string;
+  stdout: string;
 }
 
-async function run(args: string[], env: Record<string, string>): Promise<Ending> {
-  const kept = Object.fromEntries(
+async function run(args: string[], env: Record<string, string>): Promise<Result> {
+  const inherited = Object.fromEntries(
     ["PATH", "HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name) ?? ""]),
   );
   const child = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "--config", config, ...args],
-    env: { ...kept, NO_COLOR: "1", ...env },
+    env: { ...inherited, NO_COLOR: "1", ...env },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
@@ -28,14 +28,14 @@ async function run(args: string[], env: Record<string, string>): Promise<Ending>
   });
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
-  return { code, said: decoder.decode(stderr), printed: decoder.decode(stdout) };
+  return { code, stderr: decoder.decode(stderr), stdout: decoder.decode(stdout) };
 }
 
 const good = (url: string) => ({
   DATABASE_URL: url,
   SECRET_KEY: key,
-  REDIS_URL: `redis://${nobody}`,
-  IMAGE_API_URL: `http://${nobody}`,
+  REDIS_URL: `redis://${closedPort}`,
+  IMAGE_API_URL: `http://${closedPort}`,
   NIETA_XTOKEN: "t",
   PORT: "0",
 });
@@ -58,7 +58,7 @@ const withoutServer: [string, string[], Record<string, string>, number, RegExp][
   [
     "the API without a database",
     ["start"],
-    good(`postgres://u:hunter2@${nobody}/d`),
+    good(`postgres://u:hunter2@${closedPort}/d`),
     69,
     /nothing answers there/,
   ],
@@ -66,7 +66,7 @@ const withoutServer: [string, string[], Record<string, string>, number, RegExp][
   [
     "the worker without a database",
     ["worker"],
-    good(`postgres://u:hunter2@${nobody}/d`),
+    good(`postgres://u:hunter2@${closedPort}/d`),
     69,
     /nothing answers there/,
   ],
@@ -74,51 +74,59 @@ const withoutServer: [string, string[], Record<string, string>, number, RegExp][
   [
     "the migration without a database",
     ["migrate"],
-    good(`postgres://u:hunter2@${nobody}/d`),
+    good(`postgres://u:hunter2@${closedPort}/d`),
     69,
     /nothing answers there/,
   ],
 ];
 for (const [what, args, env, code, wanted] of withoutServer) {
-  Deno.test(`${what}: exit ${code}`, async () => {
-    const ending = await run(args, env);
-    assert.equal(ending.code, code, ending.said);
-    assert.match(ending.said, wanted);
-    assert.doesNotMatch(ending.said, /hunter2/);
-    assert.equal(ending.printed, "");
+  Deno.test(`${what} exits with ${code}`, async () => {
+    const result = await run(args, env);
+    assert.equal(result.code, code, result.stderr);
+    assert.match(result.stderr, wanted);
+    assert.doesNotMatch(result.stderr, /hunter2/);
+    assert.equal(result.stdout, "");
   });
 }
 
-Deno.test("a wrong password, a missing schema and an unreachable Redis are told apart", async () => {
+Deno.test("each program with a wrong database password exits with 77 and does not print it", async () => {
   await using database = await createDatabase();
   const wrong = new URL(database.url);
   wrong.password = "hunter2";
   for (const program of ["start", "worker", "migrate"]) {
-    const ending = await run([program], good(wrong.href));
-    assert.equal(ending.code, 77, ending.said);
-    assert.match(ending.said, /it refused[\s\S]*DATABASE_URL/);
-    assert.doesNotMatch(ending.said, /hunter2/);
+    const result = await run([program], good(wrong.href));
+    assert.equal(result.code, 77, result.stderr);
+    assert.match(result.stderr, /it refused[\s\S]*DATABASE_URL/);
+    assert.doesNotMatch(result.stderr, /hunter2/);
   }
-  const redis = await run(["worker"], good(database.url));
-  assert.equal(redis.code, 68, redis.said);
-  assert.match(redis.said, /Redis/);
+});
+
+Deno.test("the worker without Redis exits with 68", async () => {
+  await using database = await createDatabase();
+  const result = await run(["worker"], good(database.url));
+  assert.equal(result.code, 68, result.stderr);
+  assert.match(result.stderr, /Redis/);
+});
+
+Deno.test("the API and the worker on an older schema exit with 70", async () => {
+  await using database = await createDatabase();
   await database.sql`delete from migration.schema_steps where number > 1`;
   for (const program of ["start", "worker"]) {
-    const ending = await run([program], good(database.url));
-    assert.equal(ending.code, 70, ending.said);
-    assert.match(ending.said, /deno task migrate/);
+    const result = await run([program], good(database.url));
+    assert.equal(result.code, 70, result.stderr);
+    assert.match(result.stderr, /deno task migrate/);
   }
 });
 
-Deno.test("a port that is taken is told", async () => {
+Deno.test("the API on a port in use exits with 75", async () => {
   await using database = await createDatabase();
   using taken = Deno.listen({ hostname: "0.0.0.0", port: 0 });
-  const ending = await run(["start"], { ...good(database.url), PORT: String(taken.addr.port) });
-  assert.equal(ending.code, 75, ending.said);
-  assert.match(ending.said, /set PORT/);
+  const result = await run(["start"], { ...good(database.url), PORT: String(taken.addr.port) });
+  assert.equal(result.code, 75, result.stderr);
+  assert.match(result.stderr, /set PORT/);
 });
 
-Deno.test("docs/errors.md lists every exit code a program can end with", async () => {
+Deno.test("docs/errors.md lists every exit code", async () => {
   const page = await Deno.readTextFile(new URL("../docs/errors.md", import.meta.url));
   const listed = new Map(
     [...page.matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, exit, code]) => [code, Number(exit)]),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { migrateDown, migrateUp, readSteps } from "../../migrate/schema/runner.ts";
 import { createDatabase } from "../support/database.ts";
 
-Deno.test("the schema goes down to nothing and up again", async () => {
+Deno.test("all steps migrate down to an empty schema and up again", async () => {
   await using database = await createDatabase();
   const names = (await readSteps()).map(({ name }) => name);
   assert.deepEqual(await migrateDown(database.sql, 0), names.toReversed());
