@@ -38,7 +38,11 @@ const proofs: Proof[] = [
     "v2/people/auth_test.ts",
     "sign-in attempts are counted together with v1's by e-mail address, without affecting others",
   ],
-  [[33], "v2/limits_test.ts", "what is for anyone is counted by address, as trusted proxies tell it"],
+  [
+    [33],
+    "v2/limits_test.ts",
+    "routes without authentication are limited by the address that trusted proxies report",
+  ],
   [
     [35],
     "v2/people/auth_test.ts",
@@ -49,7 +53,11 @@ const proofs: Proof[] = [
     "v2/tasks/control_test.ts",
     "cancel reports the cells without an image and those being drawn, and repeating it changes nothing",
   ],
-  [[39], "v2/sequences_test.ts", "any sequence of create, draw, rate, pause, cancel and delete"],
+  [
+    [39],
+    "v2/sequences_test.ts",
+    "the API reports the result of any sequence of create, draw, rate, pause, cancel and delete",
+  ],
   [
     [41, 42],
     "v2/people/users_test.ts",
@@ -59,7 +67,11 @@ const proofs: Proof[] = [
   [[44], "v2/people/users_test.ts", "of 20 concurrent creations with the same e-mail address one succeeds"],
   [[45, 46], "v2/paths_test.ts", "odd paths are not found"],
   [[47, 48, 49], "v2/paths_test.ts", "an invalid limit or cursor of a page is named"],
-  [[50, 51, 52, 53, 54], "v2/contract_test.ts", "every answer to a drawn request is as the document says"],
+  [
+    [50, 51, 52, 53, 54],
+    "v2/contract_test.ts",
+    "every response to a generated request conforms to the document",
+  ],
   [
     [51],
     "v2/tasks/tasks_test.ts",
@@ -84,7 +96,7 @@ const proofs: Proof[] = [
   ],
   [
     [75],
-    "v2/live/webhooks_test.ts",
+    "v2/live/webhooks_connection_test.ts",
     "a host name is resolved once, its address is checked and used, and its certificate is verified",
   ],
   [[78], "v2/judging/ratings_test.ts", "an invalid rating is refused with the name of the field"],
@@ -107,7 +119,7 @@ const proofs: Proof[] = [
     "v2/cells/export_test.ts",
     "when the client disconnects, the export stops reading and frees its slot",
   ],
-  [[89], "v2/idempotency_test.ts", "where the first died in the middle, nothing of it is there"],
+  [[89], "v2/idempotency_test.ts", "a request that fails in the middle leaves nothing"],
   [[93], "v2/problems_test.ts", "an unavailable database results in 503 with Retry-After"],
   [
     [94, 95],

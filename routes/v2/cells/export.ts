@@ -19,7 +19,7 @@ const exportQuery = z.object({
   }),
   bom: z.enum(["true", "false"]).default("false").openapi({
     param: { name: "bom", in: "query" },
-    description: "CSV only: start with a byte options mark, so that Excel detects UTF-8",
+    description: "CSV only: start with a byte order mark, so that Excel detects UTF-8",
   }),
 });
 

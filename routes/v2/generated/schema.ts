@@ -689,7 +689,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description A page of them */
+                /** @description A page of tasks */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -879,7 +879,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Of the images that are there now */
+                /** @description Agreement on the current images */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1841,7 +1841,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description CSV only: start with a byte options mark, so that Excel detects UTF-8 */
+                    /** @description CSV only: start with a byte order mark, so that Excel detects UTF-8 */
                     bom?: "true" | "false";
                     format?: "csv" | "ndjson" | "html";
                 };
@@ -1987,7 +1987,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description Axis on which they differ; by default the first varying treatment axis, or else the first varying axis */
+                    /** @description Axis on which they differ. By default the first treatment axis with several values, otherwise the first axis with several values */
                     axis?: "v0" | "v1" | "v2" | "v3" | "v4" | "v5";
                     /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
@@ -3152,7 +3152,7 @@ export interface paths {
                     cursor?: string;
                     /** @description Maximum number of items */
                     limit?: number;
-                    /** @description A part of the e-mail or the name, in any case */
+                    /** @description Part of the e-mail address or the name, case-insensitive */
                     q?: string;
                     role?: "admin" | "manager" | "user" | "guest";
                 };
@@ -3162,7 +3162,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description A page */
+                /** @description A page of users */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3179,7 +3179,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** Add a user */
+        /** Create a user */
         post: {
             parameters: {
                 query?: never;
@@ -3193,7 +3193,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Added */
+                /** @description The new user */
                 201: {
                     headers: {
                         [name: string]: unknown;
@@ -3233,7 +3233,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the user */
+                    /** @description Id of the user */
                     id: string;
                 };
                 cookie?: never;
@@ -3268,7 +3268,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the user */
+                    /** @description Id of the user */
                     id: string;
                 };
                 cookie?: never;
@@ -3295,14 +3295,14 @@ export interface paths {
         head?: never;
         /**
          * Change a user
-         * @description A new password and `is_active: false` end the user's sessions. The last active admin cannot be changed.
+         * @description A new password and `is_active: false` end the user's sessions. The last active admin cannot be demoted or disabled.
          */
         patch: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Of the user */
+                    /** @description Id of the user */
                     id: string;
                 };
                 cookie?: never;
@@ -3313,7 +3313,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description As it is now */
+                /** @description The changed user */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4830,7 +4830,7 @@ export interface components {
         };
         VoteIn: {
             /**
-             * @description The axes were not shown
+             * @description Whether the axes were hidden
              * @default false
              */
             blind?: boolean;

@@ -37,7 +37,8 @@ const next = defineRoute({
       axis: z.enum(["v0", "v1", "v2", "v3", "v4", "v5"]).optional().openapi({
         param: { name: "axis", in: "query" },
         description:
-          "Axis on which they differ; by default the first treatment axis with several values, or any such axis",
+          "Axis on which they differ. By default the first treatment axis with several values, otherwise the " +
+          "first axis with several values",
       }),
       n: z.coerce.number().int().min(1).max(20).default(1)
         .openapi({ param: { name: "n", in: "query" }, type: "integer" }),
@@ -63,7 +64,7 @@ const voteIn = z.strictObject({
   left: imageVersion,
   right: imageVersion,
   outcome: z.enum(outcomes).openapi({ description: "Which image is better; `skip` if undecidable" }),
-  blind: z.boolean().default(false).openapi({ description: "The axes were not shown" }),
+  blind: z.boolean().default(false).openapi({ description: "Whether the axes were hidden" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
 }).refine(({ left, right }) => left.cell !== right.cell, {
   message: "requested two cells",

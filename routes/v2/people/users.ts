@@ -43,7 +43,11 @@ const userOut = z.object({
   updated_at: time,
 }).openapi("User");
 const userParams = z.object({
-  id: z.string().openapi({ param: { name: "id", in: "path" }, format: "uuid", description: "Of the user" }),
+  id: z.string().openapi({
+    param: { name: "id", in: "path" },
+    format: "uuid",
+    description: "Id of the user",
+  }),
 });
 const userIn = z.strictObject({
   email,
@@ -95,13 +99,15 @@ const readUsers = defineRoute({
   summary: "List users, oldest first",
   request: {
     query: pageQuery.extend({
-      q: textSchema(320).optional().openapi({ description: "A part of the e-mail or the name, in any case" }),
+      q: textSchema(320).optional().openapi({
+        description: "Part of the e-mail address or the name, case-insensitive",
+      }),
       role: z.enum(roles).optional(),
       active: z.enum(["true", "false"]).transform((text) => text === "true").optional()
         .openapi({ param: { name: "active", in: "query" }, type: "boolean" }),
     }),
   },
-  responses: { 200: jsonResponse(pageOf(userOut).openapi("Users"), "A page") },
+  responses: { 200: jsonResponse(pageOf(userOut).openapi("Users"), "A page of users") },
 });
 const readUser = defineRoute({
   method: "get",
@@ -118,9 +124,9 @@ const postUser = defineRoute({
   access: "admin",
   gate: "in_handler",
   tags,
-  summary: "Add a user",
+  summary: "Create a user",
   request: { body: jsonBody(userIn) },
-  responses: { 201: jsonResponse(userOut, "Added") },
+  responses: { 201: jsonResponse(userOut, "The new user") },
   problems: ["conflict"],
 });
 const patchUser = defineRoute({
@@ -130,10 +136,10 @@ const patchUser = defineRoute({
   gate: "in_handler",
   tags,
   summary: "Change a user",
-  description:
-    "A new password and `is_active: false` end the user's sessions. The last active admin cannot be changed.",
+  description: "A new password and `is_active: false` end the user's sessions. " +
+    "The last active admin cannot be demoted or disabled.",
   request: { params: userParams, body: jsonBody(userPatch) },
-  responses: { 200: jsonResponse(userOut, "As it is now") },
+  responses: { 200: jsonResponse(userOut, "The changed user") },
   problems: ["conflict"],
 });
 const removeUser = defineRoute({

@@ -48,7 +48,7 @@ const readAgreement = defineRoute({
   tags: ["statistics"],
   summary: "Measure the agreement of raters, with each rater's bias and inconsistency",
   request: { params: taskParams },
-  responses: { 200: jsonResponse(agreementOut, "Of the images that are there now") },
+  responses: { 200: jsonResponse(agreementOut, "Agreement on the current images") },
 });
 
 /** Returns the content unit of each cell; every cell is its own unit if no axis is content. */

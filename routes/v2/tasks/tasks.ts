@@ -47,7 +47,7 @@ const getTasks = defineRoute({
   tags: ["tasks"],
   summary: "List tasks, newest first",
   request: { query: listQuery },
-  responses: { 200: jsonResponse(pageOf(taskOut).openapi("Tasks"), "A page of them") },
+  responses: { 200: jsonResponse(pageOf(taskOut).openapi("Tasks"), "A page of tasks") },
 });
 
 const getTask = defineRoute({

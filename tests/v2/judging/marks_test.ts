@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
-import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
+import { addMigratedTask, addShare, redraw, rerun } from "../support/images.ts";
 
 Deno.test("favourites are private, and marking and unmarking are idempotent", async () => {
   await using api = await startApi();
@@ -37,7 +37,7 @@ Deno.test("favourites are private, and marking and unmarking are idempotent", as
       );
     }
   }
-  const old = await addBroughtOver(api, user);
+  const old = await addMigratedTask(api, user);
   assert.equal((await call(api, user, "PUT", `/tasks/${old}/cells/2/favourite`)).status, 204);
 });
 

@@ -5,7 +5,7 @@ import { orderCandidates, type Strategy } from "../../../routes/v2/judging/ratin
 import { drawNumbers } from "../../../routes/v2/judging/rating_queue.ts";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, type Answer, call } from "../support/api.ts";
-import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
+import { addMigratedTask, addShare, redraw, rerun } from "../support/images.ts";
 
 const pathOf = (task: string, query = "") => `/tasks/${task}/queue/next${query}`;
 const cellsOf = ({ body }: Answer): number[] => body.items.map(({ cell }: { cell: number }) => cell);
@@ -45,7 +45,7 @@ Deno.test("the queue offers images that one has neither rated nor skipped until 
   }
   assert.deepEqual((await call(api, user, "GET", pathOf(task, "?n=9"))).body, { items: [] });
   assert.equal(cellsOf(await call(api, other, "GET", pathOf(task, "?n=9"))).length, 6);
-  const old = await addBroughtOver(api, user);
+  const old = await addMigratedTask(api, user);
   assert.deepEqual(sorted(cellsOf(await call(api, user, "GET", pathOf(old, "?n=9")))), [0, 1, 2]);
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createBatcher } from "../../../batch.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
-import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
+import { addMigratedTask, addShare, redraw, rerun } from "../support/images.ts";
 
 async function readCellRow({ database: { sql } }: Pick<TestApi, "database">, task: string, cell: number) {
   const [row] = await sql`
@@ -151,7 +151,7 @@ Deno.test("a re-run creates a new version of the cell, and ratings stay with the
 Deno.test("cells of a migrated task are numbered, and one without an image cannot be rated", async () => {
   await using api = await startApi();
   const { user, other } = await addPeople(api);
-  const task = await addBroughtOver(api, user);
+  const task = await addMigratedTask(api, user);
   const rated = await call(api, other, "PUT", pathOf(task, 1), { stars: 4 });
   assert.deepEqual(rated.body, { cell: 1, version: 0, stars: 4, skipped: null, mean: 4, n: 1 });
   assert.equal((await call(api, other, "PUT", pathOf(task, 3), { stars: 4 })).status, 409);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { choosePairs, orderPairs, type Pair } from "../../../routes/v2/judging/pair_choice.ts";
 import { startApi } from "../../support/api.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
-import { addBroughtOver, addShare, redraw, rerun } from "../support/images.ts";
+import { addMigratedTask, addShare, redraw, rerun } from "../support/images.ts";
 
 interface ImageVersion {
   cell: number;
@@ -91,7 +91,7 @@ Deno.test("pairs with few votes come first, and a blind pair has no axes", async
     axis: null,
     items: [],
   });
-  const old = await addBroughtOver(api, user);
+  const old = await addMigratedTask(api, user);
   assert.equal((await call(api, user, "GET", `/tasks/${old}/pairs/next`)).status, 200);
 });
 
