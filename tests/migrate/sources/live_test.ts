@@ -98,7 +98,7 @@ for (const replicaSet of [false, true]) {
       for (const rangeBytes of [1, 300, 1 << 20]) {
         const { ranges, documents: count } = await source.survey("tasks", { rangeBytes });
         assert.equal(count, ids.length);
-        // The last place of all, MaxKey, is in the range before it.
+        // MaxKey, the end of the index, belongs to the range before it.
         const most = { 1: ids.length - 1, 300: Math.ceil(ids.length / 3), [1 << 20]: 1 }[rangeBytes];
         assert.equal(ranges.length, most);
         const found = await readRanges(source, ranges);

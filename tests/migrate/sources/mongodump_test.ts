@@ -84,12 +84,12 @@ for (const [name, content, from] of forms) {
     await using source = await openSource(folder.path + from, () => settings) as BsonSource;
     const ranges = await surveyAll(source);
     assert.ok(ranges.length > 20);
-    const wanted = collections.flatMap((collection) => documents[collection]);
+    const expected = collections.flatMap((collection) => documents[collection]);
     const all = await readAll(source, ranges);
-    assert.deepEqual(all.map((raw) => raw.original().toHex()), wanted.map((bytes) => bytes.toHex()));
-    assert.equal(source.bytes, wanted.reduce((sum, { length }) => sum + length, 0));
+    assert.deepEqual(all.map((raw) => raw.original().toHex()), expected.map((bytes) => bytes.toHex()));
+    assert.equal(source.bytes, expected.reduce((sum, { length }) => sum + length, 0));
     // A resumed load starts anywhere, so a decompressed stream must be able to go back.
-    assert.equal((await readAll(source, ranges.toReversed())).length, wanted.length);
+    assert.equal((await readAll(source, ranges.toReversed())).length, expected.length);
     fingerprints.add(source.fingerprint());
     assert.equal(fingerprints.size, 1, "the same documents have the same fingerprint in each form");
     assert.deepEqual(source.notes, []);
