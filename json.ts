@@ -1,9 +1,10 @@
 /**
- * JSON that keeps what JavaScript's own loses: key order (also of integer-like keys), `1.0`, long integers,
- * lone surrogates. Read and written as Python's json module does, in whose words errors are reported.
+ * A JSON reader and writer that keep what JavaScript's `JSON` loses: the order of keys (also of integer-like
+ * keys), `1.0`, long integers and lone surrogates. They follow Python's json module, including its error
+ * messages.
  */
 
-/** A number as Python writes it: whole numbers of any length, floats by their shortest digits. */
+/** A number in Python's notation: integers of any length, floats with their shortest round-trip digits. */
 export class JsonNumber {
   constructor(readonly text: string) {}
 
@@ -11,12 +12,15 @@ export class JsonNumber {
     return Number(this.text);
   }
 
-  /** True for `5`, false for `5.0` and `5e0`: Python's int against its float. */
+  /** True for `5`, false for `5.0` and `5e0`, as Python distinguishes int from float. */
   get isInteger(): boolean {
     return /^-?\d+$/.test(this.text);
   }
 
-  /** False for `NaN`, `Infinity` and what overflows to it: the parser takes them, nothing may store them. */
+  /**
+   * False for `NaN`, `Infinity` and numbers that overflow to it. The parser accepts them, but they cannot be
+   * stored.
+   */
   get isFinite(): boolean {
     const last = this.text.charCodeAt(this.text.length - 1);
     return last >= 48 && last <= 57 && (!this.text.includes("e") || Number.isFinite(this.value));
@@ -26,7 +30,7 @@ export class JsonNumber {
 export type JsonObject = Map<string, Json>;
 export type Json = null | boolean | string | JsonNumber | Json[] | JsonObject;
 
-/** Where a text stops being JSON: `msg` in Python's words, `position` in code points from 0. */
+/** A syntax error with Python's message. `position` counts code points from 0. */
 export class JsonSyntaxError extends Error {
   constructor(readonly msg: string, readonly position: number) {
     super(`${msg}: char ${position}`);
@@ -34,7 +38,9 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** JSON by its grammar, but deeper, with more values or with longer integers than will be read. */
+/**
+ * Valid JSON that exceeds a limit of the reader: its depth, its number of values or its digits of an integer.
+ */
 export class JsonLimitError extends Error {
   constructor(readonly limit: "depth" | "digits" | "values", message: string) {
     super(message);
@@ -42,14 +48,14 @@ export class JsonLimitError extends Error {
   }
 }
 
-/** A whole number as JSON. */
+/** Returns an integer as JSON. */
 export const int = (value: number | bigint): JsonNumber => new JsonNumber(String(value));
 
-/** Digits of an integer that Python's int() reads at most. */
+/** Maximum number of digits that Python's int() reads. */
 const digitsMax = 4300;
 
 /**
- * A float as Python's repr writes it: `1.0`, `1e+16`, `1e-05`, `inf` as `Infinity`.
+ * Formats a float as Python's `repr` does: `1.0`, `1e+16`, `1e-05`; infinity is `Infinity`.
  *
  * @example
  * ```ts
@@ -76,17 +82,18 @@ const constants: [string, () => Json][] = [
   ["-Infinity", () => new JsonNumber("-Infinity")],
 ];
 
-/** An open container: where its next value goes. */
-type Open = { list: Json[] } | { object: JsonObject; key: string };
+/** An unclosed list, or an unclosed object with the key of its next value. */
+type OpenContainer = { list: Json[] } | { object: JsonObject; key: string };
 
-/** One pass over a text; open containers are on a list of our own, so depth costs no call stack. */
+/** A single-pass parser. It keeps the open containers in a list, so that nesting needs no call stack. */
 class Reader {
-  at = 0;
+  /** Offset of the next character, in UTF-16 code units. */
+  offset = 0;
   readonly #number = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/y;
-  // deno-lint-ignore no-control-regex -- what a JSON string may not hold raw
+  // deno-lint-ignore no-control-regex -- control characters must be escaped in JSON strings
   readonly #plain = /[^"\\\x00-\x1f]*/y;
-  // Escapes; Python wants one more character after the four digits, or calls them cut.
-  readonly #sound = /(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}(?=[^]))){1,1000}/y;
+  // Valid escapes. Python requires a character after the four digits and otherwise reports an invalid escape.
+  readonly #escapes = /(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}(?=[^]))){1,1000}/y;
 
   constructor(readonly text: string, readonly depthMax: number, readonly valuesMax: number) {}
 
@@ -99,43 +106,43 @@ class Reader {
   }
 
   skipSpace(): void {
-    for (;; this.at++) {
-      const code = this.text.charCodeAt(this.at);
+    for (;; this.offset++) {
+      const code = this.text.charCodeAt(this.offset);
       if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return;
     }
   }
 
-  /** Where a run of plain letters from `from` ends. */
-  #passPlain(from: number): number {
+  /** Returns the end of the run of plain characters that starts at `from`. */
+  #skipPlain(from: number): number {
     this.#plain.lastIndex = from;
     this.#plain.test(this.text);
     return this.#plain.lastIndex;
   }
 
-  /** A string whose opening quote is at `at`. */
+  /** Reads a string whose opening quote is at `offset`. */
   readString(): string {
     const { text } = this;
-    const begin = this.at;
-    const next = this.#passPlain(begin + 1);
+    const begin = this.offset;
+    const next = this.#skipPlain(begin + 1);
     if (text[next] === '"') {
-      this.at = next + 1;
+      this.offset = next + 1;
       return text.slice(begin + 1, next);
     }
-    // Escapes are left to the engine, which is ten times as fast; what it refuses is looked through for the fault.
+    // JSON.parse reads escapes ten times as fast. If it rejects the string, #failString finds the error.
     const end = text[next] === "\\" ? this.#findQuote(next) : -1;
     try {
       if (end >= 0) {
         const value: string = JSON.parse(text.slice(begin, end + 1));
-        this.at = end + 1;
+        this.offset = end + 1;
         return value;
       }
     } catch {
-      // Named below.
+      // #failString reports the error.
     }
     return this.#failString(begin);
   }
 
-  /** The first quote from `from` that no backslash escapes, or -1. */
+  /** Returns the offset of the first unescaped quote from `from`, or -1. */
   #findQuote(from: number): number {
     const { text } = this;
     for (let end = text.indexOf('"', from); end >= 0; end = text.indexOf('"', end + 1)) {
@@ -146,14 +153,15 @@ class Reader {
     return -1;
   }
 
-  /** Names the first fault of a string that has one. */
+  /** Throws Python's error for the first fault of an invalid string. */
   #failString(begin: number): never {
     const { text } = this;
     let next = begin + 1;
-    for (let passed = -1; passed < next;) {
-      passed = next;
-      this.#sound.lastIndex = this.#passPlain(next);
-      next = this.#sound.test(text) ? this.#sound.lastIndex : this.#passPlain(next);
+    for (let previous = -1; previous < next;) {
+      previous = next;
+      const plainEnd = this.#skipPlain(next);
+      this.#escapes.lastIndex = plainEnd;
+      next = this.#escapes.test(text) ? this.#escapes.lastIndex : plainEnd;
     }
     const kind = text[next + 1];
     if (next >= text.length) this.fail("Unterminated string starting at", begin);
@@ -163,36 +171,36 @@ class Reader {
     this.fail("Invalid \\escape", next);
   }
 
-  /** A whole number in its usual form, which most are; undefined, and nothing read, for anything else. */
+  /** Reads an integer of up to 19 digits. Returns undefined and reads nothing for any other value. */
   #readInteger(): JsonNumber | undefined {
-    const { text, at } = this;
-    const first = text.charCodeAt(at) === 45 ? at + 1 : at;
+    const { text, offset } = this;
+    const first = text.charCodeAt(offset) === 45 ? offset + 1 : offset;
     let end = first;
     let code = text.charCodeAt(end);
     while (code >= 48 && code <= 57) code = text.charCodeAt(++end);
     const isPlain = end > first && end - first < 20 && code !== 46 && code !== 69 && code !== 101 &&
       text.charCodeAt(first) !== 48;
     if (!isPlain) return undefined;
-    this.at = end;
-    return new JsonNumber(text.slice(at, end));
+    this.offset = end;
+    return new JsonNumber(text.slice(offset, end));
   }
 
-  /** Anything that is neither string nor container. */
+  /** Reads a number or a constant. */
   readAtom(): Json {
     const integer = this.#readInteger();
     if (integer) return integer;
-    const { text, at } = this;
+    const { text, offset } = this;
     for (const [word, make] of constants) {
-      if (text[at] === word[0] && text.startsWith(word, at)) {
-        this.at += word.length;
+      if (text[offset] === word[0] && text.startsWith(word, offset)) {
+        this.offset += word.length;
         return make();
       }
     }
-    this.#number.lastIndex = at;
+    this.#number.lastIndex = offset;
     const match = this.#number.exec(text);
-    if (!match) this.fail("Expecting value", at);
+    if (!match) this.fail("Expecting value", offset);
     const [digits, fraction, exponent] = match;
-    this.at = this.#number.lastIndex;
+    this.offset = this.#number.lastIndex;
     if (fraction !== undefined || exponent !== undefined) return new JsonNumber(formatFloat(Number(digits)));
     if (digits.length > digitsMax + (digits.startsWith("-") ? 1 : 0)) {
       throw new JsonLimitError("digits", `reading JSON: an integer of over ${digitsMax} digits`);
@@ -200,33 +208,34 @@ class Reader {
     return new JsonNumber(digits === "-0" ? "0" : digits);
   }
 
-  /** A key and its colon; the value follows. */
+  /** Reads a key, its colon and the space before the value. */
   readKey(): string {
-    if (this.text[this.at] !== '"') {
-      this.fail("Expecting property name enclosed in double quotes", this.at);
+    if (this.text[this.offset] !== '"') {
+      this.fail("Expecting property name enclosed in double quotes", this.offset);
     }
     const key = this.readString();
     this.skipSpace();
-    if (this.text[this.at] !== ":") this.fail("Expecting ':' delimiter", this.at);
-    this.at++;
+    if (this.text[this.offset] !== ":") this.fail("Expecting ':' delimiter", this.offset);
+    this.offset++;
     this.skipSpace();
     return key;
   }
 
+  /** Reads the whole text. */
   readDocument(): Json {
     const { text } = this;
-    const open: Open[] = [];
+    const open: OpenContainer[] = [];
     this.skipSpace();
     for (let values = 1;; values++) {
       if (values > this.valuesMax) {
         throw new JsonLimitError("values", `reading JSON: more than ${this.valuesMax} values`);
       }
       let value: Json;
-      const first = text[this.at];
+      const first = text[this.offset];
       if (first === "[" || first === "{") {
-        this.at++;
+        this.offset++;
         this.skipSpace();
-        const isEmpty = text[this.at] === (first === "[" ? "]" : "}");
+        const isEmpty = text[this.offset] === (first === "[" ? "]" : "}");
         if (open.length >= this.depthMax) {
           throw new JsonLimitError("depth", `reading JSON: nested deeper than ${this.depthMax} levels`);
         }
@@ -234,48 +243,53 @@ class Reader {
           open.push(first === "[" ? { list: [] } : { object: new Map(), key: this.readKey() });
           continue;
         }
-        this.at++;
+        this.offset++;
         value = first === "[" ? [] : new Map();
       } else value = first === '"' ? this.readString() : this.readAtom();
-      const done = this.#place(value, open);
-      if (done !== undefined) return done;
+      const document = this.#addToContainer(value, open);
+      if (document !== undefined) return document;
     }
   }
 
-  /** Puts a value into its container and closes what ends after it; the document once nothing is open. */
-  #place(value: Json, open: Open[]): Json | undefined {
+  /**
+   * Adds a value to the innermost container, closes containers that end, and returns the document at its end.
+   */
+  #addToContainer(value: Json, open: OpenContainer[]): Json | undefined {
     for (;;) {
-      const within = open.at(-1);
+      const container = open.at(-1);
       this.skipSpace();
-      if (within === undefined) {
-        if (this.at < this.text.length) this.fail("Extra data", this.at);
+      if (container === undefined) {
+        if (this.offset < this.text.length) this.fail("Extra data", this.offset);
         return value;
       }
-      if ("list" in within) within.list.push(value);
-      else within.object.set(within.key, value);
-      const next = this.text[this.at];
+      if ("list" in container) container.list.push(value);
+      else container.object.set(container.key, value);
+      const next = this.text[this.offset];
       if (next === ",") {
-        this.at++;
+        this.offset++;
         this.skipSpace();
-        if ("object" in within) within.key = this.readKey();
+        if ("object" in container) container.key = this.readKey();
         return undefined;
       }
-      if (next !== ("list" in within ? "]" : "}")) this.fail("Expecting ',' delimiter", this.at);
-      this.at++;
+      if (next !== ("list" in container ? "]" : "}")) this.fail("Expecting ',' delimiter", this.offset);
+      this.offset++;
       open.pop();
-      value = "list" in within ? within.list : within.object;
+      value = "list" in container ? container.list : container.object;
     }
   }
 }
 
 /**
- * Reads a JSON document as Python's `json.loads` does: the last of two equal keys wins at the place of the first,
- * `NaN` and `Infinity` are taken (see {@link JsonNumber.isFinite}), floats are kept in Python's form.
+ * Parses a JSON document as Python's `json.loads` does. Of two equal keys, the last value wins and keeps the
+ * position of the first. `NaN` and `Infinity` are accepted (see {@link JsonNumber.isFinite}). Floats keep
+ * Python's notation.
  *
- * @param depthMax containers within each other at most; costs no call stack
- * @param valuesMax values in all at most, containers counted: a million take a quarter of a second
- * @throws JsonSyntaxError in Python's words and with its position
- * @throws JsonLimitError nested too deep, too many values, or an integer of over 4,300 digits
+ * @param depthMax maximum nesting of containers
+ * @param valuesMax maximum number of values, including containers; a million values take a quarter of a
+ *   second
+ * @throws JsonSyntaxError with Python's message and position
+ * @throws JsonLimitError if the text is nested too deeply, has too many values, or has an integer of over
+ *   4,300 digits
  *
  * @example
  * ```ts
@@ -289,10 +303,10 @@ export function parseJson(text: string, depthMax = 900, valuesMax = Infinity): J
 }
 
 /**
- * Writes JSON without spaces, keys in their order; NUL and lone surrogates as escapes, so that the text fits a
- * PostgreSQL `json` column.
+ * Formats JSON without spaces and with keys in their order. NUL and lone surrogates are escaped, so that a
+ * PostgreSQL `json` column accepts the text.
  *
- * @throws RangeError for a number that is not finite
+ * @throws RangeError if a number is not finite
  */
 export function stringifyJson(value: Json): string {
   if (value === null) return "null";

@@ -1,11 +1,12 @@
-/** Who a request comes from, for the throttle and nothing else. */
+/** The client's address, which only the login throttle uses. */
 
 /**
- * The client's address: that of the connection, or what the outermost trusted proxy says of its own.
+ * Returns the client's address: the remote address of the connection, or the address that the outermost
+ * trusted proxy reports.
  *
- * @param remote address of the connection
- * @param trustedProxies proxies in front; each adds one entry at the end of X-Forwarded-For, earlier ones are
- *   whatever the client wrote
+ * @param remote remote address of the connection
+ * @param trustedProxies number of proxies in front of the API; each appends one entry to X-Forwarded-For, and
+ *   the client controls all entries before those
  *
  * @example
  * ```ts

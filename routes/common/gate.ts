@@ -1,90 +1,96 @@
-/** How many requests are with the database at once: further ones wait a moment, then are put off. */
+/** Limits concurrent database requests. Excess requests wait up to `waitMsMax`, then fail with `busy`. */
 import { AppError } from "../../errors.ts";
 
 export interface Gate {
   /**
-   * Runs `work` when there is room.
+   * Runs `work` as soon as the concurrency limit permits it.
    *
-   * @param request its client may go while it waits, and leaves the line then
-   * @throws AppError busy when there was none in time; nothing was done then
+   * @param request the request that waits; it leaves the queue when its client disconnects
+   * @throws AppError busy if the limit did not permit it in time; `work` has not started then
    */
   run<T>(request: Request, work: () => Promise<T> | T): Promise<T>;
 }
 
 export interface GateOptions {
-  /** Requests with the database at once, at first and at least. */
-  least?: number;
-  /** And at most, once each is quick: the more are on their way, the less the connections idle between two. */
-  most?: number;
-  /** Milliseconds that one waits for room. */
+  /** Initial and lowest concurrency limit. */
+  concurrencyMin?: number;
+  /**
+   * Highest concurrency limit. It applies while requests are quick, and keeps the connections busy between
+   * them.
+   */
+  concurrencyMax?: number;
+  /** Maximum wait in milliseconds. */
   waitMsMax?: number;
-  /** Requests that wait at once; one more is put off without waiting. */
+  /** Maximum number of waiting requests. A further request fails at once. */
   waitingMax?: number;
 }
 
-/** Milliseconds: quicker requests widen the gate by one, slower ones halve it. */
+/** A request quicker than this many milliseconds raises the limit by one; a slower one halves it. */
 const quickMs = 100;
-/** Milliseconds without any request done: what is under way is slow, whatever was before. */
+/** After this many milliseconds without a finished request, only `concurrencyMin` applies. */
 const stalledMs = 250;
 
-/** Opens nothing: a gate only counts. Its width follows how quick requests are, up slowly and down at once. */
+/**
+ * Creates a gate with additive increase and multiplicative decrease of its limit. A gate counts requests and
+ * opens no connection.
+ */
 export function createGate(
-  { least = 16, most = 64, waitMsMax = 1500, waitingMax = 1000 }: GateOptions = {},
+  { concurrencyMin = 16, concurrencyMax = 64, waitMsMax = 1500, waitingMax = 1000 }: GateOptions = {},
 ): Gate {
-  /** Each lets one in that waits. */
-  const line = new Set<() => void>();
-  let inside = 0;
-  let width = least;
-  let movedAt = 0;
+  /** Callbacks that admit one waiting request each, in order of arrival. */
+  const waiters = new Set<() => void>();
+  let running = 0;
+  let limit = concurrencyMin;
+  let finishedAt = 0;
 
   function hasRoom(): boolean {
-    if (inside < least) return true;
-    return inside < width && performance.now() - movedAt < stalledMs;
+    if (running < concurrencyMin) return true;
+    return running < limit && performance.now() - finishedAt < stalledMs;
   }
 
   function wait({ signal }: Request): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const stop = () => {
+    const stopWaiting = () => {
       clearTimeout(timer);
-      line.delete(enter);
-      signal.removeEventListener("abort", putOff);
+      waiters.delete(admit);
+      signal.removeEventListener("abort", fail);
     };
-    const enter = () => {
-      stop();
+    const admit = () => {
+      stopWaiting();
       resolve();
     };
-    const putOff = () => {
-      stop();
-      reject(new AppError("busy", `waiting for the database: ${inside} requests are with it`));
+    const fail = () => {
+      stopWaiting();
+      reject(new AppError("busy", `waiting for the database: ${running} requests use it already`));
     };
-    const timer = setTimeout(putOff, waitMsMax);
-    signal.addEventListener("abort", putOff);
-    line.add(enter);
+    const timer = setTimeout(fail, waitMsMax);
+    signal.addEventListener("abort", fail);
+    waiters.add(admit);
     return promise;
   }
 
-  function leave(enteredAt: number): void {
-    inside--;
-    movedAt = performance.now();
-    const quick = movedAt - enteredAt < quickMs;
-    width = quick ? Math.min(most, width + 1) : Math.max(least, width >> 1);
-    for (const enter of line) {
+  function finish(startedAt: number): void {
+    running--;
+    finishedAt = performance.now();
+    const isQuick = finishedAt - startedAt < quickMs;
+    limit = isQuick ? Math.min(concurrencyMax, limit + 1) : Math.max(concurrencyMin, limit >> 1);
+    for (const admit of waiters) {
       if (!hasRoom()) return;
-      inside++;
-      enter();
+      running++;
+      admit();
     }
   }
 
   return {
     async run(request, work) {
-      if (hasRoom()) inside++;
-      else if (line.size < waitingMax) await wait(request);
+      if (hasRoom()) running++;
+      else if (waiters.size < waitingMax) await wait(request);
       else throw new AppError("busy", `waiting for the database: ${waitingMax} requests wait already`);
-      const enteredAt = performance.now();
+      const startedAt = performance.now();
       try {
         return await work();
       } finally {
-        leave(enteredAt);
+        finish(startedAt);
       }
     },
   };

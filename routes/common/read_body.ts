@@ -1,7 +1,10 @@
-/** The bytes of a request's body, with a limit and a deadline: Deno.serve has neither. */
+/** Reads a request body with a size limit and a deadline; Deno.serve has neither. */
 
 /**
- * @returns the bytes; else why not: over `bytesMax`, not there within `msMax`, or the client went away in the middle
+ * Reads the whole body.
+ *
+ * @returns the bytes, or why there are none: the body exceeds `bytesMax`, it did not arrive within `msMax`
+ *   milliseconds, or the client disconnected before its end
  */
 export async function readBody(
   request: Request,
@@ -14,9 +17,9 @@ export async function readBody(
   const timer = setTimeout(() => late.resolve("too_slow"), msMax);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const giveUp = <T>(why: T): T => {
+  const giveUp = <T>(reason: T): T => {
     reader.cancel().catch(() => {});
-    return why;
+    return reason;
   };
   try {
     for (;;) {
@@ -34,10 +37,10 @@ export async function readBody(
   }
   if (chunks.length === 1) return chunks[0]!;
   const whole = new Uint8Array(bytes);
-  let at = 0;
+  let offset = 0;
   for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
+    whole.set(chunk, offset);
+    offset += chunk.length;
   }
   return whole;
 }

@@ -1,4 +1,4 @@
-/** The login throttle of all API processes together: counted in Redis, with a limiter of our own before it. */
+/** Login throttle that all API processes share: counted in Redis, with local buckets in front of it. */
 import { AppError } from "../../errors.ts";
 import type { Limit, Limiter } from "../../redis/limiter.ts";
 import type { Log } from "../../log.ts";
@@ -7,8 +7,8 @@ import {
   type Bucket,
   Buckets,
   keysMax,
+  limitsDefault,
   type LoginThrottle,
-  standardLimits,
   type ThrottleLimits,
 } from "./throttle.ts";
 
@@ -17,81 +17,87 @@ export interface SharedThrottleDeps {
   log: Log;
   metrics: Metrics;
   limits?: ThrottleLimits;
-  /** Milliseconds. */
+  /** Clock in milliseconds. */
   now?: () => number;
 }
 
-/** Commands to Redis that one process sends: far over what all may do together, and far under a flood. */
-const commands: Bucket = { burst: 600, perSecond: 50 };
-/** Milliseconds for which a Redis that did not answer is not asked again. */
-const restMs = 1000;
-/** A guesser's tries come back up to 8 times slower; the whole is not slowed down by one of them. */
+/** Redis commands of one process: well above what `overall` permits, and well below the rate of a flood. */
+const redisCommands: Bucket = { burst: 600, perSecond: 50 };
+/** Pause in milliseconds after Redis did not answer. */
+const redisPauseMs = 1000;
+/** Repeated guesses refill the buckets of an address and an e-mail up to 8 times more slowly. */
 const slowestMax = 8;
-/** Where in the list of limits each stands. */
-const byAddress = 0, byEmail = 1;
+/** Indices in the list of limits. */
+const addressIndex = 0;
+const emailIndex = 1;
 
-function limitsOf({ address, email, overall }: ThrottleLimits, from: string, who: string): Limit[] {
+function limitsOf({ address, email, overall }: ThrottleLimits, client: string, account: string): Limit[] {
   return [
-    { name: `address ${from}`, ...address, slowestMax },
-    { name: `email ${who}`, ...email, slowestMax },
+    { name: `address ${client}`, ...address, slowestMax },
+    { name: `email ${account}`, ...email, slowestMax },
     { name: "overall", ...overall, slowestMax: 1 },
   ];
 }
 
 /**
- * What one process can refuse by itself costs no command: an address that had its burst here, who was told to wait and
- * does not, and a flood. `take` throws AppError redis_unreachable when Redis does not answer: nobody signs in uncounted.
+ * Creates the shared throttle. Three refusals cost no Redis command: an address that used up its burst in
+ * this process, a client that retries before its wait is over, and a flood. `acquire` fails closed: it throws
+ * redis_unreachable if Redis does not answer, so that no login goes uncounted.
  */
 export function createSharedThrottle(
-  { limiter, log, metrics, limits = standardLimits, now = () => performance.now() }: SharedThrottleDeps,
+  { limiter, log, metrics, limits = limitsDefault, now = () => performance.now() }: SharedThrottleDeps,
 ): LoginThrottle {
   const addresses = new Buckets(limits.address, now);
-  const all = new Buckets(commands, now);
-  /** Until when who was refused waits, by what refused it. */
-  const waiting = new Map<string, number>();
-  let restsUntil = -Infinity;
+  const commands = new Buckets(redisCommands, now);
+  /** End of the wait by refused key: an address, or an address and an e-mail. */
+  const refusedUntil = new Map<string, number>();
+  let redisPausedUntil = -Infinity;
 
   function secondsLeft(...keys: string[]): number {
-    const until = Math.max(...keys.map((key) => waiting.get(key) ?? -Infinity));
+    const until = Math.max(...keys.map((key) => refusedUntil.get(key) ?? -Infinity));
     return until > now() ? Math.ceil((until - now()) / 1000) : 0;
   }
-  function wait(key: string, seconds: number): void {
-    waiting.delete(key);
-    waiting.set(key, now() + seconds * 1000);
-    if (waiting.size > keysMax) waiting.delete(waiting.keys().next().value!);
+  function refuse(key: string, seconds: number): void {
+    refusedUntil.delete(key);
+    refusedUntil.set(key, now() + seconds * 1000);
+    if (refusedUntil.size > keysMax) refusedUntil.delete(refusedUntil.keys().next().value!);
   }
-  function away(cause?: unknown): never {
+  function failClosed(cause?: unknown): never {
     metrics.limiterFailCloses.inc();
-    throw new AppError("redis_unreachable", "counting a login's tries: Redis does not answer", { cause });
+    throw new AppError("redis_unreachable", "counting login attempts: Redis does not answer", { cause });
   }
 
   return {
-    async take(address, email) {
-      const who = email.toLowerCase();
-      const pair = `${address} ${who}`;
+    async acquire(address, email) {
+      const account = email.toLowerCase();
+      const pair = `${address} ${account}`;
       const left = secondsLeft(address, pair);
       if (left > 0) return left;
-      if (now() < restsUntil) away();
-      const local = addresses.take(address) || all.take("");
-      if (local > 0) return local;
+      if (now() < redisPausedUntil) failClosed();
+      const localWait = addresses.acquire(address) || commands.acquire("");
+      if (localWait > 0) return localWait;
       try {
-        const { seconds, refusedBy } = await limiter.take(limitsOf(limits, address, who), pair, byEmail);
-        if (refusedBy === byAddress) wait(address, seconds);
-        if (refusedBy === byEmail) wait(pair, seconds);
+        const { seconds, refusedBy } = await limiter.acquire(
+          limitsOf(limits, address, account),
+          pair,
+          emailIndex,
+        );
+        if (refusedBy === addressIndex) refuse(address, seconds);
+        if (refusedBy === emailIndex) refuse(pair, seconds);
         return seconds;
       } catch (cause) {
-        restsUntil = now() + restMs;
-        away(cause);
+        redisPausedUntil = now() + redisPauseMs;
+        failClosed(cause);
       }
     },
-    async succeeded(address, email) {
-      const who = email.toLowerCase();
-      addresses.giveBack(address);
+    async recordSuccess(address, email) {
+      const account = email.toLowerCase();
+      addresses.refund(address);
       try {
-        await limiter.giveBack(limitsOf(limits, address, who), `${address} ${who}`);
+        await limiter.release(limitsOf(limits, address, account), `${address} ${account}`);
       } catch (error) {
-        // The password was right and the try was counted: the sign-in goes on.
-        log.warn("a login's try was not given back", { why: String(error) });
+        // The attempt stays counted, and the login proceeds.
+        log.warn("a login attempt was not refunded", { why: String(error) });
       }
     },
   };

@@ -1,9 +1,13 @@
-/** Slows down who guesses passwords: by address, by e-mail and overall; nobody is ever locked out. */
+/**
+ * Login throttle: token buckets by address, by e-mail and overall slow down password guessing. No account is
+ * ever locked.
+ */
 
+/** Parameters of a token bucket. */
 export interface Bucket {
-  /** Tries at once. */
+  /** Capacity: attempts that may follow each other without a pause. */
   burst: number;
-  /** Tries that come back in a second. */
+  /** Refill rate in attempts per second. */
   perSecond: number;
 }
 
@@ -15,101 +19,107 @@ export interface ThrottleLimits {
 
 export interface LoginThrottle {
   /**
-   * Takes one try; 0 when it may go ahead, else whole seconds to wait.
+   * Takes one attempt from the buckets.
    *
-   * @throws AppError redis_unreachable where the tries are counted in Redis and it does not answer
+   * @returns 0 if the login may proceed, otherwise the wait in whole seconds
+   * @throws AppError redis_unreachable if the attempts are counted in Redis and Redis does not answer
    */
-  take(address: string, email: string): number | Promise<number>;
-  /** A right password gives its tries back and lets this address in for this e-mail from then on. */
-  succeeded(address: string, email: string): void | Promise<void>;
+  acquire(address: string, email: string): number | Promise<number>;
+  /**
+   * Records a right password: refunds its attempt and exempts this address from the bucket of this e-mail.
+   */
+  recordSuccess(address: string, email: string): void | Promise<void>;
 }
 
-/** Counts in the memory of this process, so it answers at once. */
+/** A throttle in the memory of this process. It answers synchronously. */
 export interface LocalThrottle extends LoginThrottle {
-  take(address: string, email: string): number;
-  succeeded(address: string, email: string): void;
+  acquire(address: string, email: string): number;
+  recordSuccess(address: string, email: string): void;
 }
 
-export const standardLimits: ThrottleLimits = {
+export const limitsDefault: ThrottleLimits = {
   address: { burst: 60, perSecond: 0.5 },
   email: { burst: 30, perSecond: 0.2 },
   overall: { burst: 300, perSecond: 10 },
 };
 
-/** Keys kept at most; over it, full buckets are dropped first, then the oldest. */
+/** Maximum number of stored keys. Above it, full buckets are evicted first, then the oldest. */
 export const keysMax = 50_000;
 
-/** Buckets by key; those that are full need not be kept. */
+/** Token buckets by key. A full bucket need not be stored. */
 export class Buckets {
-  readonly #left = new Map<string, { tries: number; at: number }>();
+  readonly #stored = new Map<string, { tokens: number; at: number }>();
 
+  /** @param now clock in milliseconds */
   constructor(readonly bucket: Bucket, readonly now: () => number) {}
 
-  /** Seconds until a try is there; 0 takes it. */
-  take(key: string): number {
+  /** Takes one token and returns 0, or returns the seconds until there is one. */
+  acquire(key: string): number {
     const { burst, perSecond } = this.bucket;
     const at = this.now();
-    const found = this.#left.get(key) ?? { tries: burst, at };
-    const tries = Math.min(burst, found.tries + Math.max(0, at - found.at) / 1000 * perSecond);
-    this.#left.delete(key);
-    this.#left.set(key, { tries: tries >= 1 ? tries - 1 : tries, at });
-    if (this.#left.size > keysMax) this.#shed(at);
-    return tries >= 1 ? 0 : Math.ceil((1 - tries) / perSecond);
+    const found = this.#stored.get(key) ?? { tokens: burst, at };
+    const tokens = Math.min(burst, found.tokens + Math.max(0, at - found.at) / 1000 * perSecond);
+    this.#stored.delete(key);
+    this.#stored.set(key, { tokens: tokens >= 1 ? tokens - 1 : tokens, at });
+    if (this.#stored.size > keysMax) this.#evict(at);
+    return tokens >= 1 ? 0 : Math.ceil((1 - tokens) / perSecond);
   }
 
-  /** Whole tries that are there now. */
-  left(key: string): number {
+  /** Returns the number of whole tokens that are available now. */
+  countAvailable(key: string): number {
     const { burst, perSecond } = this.bucket;
-    const found = this.#left.get(key);
+    const found = this.#stored.get(key);
     if (!found) return burst;
-    return Math.floor(Math.min(burst, found.tries + Math.max(0, this.now() - found.at) / 1000 * perSecond));
+    const tokens = found.tokens + Math.max(0, this.now() - found.at) / 1000 * perSecond;
+    return Math.floor(Math.min(burst, tokens));
   }
 
-  giveBack(key: string): void {
-    const found = this.#left.get(key);
-    if (found) found.tries = Math.min(this.bucket.burst, found.tries + 1);
+  /** Returns one token to the bucket. */
+  refund(key: string): void {
+    const found = this.#stored.get(key);
+    if (found) found.tokens = Math.min(this.bucket.burst, found.tokens + 1);
   }
 
-  #shed(at: number): void {
+  #evict(now: number): void {
     const { burst, perSecond } = this.bucket;
-    for (const [key, { tries, at: then }] of this.#left) {
-      if (tries + (at - then) / 1000 * perSecond >= burst) this.#left.delete(key);
+    for (const [key, { tokens, at }] of this.#stored) {
+      if (tokens + (now - at) / 1000 * perSecond >= burst) this.#stored.delete(key);
     }
-    for (const key of this.#left.keys()) {
-      if (this.#left.size <= keysMax) return;
-      this.#left.delete(key);
+    for (const key of this.#stored.keys()) {
+      if (this.#stored.size <= keysMax) return;
+      this.#stored.delete(key);
     }
   }
 }
 
 /**
- * A throttle in the memory of this process.
+ * Creates a throttle in the memory of this process.
  *
- * @param now milliseconds; a clock that is set back gives nothing and takes nothing
+ * @param now clock in milliseconds; setting it back neither adds nor removes attempts
  */
 export function createThrottle(
-  limits: ThrottleLimits = standardLimits,
+  limits: ThrottleLimits = limitsDefault,
   now: () => number = () => performance.now(),
 ): LocalThrottle {
   const addresses = new Buckets(limits.address, now);
   const emails = new Buckets(limits.email, now);
   const overall = new Buckets(limits.overall, now);
-  const friends = new Set<string>();
-  const pair = (address: string, email: string) => `${address} ${email.toLowerCase()}`;
+  const successful = new Set<string>();
+  const pairOf = (address: string, email: string) => `${address} ${email.toLowerCase()}`;
   return {
-    take(address, email) {
-      const byAddress = addresses.take(address);
-      if (byAddress > 0) return byAddress;
-      // Who signed in from here before is not kept out by strangers who guess at the same e-mail.
-      const byEmail = friends.has(pair(address, email)) ? 0 : emails.take(email.toLowerCase());
-      return byEmail > 0 ? byEmail : overall.take("");
+    acquire(address, email) {
+      const addressWait = addresses.acquire(address);
+      if (addressWait > 0) return addressWait;
+      // Guesses at an e-mail from other addresses do not block an address that has signed in with it before.
+      const emailWait = successful.has(pairOf(address, email)) ? 0 : emails.acquire(email.toLowerCase());
+      return emailWait > 0 ? emailWait : overall.acquire("");
     },
-    succeeded(address, email) {
-      addresses.giveBack(address);
-      overall.giveBack("");
-      emails.giveBack(email.toLowerCase());
-      friends.add(pair(address, email));
-      if (friends.size > keysMax) friends.delete(friends.values().next().value!);
+    recordSuccess(address, email) {
+      addresses.refund(address);
+      overall.refund("");
+      emails.refund(email.toLowerCase());
+      successful.add(pairOf(address, email));
+      if (successful.size > keysMax) successful.delete(successful.values().next().value!);
     },
   };
 }

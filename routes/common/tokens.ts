@@ -1,58 +1,61 @@
-/** The tokens that both backends sign and accept: HS256 over SECRET_KEY, claims `sub`, `email` and `exp`. */
+/**
+ * JWTs that this backend and the old backend sign and accept: HS256 with SECRET_KEY; `sub`, `email` and
+ * `exp`.
+ */
 import { errors, jwtVerify, SignJWT } from "jose";
 
-export interface Claims {
-  /** The user's id as the backend that signed it knows it; nothing is looked up by it. */
+export interface TokenPayload {
+  /** The user's id in the backend that signed the token. It is not used to find the user. */
   sub: string;
   email: string;
 }
 
 export interface Tokens {
-  /** Signs a token that expires after the configured life. */
-  sign(claims: Claims): Promise<string>;
-  /** The claims of a token; undefined for any that is not valid now. */
-  verify(token: string): Promise<Claims | undefined>;
+  /** Signs a token that expires after the configured lifetime. */
+  sign(payload: TokenPayload): Promise<string>;
+  /** Returns the payload of a token, or undefined if the token is not valid now. */
+  verify(token: string): Promise<TokenPayload | undefined>;
 }
 
-/** Bytes of a token at most; ours have about 250. */
+/** Maximum length of a token in bytes; the tokens of this backend have about 250. */
 const tokenBytesMax = 8192;
-/** Tokens whose signature is remembered to be good; another spelling of one is simply verified again. */
-const rememberedMax = 10_000;
+/** Maximum number of cached tokens. The key is the token's exact text. */
+const cachedMax = 10_000;
 
-interface Verified extends Claims {
+interface VerifiedPayload extends TokenPayload {
   /** Seconds since 1970. */
   exp: number;
 }
 
 /**
- * Imports the key once.
+ * Creates a signer and verifier. The key is imported once.
  *
- * @param lifeMinutes until a signed token expires
+ * @param lifetimeMinutes lifetime of a signed token
  */
-export function createTokens(secret: string, lifeMinutes: number): Tokens {
-  const imported = crypto.subtle.importKey(
+export function createTokens(secret: string, lifetimeMinutes: number): Tokens {
+  const key = crypto.subtle.importKey(
     "raw",
     new TextEncoder().encode(secret),
     { name: "HMAC", hash: "SHA-256" },
     false,
     ["sign", "verify"],
   );
-  const remembered = new Map<string, Verified>();
-  const remember = (token: string, verified: Verified): Verified => {
-    if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value!);
-    remembered.set(token, verified);
-    return verified;
+  const cache = new Map<string, VerifiedPayload>();
+  const cachePayload = (token: string, payload: VerifiedPayload): VerifiedPayload => {
+    if (cache.size >= cachedMax) cache.delete(cache.keys().next().value!);
+    cache.set(token, payload);
+    return payload;
   };
-  const verifyAnew = async (token: string): Promise<Verified | undefined> => {
+  const verifySignature = async (token: string): Promise<VerifiedPayload | undefined> => {
     try {
-      const { payload: { sub, email, exp, aud, jti } } = await jwtVerify(token, await imported, {
+      const { payload: { sub, email, exp, aud, jti } } = await jwtVerify(token, await key, {
         algorithms: ["HS256"],
         requiredClaims: ["sub", "email", "exp"],
       });
-      // The old backend asked for no audience and so refused tokens that name one; an id had to be text.
+      // The old backend expected no audience and rejected tokens with one; `jti` had to be a string.
       if (aud !== undefined || jti !== undefined && typeof jti !== "string") return undefined;
       if (typeof sub !== "string" || typeof email !== "string" || !Number.isFinite(exp)) return undefined;
-      return remember(token, { sub, email, exp: exp! });
+      return cachePayload(token, { sub, email, exp: exp! });
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
       throw error;
@@ -60,20 +63,20 @@ export function createTokens(secret: string, lifeMinutes: number): Tokens {
   };
   return {
     async sign({ sub, email }) {
-      const expires = Math.floor(Date.now() / 1000) + lifeMinutes * 60;
-      return await new SignJWT({ sub, email, exp: expires })
+      const exp = Math.floor(Date.now() / 1000) + lifetimeMinutes * 60;
+      return await new SignJWT({ sub, email, exp })
         .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-        .sign(await imported);
+        .sign(await key);
     },
     async verify(token) {
-      const known = remembered.get(token);
-      if (known) {
-        if (known.exp > Math.floor(Date.now() / 1000)) return known;
-        remembered.delete(token);
+      const cached = cache.get(token);
+      if (cached) {
+        if (cached.exp > Math.floor(Date.now() / 1000)) return cached;
+        cache.delete(token);
         return undefined;
       }
       if (token.length > tokenBytesMax || /\s/.test(token)) return undefined;
-      return await verifyAnew(token);
+      return await verifySignature(token);
     },
   };
 }

@@ -1,10 +1,11 @@
-/** One call of v1 on its way: what came, who asks, and how it is answered. */
+/** The context of one API call of v1, and its successful responses. */
 import type { Config } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import type { UserRow } from "../../db/people/users.ts";
 import type { Json } from "../../json.ts";
 import type { Log } from "../../log.ts";
 import type { Passwords } from "../common/passwords.ts";
+import type { DocsFiles } from "../common/docs.ts";
 import type { LoginThrottle } from "../common/throttle.ts";
 import type { Tokens } from "../common/tokens.ts";
 import type { Form } from "./form.ts";
@@ -18,41 +19,42 @@ export interface V1Deps {
   passwords: Passwords;
   throttle: LoginThrottle;
   gate: Gate;
-  /** Milliseconds that a body may take to come. */
+  docsFiles: DocsFiles;
+  /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax: number;
 }
 
 export interface Call {
   deps: V1Deps;
   request: Request;
-  /** The address that the throttle counts by. */
+  /** The client's address, which the login throttle counts by. */
   address: string;
-  /** What stands for `{…}` in the path; empty where nothing does. */
+  /** The value of the path parameter `{…}`, or an empty string if the path has none. */
   id: string;
-  /** Query parameters, the last of equal names. */
+  /** Query parameters; of equal names, the last counts. */
   query: ReadonlyMap<string, string>;
-  /** Parsed where the route reads JSON; null where there was none. */
+  /** The parsed body if the route reads JSON; null if there is no body. */
   body: Json;
-  /** Fields where the route reads a form. */
+  /** The fields if the route reads a form. */
   form: Form;
 }
 
-/** A call of someone whose token was good. */
-export interface SignedCall extends Call {
+/** A call with a valid token of an active user. */
+export interface AuthenticatedCall extends Call {
   user: UserRow;
 }
 
 const jsonHeaders = { "content-type": "application/json" };
 
-/** `{"code":200,"message":…,"data":…}` with `data` as JSON text. */
-export function answer(message: string, data: string): Response {
+/** Returns the response `{"code":200,"message":…,"data":…}`. `data` is JSON text. */
+export function respond(message: string, data: string): Response {
   return new Response(`{"code":200,"message":${JSON.stringify(message)},"data":${data}}`, {
     headers: jsonHeaders,
   });
 }
 
-/** The same with `data` as a stream of JSON text. */
-export function answerStream(
+/** Returns the same response as {@link respond} for a stream of JSON text. */
+export function respondStream(
   message: string,
   data: ReadableStream<Uint8Array>,
   headers: Record<string, string>,

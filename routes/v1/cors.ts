@@ -1,16 +1,16 @@
-/** Cross-origin answers as Starlette's CORSMiddleware gives them, with credentials and any header allowed. */
+/** CORS headers as Starlette's CORSMiddleware sends them, with credentials and any request header allowed. */
 
 const methods = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 const isAllowed = (origins: readonly string[], origin: string) =>
   origins.includes("*") || origins.includes(origin);
 
-/** The answer to a preflight; undefined where the request is none. */
-export function answerPreflight(request: Request, origins: readonly string[]): Response | undefined {
-  const { method, headers: asked } = request;
-  const origin = asked.get("origin");
-  const wanted = asked.get("access-control-request-method");
-  if (method !== "OPTIONS" || origin === null || wanted === null) return undefined;
+/** Returns the response to a preflight request, or undefined for any other request. */
+export function respondToPreflight(request: Request, origins: readonly string[]): Response | undefined {
+  const { method, headers: requestHeaders } = request;
+  const origin = requestHeaders.get("origin");
+  const requestedMethod = requestHeaders.get("access-control-request-method");
+  if (method !== "OPTIONS" || origin === null || requestedMethod === null) return undefined;
   const headers = new Headers({
     "content-type": "text/plain; charset=utf-8",
     "vary": "Origin",
@@ -21,21 +21,21 @@ export function answerPreflight(request: Request, origins: readonly string[]): R
   const failures: string[] = [];
   if (isAllowed(origins, origin)) headers.set("access-control-allow-origin", origin);
   else failures.push("origin");
-  if (!methods.includes(wanted)) failures.push("method");
-  const names = asked.get("access-control-request-headers");
-  if (names !== null) headers.set("access-control-allow-headers", names);
+  if (!methods.includes(requestedMethod)) failures.push("method");
+  const requestedHeaders = requestHeaders.get("access-control-request-headers");
+  if (requestedHeaders !== null) headers.set("access-control-allow-headers", requestedHeaders);
   return failures.length === 0
     ? new Response("OK", { headers })
     : new Response(`Disallowed CORS ${failures.join(", ")}`, { status: 400, headers });
 }
 
-/** Adds what lets a page of another origin read this answer; nothing where no origin asked. */
+/** Adds the CORS headers to the response of a request that has an `Origin` header. */
 export function addCors(request: Request, headers: Headers, origins: readonly string[]): void {
   const origin = request.headers.get("origin");
   if (origin === null) return;
   headers.set("access-control-allow-credentials", "true");
-  const anyone = origins.includes("*");
-  if (anyone && !request.headers.has("cookie")) {
+  const isAnyAllowed = origins.includes("*");
+  if (isAnyAllowed && !request.headers.has("cookie")) {
     headers.set("access-control-allow-origin", "*");
   } else if (isAllowed(origins, origin)) {
     headers.set("access-control-allow-origin", origin);

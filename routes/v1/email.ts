@@ -1,13 +1,20 @@
-/** E-mail addresses by the rules of the old backend, in their words: what is taken, how it is stored. */
+/** Validates and normalises e-mail addresses as the old backend's email-validator did, with its messages. */
 import type { Json } from "../../json.ts";
-import { readDomain, refuseLiteral } from "./email_domain.ts";
-import { checkDots, checkUnsafe, EmailError, excess, listBad, showCharacter } from "./email_text.ts";
+import { parseDomain, rejectLiteral } from "./email_domain.ts";
+import {
+  checkDots,
+  checkUnsafe,
+  describeCharacter,
+  describeExcess,
+  EmailError,
+  listDisallowed,
+} from "./email_text.ts";
 import { type Faults, readString } from "./pydantic.ts";
 import { utf8Length } from "./query.ts";
 
-/** Characters that are looked at, at all. */
+/** Maximum length of the input in characters. */
 const inputLengthMax = 2048;
-/** Bytes of an address. */
+/** Maximum length of an address in bytes. */
 const lengthMax = 254;
 
 const atom = "a-zA-Z0-9_!#$%&'*+\\-/=?\\^`{|}~";
@@ -15,43 +22,45 @@ const atomDot = new RegExp(`^[.${atom}]$`);
 const dotAtom = new RegExp(`^[${atom}]+(?:\\.[${atom}]+)*$`);
 const atomDotIntl = new RegExp(`^[.${atom}\\u{80}-\\u{10ffff}]$`, "u");
 const dotAtomIntl = new RegExp(`^[${atom}\\u{80}-\\u{10ffff}]+(?:\\.[${atom}\\u{80}-\\u{10ffff}]+)*$`, "u");
-const quotedLetter = /^[\u{20}-\u{7e}\u{80}-\u{10ffff}]$/u;
+const quotedCharacter = /^[\u{20}-\u{7e}\u{80}-\u{10ffff}]$/u;
 
-/** Mailboxes that mean the same in any case (RFC 2142). */
-const mailboxes = new Set(
+/** Mailbox names that are case-insensitive (RFC 2142). */
+const caseInsensitiveMailboxes = new Set(
   ("info marketing sales support abuse noc security postmaster hostmaster usenet news webmaster www uucp ftp")
     .split(" "),
 );
 
-// What Python's \s and strip() take for white space.
+// White space of Python's \s and strip().
 const space = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const ends = new RegExp(`^[${space}]+|[${space}]+$`, "g");
-const nameLetter = "[\\p{L}\\p{N}_!#$%&'*+\\-/=?\\^`{|}~]";
-/** `Name <address>`, the name bare or quoted or absent. */
-const pretty = new RegExp(
-  `^[${space}]*(?:(?:${nameLetter}+[${space}]+)*${nameLetter}+|"[^]+")?[${space}]*<([^\\n]+)>[${space}]*$`,
+const surroundingSpace = new RegExp(`^[${space}]+|[${space}]+$`, "g");
+const nameCharacter = "[\\p{L}\\p{N}_!#$%&'*+\\-/=?\\^`{|}~]";
+/** `Name <address>`; the name may be quoted or absent. */
+const nameAndAddress = new RegExp(
+  `^[${space}]*(?:(?:${nameCharacter}+[${space}]+)*${nameCharacter}+|"[^]+")?[${space}]*<([^\\n]+)>[${space}]*$`,
   "u",
 );
 
-interface Split {
-  /** As written; undefined where no angle brackets are. */
+interface AddressParts {
+  /** The unquoted name before the angle brackets; undefined if there are no angle brackets. */
   displayName?: string;
   local: string;
   domain: string;
 }
 
-/** Cuts before the first of `specials` that is not in quotes and that nothing combines with. */
-function cutAtSpecial(text: string, specials: string): [string, string] {
-  const letters = [...text];
-  let inQuotes = false;
-  let escaped = false;
-  for (const [i, letter] of letters.entries()) {
-    if ([...letters.slice(i, i + 32).join("").normalize("NFC")][0] !== letter) continue;
-    if (inQuotes) {
-      if (letter === '"' && !escaped) inQuotes = false;
-      escaped = letter === "\\" && !escaped;
-    } else if (letter === '"') inQuotes = true;
-    else if (specials.includes(letter)) return [letters.slice(0, i).join(""), letters.slice(i).join("")];
+/** Splits a text before the first unquoted character of `specials` that no combining mark follows. */
+function splitAtSpecial(text: string, specials: string): [string, string] {
+  const characters = [...text];
+  let isInQuotes = false;
+  let isEscaped = false;
+  for (const [i, character] of characters.entries()) {
+    if ([...characters.slice(i, i + 32).join("").normalize("NFC")][0] !== character) continue;
+    if (isInQuotes) {
+      if (character === '"' && !isEscaped) isInQuotes = false;
+      isEscaped = character === "\\" && !isEscaped;
+    } else if (character === '"') isInQuotes = true;
+    else if (specials.includes(character)) {
+      return [characters.slice(0, i).join(""), characters.slice(i).join("")];
+    }
   }
   if (text.includes("＠")) {
     throw new EmailError(
@@ -66,31 +75,33 @@ function cutAtSpecial(text: string, specials: string): [string, string] {
   throw new EmailError("An email address must have an @-sign.");
 }
 
-function unquote(text: string): { text: string; quoted: boolean } {
-  const letters = [...text];
-  if (letters[0] !== '"') return { text, quoted: false };
+/** Removes the quotes and escapes of a quoted text. */
+function unquote(text: string): { text: string; isQuoted: boolean } {
+  const characters = [...text];
+  if (characters[0] !== '"') return { text, isQuoted: false };
   let value = "";
-  for (let i = 1; i < letters.length; i++) {
-    if (letters[i] === '"') {
-      const after = letters.slice(i + 1).map(showCharacter);
+  for (let i = 1; i < characters.length; i++) {
+    if (characters[i] === '"') {
+      const after = characters.slice(i + 1).map(describeCharacter);
       if (after.length > 0) {
         throw new EmailError(`Extra character(s) found after close quote: ${after.join(", ")}`);
       }
       break;
     }
-    if (letters[i] === "\\") i++;
-    value += letters[i] ?? "";
+    if (characters[i] === "\\") i++;
+    value += characters[i] ?? "";
   }
-  return { text: value, quoted: true };
+  return { text: value, isQuoted: true };
 }
 
-function split(email: string): Split {
-  const [left, right] = cutAtSpecial(email, "@<");
+function splitAddress(email: string): AddressParts {
+  const [left, right] = splitAtSpecial(email, "@<");
   if (!right.startsWith("<")) return { local: left, domain: right.slice(1) };
   const name = unquote(left.replace(new RegExp(`[${space}]+$`), ""));
-  const bad = name.quoted
+  const bad = name.isQuoted
     ? ""
-    : listBad(name.text, (letter) => letter === " " || letter !== "." && atomDot.test(letter));
+    : listDisallowed(name.text, (character) =>
+      character === " " || character !== "." && atomDot.test(character));
   if (bad !== "") {
     throw new EmailError(`The display name contains invalid characters when not quoted: ${bad}.`);
   }
@@ -102,20 +113,20 @@ function split(email: string): Split {
   }
   const trimmed = right.replace(/ +$/, "");
   if (!trimmed.endsWith(">")) throw new EmailError("There can't be anything after the email address.");
-  const [local, domain] = cutAtSpecial(trimmed.slice(1, -1), "@");
+  const [local, domain] = splitAtSpecial(trimmed.slice(1, -1), "@");
   return { displayName: name.text, local, domain: domain.slice(1) };
 }
 
-/** The part before the @-sign, unquoted; what comes back is written as it must be. */
-function checkLocal(local: string, quoted: boolean): string {
+/** Checks the unquoted local part, and returns it with the quotes that it needs. */
+function checkLocal(local: string, isQuoted: boolean): string {
   if (local === "") throw new EmailError("There must be something before the @-sign.");
   if (dotAtom.test(local)) return local;
   if (dotAtomIntl.test(local)) {
     checkUnsafe(local);
     return local;
   }
-  if (quoted) {
-    const bad = listBad(local, (letter) => quotedLetter.test(letter));
+  if (isQuoted) {
+    const bad = listDisallowed(local, (character) => quotedCharacter.test(character));
     if (bad !== "") {
       throw new EmailError(
         `The email address contains invalid characters in quotes before the @-sign: ${bad}.`,
@@ -124,7 +135,7 @@ function checkLocal(local: string, quoted: boolean): string {
     checkUnsafe(local, { allowSpace: true });
     return `"${local.replace(/(["\\])/g, "\\$1")}"`;
   }
-  const bad = listBad(local, (letter) => atomDotIntl.test(letter));
+  const bad = listDisallowed(local, (character) => atomDotIntl.test(character));
   if (bad !== "") {
     throw new EmailError(`The email address contains invalid characters before the @-sign: ${bad}.`);
   }
@@ -137,65 +148,63 @@ function checkLocal(local: string, quoted: boolean): string {
   throw new EmailError("The email address contains invalid characters before the @-sign.");
 }
 
-function readLocal(given: string): string {
-  const { text, quoted } = unquote(given);
-  let local = checkLocal(text, quoted);
+/** Parses the part before the @-sign. */
+function parseLocal(source: string): string {
+  const { text, isQuoted } = unquote(source);
+  let local = checkLocal(text, isQuoted);
   const normal = text.normalize("NFC");
   if (normal !== text) {
     try {
-      local = checkLocal(normal, quoted);
+      local = checkLocal(normal, isQuoted);
     } catch (error) {
       throw new EmailError(`After Unicode normalization: ${(error as Error).message}`);
     }
   }
-  if (quoted) throw new EmailError("Quoting the part before the @-sign is not allowed here.");
-  return mailboxes.has(local.toLowerCase()) ? local.toLowerCase() : local;
+  if (isQuoted) throw new EmailError("Quoting the part before the @-sign is not allowed here.");
+  return caseInsensitiveMailboxes.has(local.toLowerCase()) ? local.toLowerCase() : local;
 }
 
-/** Refuses an address of too many bytes: as written, as stored, and with its domain in ASCII. */
+/** Checks the length of an address as received, as stored, and with its domain in ASCII. */
 function checkLength(original: string, local: string, domain: string, ascii: string): void {
-  const asciiLocal = `${local}@${ascii}`;
   const forms: [string, string?][] = [
     [original],
     [`${local}@${domain}`, "after normalization"],
-    [asciiLocal, "when the part after the @-sign is converted to IDNA ASCII"],
+    [`${local}@${ascii}`, "when the part after the @-sign is converted to IDNA ASCII"],
   ];
   for (const [form, when] of forms) {
     const bytes = utf8Length(form);
     const over = bytes - lengthMax;
     if (over <= 0) continue;
     const plural = over > 1 ? "s" : "";
-    const letters = [...form];
-    const widest = Math.max(...letters.map(utf8Length));
+    const characters = [...form];
+    const widest = Math.max(...characters.map(utf8Length));
     const least = Math.max(1, Math.floor(over / widest));
     const reason = when !== undefined
       ? `${when} (${over} byte${plural} too many)`
-      : letters.length === bytes
-      ? excess(letters.length, lengthMax)
+      : characters.length === bytes
+      ? describeExcess(characters.length, lengthMax)
       : `(${least === over ? over : `${least}-${over}`} character${plural} too many)`;
     throw new EmailError(`The email address is too long ${reason}.`);
   }
 }
 
 /**
- * An address as it is stored: the local part in NFC, the domain in lower case and Unicode; spaces around it and a
- * name before it are dropped.
+ * Returns an address in its stored form: the local part in NFC, the domain in Unicode and lower case. White
+ * space around the address and a name before it are removed.
  *
- * @throws EmailError in the old backend's words
+ * @throws EmailError with email-validator's message
  */
-export function parseEmail(given: string): string {
-  const named = pretty.exec(given);
-  const { displayName, local: localGiven, domain: domainGiven } = split(
-    (named?.[1] ?? given).replace(ends, ""),
-  );
-  const local = readLocal(localGiven);
-  if (domainGiven === "") throw new EmailError("There must be something after the @-sign.");
-  if (domainGiven.startsWith("[") && domainGiven.endsWith("]")) {
-    refuseLiteral(domainGiven.slice(1, -1));
+export function parseEmail(text: string): string {
+  const address = (nameAndAddress.exec(text)?.[1] ?? text).replace(surroundingSpace, "");
+  const parts = splitAddress(address);
+  const local = parseLocal(parts.local);
+  if (parts.domain === "") throw new EmailError("There must be something after the @-sign.");
+  if (parts.domain.startsWith("[") && parts.domain.endsWith("]")) {
+    rejectLiteral(parts.domain.slice(1, -1));
   }
-  const { domain, ascii } = readDomain(domainGiven);
-  checkLength(`${localGiven}@${domainGiven}`, local, domain, ascii);
-  if (displayName !== undefined) {
+  const { domain, ascii } = parseDomain(parts.domain);
+  checkLength(`${parts.local}@${parts.domain}`, local, domain, ascii);
+  if (parts.displayName !== undefined) {
     throw new EmailError(
       "A display name and angle brackets around the email address are not permitted here.",
     );
@@ -203,20 +212,21 @@ export function parseEmail(given: string): string {
   return `${local}@${domain}`;
 }
 
-/** An e-mail field of a body. */
+/** Reads an e-mail field of a body. */
 export function readEmail(value: Json, loc: (string | number)[], faults: Faults): string | undefined {
   const text = readString(value, loc, faults);
   if (text === undefined) return undefined;
-  const refuse = (reason: string) =>
-    faults.add("value_error", loc, `value is not a valid email address: ${reason}`, text, [[
-      "reason",
-      reason,
-    ]]);
-  if ([...text].length > inputLengthMax) return refuse(`Length must not exceed ${inputLengthMax} characters`);
+  const addFault = (reason: string) => {
+    const msg = `value is not a valid email address: ${reason}`;
+    return faults.add("value_error", loc, msg, text, [["reason", reason]]);
+  };
+  if ([...text].length > inputLengthMax) {
+    return addFault(`Length must not exceed ${inputLengthMax} characters`);
+  }
   try {
     return parseEmail(text);
   } catch (error) {
-    if (error instanceof EmailError) return refuse(error.message);
+    if (error instanceof EmailError) return addFault(error.message);
     throw error;
   }
 }

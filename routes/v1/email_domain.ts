@@ -1,59 +1,68 @@
-/** The part after the @-sign: host rules, IDNA 2008, and names that no mail can reach. */
-import { checkDots, checkUnsafe, EmailError, excess, listBad } from "./email_text.ts";
+/** Validates the domain of an e-mail address: host name rules, IDNA 2008, and names that are reserved. */
+import { checkDots, checkUnsafe, describeExcess, EmailError, listDisallowed } from "./email_text.ts";
 import { decodeDomain, encodeDomain, IdnaError, remap } from "./idna.ts";
 
 const lengthMax = 253;
 const labelLengthMax = 63;
 const specialUse = ["arpa", "invalid", "local", "localhost", "onion", "test"];
-const hostLetter = /^[a-zA-Z0-9\-.\u{80}-\u{10ffff}]$/u;
+const hostCharacter = /^[a-zA-Z0-9\-.\u{80}-\u{10ffff}]$/u;
 const hostName =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*$/;
 
-/** Runs a step of IDNA, and tells of its failure after `what`. */
-function inIdna(what: string, step: () => string): string {
+/**
+ * Runs an IDNA step, and converts its IdnaError into an EmailError.
+ *
+ * @param failure the predicate of the message, such as `is invalid`
+ */
+function withIdnaErrors(failure: string, step: () => string): string {
   try {
     return step();
   } catch (error) {
     if (error instanceof IdnaError) {
-      throw new EmailError(`The part after the @-sign ${what} (${error.message}).`);
+      throw new EmailError(`The part after the @-sign ${failure} (${error.message}).`);
     }
     throw error;
   }
 }
 
-/** Letters that UTS 46 would take or map, but that no host name has. */
-function isMappable(letter: string): boolean {
-  const code = letter.codePointAt(0)!;
+/** Reports whether email-validator passes a character on to the UTS 46 mapping. */
+function isMappable(character: string): boolean {
+  const code = character.codePointAt(0)!;
   if (code >= 0x80 && code <= 0x9f) return false;
   const isKept = code >= 0x2010 && code <= 0x2060 && !(code >= 0x2024 && code <= 0x2026) &&
       !(code >= 0x2028 && code <= 0x202e) ||
     [0xad, 0x2064, 0xff0e].includes(code) ||
     code >= 0x200b && code <= 0x200d || code >= 0x1bca0 && code <= 0x1bca3;
   if (isKept) return true;
-  if (/^[\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zs}\p{Zl}\p{Zp}]$/u.test(letter)) return false;
-  return letter === "." || !letter.normalize("NFKD").includes(".");
+  if (/^[\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zs}\p{Zl}\p{Zp}]$/u.test(character)) return false;
+  return character === "." || !character.normalize("NFKD").includes(".");
 }
 
 /**
- * A domain name as it is stored: lower case, in Unicode.
+ * Returns a domain in its stored form, which is Unicode and lower case, and in ASCII.
  *
- * @throws EmailError
+ * @throws EmailError if the domain is not valid
  */
-export function readDomain(given: string): { domain: string; ascii: string } {
-  const length = [...given].length;
+export function parseDomain(text: string): { domain: string; ascii: string } {
+  const length = [...text].length;
   if (length > lengthMax) {
-    throw new EmailError(`The email address is too long after the @-sign ${excess(length, lengthMax)}.`);
+    throw new EmailError(
+      `The email address is too long after the @-sign ${describeExcess(length, lengthMax)}.`,
+    );
   }
-  const refuseLetters = (bad: string, when = "") => {
+  const rejectCharacters = (bad: string, when = "") => {
     if (bad !== "") {
       throw new EmailError(`The part after the @-sign contains invalid characters${when}: ${bad}.`);
     }
   };
-  refuseLetters(listBad(given, (letter) => hostLetter.test(letter)));
-  checkUnsafe(given);
-  refuseLetters(listBad(given, isMappable));
-  const mapped = inIdna("contains invalid characters", () => remap(given));
-  refuseLetters(listBad(mapped, (letter) => hostLetter.test(letter)), " after Unicode normalization");
+  rejectCharacters(listDisallowed(text, (character) => hostCharacter.test(character)));
+  checkUnsafe(text);
+  rejectCharacters(listDisallowed(text, isMappable));
+  const mapped = withIdnaErrors("contains invalid characters", () => remap(text));
+  rejectCharacters(
+    listDisallowed(mapped, (character) => hostCharacter.test(character)),
+    " after Unicode normalization",
+  );
   checkDots(
     mapped,
     "An email address cannot have a {} immediately after the @-sign.",
@@ -66,28 +75,28 @@ export function readDomain(given: string): { domain: string; ascii: string } {
         "period, except Punycode.",
     );
   }
-  const ascii = hostName.test(mapped) ? mapped : inIdna("is invalid", () => encodeDomain(mapped));
-  checkAscii(ascii);
-  return { ascii, domain: inIdna("is not valid IDNA", () => decodeDomain(ascii)) };
+  const ascii = hostName.test(mapped) ? mapped : withIdnaErrors("is invalid", () => encodeDomain(mapped));
+  checkAsciiDomain(ascii);
+  return { ascii, domain: withIdnaErrors("is not valid IDNA", () => decodeDomain(ascii)) };
 }
 
 /**
- * What is wrong with an address in brackets; even a right one is not taken.
+ * Rejects an address literal in brackets. A malformed literal gets its own message.
  *
- * @throws EmailError
+ * @throws EmailError always
  */
-export function refuseLiteral(literal: string): never {
+export function rejectLiteral(literal: string): never {
   const part = "The part after the @-sign";
   if (/^[0-9.]+$/.test(literal)) {
     const octets = literal.split(".");
-    const why = octets.length !== 4
+    const reason = octets.length !== 4
       ? `Expected 4 octets in '${literal}'`
       : octets.includes("")
       ? `Empty octet not permitted in '${literal}'`
       : octets.map((octet) => findOctetFault(octet, literal)).find((fault) => fault !== undefined);
-    if (why !== undefined) {
+    if (reason !== undefined) {
       throw new EmailError(
-        `The address in brackets after the @-sign is not valid: It is not an IPv4 address (${why}) or is missing an ` +
+        `The address in brackets after the @-sign is not valid: It is not an IPv4 address (${reason}) or is missing an ` +
           "address literal tag.",
       );
     }
@@ -95,7 +104,7 @@ export function refuseLiteral(literal: string): never {
     if (!literal.includes(":")) {
       throw new EmailError(`${part} in brackets is not an IPv4 address and has no address literal tag.`);
     }
-    const bad = listBad(literal, (letter) => letter >= "\u0021" && letter <= "\u00fa");
+    const bad = listDisallowed(literal, (character) => character >= "\u0021" && character <= "\u00fa");
     if (bad !== "") throw new EmailError(`${part} contains invalid characters in brackets: ${bad}.`);
     throw new EmailError(`${part} contains an invalid address literal tag in brackets.`);
   }
@@ -110,7 +119,7 @@ function findOctetFault(octet: string, literal: string): string | undefined {
   return Number(octet) > 255 ? `Octet ${Number(octet)} (> 255) not permitted in '${literal}'` : undefined;
 }
 
-function checkAscii(ascii: string): void {
+function checkAsciiDomain(ascii: string): void {
   if (ascii.length > lengthMax) {
     const over = ascii.length - lengthMax;
     throw new EmailError(
@@ -123,7 +132,7 @@ function checkAscii(ascii: string): void {
   if (long !== undefined) {
     throw new EmailError(
       `After the @-sign, periods cannot be separated by so many characters ${
-        excess(long.length, labelLengthMax)
+        describeExcess(long.length, labelLengthMax)
       }.`,
     );
   }

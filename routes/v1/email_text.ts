@@ -1,9 +1,10 @@
-/** How the old backend's e-mail rules speak of characters: their classes, their names, their order. */
+/** Character classes, names and messages that the e-mail rules share. */
 
-/** Thrown by the rules; its message is what the client is told. */
+/** A violated e-mail rule. Its message is part of the response. */
 export class EmailError extends Error {}
 
-// Names that Unicode gives to characters people paste by mistake; others are told by their number.
+// Unicode names of invisible characters that text often contains by mistake. Other characters appear by code
+// point.
 const names: Record<number, string> = {
   0x20: "SPACE",
   0xa0: "NO-BREAK SPACE",
@@ -51,59 +52,64 @@ const names: Record<number, string> = {
   0xfeff: "ZERO WIDTH NO-BREAK SPACE",
 };
 
-const codeOf = (letter: string): number => letter.codePointAt(0)!;
+const codePointOf = (character: string): number => character.codePointAt(0)!;
 
-/** Text in Python's quotes. */
+/** Quotes a text as Python's `repr` does. */
 export const quotePython = (text: string): string =>
   text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replaceAll("'", "\\'")}'`;
 
-/** `U+0041` */
-export const numberOf = (letter: string): string =>
-  `U+${codeOf(letter).toString(16).toUpperCase().padStart(4, "0")}`;
+/** Formats a character's code point, such as `U+0041`. */
+export const formatCodePoint = (character: string): string =>
+  `U+${codePointOf(character).toString(16).toUpperCase().padStart(4, "0")}`;
 
-/** A character as a message shows it: quoted where it can be seen, else by its name. */
-export function showCharacter(letter: string): string {
-  if (letter === "\\") return '"\\"';
-  if (/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(letter)) return quotePython(letter);
-  const code = codeOf(letter);
+/** Returns a character as messages show it: visible characters in quotes, others by name or code point. */
+export function describeCharacter(character: string): string {
+  if (character === "\\") return '"\\"';
+  if (/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character)) return quotePython(character);
+  const code = codePointOf(character);
   const width = code < 0xffff ? 4 : 8;
   return names[code] ?? `U+${code.toString(16).toUpperCase().padStart(width, "0")}`;
 }
 
-/** By code points, as Python sorts. */
+/** Compares two texts by code points, as Python sorts. */
 export function compareText(a: string, b: string): number {
   const left = [...a];
   const right = [...b];
   for (let i = 0; i < Math.min(left.length, right.length); i++) {
-    const difference = codeOf(left[i]!) - codeOf(right[i]!);
+    const difference = codePointOf(left[i]!) - codePointOf(right[i]!);
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
 }
 
-/** The characters that fail a test, each once, as a message lists them; empty where none does. */
-export function listBad(text: string, isGood: (letter: string) => boolean): string {
-  const bad = new Set([...text].filter((letter) => !isGood(letter)).map(showCharacter));
+/** Returns a sorted list of the characters that fail a test, or an empty string. */
+export function listDisallowed(text: string, isAllowed: (character: string) => boolean): string {
+  const bad = new Set([...text].filter((character) => !isAllowed(character)).map(describeCharacter));
   return [...bad].sort(compareText).join(", ");
 }
 
-/** Refuses what makes text unsafe: separators, controls, formats, a combining mark in front. */
+/** Rejects separators, control characters, format characters, and a combining mark at the start. */
 export function checkUnsafe(text: string, { allowSpace = false } = {}): void {
   const bad = new Set<string>();
-  [...text].forEach((letter, index) => {
-    const isSafe = /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(letter) ||
-      index > 0 && /^\p{M}$/u.test(letter) || allowSpace && /^\p{Zs}$/u.test(letter);
-    if (!isSafe) bad.add(letter);
+  [...text].forEach((character, index) => {
+    const isSafe = /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character) ||
+      index > 0 && /^\p{M}$/u.test(character) || allowSpace && /^\p{Zs}$/u.test(character);
+    if (!isSafe) bad.add(character);
   });
   if (bad.size === 0) return;
-  const shown = [...bad].sort(compareText).map(showCharacter).join(", ");
+  const shown = [...bad].sort(compareText).map(describeCharacter).join(", ");
   throw new EmailError(`The email address contains unsafe characters: ${shown}.`);
 }
 
-/** Refuses dots, and hyphens of a host, where an address may have none. */
+/**
+ * Rejects periods, and in host names hyphens, at the start, at the end and next to each other.
+ *
+ * @param start message for the start, with `{}` for the character
+ * @param end message for the end, with `{}` for the character
+ */
 export function checkDots(text: string, start: string, end: string, isHost: boolean): void {
-  const fail = (template: string, what: string) => {
-    throw new EmailError(template.replace("{}", what));
+  const fail = (template: string, character: string) => {
+    throw new EmailError(template.replace("{}", character));
   };
   if (text.endsWith(".")) fail(end, "period");
   if (text.startsWith(".")) fail(start, "period");
@@ -116,8 +122,8 @@ export function checkDots(text: string, start: string, end: string, isHost: bool
   }
 }
 
-/** `(3 characters too many)` */
-export function excess(length: number, most: number): string {
-  const over = length - most;
+/** Returns a text such as `(3 characters too many)`. */
+export function describeExcess(length: number, lengthMax: number): string {
+  const over = length - lengthMax;
   return `(${over} character${over > 1 ? "s" : ""} too many)`;
 }

@@ -1,10 +1,10 @@
-/** Forms as Starlette reads them: urlencoded and multipart, the last of equal names. */
+/** Reads urlencoded and multipart forms as Starlette does. Of equal names, the last counts. */
 import { int, type Json, type JsonObject } from "../../json.ts";
-import { parseRefusal, readBytes } from "./body.ts";
-import { recode, unquotePlus } from "./query.ts";
-import { Refusal } from "./refusal.ts";
+import { readBytes, unparsableBody } from "./body.ts";
+import { latin1ToUtf8, parseQuery } from "./query.ts";
+import { HttpError } from "./http_error.ts";
 
-/** A part of a multipart form that came with a file name. */
+/** A part of a multipart form with a file name. */
 export interface FormFile {
   filename: string;
   size: number;
@@ -13,74 +13,77 @@ export interface FormFile {
 
 export type Form = ReadonlyMap<string, string | FormFile>;
 
+/** Maximum number of fields, and of files. */
 const countMax = 1000;
 const partBytesMax = 1024 * 1024;
 
-/** Bytes as text of one letter each, so that text functions work on them. */
+/** Converts bytes to text with one character per byte, so that string functions work on them. */
 function toLatin1(bytes: Uint8Array): string {
   let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  for (let offset = 0; offset < bytes.length; offset += 8192) {
+    text += String.fromCharCode(...bytes.subarray(offset, offset + 8192));
   }
   return text;
 }
 
-/** Text of one letter a byte, in `charset`; what is not in it stays as it is. */
+/** Decodes Latin-1 text as `charset`. Text that is not valid in it stays unchanged. */
 function decode(latin1: string, charset: string): string {
-  if (charset.toLowerCase() === "utf-8") return recode(latin1) ?? latin1;
+  if (charset.toLowerCase() === "utf-8") return latin1ToUtf8(latin1) ?? latin1;
   try {
-    const bytes = Uint8Array.from(latin1, (letter) => letter.charCodeAt(0));
+    const bytes = Uint8Array.from(latin1, (character) => character.charCodeAt(0));
     return new TextDecoder(charset, { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return latin1;
   }
 }
 
-/** `value; name=…; other="…"`: the value and its parameters, names in lower case. */
+/**
+ * Splits the header `value; name=…; other="…"` into its value and its parameters, with names in lower case.
+ */
 function parseOptions(header: string): { value: string; options: Map<string, string> } {
   const [value = "", ...rest] = header.match(/(?:"(?:\\.|[^"\\])*"|[^;])+/g) ?? [];
   const options = new Map<string, string>();
   for (const part of rest) {
     const equals = part.indexOf("=");
     const name = (equals < 0 ? part : part.slice(0, equals)).trim().toLowerCase();
-    const given = equals < 0 ? "" : part.slice(equals + 1).trim();
-    const isQuoted = given.length > 1 && given.startsWith('"') && given.endsWith('"');
-    options.set(name, isQuoted ? given.slice(1, -1).replace(/\\(["\\])/g, "$1") : given);
+    const raw = equals < 0 ? "" : part.slice(equals + 1).trim();
+    const isQuoted = raw.length > 1 && raw.startsWith('"') && raw.endsWith('"');
+    options.set(name, isQuoted ? raw.slice(1, -1).replace(/\\(["\\])/g, "$1") : raw);
   }
   return { value: value.trim().toLowerCase(), options };
 }
 
-function parseUrlencoded(text: string): Form {
-  const form = new Map<string, string>();
-  for (const part of text.split("&")) {
-    if (part === "") continue;
-    const equals = part.indexOf("=");
-    const name = equals < 0 ? part : part.slice(0, equals);
-    form.set(unquotePlus(name), equals < 0 ? "" : unquotePlus(part.slice(equals + 1)));
-  }
-  return form;
-}
-
-/** The headers of a part, from `at` to behind the empty line. */
-function readHeaders(text: string, at: number): { headers: [string, string][]; at: number } | undefined {
+/**
+ * Reads the headers of a part from `start`. `bodyStart` is the offset after the empty line. Returns undefined
+ * if the headers do not end.
+ */
+function readHeaders(
+  text: string,
+  start: number,
+): { headers: [string, string][]; bodyStart: number } | undefined {
   const headers: [string, string][] = [];
+  let offset = start;
   for (;;) {
-    const end = text.indexOf("\r\n", at);
+    const end = text.indexOf("\r\n", offset);
     if (end < 0) return undefined;
-    const line = text.slice(at, end);
-    if (line === "") return { headers, at: end + 2 };
+    const line = text.slice(offset, end);
+    if (line === "") return { headers, bodyStart: end + 2 };
     const match = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r]*)$/.exec(line);
-    if (!match) throw parseRefusal();
+    if (!match) throw unparsableBody();
     headers.push([match[1]!.toLowerCase(), match[2]!]);
-    at = end + 2;
+    offset = end + 2;
   }
 }
 
-/** Where the next `\r\n--boundary` is that a line end or `--` follows. */
+/** Returns the offset of the next delimiter that a line end or `--` follows, or -1. */
 function findBoundary(text: string, delimiter: string, from: number): number {
-  for (let at = text.indexOf(delimiter, from); at >= 0; at = text.indexOf(delimiter, at + 1)) {
-    const next = text.slice(at + delimiter.length, at + delimiter.length + 2);
-    if (next === "\r\n" || next === "--") return at;
+  for (
+    let offset = text.indexOf(delimiter, from);
+    offset >= 0;
+    offset = text.indexOf(delimiter, offset + 1)
+  ) {
+    const next = text.slice(offset + delimiter.length, offset + delimiter.length + 2);
+    if (next === "\r\n" || next === "--") return offset;
   }
   return -1;
 }
@@ -88,63 +91,64 @@ function findBoundary(text: string, delimiter: string, from: number): number {
 function parseMultipart(text: string, boundary: string, charset: string): Form {
   const form = new Map<string, string | FormFile>();
   const count = { fields: 0, files: 0 };
-  const tooMany = (what: "fields" | "files") => {
-    if (++count[what] > countMax) {
-      throw new Refusal(400, `Too many ${what}. Maximum number of ${what} is ${countMax}.`);
+  const countPart = (kind: "fields" | "files") => {
+    if (++count[kind] > countMax) {
+      throw new HttpError(400, `Too many ${kind}. Maximum number of ${kind} is ${countMax}.`);
     }
   };
-  let at = /^[\r\n]*/.exec(text)![0].length;
-  if (at === text.length) return form;
-  if (boundary === "" || !text.startsWith(`--${boundary}`, at)) throw parseRefusal();
+  let offset = /^[\r\n]*/.exec(text)![0].length;
+  if (offset === text.length) return form;
+  if (boundary === "" || !text.startsWith(`--${boundary}`, offset)) throw unparsableBody();
   const delimiter = `\r\n--${boundary}`;
-  at += delimiter.length - 2;
-  while (!text.startsWith("--", at)) {
-    if (!text.startsWith("\r\n", at)) throw parseRefusal();
-    const head = readHeaders(text, at + 2);
-    if (!head) return form;
-    const { options } = parseOptions(
-      head.headers.findLast(([name]) => name === "content-disposition")?.[1] ?? "",
-    );
+  offset += delimiter.length - 2;
+  while (!text.startsWith("--", offset)) {
+    if (!text.startsWith("\r\n", offset)) throw unparsableBody();
+    const part = readHeaders(text, offset + 2);
+    if (!part) return form;
+    const { headers, bodyStart } = part;
+    const disposition = headers.findLast(([name]) => name === "content-disposition")?.[1] ?? "";
+    const { options } = parseOptions(disposition);
     const name = options.get("name");
     if (name === undefined) {
-      throw new Refusal(400, 'The Content-Disposition header field "name" must be provided.');
+      throw new HttpError(400, 'The Content-Disposition header field "name" must be provided.');
     }
     const filename = options.get("filename");
-    tooMany(filename === undefined ? "fields" : "files");
-    const end = findBoundary(text, delimiter, head.at);
-    const size = (end < 0 ? text.length : end) - head.at;
+    countPart(filename === undefined ? "fields" : "files");
+    const end = findBoundary(text, delimiter, bodyStart);
+    const size = (end < 0 ? text.length : end) - bodyStart;
     if (filename === undefined && size > partBytesMax) {
-      throw new Refusal(400, `Part exceeded maximum size of ${partBytesMax / 1024}KB.`);
+      throw new HttpError(400, `Part exceeded maximum size of ${partBytesMax / 1024}KB.`);
     }
     if (end < 0) return form;
     form.set(
       decode(name, charset),
       filename === undefined
-        ? decode(text.slice(head.at, end), charset)
-        : { filename: decode(filename, charset), size, headers: head.headers },
+        ? decode(text.slice(bodyStart, end), charset)
+        : { filename: decode(filename, charset), size, headers },
     );
-    at = end + delimiter.length;
+    offset = end + delimiter.length;
   }
   return form;
 }
 
 /**
- * The fields of a form; none where the content type says that it is no form.
+ * Reads the fields of a form. The form is empty if the content type is not that of a form.
  *
- * @throws Refusal 400 for a multipart body that breaks its own rules, 413 over the limit of a body
+ * @throws HttpError 400 if a multipart body is malformed, 413 if the body is too large, 408 if it arrives too
+ *   slowly
  */
 export async function readForm(request: Request, msMax: number): Promise<Form> {
   const { value: type, options } = parseOptions(request.headers.get("content-type") ?? "");
   const bytes = await readBytes(request, msMax);
-  if (type === "application/x-www-form-urlencoded") return parseUrlencoded(toLatin1(bytes));
+  if (type === "application/x-www-form-urlencoded") return parseQuery(toLatin1(bytes));
   if (type !== "multipart/form-data") return new Map();
   const boundary = options.get("boundary");
-  if (boundary === undefined) throw new Refusal(400, "Missing boundary in multipart.");
+  if (boundary === undefined) throw new HttpError(400, "Missing boundary in multipart.");
   return parseMultipart(toLatin1(bytes), boundary, options.get("charset") ?? "utf-8");
 }
 
-/** What the old backend showed of a file where it wanted text. */
-export function describeField({ filename, size, headers }: FormFile): Json {
+/** Returns the JSON that the old backend reported for a file in a text field. */
+export function fileToJson({ filename, size, headers }: FormFile): Json {
   const args: JsonObject = new Map<string, Json>([["mode", "w+b"], ["buffering", int(-1)]]);
   for (const name of ["suffix", "prefix", "encoding", "newline", "dir", "errors"]) args.set(name, null);
   const file: JsonObject = new Map<string, Json>([

@@ -1,11 +1,14 @@
-/** How pydantic reads the fields of v1's bodies and queries: what it coerces, what it refuses, in its words. */
+/**
+ * Reads fields of bodies and queries as pydantic does: the same coercions, the same faults, the same
+ * messages.
+ */
 import { int, type Json, JsonNumber, type JsonObject } from "../../json.ts";
-import type { Fault } from "./refusal.ts";
+import type { Fault } from "./http_error.ts";
 
 type Loc = (string | number)[];
 type Ctx = [name: string, value: Json][];
 
-/** Gathers the faults of one request, in the order of the fields. */
+/** Collects the faults of one request in the order of its fields. */
 export class Faults {
   readonly list: Fault[] = [];
 
@@ -14,7 +17,7 @@ export class Faults {
     return undefined;
   }
 
-  /** What a ValueError raised by a validator looks like. */
+  /** Adds the fault that pydantic reports for a ValueError of a validator. */
   addValueError(loc: Loc, msg: string, input: Json): undefined {
     return this.add("value_error", loc, `Value error, ${msg}`, input, [["error", new Map()]]);
   }
@@ -24,20 +27,20 @@ export class Faults {
   }
 }
 
-/** The bounds that the old database could count in. */
+/** The range of MongoDB's 64-bit integers. */
 const int64Max = 2n ** 63n - 1n;
 const int64Min = -(2n ** 63n);
 
-// Unicode's White_Space, which is neither JavaScript's trim() nor Python's strip().
+// Unicode's White_Space, which differs from the spaces of JavaScript's trim() and of Python's strip().
 const space = "[\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*";
 const wholeNumber = new RegExp(`^${space}([-+]?)([0-9]+(?:_[0-9]+)*)(?:\\.0+)?${space}$`);
 const digitsMax = 4300;
 
 /**
- * An integer out of a query's text: `01`, `+1`, ` 1 `, `1.0` and `1_000` are taken, `1.5` and `1e3` are not.
- * Past 64 bits the old backend failed; here it is out of range.
+ * Reads an integer from a query's text: `01`, `+1`, ` 1 `, `1.0` and `1_000` are valid, `1.5` and `1e3` are
+ * not. Integers over 64 bits, on which the old backend failed, are out of range.
  *
- * @param text as it came, which is what a fault shows
+ * @param text the value as received; faults report it
  */
 export function readInt(
   text: string,
@@ -64,23 +67,23 @@ export function readInt(
     );
   }
   const value = match[1] === "-" ? -BigInt(digits) : BigInt(digits);
-  const least = ge === undefined ? int64Min : BigInt(ge);
-  const most = le === undefined ? int64Max : BigInt(le);
-  if (value < least) {
-    const msg = `Input should be greater than or equal to ${least}`;
-    return faults.add("greater_than_equal", loc, msg, text, [["ge", int(least)]]);
+  const min = ge === undefined ? int64Min : BigInt(ge);
+  const max = le === undefined ? int64Max : BigInt(le);
+  if (value < min) {
+    const msg = `Input should be greater than or equal to ${min}`;
+    return faults.add("greater_than_equal", loc, msg, text, [["ge", int(min)]]);
   }
-  if (value > most) {
-    const msg = `Input should be less than or equal to ${most}`;
-    return faults.add("less_than_equal", loc, msg, text, [["le", int(most)]]);
+  if (value > max) {
+    const msg = `Input should be less than or equal to ${max}`;
+    return faults.add("less_than_equal", loc, msg, text, [["le", int(max)]]);
   }
   return value;
 }
 
-/** True for text that PostgreSQL has no place for: a NUL, or half of a surrogate pair. */
+/** Reports whether PostgreSQL cannot store a text, because it contains NUL or a lone surrogate. */
 const isUnstorable = (text: string) => text.includes("\0") || !text.isWellFormed();
 
-/** A text; nothing else is coerced to one. */
+/** Reads a string. Other types are not coerced. */
 export function readString(value: Json, loc: Loc, faults: Faults): string | undefined {
   if (typeof value !== "string") {
     return faults.add("string_type", loc, "Input should be a valid string", value);
@@ -92,16 +95,19 @@ export function readString(value: Json, loc: Loc, faults: Faults): string | unde
   return value;
 }
 
-const truths = new Map<string, boolean>([
+const booleanWords = new Map<string, boolean>([
   ...["1", "on", "t", "true", "y", "yes"].map((word): [string, boolean] => [word, true]),
   ...["0", "off", "f", "false", "n", "no"].map((word): [string, boolean] => [word, false]),
 ]);
 
-/** A boolean: also 0, 1, 0.0, 1.0 and the words `on`, `t`, `true`, `y`, `yes`, `off`, … in any case. */
+/**
+ * Reads a boolean. Also valid are 0, 1, 0.0, 1.0 and the words `on`, `t`, `true`, `y`, `yes`, `off`, … in any
+ * case.
+ */
 export function readBoolean(value: Json, loc: Loc, faults: Faults): boolean | undefined {
   if (typeof value === "boolean") return value;
   if (value instanceof JsonNumber && (value.value === 0 || value.value === 1)) return value.value === 1;
-  const known = typeof value === "string" ? truths.get(value.toLowerCase()) : undefined;
+  const known = typeof value === "string" ? booleanWords.get(value.toLowerCase()) : undefined;
   if (known !== undefined) return known;
   const isWhole = value instanceof JsonNumber && Number.isInteger(value.value) &&
     Math.abs(value.value) < 2 ** 63;
@@ -112,19 +118,19 @@ export function readBoolean(value: Json, loc: Loc, faults: Faults): boolean | un
   return faults.add("bool_type", loc, "Input should be a valid boolean", value);
 }
 
-/** A list, its items as they came. */
+/** Reads a list without checking its items. */
 export function readList(value: Json, loc: Loc, faults: Faults): Json[] | undefined {
   return Array.isArray(value) ? value : faults.add("list_type", loc, "Input should be a valid list", value);
 }
 
-/** An object, its values as they came. */
+/** Reads an object without checking its values. */
 export function readObject(value: Json, loc: Loc, faults: Faults): JsonObject | undefined {
   return value instanceof Map
     ? value
     : faults.add("dict_type", loc, "Input should be a valid dictionary", value);
 }
 
-/** One of the words of an enum. */
+/** Reads a member of an enum. */
 export function readEnum<T extends string>(
   value: Json,
   words: readonly T[],
@@ -138,8 +144,8 @@ export function readEnum<T extends string>(
   return faults.add("enum", loc, `Input should be ${expected}`, value, [["expected", expected]]);
 }
 
-/** The whole body as an object: nothing and `null` are missing, anything else is no object. */
-export function readBody(body: Json, faults: Faults): JsonObject | undefined {
+/** Reads the whole body as an object. An empty body and `null` count as missing. */
+export function readBodyObject(body: Json, faults: Faults): JsonObject | undefined {
   if (body === null) return faults.addMissing(["body"], null);
   if (body instanceof Map) return body;
   return faults.add(
@@ -150,26 +156,26 @@ export function readBody(body: Json, faults: Faults): JsonObject | undefined {
   );
 }
 
-/** Faults of one kind that a client is told of: where they are thousands, the first ones say enough. */
+/** Maximum number of reported faults of this type; one body can have thousands. */
 const nonFiniteMax = 100;
 
-/** Numbers that are not finite, wherever they stand: the old backend failed on them, here they are faults. */
-export function findNonFinite(value: Json, loc: Loc, faults: Faults): void {
+/** Adds a fault for each number in a value that is not finite. The old backend failed on such numbers. */
+export function addNonFiniteFaults(value: Json, loc: Loc, faults: Faults): void {
   const path = [...loc];
   let left = nonFiniteMax;
-  const visit = (item: Json, part: string | number) => {
+  const checkItem = (item: Json, part: string | number) => {
     path.push(part);
-    look(item);
+    check(item);
     path.pop();
   };
-  const look = (item: Json) => {
+  const check = (item: Json) => {
     if (left === 0) return;
     if (item instanceof JsonNumber) {
       if (item.isFinite) return;
       left--;
       faults.add("finite_number", [...path], "Input should be a finite number", null);
-    } else if (Array.isArray(item)) item.forEach(visit);
-    else if (item instanceof Map) item.forEach(visit);
+    } else if (Array.isArray(item)) item.forEach(checkItem);
+    else if (item instanceof Map) item.forEach(checkItem);
   };
-  look(value);
+  check(value);
 }

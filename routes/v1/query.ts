@@ -1,9 +1,9 @@
-/** Query strings and percent-escapes as Python reads them. */
+/** Query strings, percent-escapes and request targets as Python reads them. */
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Undoes percent-escapes; what is no escape stays, what is no UTF-8 becomes U+FFFD. */
+/** Decodes percent-escapes. Malformed escapes stay as they are; invalid UTF-8 becomes U+FFFD. */
 export function unquote(text: string): string {
   if (!text.includes("%")) return text;
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) => {
@@ -13,33 +13,36 @@ export function unquote(text: string): string {
   });
 }
 
-/** Undoes `+` and percent-escapes. */
+/** Decodes `+` and percent-escapes. */
 export const unquotePlus = (text: string): string => unquote(text.replaceAll("+", " "));
 
-/** Names and values of a query string: the last of equal names wins, a name without `=` has an empty value. */
+/**
+ * Parses a urlencoded text into names and values. Of equal names, the last counts; a name without `=` has an
+ * empty value.
+ */
 export function parseQuery(text: string): Map<string, string> {
-  const found = new Map<string, string>();
-  if (text === "") return found;
+  const parameters = new Map<string, string>();
+  if (text === "") return parameters;
   for (const part of text.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
     const name = equals < 0 ? part : part.slice(0, equals);
-    found.set(unquotePlus(name), equals < 0 ? "" : unquotePlus(part.slice(equals + 1)));
+    parameters.set(unquotePlus(name), equals < 0 ? "" : unquotePlus(part.slice(equals + 1)));
   }
-  return found;
+  return parameters;
 }
 
-/** Latin-1 bytes of a form or header, as text in UTF-8; undefined when they are none. */
-export function recode(latin1: string): string | undefined {
+/** Decodes Latin-1 text of a form or header as UTF-8. Returns undefined if the bytes are not valid UTF-8. */
+export function latin1ToUtf8(latin1: string): string | undefined {
   try {
-    const bytes = Uint8Array.from(latin1, (letter) => letter.charCodeAt(0));
+    const bytes = Uint8Array.from(latin1, (character) => character.charCodeAt(0));
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     return undefined;
   }
 }
 
-/** Path and query of a request's target as the client wrote them, whatever its Host header says. */
+/** Returns the path and query of a request's target as the client sent them, for any Host header. */
 export function splitTarget(request: Request): { path: string; query: string } {
   const { url } = request;
   const stem = `http://${request.headers.get("host") ?? ""}`;
@@ -54,5 +57,5 @@ export function splitTarget(request: Request): { path: string; query: string } {
     : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-/** Bytes of text in UTF-8. */
+/** Returns the length of a text in UTF-8 bytes. */
 export const utf8Length = (text: string): number => encoder.encode(text).length;

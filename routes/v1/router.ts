@@ -1,19 +1,24 @@
-/** v1 from a request to its answer: preflight, path, method, body, token, role, handler, in that order. */
-import { untilLeft } from "../../db/pg/leaving.ts";
+/**
+ * Routes the requests of v1. It checks preflight, path, method, body, token and role, and calls the handler,
+ * in that order.
+ */
+import { cancelOnAbort } from "../../db/pg/cancel_on_abort.ts";
 import { AppError } from "../../errors.ts";
-import { authorize, findActiveUser, readClaims } from "./authenticate.ts";
-import { parseBody, readBytes, strangerBytesMax } from "./body.ts";
+import { isPassingForClient } from "../../passing.ts";
+import { authorize, getActiveUser, readTokenPayload } from "./authenticate.ts";
+import { parseBody, readBytes, unauthenticatedBytesMax } from "./body.ts";
 import type { Call, V1Deps } from "./call.ts";
-import { addCors, answerPreflight } from "./cors.ts";
+import { addCors, respondToPreflight } from "./cors.ts";
 import { readForm } from "./form.ts";
-import type { Claims } from "../common/tokens.ts";
+import type { TokenPayload } from "../common/tokens.ts";
 import { parseQuery, splitTarget, unquote } from "./query.ts";
-import { faultToJson, Refusal, Rejection } from "./refusal.ts";
+import { faultToJson, HttpError, ValidationError } from "./http_error.ts";
 import { type Route, table } from "./table.ts";
 
-/** The answer, and the route that gave it: its path in the table, or what no route is called. */
+/** A response with the route that produced it. */
 export interface Routed {
   response: Response;
+  /** The route's path in the table, or a name in parentheses if no route matched. */
   route: string;
 }
 
@@ -26,7 +31,7 @@ interface Candidate {
 
 const candidates: Candidate[] = table.map((route) => ({
   route,
-  // A line feed at the end is let through by the old backend's patterns.
+  // The old backend's patterns accept a line feed at the end of a path.
   pattern: new RegExp(`^${route.path.replace("{id}", "([^/]+)")}\\n?$`),
 }));
 
@@ -37,76 +42,80 @@ function matchExactly(path: string): { route: Route; id: string }[] {
   });
 }
 
-/** What paths without `{id}` match, looked up instead of tried. */
-const fixed = new Map(
+/** Matches of the paths without `{id}`, for a lookup by path. */
+const fixedPaths = new Map(
   table.filter(({ path }) => !path.includes("{id}")).map(({ path }) => [path, matchExactly(path)]),
 );
 
-/** The routes of a path, in the table's order; one that has none is looked for with its last slash the other way. */
+/**
+ * Returns the routes of a path in the table's order. A path without a route is tried with or without its last
+ * slash.
+ */
 function matchPath(path: string): { route: Route; id: string }[] {
-  const found = fixed.get(path) ?? matchExactly(path);
+  const found = fixedPaths.get(path) ?? matchExactly(path);
   if (found.length > 0 || path === "/") return found;
   return matchExactly(path.endsWith("/") ? path.replace(/\/+$/, "") : `${path}/`);
 }
 
-/** Drops an answer that must not be given; what it still reads is not read. */
-function dropAnswer(answering: Promise<Response>): void {
-  answering.then((response) => response.body?.cancel()).catch(() => {});
+/** Discards a response that must not be sent, and cancels its body. */
+function discard(responding: Promise<Response>): void {
+  responding.then((response) => response.body?.cancel()).catch(() => {});
 }
 
 async function callRoute(deps: V1Deps, route: Route, call: Call): Promise<Response> {
   const { request } = call;
   if (route.reads === "json") {
     const bytes = await readBytes(request, deps.bodyMsMax, route.bodyBytesMax);
-    // A body's faults come before a token's, but nobody unknown makes the loop parse megabytes.
-    if (bytes.length > strangerBytesMax) await readClaims(deps, request);
+    // FastAPI reports faults of the body before those of the token. Large bodies are parsed only for valid
+    // tokens.
+    if (bytes.length > unauthenticatedBytesMax) await readTokenPayload(deps, request);
     call.body = parseBody(bytes, request.headers.get("content-type"));
   }
   if (route.reads === "form") call.form = await readForm(request, deps.bodyMsMax);
-  if (route.who === "anyone") return await route.handle(call);
-  const isPublic = route.who === "reader" && deps.config.PUBLIC_TASK_READS;
-  const claims = isPublic ? undefined : await readClaims(deps, request);
-  return await deps.gate.run(request, () => callWithDatabase(deps, route, call, claims));
+  if (route.access === "anyone") return await route.handle(call);
+  const isPublic = route.access === "reader" && deps.config.PUBLIC_TASK_READS;
+  const payload = isPublic ? undefined : await readTokenPayload(deps, request);
+  return await deps.gate.run(request, () => callWithDatabase(deps, route, call, payload));
 }
 
 async function callWithDatabase(
   deps: V1Deps,
   route: Route,
   call: Call,
-  claims: Claims | undefined,
+  payload: TokenPayload | undefined,
 ): Promise<Response> {
-  if (route.who === "reader" || route.who === "signed_in_read") {
-    // Nobody waits for what a client that has gone was to read.
-    const sql = untilLeft(deps.sql, call.request.signal);
-    const answering = Promise.resolve(route.handle({ ...call, deps: { ...deps, sql } }));
-    if (!claims) return await answering;
-    // The same rows for everybody, so they are asked for while the user is still looked up; it may fail before it is
-    // waited for.
-    answering.catch(() => {});
+  if (route.access === "reader" || route.access === "signed_in_read") {
+    // The statements are cancelled when the client disconnects.
+    const sql = cancelOnAbort(deps.sql, call.request.signal);
+    const responding = Promise.resolve(route.handle({ ...call, deps: { ...deps, sql } }));
+    if (!payload) return await responding;
+    // All users read the same rows, so the handler runs while the user is looked up. This catch prevents an
+    // unhandled rejection if the handler fails first.
+    responding.catch(() => {});
     try {
-      await findActiveUser(deps, claims);
+      await getActiveUser(deps, payload);
     } catch (error) {
-      dropAnswer(answering);
+      discard(responding);
       throw error;
     }
-    return await answering;
+    return await responding;
   }
-  const user = await findActiveUser(deps, claims!);
-  authorize(user, route.who);
+  const user = await getActiveUser(deps, payload!);
+  authorize(user, route.access);
   return await route.handle({ ...call, user });
 }
 
 const jsonHeaders = { "content-type": "application/json" };
 
-function refuse({ status, message, headers }: Refusal): Response {
+function respondHttpError({ status, message, headers }: HttpError): Response {
   const body = JSON.stringify({ detail: message });
   return new Response(body, { status, headers: { ...jsonHeaders, ...headers } });
 }
 
-/** The form that a fault found behind the model has: a value error of the field that it names. */
-function rejectFields({ message, fields }: AppError): Response {
-  return reject(
-    new Rejection(fields.map(({ field, value, wanted }) => ({
+/** Returns the response to faults that the handler finds after validation: a `value_error` for each field. */
+function respondFieldFaults({ message, fields }: AppError): Response {
+  return respondValidationError(
+    new ValidationError(fields.map(({ field, value, wanted }) => ({
       type: "value_error",
       loc: ["body", ...field.split(".")],
       msg: `Value error, ${message}; wanted ${wanted}`,
@@ -116,41 +125,41 @@ function rejectFields({ message, fields }: AppError): Response {
   );
 }
 
-function reject({ faults }: Rejection): Response {
+function respondValidationError({ faults }: ValidationError): Response {
   const body = `{"detail":[${faults.map(faultToJson).join(",")}]}`;
   return new Response(body, { status: 422, headers: jsonHeaders });
 }
 
-/** Connection lost, server stopping, out of resources, read-only, deadlock, cancelled: another try may do. */
-const passing =
-  /^(CONNECT|CONNECTION|E)[A-Z_]+$|^57P0[1-3]$|^53\d{3}$|^25006$|^40P01$|^40001$|^57014$|^55P03$/;
-
-/** What a failure is to the client; one without a name is logged with its cause and answered without. */
-function answerFailure({ log }: V1Deps, error: unknown): Response {
-  if (error instanceof Refusal) return refuse(error);
-  if (error instanceof Rejection) return reject(error);
-  if (error instanceof AppError && error.code === "invalid_request") return rejectFields(error);
+/**
+ * Returns the response to an error. Unknown errors are logged with their cause, and the response does not
+ * reveal it.
+ */
+function respondError({ log }: V1Deps, error: unknown): Response {
+  if (error instanceof HttpError) return respondHttpError(error);
+  if (error instanceof ValidationError) return respondValidationError(error);
+  if (error instanceof AppError && error.code === "invalid_request") return respondFieldFaults(error);
   const isBusy = error instanceof AppError && error.status === 503 ||
-    passing.test(String((error as { code?: unknown })?.code));
-  log.error(isBusy ? "request put off" : "request failed", {}, error);
-  if (isBusy) return refuse(new Refusal(503, "Service Unavailable", { "retry-after": "1" }));
+    isPassingForClient(error);
+  log.error(isBusy ? "request rejected: temporarily unavailable" : "request failed", {}, error);
+  if (isBusy) return respondHttpError(new HttpError(503, "Service Unavailable", { "retry-after": "1" }));
   return new Response("Internal Server Error", {
     status: 500,
     headers: { "content-type": "text/plain; charset=utf-8" },
   });
 }
 
-const goneRefusal = () => new Refusal(499, "Client Closed Request");
+const clientClosedRequest = () => new HttpError(499, "Client Closed Request");
 
-async function answerRequest(deps: V1Deps, request: Request, address: string): Promise<Routed> {
+async function handleRequest(deps: V1Deps, request: Request, address: string): Promise<Routed> {
   const { path, query } = splitTarget(request);
   const matches = matchPath(unquote(path));
   const first = matches[0];
-  if (!first) return { response: refuse(new Refusal(404, "Not Found")), route: unrouted };
+  if (!first) return { response: respondHttpError(new HttpError(404, "Not Found")), route: unrouted };
   const found = matches.find(({ route }) => route.methods.includes(request.method));
   if (!found) {
     const allow = { allow: first.route.methods.join(", ") };
-    return { response: refuse(new Refusal(405, "Method Not Allowed", allow)), route: first.route.path };
+    const notAllowed = new HttpError(405, "Method Not Allowed", allow);
+    return { response: respondHttpError(notAllowed), route: first.route.path };
   }
   const { route, id } = found;
   const call: Call = {
@@ -165,22 +174,25 @@ async function answerRequest(deps: V1Deps, request: Request, address: string): P
   try {
     return { response: await callRoute(deps, route, call), route: route.path };
   } catch (error) {
-    // Nobody reads the answer to a client that has gone; it is only counted, as proxies do.
-    const left = request.signal.aborted;
-    return { response: left ? refuse(goneRefusal()) : answerFailure(deps, error), route: route.path };
+    // A client that has disconnected receives no response. Status 499 is only counted and logged, as nginx
+    // does.
+    const response = request.signal.aborted
+      ? respondHttpError(clientClosedRequest())
+      : respondError(deps, error);
+    return { response, route: route.path };
   }
 }
 
 /**
- * Answers any request that is not another room's: v1 has the last word on paths that nobody knows.
+ * Handles a request of v1 or of an unknown path.
  *
- * @param address of the client, for the throttle
+ * @param address the client's address, which the login throttle counts by
  */
 export async function routeV1(deps: V1Deps, request: Request, address: string): Promise<Routed> {
   const origins = deps.config.CORS_ORIGINS;
-  const preflight = answerPreflight(request, origins);
+  const preflight = respondToPreflight(request, origins);
   if (preflight) return { response: preflight, route: "(preflight)" };
-  const routed = await answerRequest(deps, request, address);
+  const routed = await handleRequest(deps, request, address);
   addCors(request, routed.response.headers, origins);
   return routed;
 }

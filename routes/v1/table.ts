@@ -1,54 +1,67 @@
-/** Every route of v1 and who may call it; the router, the authorisation tests and `Allow` are made of this. */
-import { answer, type Call, type SignedCall } from "./call.ts";
-import { readDocs, readOpenapi } from "./docs.ts";
+/**
+ * All routes of v1 with their access rules. The router, the `Allow` header and the authorisation tests use
+ * this table.
+ */
+import { type AuthenticatedCall, type Call, respond } from "./call.ts";
+import { docsFileRoutes, readDocs, readOpenapi } from "./docs.ts";
 import { login } from "./login.ts";
 import { cancelOwnTask, createTask, deleteOwnTask, readMatrix, readTask, readTasks } from "./tasks.ts";
 import { changeUser, createUser, readMe, readUser, readUsers, removeUser } from "./users.ts";
 
 /**
- * `anyone`; `reader`: anyone where PUBLIC_TASK_READS, else signed in; `signed_in`: any active user; `signed_in_read`:
- * the same, and all see the same; `owner`: signed in, and the statement that acts asks for ownership; `staff`: admin or
- * manager; `admin`.
+ * The callers that a route permits:
+ *
+ * - `anyone`: no token is needed;
+ * - `reader`: anyone if PUBLIC_TASK_READS is set, otherwise any active user;
+ * - `signed_in`: any active user;
+ * - `signed_in_read`: any active user, and the response is the same for all;
+ * - `owner`: any active user; the statement that changes the task checks its ownership;
+ * - `staff`: an admin or a manager;
+ * - `admin`: an admin.
  */
-export type Who = "anyone" | "reader" | "signed_in_read" | "signed_in" | "owner" | "staff" | "admin";
+export type Access = "anyone" | "reader" | "signed_in_read" | "signed_in" | "owner" | "staff" | "admin";
 
-interface RouteOf<W extends Who, C extends Call> {
+interface RouteOf<A extends Access, C extends Call> {
   methods: readonly string[];
-  /** As the old backend had it, with at most one `{id}`; answered with and without a slash at the end. */
+  /** The old backend's path with at most one `{id}`. It matches with and without a slash at its end. */
   path: string;
-  who: W;
-  /** What of the body is parsed before anything else is looked at. */
+  access: A;
+  /** The format of the body, which is parsed before the token is checked. */
   reads?: "json" | "form";
-  /** Bytes of a body, where it never needs what others may have. */
+  /** Maximum size of the body in bytes, if it is smaller than that of other routes. */
   bodyBytesMax?: number;
   handle: (call: C) => Response | Promise<Response>;
 }
 
 export type Route =
   | RouteOf<"anyone" | "reader" | "signed_in_read", Call>
-  | RouteOf<"signed_in" | "owner" | "staff" | "admin", SignedCall>;
+  | RouteOf<"signed_in" | "owner" | "staff" | "admin", AuthenticatedCall>;
 
-const health = () => answer("success", '{"status":"healthy"}');
+const health = () => respond("success", '{"status":"healthy"}');
 const get = ["GET"] as const;
 const userBody = { reads: "json", bodyBytesMax: 1024 * 1024 } as const;
 
-/** In the order of the old backend: `Allow` names the methods of the first route that fits the path. */
+/**
+ * The routes in the order of the old backend. `Allow` lists the methods of the first route that matches the
+ * path.
+ */
 export const table: readonly Route[] = [
-  { methods: ["GET", "HEAD"], path: "/openapi.json", who: "anyone", handle: readOpenapi },
-  { methods: ["GET", "HEAD"], path: "/docs", who: "anyone", handle: readDocs },
-  { methods: ["GET", "HEAD"], path: "/redoc", who: "anyone", handle: readDocs },
-  { methods: ["POST"], path: "/api/v1/auth/login", who: "anyone", reads: "form", handle: login },
-  { methods: get, path: "/api/v1/users/me", who: "signed_in", handle: readMe },
-  { methods: get, path: "/api/v1/users/{id}", who: "staff", handle: readUser },
-  { methods: ["PUT"], path: "/api/v1/users/{id}", who: "admin", ...userBody, handle: changeUser },
-  { methods: ["DELETE"], path: "/api/v1/users/{id}", who: "admin", handle: removeUser },
-  { methods: get, path: "/api/v1/users/", who: "staff", handle: readUsers },
-  { methods: ["POST"], path: "/api/v1/users/", who: "admin", ...userBody, handle: createUser },
-  { methods: ["POST"], path: "/api/v1/tasks", who: "signed_in", reads: "json", handle: createTask },
-  { methods: get, path: "/api/v1/tasks", who: "signed_in_read", handle: readTasks },
-  { methods: get, path: "/api/v1/tasks/{id}", who: "reader", handle: readTask },
-  { methods: ["DELETE"], path: "/api/v1/tasks/{id}", who: "owner", handle: deleteOwnTask },
-  { methods: ["POST"], path: "/api/v1/tasks/{id}/cancel", who: "owner", handle: cancelOwnTask },
-  { methods: get, path: "/api/v1/tasks/{id}/matrix", who: "reader", handle: readMatrix },
-  { methods: get, path: "/health", who: "anyone", handle: health },
+  { methods: ["GET", "HEAD"], path: "/openapi.json", access: "anyone", handle: readOpenapi },
+  { methods: ["GET", "HEAD"], path: "/docs", access: "anyone", handle: readDocs },
+  { methods: ["GET", "HEAD"], path: "/redoc", access: "anyone", handle: readDocs },
+  ...docsFileRoutes,
+  { methods: ["POST"], path: "/api/v1/auth/login", access: "anyone", reads: "form", handle: login },
+  { methods: get, path: "/api/v1/users/me", access: "signed_in", handle: readMe },
+  { methods: get, path: "/api/v1/users/{id}", access: "staff", handle: readUser },
+  { methods: ["PUT"], path: "/api/v1/users/{id}", access: "admin", ...userBody, handle: changeUser },
+  { methods: ["DELETE"], path: "/api/v1/users/{id}", access: "admin", handle: removeUser },
+  { methods: get, path: "/api/v1/users/", access: "staff", handle: readUsers },
+  { methods: ["POST"], path: "/api/v1/users/", access: "admin", ...userBody, handle: createUser },
+  { methods: ["POST"], path: "/api/v1/tasks", access: "signed_in", reads: "json", handle: createTask },
+  { methods: get, path: "/api/v1/tasks", access: "signed_in_read", handle: readTasks },
+  { methods: get, path: "/api/v1/tasks/{id}", access: "reader", handle: readTask },
+  { methods: ["DELETE"], path: "/api/v1/tasks/{id}", access: "owner", handle: deleteOwnTask },
+  { methods: ["POST"], path: "/api/v1/tasks/{id}/cancel", access: "owner", handle: cancelOwnTask },
+  { methods: get, path: "/api/v1/tasks/{id}/matrix", access: "reader", handle: readMatrix },
+  { methods: get, path: "/health", access: "anyone", handle: health },
 ];

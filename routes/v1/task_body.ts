@@ -1,33 +1,33 @@
-/** The body of `POST /tasks`, as the old backend's model read it. */
+/** Reads the body of `POST /tasks` as the old backend's pydantic model did. */
 import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
-import { parseRefusal } from "./body.ts";
-import { Faults, findNonFinite, readBody, readList, readObject, readString } from "./pydantic.ts";
-import { Rejection } from "./refusal.ts";
+import { unparsableBody } from "./body.ts";
+import { addNonFiniteFaults, Faults, readBodyObject, readList, readObject, readString } from "./pydantic.ts";
+import { ValidationError } from "./http_error.ts";
 
-export interface NewTaskBody {
+export interface NewTaskInput {
   taskName: string;
   tags: Json[];
   variables: JsonObject;
   settings: JsonObject;
 }
 
-/** Containers within each other in a task: no deeper document could be stored. */
+/** Maximum nesting of containers in a task, which is that of a MongoDB document. */
 const depthMax = 100;
 const variablesMax = 6;
 const valuesMax = 100;
 
 function readText(body: JsonObject, name: string, faults: Faults): string | undefined {
-  const given = body.get(name);
-  return given === undefined
+  const value = body.get(name);
+  return value === undefined
     ? faults.addMissing(["body", name], body)
-    : readString(given, ["body", name], faults);
+    : readString(value, ["body", name], faults);
 }
 
 function readTags(body: JsonObject, faults: Faults): Json[] | undefined {
   const loc = ["body", "tags"];
-  const given = body.get("tags");
-  const tags = given === undefined ? [] : readList(given, loc, faults);
-  if (!tags || given === undefined) return tags;
+  const value = body.get("tags");
+  const tags = value === undefined ? [] : readList(value, loc, faults);
+  if (!tags || value === undefined) return tags;
   const objects = tags.map((tag, index) => readObject(tag, [...loc, index], faults));
   if (objects.includes(undefined)) return undefined;
   return tags.length > 0 ? tags : faults.addValueError(loc, "标签不能为空", tags);
@@ -35,20 +35,20 @@ function readTags(body: JsonObject, faults: Faults): Json[] | undefined {
 
 function readVariables(body: JsonObject, faults: Faults): JsonObject | undefined {
   const loc = ["body", "variables"];
-  const variables = readObject(body.get("variables") ?? noneOf(body, "variables"), loc, faults);
+  const variables = readObject(body.get("variables") ?? defaultObject(body, "variables"), loc, faults);
   if (!variables) return undefined;
-  const before = faults.list.length;
+  const faultsBefore = faults.list.length;
   const lists: [name: string, values: Json[]][] = [];
-  for (const [key, given] of variables) {
+  for (const [key, value] of variables) {
     if (!/^v\d+$/.test(key)) continue;
-    const variable = readObject(given, [...loc, key], faults);
+    const variable = readObject(value, [...loc, key], faults);
     const values = variable?.has("values")
       ? readList(variable.get("values") ?? null, [...loc, key, "values"], faults)
       : [];
     const name = variable?.get("name");
     if (values && values.length > 0) lists.push([typeof name === "string" ? name : key, values]);
   }
-  if (faults.list.length > before) return undefined;
+  if (faults.list.length > faultsBefore) return undefined;
   if (lists.length > variablesMax) {
     return faults.addValueError(loc, `变量数量不能超过${variablesMax}个`, variables);
   }
@@ -66,29 +66,36 @@ function isDeeper(value: Json, levels: number): boolean {
   return items.some((item) => isDeeper(item, levels - 1));
 }
 
-/** What an absent object stands for: an empty one; a null is refused as what it is. */
-const noneOf = (body: JsonObject, name: string): Json => body.has(name) ? null : new Map();
+/**
+ * Returns an empty object for an absent key, and null for an explicit null, which is reported as a fault.
+ */
+const defaultObject = (body: JsonObject, name: string): Json => body.has(name) ? null : new Map();
 
 /**
- * Reads the body of a create call; other keys, `username` among them, are checked or ignored but never used.
+ * Reads the body of a create call. `username` is checked but not used; unknown keys are ignored.
  *
- * @throws Rejection with a fault for each field, in the order of the model; Refusal 400 nested over 100 levels
+ * @throws ValidationError with a fault for each field, in the order of the model
+ * @throws HttpError 400 if the body is nested over 100 levels
  */
-export function readNewTask(given: Json): NewTaskBody {
+export function readNewTask(json: Json): NewTaskInput {
   const faults = new Faults();
-  const body = readBody(given, faults);
-  if (!body) throw new Rejection(faults.list);
+  const body = readBodyObject(json, faults);
+  if (!body) throw new ValidationError(faults.list);
   const taskName = readText(body, "task_name", faults);
   readText(body, "username", faults);
   const tags = readTags(body, faults);
   const variables = readVariables(body, faults);
-  const settings = readObject(body.get("settings") ?? noneOf(body, "settings"), ["body", "settings"], faults);
+  const settings = readObject(
+    body.get("settings") ?? defaultObject(body, "settings"),
+    ["body", "settings"],
+    faults,
+  );
   if (faults.list.length === 0) {
-    if (isDeeper(body, depthMax)) throw parseRefusal();
-    findNonFinite(tags ?? [], ["body", "tags"], faults);
-    findNonFinite(variables ?? null, ["body", "variables"], faults);
-    findNonFinite(settings ?? null, ["body", "settings"], faults);
+    if (isDeeper(body, depthMax)) throw unparsableBody();
+    addNonFiniteFaults(tags ?? [], ["body", "tags"], faults);
+    addNonFiniteFaults(variables ?? null, ["body", "variables"], faults);
+    addNonFiniteFaults(settings ?? null, ["body", "settings"], faults);
   }
-  if (faults.list.length > 0) throw new Rejection(faults.list);
+  if (faults.list.length > 0) throw new ValidationError(faults.list);
   return { taskName: taskName!, tags: tags!, variables: variables!, settings: settings! };
 }

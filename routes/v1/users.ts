@@ -1,4 +1,4 @@
-/** The users' calls of v1. */
+/** Handlers of v1's user routes. */
 import {
   deleteUser,
   findUser,
@@ -11,46 +11,46 @@ import {
   type UserRow,
 } from "../../db/people/users.ts";
 import { int, type JsonObject } from "../../json.ts";
-import { answer, type Call, type SignedCall } from "./call.ts";
+import { type AuthenticatedCall, type Call, respond } from "./call.ts";
 import { readEmail } from "./email.ts";
-import { Faults, readBody, readBoolean, readEnum, readInt, readList, readString } from "./pydantic.ts";
-import { Refusal, Rejection } from "./refusal.ts";
+import { Faults, readBodyObject, readBoolean, readEnum, readInt, readList, readString } from "./pydantic.ts";
+import { HttpError, ValidationError } from "./http_error.ts";
 
-const unknownUser = () => new Refusal(404, "用户不存在");
-const taken = () => new Refusal(400, "邮箱已注册");
+const userNotFound = () => new HttpError(404, "用户不存在");
+const emailTaken = () => new HttpError(400, "邮箱已注册");
 const passwordLengthMin = 8;
 const limitDefault = 100n;
 
-/** A user as v1 shows it. */
+/** Returns a user as v1's JSON text. */
 export function userToJson(user: UserRow): string {
   const { legacy_id: id, email, fullname, roles, is_active, created_at, updated_at } = user;
   return JSON.stringify({ id, email, fullname, roles, is_active, created_at, updated_at });
 }
 
 /** `GET /users/me` */
-export function readMe({ user }: SignedCall): Response {
-  return answer("success", userToJson(user));
+export function readMe({ user }: AuthenticatedCall): Response {
+  return respond("success", userToJson(user));
 }
 
 /** `GET /users/{id}` */
 export async function readUser({ deps: { sql }, id }: Call): Promise<Response> {
   const user = await findUser(sql, id);
-  if (!user) throw unknownUser();
-  return answer("success", userToJson(user));
+  if (!user) throw userNotFound();
+  return respond("success", userToJson(user));
 }
 
 /** `GET /users/` */
 export async function readUsers({ deps: { sql }, query }: Call): Promise<Response> {
   const faults = new Faults();
-  const given = (name: string, standard: bigint) => {
+  const readParameter = (name: string, defaultValue: bigint) => {
     const text = query.get(name);
-    return text === undefined ? standard : readInt(text, ["query", name], faults, { ge: 0 });
+    return text === undefined ? defaultValue : readInt(text, ["query", name], faults, { ge: 0 });
   };
-  const skip = given("skip", 0n);
-  const limit = given("limit", limitDefault);
-  if (skip === undefined || limit === undefined) throw new Rejection(faults.list);
+  const skip = readParameter("skip", 0n);
+  const limit = readParameter("limit", limitDefault);
+  if (skip === undefined || limit === undefined) throw new ValidationError(faults.list);
   const users = await listUsers(sql, { skip, limit });
-  return answer("success", `[${users.map(userToJson).join(",")}]`);
+  return respond("success", `[${users.map(userToJson).join(",")}]`);
 }
 
 function readRoles(body: JsonObject, faults: Faults): Role[] | undefined {
@@ -60,18 +60,18 @@ function readRoles(body: JsonObject, faults: Faults): Role[] | undefined {
 }
 
 function readFullname(body: JsonObject, faults: Faults): string | null | undefined {
-  const given = body.get("fullname");
-  return given === undefined || given === null ? given : readString(given, ["body", "fullname"], faults);
+  const value = body.get("fullname");
+  return value === undefined || value === null ? value : readString(value, ["body", "fullname"], faults);
 }
 
-const lengthOf = (text: string) => [...text].length;
+const countCharacters = (text: string) => [...text].length;
 
 function readNewPassword(body: JsonObject, faults: Faults): string | undefined {
   const loc = ["body", "password"];
-  const given = body.get("password");
-  if (given === undefined) return faults.addMissing(loc, body);
-  const password = readString(given, loc, faults);
-  if (password !== undefined && lengthOf(password) < passwordLengthMin) {
+  const value = body.get("password");
+  if (value === undefined) return faults.addMissing(loc, body);
+  const password = readString(value, loc, faults);
+  if (password !== undefined && countCharacters(password) < passwordLengthMin) {
     const msg = `String should have at least ${passwordLengthMin} characters`;
     return faults.add("string_too_short", loc, msg, password, [["min_length", int(passwordLengthMin)]]);
   }
@@ -79,10 +79,10 @@ function readNewPassword(body: JsonObject, faults: Faults): string | undefined {
 }
 
 /** `POST /users/` */
-export async function createUser({ deps: { sql, passwords }, body: given }: Call): Promise<Response> {
+export async function createUser({ deps: { sql, passwords }, body: json }: Call): Promise<Response> {
   const faults = new Faults();
-  const body = readBody(given, faults);
-  if (!body) throw new Rejection(faults.list);
+  const body = readBodyObject(json, faults);
+  if (!body) throw new ValidationError(faults.list);
   const email = body.has("email")
     ? readEmail(body.get("email") ?? null, ["body", "email"], faults)
     : faults.addMissing(["body", "email"], body);
@@ -92,7 +92,7 @@ export async function createUser({ deps: { sql, passwords }, body: given }: Call
     ? readBoolean(body.get("is_active") ?? null, ["body", "is_active"], faults)
     : true;
   const password = readNewPassword(body, faults);
-  if (faults.list.length > 0) throw new Rejection(faults.list);
+  if (faults.list.length > 0) throw new ValidationError(faults.list);
   const user: NewUser = {
     email: email!,
     fullname,
@@ -101,25 +101,28 @@ export async function createUser({ deps: { sql, passwords }, body: given }: Call
     hashed_password: await passwords.hash(password!),
   };
   const row = await insertUser(sql, user);
-  if (!row) throw taken();
-  return answer("success", userToJson(row));
+  if (!row) throw emailTaken();
+  return respond("success", userToJson(row));
 }
 
 function readChangedPassword(body: JsonObject, faults: Faults): string | undefined {
   const loc = ["body", "password"];
-  const given = body.get("password") ?? null;
-  const password = given === null ? undefined : readString(given, loc, faults);
-  if (password !== undefined && lengthOf(password) < passwordLengthMin) {
+  const value = body.get("password") ?? null;
+  const password = value === null ? undefined : readString(value, loc, faults);
+  if (password !== undefined && countCharacters(password) < passwordLengthMin) {
     return faults.addValueError(loc, `密码长度必须至少为${passwordLengthMin}个字符`, password);
   }
   return password;
 }
 
-/** `PUT /users/{id}`: what is absent stays; null empties the name, and is refused where a user cannot be without. */
-export async function changeUser({ deps: { sql, passwords }, id, body: given }: Call): Promise<Response> {
+/**
+ * `PUT /users/{id}`: absent fields do not change; null clears `fullname` and is a fault for `email`, `roles`
+ * and `is_active`.
+ */
+export async function changeUser({ deps: { sql, passwords }, id, body: json }: Call): Promise<Response> {
   const faults = new Faults();
-  const body = readBody(given, faults);
-  if (!body) throw new Rejection(faults.list);
+  const body = readBodyObject(json, faults);
+  if (!body) throw new ValidationError(faults.list);
   const change: Partial<NewUser> = {};
   const email = body.has("email")
     ? readEmail(body.get("email") ?? null, ["body", "email"], faults)
@@ -130,21 +133,21 @@ export async function changeUser({ deps: { sql, passwords }, id, body: given }: 
   const is_active = body.has("is_active")
     ? readBoolean(body.get("is_active") ?? null, ["body", "is_active"], faults)
     : undefined;
-  if (faults.list.length > 0) throw new Rejection(faults.list);
-  if (!await findUser(sql, id)) throw unknownUser();
+  if (faults.list.length > 0) throw new ValidationError(faults.list);
+  if (!await findUser(sql, id)) throw userNotFound();
   if (email !== undefined) change.email = email;
   if (fullname !== undefined) change.fullname = fullname;
   if (roles !== undefined) change.roles = roles;
   if (is_active !== undefined) change.is_active = is_active;
   if (password !== undefined) change.hashed_password = await passwords.hash(password);
   const row = await updateUser(sql, id, change);
-  if (row === "taken") throw taken();
-  if (!row) throw unknownUser();
-  return answer("success", userToJson(row));
+  if (row === "taken") throw emailTaken();
+  if (!row) throw userNotFound();
+  return respond("success", userToJson(row));
 }
 
 /** `DELETE /users/{id}` */
 export async function removeUser({ deps: { sql }, id }: Call): Promise<Response> {
-  if (!await deleteUser(sql, id)) throw unknownUser();
-  return answer("用户删除成功", "null");
+  if (!await deleteUser(sql, id)) throw userNotFound();
+  return respond("用户删除成功", "null");
 }

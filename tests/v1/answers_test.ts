@@ -1,4 +1,4 @@
-/** v1's list, detail and matrix over rows put in directly; the recordings themselves are v1_golden_test's. */
+/** v1's list, detail and matrix over directly inserted rows; golden_test.ts replays the recorded calls. */
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -13,13 +13,13 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 setFlagsFromString("--expose_gc");
-const collect = runInNewContext("gc") as () => void;
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const list = async (filter: Partial<TaskFilter> = {}) =>
   JSON.parse(await listTasks(sql, { page: 1, pageSize: 100, ...filter }));
 const detail = async (id: string) => JSON.parse((await readText(await openTaskDetail(sql, id)))!);
 
-Deno.test("a created task is answered field by field as recorded", async () => {
+Deno.test("getTaskJson() returns the fields of a created task in the recorded order", async () => {
   const id = await seedTask(sql, { task_name: "2x3 名", total_images: 6, username: "t@example.com" });
   assert.equal(
     await getTaskJson(sql, id),
@@ -30,7 +30,7 @@ Deno.test("a created task is answered field by field as recorded", async () => {
   assert.equal(JSON.parse(await getTaskJson(sql, id, 3)).total_images, 3);
 });
 
-const times: [given: string, shown: string][] = [
+const times: [stored: string, shown: string][] = [
   ["2025-05-13T07:40:46.622Z", "2025-05-13T07:40:46.622000"],
   ["2025-05-13T07:40:46.62Z", "2025-05-13T07:40:46.620000"],
   ["2025-05-13T07:40:46.001Z", "2025-05-13T07:40:46.001000"],
@@ -38,36 +38,42 @@ const times: [given: string, shown: string][] = [
   ["2025-05-13T07:40:46+08:00", "2025-05-12T23:40:46"],
   ["0042-01-02T03:04:05.5Z", "0042-01-02T03:04:05.500000"],
 ];
-for (const [given, shown] of times) {
-  Deno.test(`the time ${given} reads ${shown} in a list and in a detail`, async () => {
-    const id = await seedTask(sql, { created_at: given, task_name: `time ${given}` });
-    await seedSubtasks(sql, id, [{ created_at: given }]);
-    const { tasks: [task] } = await list({ taskName: `time ${given}` });
+for (const [stored, shown] of times) {
+  Deno.test(`the time ${stored} is ${shown} in a list and in a detail`, async () => {
+    const id = await seedTask(sql, { created_at: stored, task_name: `time ${stored}` });
+    await seedSubtasks(sql, id, [{ created_at: stored }]);
+    const { tasks: [task] } = await list({ taskName: `time ${stored}` });
     assert.deepEqual([task.created_at, task.updated_at], [shown, shown]);
     const { created_at, dramatiq_tasks: [subtask] } = await detail(id);
     assert.deepEqual([created_at, subtask.created_at, subtask.updated_at], [shown, shown, shown]);
   });
 }
 
-const statesOfList: [
+const listStates: [
   name: string,
   seed: Parameters<typeof seedTask>[1],
   subtasks: string[],
   want: number[],
 ][] = [
-  ["completed says all of its images, however few subtasks there are", {
+  ["a completed task reports all of its images, whatever the number of its subtasks", {
     status: "completed",
     total_images: 3024,
   }, [
     "completed",
     "failed",
   ], [3024, 3024, 100]],
-  ["pending says none, even when some are done", { status: "pending", total_images: 3 }, [
+  ["a pending task reports no images, even if some subtasks are completed", {
+    status: "pending",
+    total_images: 3,
+  }, [
     "completed",
     "pending",
     "pending",
   ], [3, 0, 0]],
-  ["processing counts, rounded down", { status: "processing", total_images: 16 }, [
+  ["a processing task counts its ended subtasks and rounds its progress down", {
+    status: "processing",
+    total_images: 16,
+  }, [
     "completed",
     "failed",
     "pending",
@@ -76,10 +82,19 @@ const statesOfList: [
     "pending",
     "pending",
   ], [16, 2, 28]],
-  ["processing without subtasks says none", { status: "processing", total_images: 16 }, [], [16, 0, 0]],
-  ["cancelled here counts", { status: "cancelled", total_images: 4 }, ["completed", "cancelled"], [4, 1, 50]],
+  ["a processing task without subtasks reports no images", { status: "processing", total_images: 16 }, [], [
+    16,
+    0,
+    0,
+  ]],
   [
-    "failed and brought over says what was stored",
+    "a task that this backend cancelled counts its completed subtasks",
+    { status: "cancelled", total_images: 4 },
+    ["completed", "cancelled"],
+    [4, 1, 50],
+  ],
+  [
+    "a migrated failed task reports its stored count",
     {
       status: "failed",
       total_images: 60,
@@ -90,7 +105,7 @@ const statesOfList: [
     [60, 60, 100],
   ],
   [
-    "failed and brought over without a stored count says none",
+    "a migrated failed task without a valid stored count reports no images",
     {
       status: "failed",
       total_images: 1,
@@ -101,7 +116,7 @@ const statesOfList: [
     [1, 0, 0],
   ],
 ];
-for (const [name, seed, statuses, [total, processed, progress]] of statesOfList) {
+for (const [name, seed, statuses, [total, processed, progress]] of listStates) {
   Deno.test(`in a list ${name}`, async () => {
     const id = await seedTask(sql, { ...seed, task_name: `state: ${name}` });
     await seedSubtasks(sql, id, statuses.map((status) => ({ status })));
@@ -111,7 +126,7 @@ for (const [name, seed, statuses, [total, processed, progress]] of statesOfList)
   });
 }
 
-const statesOfDetail: [
+const detailStates: [
   stored: string,
   subtasks: string[],
   want: [status: string, processed: number, progress: number, results: boolean],
@@ -127,8 +142,8 @@ const statesOfDetail: [
   ["pending", [], ["pending", 0, 0, false]],
   ["completed", [], ["completed", 0, 0, false]],
 ];
-for (const [stored, statuses, [status, processed, progress, results]] of statesOfDetail) {
-  Deno.test(`the detail of a ${stored} task with subtasks [${statuses}] reads ${status}, ${progress} %`, async () => {
+for (const [stored, statuses, [status, processed, progress, results]] of detailStates) {
+  Deno.test(`the detail of a ${stored} task with subtasks [${statuses}] shows ${status}, ${progress} %`, async () => {
     const id = await seedTask(sql, { status: stored });
     const cells = statuses.map((state, n) =>
       state === "completed" ? drawn(`{${n}}`, `https://x/${n}`) : { status: state }
@@ -142,7 +157,7 @@ for (const [stored, statuses, [status, processed, progress, results]] of statesO
   });
 }
 
-Deno.test("client JSON comes out of a detail as it went in", async () => {
+Deno.test("a detail returns client JSON unchanged", async () => {
   const json = {
     tags:
       '[{"id":"1","weight":1.0,"big":12345678901234567890,"e":1E5,"nul":"a\\u0000b","half":"\\ud83d","k":1,"k":2}]',
@@ -178,7 +193,7 @@ Deno.test("client JSON comes out of a detail as it went in", async () => {
   );
 });
 
-Deno.test("results.raw has a key for each result: v0 and v1 always, further slots where set, the id where taken", async () => {
+Deno.test("results.raw has one key per result: v0 and v1, further slots that are set, and the id of a duplicate", async () => {
   const id = await seedTask(sql, { status: "completed" });
   await seedSubtasks(sql, id, [
     drawn("{NULL,NULL,NULL,NULL,NULL,NULL}", "https://x/0"),
@@ -213,7 +228,7 @@ Deno.test("results.raw has a key for each result: v0 and v1 always, further slot
 
 const documents: [name: string, seed: SubtaskSeed, text: (uuid: string, task: string) => string][] = [
   [
-    "S1 with its own field names, and an id",
+    "S1 with its own field names and a message id",
     {
       generation: "S1",
       indices: "{0,2,NULL,NULL,NULL,NULL}",
@@ -233,7 +248,7 @@ const documents: [name: string, seed: SubtaskSeed, text: (uuid: string, task: st
       `"created_at":"2025-05-13T07:40:46","updated_at":"2025-05-13T07:40:46"}`,
   ],
   [
-    "S3 with a list as long as it was",
+    "S3 with a list of its original length",
     {
       generation: "S3",
       indices: "{0,1,2}",
@@ -251,7 +266,7 @@ const documents: [name: string, seed: SubtaskSeed, text: (uuid: string, task: st
       `"updated_at":"2025-05-13T07:40:46"}`,
   ],
   [
-    "S4 with a float seed, indices as an object, and fields of its own",
+    "S4 with a float seed, indices as an object, and unknown fields",
     {
       generation: "S4",
       indices: "{0,NULL,NULL,NULL,NULL,NULL}",
@@ -273,7 +288,7 @@ const documents: [name: string, seed: SubtaskSeed, text: (uuid: string, task: st
       `"updated_at":"2025-05-13T07:40:46"}`,
   ],
   [
-    "a document with an order and absences of its own, whose error changed here",
+    "a document with its own order and absent fields, whose error changed after the migration",
     {
       generation: "S4",
       indices: "{0}",
@@ -291,7 +306,7 @@ const documents: [name: string, seed: SubtaskSeed, text: (uuid: string, task: st
   ],
 ];
 for (const [name, seed, text] of documents) {
-  Deno.test(`a subtask is answered as its document was: ${name}`, async () => {
+  Deno.test(`a detail returns a subtask in the form of its document: ${name}`, async () => {
     const id = await seedTask(sql, { generation: "T3" });
     await seedSubtasks(sql, id, [seed]);
     const [row] = await sql<{ id: string }[]>`select id from subtasks where parent_task_id = ${id}`;
@@ -300,7 +315,7 @@ for (const [name, seed, text] of documents) {
   });
 }
 
-Deno.test("a matrix has the six indices of each image, in order, and the later of two at one place", async () => {
+Deno.test("a matrix has a key of six indices for each image, in order; the later of two equal keys wins", async () => {
   const variables = '{"v0":{"values":[1.0]}}';
   const id = await seedTask(sql, { status: "processing", variables, task_name: 'm "1"' });
   await seedSubtasks(sql, id, [
@@ -318,17 +333,17 @@ Deno.test("a matrix has the six indices of each image, in order, and the later o
   );
 });
 
-const noIds = ["", "not-a-uuid", "00000000-0000-4000-8000-000000000000", "{0}", "' or 1=1 --", "UPPER"];
-for (const noId of noIds) {
-  Deno.test(`'${noId}' is no task`, async () => {
-    const id = noId === "UPPER" ? (await seedTask(sql)).toUpperCase().replace("0", "A") : noId;
+const invalidIds = ["", "not-a-uuid", "00000000-0000-4000-8000-000000000000", "{0}", "' or 1=1 --", "UPPER"];
+for (const invalidId of invalidIds) {
+  Deno.test(`no task is found by '${invalidId}'`, async () => {
+    const id = invalidId === "UPPER" ? (await seedTask(sql)).toUpperCase().replace("0", "A") : invalidId;
     assert.equal(await openTaskDetail(sql, id), undefined);
     assert.equal(await openTaskMatrix(sql, id), undefined);
     assert.equal(await findTaskVersion(sql, id), undefined);
   });
 }
 
-Deno.test("a deleted task is out of the list and its count, and its detail is still answered", async () => {
+Deno.test("the list and its total leave out a deleted task, and its detail is still served", async () => {
   const before = (await list()).total;
   const id = await seedTask(sql, { task_name: "to be deleted" });
   assert.equal((await list()).total, before + 1);
@@ -339,7 +354,7 @@ Deno.test("a deleted task is out of the list and its count, and its detail is st
   assert.equal(await findTaskVersion(sql, id), "1.0");
 });
 
-Deno.test("a large task is read in batches with the same text as in one", async () => {
+Deno.test("a detail has the same text for any batch size", async () => {
   const id = await seedTask(sql, { status: "completed" });
   await seedSubtasks(sql, id, Array.from({ length: 11 }, (_, n) => drawn(`{${n % 4}}`, `https://x/${n}`)));
   const whole = await readText(await openTaskDetail(sql, id));
@@ -348,7 +363,7 @@ Deno.test("a large task is read in batches with the same text as in one", async 
   }
 });
 
-Deno.test("50,000 subtasks are streamed with flat memory, and a reader that leaves ends the reading", async () => {
+Deno.test("a detail of 50,000 subtasks is streamed in constant memory", async () => {
   const id = await seedTask(sql, { status: "completed" });
   const prompts = JSON.stringify([{ type: "freetext", weight: 1, value: "x".repeat(900) }]);
   await sql`
@@ -360,30 +375,34 @@ Deno.test("50,000 subtasks are streamed with flat memory, and a reader that leav
       'completed', json_build_object('url', 'https://x/' || n), 'https://x/' || n, ${prompts}::text::json, now()
     from generate_series(0, 49999) as n`;
   await sql`update tasks set subtasks_total = 50000, subtasks_completed = 50000 where id = ${id}`;
-  // What was read and let go is collected first: only what is held counts.
+  // Only reachable memory counts.
   const memory = () => {
-    collect();
+    collectGarbage();
     const { heapUsed, external } = Deno.memoryUsage();
     return heapUsed + external;
   };
   const before = memory();
   let bytes = 0;
   let largest = 0;
-  let most = 0;
+  let peak = 0;
   let pieces = 0;
   let tail = new Uint8Array();
   for await (const piece of (await openTaskDetail(sql, id))!) {
     bytes += piece.length;
     largest = Math.max(largest, piece.length);
-    if (pieces++ % 40 === 0) most = Math.max(most, memory() - before);
+    if (pieces++ % 40 === 0) peak = Math.max(peak, memory() - before);
     tail = piece.slice(-3);
   }
   assert.equal(new TextDecoder().decode(tail), "]}");
   assert.ok(bytes > 60_000_000, `${bytes} bytes`);
   assert.ok(largest < 600_000, `a piece of ${largest} bytes`);
-  assert.ok(most < 24_000_000, `memory grew by ${most} bytes`);
+  assert.ok(peak < 24_000_000, `memory grew by ${peak} bytes`);
+});
 
-  const reader = (await openTaskDetail(sql, id))!.getReader();
+Deno.test("a cancelled reader of a detail releases its connection", async () => {
+  const id = await seedTask(sql, { status: "completed" });
+  await seedSubtasks(sql, id, Array.from({ length: 100 }, (_, n) => drawn(`{${n}}`, `https://x/${n}`)));
+  const reader = (await openTaskDetail(sql, id, { rowsMax: 10 }))!.getReader();
   await reader.read();
   await reader.cancel();
   assert.equal((await list({ pageSize: 1 })).tasks.length, 1);

@@ -1,6 +1,6 @@
-/** Every route of v1 for every kind of caller and every kind of target, generated from the route table. */
+/** Authorisation of every route of v1 for every kind of caller and target, generated from the route table. */
 import assert from "node:assert/strict";
-import { type Route, table, type Who } from "../../routes/v1/table.ts";
+import { type Access, type Route, table } from "../../routes/v1/table.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addUsers, type Kind, kinds, type Person } from "../support/people.ts";
 import { addTask } from "./support/tasks.ts";
@@ -12,7 +12,7 @@ type People = Record<Kind, Person>;
 const callers: Caller[] = ["nobody", ...kinds];
 const targets: Target[] = ["own", "other's", "deleted", "unknown"];
 const active: Caller[] = ["admin", "manager", "user", "guest", "other"];
-const mayCall: Record<Who, Caller[]> = {
+const permitted: Record<Access, Caller[]> = {
   anyone: callers,
   reader: active,
   signed_in: active,
@@ -22,12 +22,12 @@ const mayCall: Record<Who, Caller[]> = {
   admin: ["admin"],
 };
 
-const unsigned: Partial<Record<Caller, string>> = {
+const unauthenticated: Partial<Record<Caller, string>> = {
   nobody: "Not authenticated",
   disabled: "用户已禁用",
   deleted: "用户不存在",
 };
-const forbidden: Partial<Record<Who, string>> = {
+const forbidden: Partial<Record<Access, string>> = {
   admin: "权限不足，需要管理员权限",
   staff: "权限不足，需要管理员或经理权限",
 };
@@ -37,17 +37,17 @@ interface Expected {
   detail?: string;
 }
 
-/** What the table says of a caller; an empty answer where it lets the caller in. */
-function refusalOf({ who }: Route, caller: Caller): Expected {
-  if (mayCall[who].includes(caller)) return {};
-  const unsignedDetail = unsigned[caller];
-  if (unsignedDetail !== undefined) return { status: 401, detail: unsignedDetail };
-  return { status: 403, detail: forbidden[who]! };
+/** Returns the expected refusal of a caller, or an empty object if the table permits the call. */
+function refusalOf({ access }: Route, caller: Caller): Expected {
+  if (permitted[access].includes(caller)) return {};
+  const detail = unauthenticated[caller];
+  if (detail !== undefined) return { status: 401, detail };
+  return { status: 403, detail: forbidden[access]! };
 }
 
-/** What a caller whom the table lets in gets, by what the path points to. */
-function outcomeOf({ who, path, methods }: Route, target: Target): Expected {
-  if (who === "owner") {
+/** Returns the expected response to a permitted caller by the target of the path. */
+function outcomeOf({ access, path, methods }: Route, target: Target): Expected {
+  if (access === "owner") {
     const verb = methods[0] === "DELETE" ? "删除" : "取消";
     if (target === "other's") return { status: 403, detail: `无权限${verb}此任务` };
   }
@@ -74,7 +74,7 @@ async function findId(
   return await addTask(api, people[other], { deleted: target === "deleted" });
 }
 
-async function renew(api: TestApi): Promise<People> {
+async function recreateUsers(api: TestApi): Promise<People> {
   await api.database.sql`truncate users, tasks cascade`;
   return await addUsers(api);
 }
@@ -112,20 +112,20 @@ async function check(
   assert.equal(response.status, expected.status, what);
   assert.deepEqual(JSON.parse(text), { detail: expected.detail }, what);
   assert.equal(response.headers.get("www-authenticate"), expected.status === 401 ? "Bearer" : null, what);
-  assert.deepEqual(await snapshot(api), before, `${what}: nothing changes`);
+  assert.deepEqual(await snapshot(api), before, `${what}: data changed`);
 }
 
-Deno.test("every route is for those whom the table names, whatever they point to", async (t) => {
+Deno.test("every route permits the callers of the table and no others, for any target", async (t) => {
   await using api = await startApi({ level: "error" });
   for (const route of table.filter(({ path }) => path.startsWith("/api/") && !path.includes("/auth/"))) {
-    await t.step(`${route.methods[0]} ${route.path}: ${route.who}`, async () => {
+    await t.step(`${route.methods[0]} ${route.path}: ${route.access}`, async () => {
       for (const caller of callers) {
-        const people = await renew(api);
+        const people = await recreateUsers(api);
         for (const target of route.path.includes("{id}") ? targets : ["own" as const]) {
-          // An admin may be the one who is deleted.
-          const isGone = route.methods[0] === "DELETE" && route.path.includes("/users/") &&
+          // The call before may have deleted the admin.
+          const mayBeDeleted = route.methods[0] === "DELETE" && route.path.includes("/users/") &&
             caller === "admin";
-          await check(api, isGone ? await renew(api) : people, route, caller, target);
+          await check(api, mayBeDeleted ? await recreateUsers(api) : people, route, caller, target);
         }
       }
     });
@@ -133,18 +133,18 @@ Deno.test("every route is for those whom the table names, whatever they point to
   assert.deepEqual(api.lines, []);
 });
 
-Deno.test("PUBLIC_TASK_READS=true opens detail and matrix to anyone, and nothing else", async () => {
+Deno.test("PUBLIC_TASK_READS=true permits anyone to read detail and matrix, and nothing else", async () => {
   await using api = await startApi({ env: { PUBLIC_TASK_READS: "true" } });
   const { user } = await addUsers(api);
   const id = await addTask(api, user);
-  for (const route of table.filter(({ who }) => who !== "anyone")) {
+  for (const route of table.filter(({ access }) => access !== "anyone")) {
     const response = await fetch(api.origin + route.path.replace("{id}", id), { method: route.methods[0]! });
     await response.body?.cancel();
-    assert.equal(response.status === 401, route.who !== "reader", `${route.methods[0]} ${route.path}`);
+    assert.equal(response.status === 401, route.access !== "reader", `${route.methods[0]} ${route.path}`);
   }
 });
 
-Deno.test("a caller who is disabled, renamed or loses a role is held to it by the next call", async () => {
+Deno.test("the next call observes that its caller was disabled, was renamed or lost a role", async () => {
   await using api = await startApi();
   const { sql } = api.database;
   const { admin, manager } = await addUsers(api);

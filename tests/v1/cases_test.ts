@@ -1,4 +1,4 @@
-/** The design's list of attacks, case by case, over a real socket: what each may get, and which test shows it. */
+/** The numbered list of attacks, case by case, over a real socket, each with its permitted statuses. */
 import assert from "node:assert/strict";
 import { print } from "../../process.ts";
 import { startApi, type TestApi } from "../support/api.ts";
@@ -7,6 +7,7 @@ import { callAttacks } from "./support/attack_calls.ts";
 import type { Attack } from "./support/attack_requests.ts";
 import { addUsers, type Kind, password, type Person } from "../support/people.ts";
 import { latin1, sendBytes, sendRaw } from "../support/raw_http.ts";
+import { waitFor } from "../support/wait.ts";
 import { addTask } from "./support/tasks.ts";
 
 type People = Record<Kind, Person>;
@@ -21,21 +22,24 @@ async function snapshot({ database: { sql } }: TestApi): Promise<string> {
   return row!.state;
 }
 
-async function strike(api: TestApi, people: People, { what, requests, statuses }: Attack): Promise<number> {
-  for (const { who, headers = [], ...request } of requests) {
-    const signed: [string, string][] = who ? [["Authorization", `Bearer ${people[who].token}`]] : [];
-    const got = await sendRaw(api.port, { ...request, headers: [...headers, ...signed] });
-    const line = `${what}: ${request.method} ${request.path.slice(0, 100)}: ${got?.status} ${
-      got?.text.slice(0, 300)
-    }`;
-    assert.ok(got && statuses.includes(got.status), line);
-    assert.doesNotMatch(got.text, /\bat .*\.ts:|node_modules|PostgresError/, line);
-    assert.ok(!got.headers.has("set-cookie") && !got.headers.has("location"), line);
+async function sendAttack(
+  api: TestApi,
+  people: People,
+  { what, requests, statuses }: Attack,
+): Promise<number> {
+  for (const { caller, headers = [], ...request } of requests) {
+    const token: [string, string][] = caller ? [["Authorization", `Bearer ${people[caller].token}`]] : [];
+    const got = await sendRaw(api.port, { ...request, headers: [...headers, ...token] });
+    const sent = `${what}: ${request.method} ${request.path.slice(0, 100)}`;
+    const message = `${sent}: ${got?.status} ${got?.text.slice(0, 300)}`;
+    assert.ok(got && statuses.includes(got.status), message);
+    assert.doesNotMatch(got.text, /\bat .*\.ts:|node_modules|PostgresError/, message);
+    assert.ok(!got.headers.has("set-cookie") && !got.headers.has("location"), message);
   }
   return requests.length;
 }
 
-Deno.test("each attack gets its right outcome, and nothing secret is said in the log", async (t) => {
+Deno.test("each attack gets a permitted status, changes nothing, and no secret is logged", async (t) => {
   await using api = await startApi({ level: "debug" });
   const people = await addUsers(api);
   await addTask(api, people.user);
@@ -44,8 +48,8 @@ Deno.test("each attack gets its right outcome, and nothing secret is said in the
     for (const attack of attacks) {
       await t.step(`${attack.number}: ${attack.what}`, async () => {
         const before = await snapshot(api);
-        sent += await strike(api, people, attack);
-        if (!stores) assert.equal(await snapshot(api), before, "nothing changes");
+        sent += await sendAttack(api, people, attack);
+        if (!stores) assert.equal(await snapshot(api), before, "data changed");
       });
     }
   }
@@ -60,7 +64,7 @@ Deno.test("each attack gets its right outcome, and nothing secret is said in the
   const tasks = await api.database.sql`
     select from tasks where priority <> 1 or status <> 'pending' or is_deleted or username = 'admin@example.com'
       and owner_id <> ${people.admin.id}`;
-  assert.equal(tasks.length, 0, "no body says what is not the client's to say");
+  assert.equal(tasks.length, 0, "a body set a field that clients may not set");
 });
 
 const head = "HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
@@ -85,17 +89,17 @@ const broken: [number: number, what: string, bytes: string, statuses: number[]][
   [84, "line ends in an origin", `GET /health ${head}Origin: https://a\rX-Injected: b\r\n\r\n`, [400]],
   [
     86,
-    "an expectation that is none",
+    "an unknown expectation",
     `POST /api/v1/tasks ${head}Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}`,
     [401, 417],
   ],
 ];
-Deno.test("bytes that are no HTTP get an answer or a closed connection, and others are served", async (t) => {
+Deno.test("malformed HTTP gets a response or a closed connection, and others are served", async (t) => {
   await using api = await startApi();
   for (const [number, what, bytes, statuses] of broken) {
     await t.step(`${number}: ${what}`, async () => {
       const got = await sendBytes(api.port, latin1(bytes));
-      // A server may also just hang up on what breaks HTTP.
+      // A server may also close the connection.
       if (got) assert.ok(statuses.includes(got.status), `${got.status} ${got.text.slice(0, 200)}`);
       assert.equal(got?.headers.get("x-injected") ?? null, null);
       assert.equal((await sendRaw(api.port, { method: "GET", path: "/health" }))?.status, 200);
@@ -103,7 +107,7 @@ Deno.test("bytes that are no HTTP get an answer or a closed connection, and othe
   }
 });
 
-Deno.test("200 connections that say nothing, or half a head, keep nobody else from being served", async () => {
+Deno.test("200 connections that send nothing, or half a header, do not block other clients", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const open = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
@@ -128,7 +132,7 @@ async function call(api: TestApi, { token }: Person, method: string, path: strin
   return { status: response.status, body: await response.json() };
 }
 
-Deno.test("39: two cancels at once, and a cancel beside a delete, both succeed and leave one state", async () => {
+Deno.test("39: two concurrent cancels, and a concurrent cancel and delete, both succeed and leave one state", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   for (let round = 0; round < 10; round++) {
@@ -144,7 +148,7 @@ Deno.test("39: two cancels at once, and a cancel beside a delete, both succeed a
   }
 });
 
-Deno.test("40: a cancel of a task that has ended is answered alike and changes nothing", async () => {
+Deno.test("40: a cancel of an ended task gets the same response and changes nothing", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const id = await addTask(api, user);
@@ -158,7 +162,7 @@ Deno.test("40: a cancel of a task that has ended is answered alike and changes n
   assert.equal(await snapshot(api), before);
 });
 
-Deno.test("90: a deadlock, a lost race, a full disk: 503 with Retry-After, without a word of PostgreSQL's", async () => {
+Deno.test("90: a deadlock, a serialization failure and a full disk are 503 without PostgreSQL's message", async () => {
   await using api = await startApi();
   const { admin } = await addUsers(api);
   const { sql } = api.database;
@@ -172,7 +176,7 @@ Deno.test("90: a deadlock, a lost race, a full disk: 503 with Retry-After, witho
   }
 });
 
-Deno.test("43: an admin may give up the role and is held to it at once, as in the old backend", async () => {
+Deno.test("43: an admin may drop the role, which takes effect at once, as in the old backend", async () => {
   await using api = await startApi();
   const { admin } = await addUsers(api);
   assert.equal((await call(api, admin, "PUT", `/users/${admin.legacyId}`, '{"roles":["user"]}')).status, 200);
@@ -182,7 +186,7 @@ Deno.test("43: an admin may give up the role and is held to it at once, as in th
   );
 });
 
-Deno.test("93: while PostgreSQL takes no writes, writing is put off with 503 and reading goes on", async () => {
+Deno.test("93: while PostgreSQL is read-only, writes are 503 and reads are served", async () => {
   await using api = await startApi();
   const { user, admin } = await addUsers(api);
   const id = await addTask(api, user);
@@ -193,46 +197,45 @@ Deno.test("93: while PostgreSQL takes no writes, writing is put off with 503 and
   const [{ name }] = await sql<[{ name: string }]>`select current_database() as name`;
   await sql.unsafe(`alter database "${name}" set default_transaction_read_only = on`);
   await restart();
-  const settled = async () => (await call(api, user, "GET", `/tasks/${id}`)).status;
-  while (await settled() !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+  const isServed = async () => (await call(api, user, "GET", `/tasks/${id}`)).status === 200;
+  await waitFor("reads on new connections", isServed);
   const body =
     '{"task_name":"t","username":"","tags":[{"type":"prompt","value":"x"}],"variables":{},"settings":{}}';
-  const user2 = '{"email":"x@example.com","password":"12345678"}';
+  const userBody = '{"email":"x@example.com","password":"12345678"}';
   for (
     const got of [
       await call(api, user, "POST", "/tasks", body),
-      await call(api, admin, "POST", "/users/", user2),
+      await call(api, admin, "POST", "/users/", userBody),
       await call(api, user, "POST", `/tasks/${id}/cancel`),
       await call(api, user, "DELETE", `/tasks/${id}`),
     ]
   ) assert.deepEqual(got, { status: 503, body: { detail: "Service Unavailable" } });
   await sql.unsafe(`alter database "${name}" reset default_transaction_read_only`);
   await restart();
-  while ((await call(api, user, "POST", "/tasks", body)).status !== 200) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const isCreated = async () => (await call(api, user, "POST", "/tasks", body)).status === 200;
+  await waitFor("writes on new connections", isCreated);
 });
 
-const bodies: [what: string, body: string, good: number][] = [
+const bodies: [what: string, body: string, adminStatus: number][] = [
   ["malformed JSON", '{"roles":', 422],
   ["a faulty field", '{"roles":"x","email":5}', 422],
-  ["no object", "[1]", 422],
+  ["a list", "[1]", 422],
   ["an empty object", "{}", 422],
 ];
-Deno.test("a malformed body is told before a token or a role, a faulty one after both, as FastAPI does", async (t) => {
+Deno.test("malformed JSON is reported before a bad token or role, a faulty field after both, as in FastAPI", async (t) => {
   await using api = await startApi();
   const people = await addUsers(api);
-  const nobody: Person = { ...people.user, token: "x.y.z" };
+  const badToken: Person = { ...people.user, token: "x.y.z" };
   for (const [method, path] of [["PUT", `/users/${people.other.legacyId}`], ["POST", "/users/"]] as const) {
-    for (const [what, body, good] of bodies) {
+    for (const [what, body, adminStatus] of bodies) {
       await t.step(`${method} ${path.slice(0, 7)}: ${what}`, async () => {
         const statuses = [];
-        for (const who of [nobody, people.disabled, people.user, people.manager, people.admin]) {
-          statuses.push((await call(api, who, method, path, body)).status);
+        for (const caller of [badToken, people.disabled, people.user, people.manager, people.admin]) {
+          statuses.push((await call(api, caller, method, path, body)).status);
         }
-        const isTaken = method === "PUT" && what === "an empty object";
+        const isValid = method === "PUT" && what === "an empty object";
         const refused = what === "malformed JSON" ? [422, 422, 422, 422] : [401, 401, 403, 403];
-        assert.deepEqual(statuses, [...refused, isTaken ? 200 : good]);
+        assert.deepEqual(statuses, [...refused, isValid ? 200 : adminStatus]);
       });
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Odd requests and what FastAPI 0.115 with pydantic 2.11 answers to them (tests/data/compat/answers.jsonl): queries,
- * bodies, forms, content types, paths, methods, preflights. Sent byte for byte; refusals all, so nothing may be stored.
+ * Unusual requests with the responses of FastAPI 0.115 and pydantic 2.11 (tests/data/compat/answers.jsonl):
+ * queries, bodies, forms, content types, paths, methods and preflights. The requests are sent byte for byte.
+ * All of them are rejected, so that nothing may be stored.
  */
 import assert from "node:assert/strict";
 import { type Json, JsonNumber, type JsonObject, parseJson } from "../../json.ts";
@@ -51,7 +52,7 @@ function parseOrText(text: string): Json {
 const file = new URL("../data/compat/answers.jsonl", import.meta.url);
 const cases = (await Deno.readTextFile(file)).split("\n").filter((line) => line !== "").map(readCase);
 
-Deno.test(`${cases.length} odd requests are answered as FastAPI answers them`, async (t) => {
+Deno.test(`${cases.length} unusual requests get FastAPI's responses`, async (t) => {
   await using api = await startApi({ level: "error" });
   const { sql } = api.database;
   const { admin } = await addUsers(api);

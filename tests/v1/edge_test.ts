@@ -1,4 +1,4 @@
-/** The API's own process on either transport of Redis, with no more network than that takes. */
+/** The API as its own process, on either transport of Redis, with the least network permissions. */
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
@@ -12,7 +12,7 @@ const { permissions: { api: allowed } } = JSON.parse(
   await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
 ) as { permissions: { api: { env: string[]; read: string[] } } };
 
-/** The permissions of `deno task start`, its network narrowed down to `hosts`. */
+/** Returns the permission flags of `deno task start` with network access to `hosts` only. */
 const flags = (hosts: string[], denied: string[]) => [
   ...["run", "--quiet", "--no-prompt", "--no-lock", "--config", `${root}deno.json`],
   `--allow-env=${allowed.env.join()}`,
@@ -28,7 +28,7 @@ interface Running extends AsyncDisposable {
   lines: Record<string, unknown>[];
 }
 
-/** Starts the API and waits until it listens. */
+/** Starts the API process and waits until it listens. */
 async function startProcess(args: string[], env: Record<string, string>): Promise<Running> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...args, `${root}main.ts`],
@@ -40,20 +40,19 @@ async function startProcess(args: string[], env: Record<string, string>): Promis
     stderr: "piped",
   }).spawn();
   const lines: Record<string, unknown>[] = [];
-  let said = "";
+  let partialLine = "";
   const reading = (async () => {
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      said += text;
-      const whole = said.split("\n");
-      said = whole.pop()!;
-      for (const line of whole) {
+      const complete = (partialLine + text).split("\n");
+      partialLine = complete.pop()!;
+      for (const line of complete) {
         lines.push(line.startsWith("{") ? JSON.parse(line) : { level: "error", msg: line });
       }
     }
   })();
   const printed = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value } = await printed.read();
-  assert.match(value ?? "", /"listening"/, `it did not start: ${said} ${JSON.stringify(lines)}`);
+  assert.match(value ?? "", /"listening"/, `it did not start: ${partialLine} ${JSON.stringify(lines)}`);
   return {
     lines,
     async [Symbol.asyncDispose]() {
@@ -66,7 +65,9 @@ async function startProcess(args: string[], env: Record<string, string>): Promis
   };
 }
 
-/** What a program with these permissions is told when it connects to `host`. */
+/**
+ * Returns `connected`, or the name of the error, of a program with these permissions that connects to `host`.
+ */
 async function tryConnect(args: string[], host: string): Promise<string> {
   const path = await Deno.makeTempFile({ suffix: ".ts" });
   const [hostname, port] = host.split(":");
@@ -86,7 +87,7 @@ async function tryConnect(args: string[], host: string): Promise<string> {
 }
 
 for (const kind of ["tcp", "rest"] as const) {
-  Deno.test(`the API's process passes the recorded calls with Redis over ${kind} and no other network`, async (t) => {
+  Deno.test(`the API process replays the recorded calls with Redis over ${kind} and no other network`, async (t) => {
     await using database = await createDatabase();
     await loadRecorded(database.sql);
     await using redis = await startRedis();
@@ -110,7 +111,7 @@ for (const kind of ["tcp", "rest"] as const) {
       PORT: own.split(":")[1]!,
     });
     await checkCalls(t, `http://${own}`);
-    assert.equal(gateway.commands > 0, kind === "rest", "logins were counted where they should be");
+    assert.equal(gateway.commands > 0, kind === "rest", "login attempts use the configured transport");
     assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
     assert.deepEqual(
       api.lines.filter(({ level, msg }) =>
@@ -121,7 +122,7 @@ for (const kind of ["tcp", "rest"] as const) {
   });
 }
 
-Deno.test("a read that the database keeps waiting is given up after its deadline, with 503", async () => {
+Deno.test("a read that waits for a lock ends with 503 at its deadline", async () => {
   await using database = await createDatabase();
   await loadRecorded(database.sql);
   await using redis = await startRedis();

@@ -1,6 +1,6 @@
-/** When something below fails: the answer says so without its words, and a page of any origin may read it. */
+/** Responses to internal failures: they hide the cause and carry CORS headers. */
 import assert from "node:assert/strict";
-import { answerPreflight } from "../../routes/v1/cors.ts";
+import { respondToPreflight } from "../../routes/v1/cors.ts";
 import { startApi } from "../support/api.ts";
 import { createDatabase } from "../support/database.ts";
 import { addUsers } from "../support/people.ts";
@@ -8,7 +8,7 @@ import { addTask } from "./support/tasks.ts";
 
 const origin = "http://localhost:3000";
 
-Deno.test("an unknown failure is 500 as plain text, with CORS, its cause in the log alone", async () => {
+Deno.test("an unknown failure is 500 as plain text with CORS headers, and only the log has its cause", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   await api.database.sql`alter table users rename column fullname to renamed`;
@@ -22,7 +22,7 @@ Deno.test("an unknown failure is 500 as plain text, with CORS, its cause in the 
   assert.match(String(error?.cause), /fullname/);
 });
 
-Deno.test("a database that is gone is 503 with Retry-After, and nothing is half done", async () => {
+Deno.test("an unreachable database is 503 with Retry-After and CORS headers", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   await addTask(api, user);
@@ -38,11 +38,11 @@ Deno.test("a database that is gone is 503 with Retry-After, and nothing is half 
   }
 });
 
-Deno.test("a connection that is ended under a request costs at most that request", async () => {
+Deno.test("a terminated connection fails at most the request that uses it", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const headers = { authorization: `Bearer ${user.token}` };
-  const asked = Array.from({ length: 40 }, async (_, i) => {
+  const requests = Array.from({ length: 40 }, async (_, i) => {
     if (i === 20) {
       await api.database.sql`
         select pg_terminate_backend(pid) from pg_stat_activity
@@ -52,13 +52,15 @@ Deno.test("a connection that is ended under a request costs at most that request
     await response.body?.cancel();
     return response.status;
   });
-  for (const status of await Promise.all(asked)) assert.ok(status === 200 || status === 503, String(status));
+  for (const status of await Promise.all(requests)) {
+    assert.ok(status === 200 || status === 503, String(status));
+  }
   const after = await fetch(`${api.origin}/api/v1/users/me`, { headers });
   assert.equal(after.status, 200);
   await after.body?.cancel();
 });
 
-Deno.test("a body that never ends is given up with 408, and others are served meanwhile", async () => {
+Deno.test("an unfinished body ends with 408, and other requests are served meanwhile", async () => {
   await using api = await startApi({ bodyMsMax: 300 });
   for (const path of ["/api/v1/tasks", "/api/v1/auth/login"]) {
     const half =
@@ -68,14 +70,14 @@ Deno.test("a body that never ends is given up with 408, and others are served me
     const health = await fetch(`${api.origin}/health`);
     assert.equal(health.status, 200);
     await health.body?.cancel();
-    // The answer is one piece; the server keeps the connection for the rest of the body, which a proxy would end.
+    // The response arrives in one read. The server keeps the connection open for the rest of the body.
     const answer = new Uint8Array(2000);
     const text = new TextDecoder().decode(answer.subarray(0, await connection.read(answer) ?? 0));
     assert.match(text, /^HTTP\/1.1 408 [\s\S]*\{"detail":"Request body came too slowly"\}$/);
   }
 });
 
-Deno.test("200 readers who leave in the middle cost nothing that is not given back", async () => {
+Deno.test("200 clients that disconnect during a response leak no connection", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const headers = { authorization: `Bearer ${user.token}` };
@@ -87,8 +89,8 @@ Deno.test("200 readers who leave in the middle cost nothing that is not given ba
     await fetch(`${api.origin}/api/v1${path}`, { headers, signal: stop.signal })
       .then((response) => response.text()).catch(() => "");
   }));
-  const asked = Array.from({ length: 20 }, () => fetch(`${api.origin}/api/v1/tasks/${id}`, { headers }));
-  for (const response of await Promise.all(asked)) assert.equal((await response.json()).code, 200);
+  const requests = Array.from({ length: 20 }, () => fetch(`${api.origin}/api/v1/tasks/${id}`, { headers }));
+  for (const response of await Promise.all(requests)) assert.equal((await response.json()).code, 200);
   assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
 });
 
@@ -103,10 +105,10 @@ const cors: [
   ["any origin", { origin }, "*", "*", null],
   ["any origin, with a cookie", { origin, cookie: "a=b" }, "*", origin, "Origin"],
   ["an origin on the list", { origin }, `https://a.example,${origin}`, origin, "Origin"],
-  ["an origin that is not on it", { origin }, "https://a.example", null, null],
+  ["an origin that is not on the list", { origin }, "https://a.example", null, null],
   ["null", { origin: "null" }, "https://a.example", null, null],
 ];
-Deno.test("every answer has the same CORS headers, by the origin and the list of origins", async (t) => {
+Deno.test("every response has the same CORS headers, by the origin and CORS_ORIGINS", async (t) => {
   await using database = await createDatabase();
   for (const [what, headers, origins, allowed, vary] of cors) {
     await t.step(`${what}, of '${origins}'`, async () => {
@@ -137,7 +139,7 @@ Deno.test("every answer has the same CORS headers, by the origin and the list of
 
 Deno.test("a preflight of an origin that is not on the list is refused", async () => {
   const headers = { origin, "access-control-request-method": "POST" };
-  const refused = answerPreflight(new Request("http://x/", { method: "OPTIONS", headers }), [
+  const refused = respondToPreflight(new Request("http://x/", { method: "OPTIONS", headers }), [
     "https://a.example",
   ]);
   assert.deepEqual([refused?.status, await refused?.text()], [400, "Disallowed CORS origin"]);

@@ -1,9 +1,9 @@
-/** Every recorded call of the old backend, in order, against the API on a real socket over the loaded dump. */
+/** Replays the recorded calls of the old backend in order, against the API over the migrated dump. */
 import assert from "node:assert/strict";
 import { startApi } from "../support/api.ts";
 import { checkCalls, loadRecorded } from "./support/recorded.ts";
 
-Deno.test("the 229 recorded calls", async (t) => {
+Deno.test("the 229 recorded calls get the recorded responses", async (t) => {
   await using api = await startApi();
   await loadRecorded(api.database.sql);
   await checkCalls(t, api.origin);

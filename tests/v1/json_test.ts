@@ -1,4 +1,4 @@
-/** Client JSON through POST and back: what comes out is what went in, letter for letter. */
+/** Client JSON survives a create and a read byte for byte. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Json, parseJson, stringifyJson } from "../../json.ts";
@@ -24,16 +24,16 @@ async function createAndRead(api: TestApi, token: string, body: string): Promise
   return { status: 200, text, detail: await detail.text() };
 }
 
-/** The text of `data.<name>` in an answer. */
+/** Returns the text of `data.<name>` in a response. */
 function fieldOf(answer: string, name: string): string {
   const data = (parseJson(answer) as Map<string, Json>).get("data") as Map<string, Json>;
   return stringifyJson(data.get(name)!);
 }
 
-const settings: [what: string, given: string, shown?: string][] = [
-  ["the order of keys, also of numbers", '{"b":1,"10":2,"2":3,"a":4}'],
+const settings: [what: string, sent: string, shown?: string][] = [
+  ["the order of keys, also of integer-like keys", '{"b":1,"10":2,"2":3,"a":4}'],
   [
-    "1.0, 1.10 and 1e5 as Python writes them",
+    "1.0, 1.10 and 1e5 in Python's notation",
     '{"a":[1.0,1.10,1e5,1E-7,-0.0,-0]}',
     '{"a":[1.0,1.1,100000.0,1e-07,-0.0,0]}',
   ],
@@ -41,14 +41,14 @@ const settings: [what: string, given: string, shown?: string][] = [
     "integers of 20 and of 400 digits",
     `{"a":12345678901234567890,"b":${"9".repeat(400)},"c":9007199254740993}`,
   ],
-  ["the last of two equal keys, at the place of the first", '{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'],
+  ["the last of two equal keys, at the position of the first", '{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'],
   ["NUL and lone surrogates", '{"a":"\\u0000\\ud800","\\udc00":"\\u0000"}'],
-  ["a pair of escapes as the letter it is", '{"a":"\\ud83d\\ude00\\u00e9"}', '{"a":"😀é"}'],
+  ["a surrogate pair of escapes as its character", '{"a":"\\ud83d\\ude00\\u00e9"}', '{"a":"😀é"}'],
   ["control characters", '{"a":"\\b\\f\\n\\r\\t\\u0001\\u001f\u007f"}'],
-  ["U+2028, right-to-left and joined letters", '{"a":"\u2028\u2029\u202e אב 👩‍👩‍👧 e\u0301 \ufeff"}'],
-  ["unnormalised letters", '{"e\u0301":"é","é":"e\u0301"}'],
+  ["U+2028, right-to-left text and joined characters", '{"a":"\u2028\u2029\u202e אב 👩‍👩‍👧 e\u0301 \ufeff"}'],
+  ["unnormalised characters", '{"e\u0301":"é","é":"e\u0301"}'],
   [
-    "names that objects have",
+    "names of object properties",
     '{"__proto__":{"x":1},"constructor":{"prototype":{"y":1}},"toString":1,"hasOwnProperty":2}',
   ],
   [
@@ -60,35 +60,35 @@ const settings: [what: string, given: string, shown?: string][] = [
   ["nested 90 levels", `{"a":${"[".repeat(88)}1${"]".repeat(88)}}`],
 ];
 
-Deno.test("client JSON comes back as it went in", async (t) => {
+Deno.test("client JSON is returned unchanged", async (t) => {
   await using api = await startApi();
   const { user } = await addUsers(api);
-  for (const [what, given, shown = given] of settings) {
+  for (const [what, sent, shown = sent] of settings) {
     await t.step(what, async () => {
-      const inSettings = await createAndRead(api, user.token, bodyOf(given));
+      const inSettings = await createAndRead(api, user.token, bodyOf(sent));
       assert.equal(inSettings.status, 200, inSettings.text);
       assert.equal(fieldOf(inSettings.detail, "settings"), shown);
       const tags = (inner: string) => `[{"id":"1","type":"prompt","value":"x","more":${inner}}]`;
-      const inTags = await createAndRead(api, user.token, bodyOf("{}", '"n"', tags(given)));
+      const inTags = await createAndRead(api, user.token, bodyOf("{}", '"n"', tags(sent)));
       assert.equal(fieldOf(inTags.detail, "tags"), tags(shown));
     });
   }
-  assert.equal(({} as Record<string, unknown>).x, undefined, "no prototype was touched");
+  assert.equal(({} as Record<string, unknown>).x, undefined, "a prototype was changed");
   assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
 });
 
-Deno.test("any JSON in the settings comes back the same", async () => {
+Deno.test("any JSON in the settings is returned unchanged", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   await fc.assert(
     fc.asyncProperty(
       fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }), { maxKeys: 6 }),
       async (value) => {
-        const given = stringifyJson(parseJson(JSON.stringify(value)));
+        const sent = stringifyJson(parseJson(JSON.stringify(value)));
         fc.pre(!("concurrency" in value));
-        const { status, text, detail } = await createAndRead(api, user.token, bodyOf(given));
+        const { status, text, detail } = await createAndRead(api, user.token, bodyOf(sent));
         assert.equal(status, 200, text);
-        assert.equal(fieldOf(detail, "settings"), given);
+        assert.equal(fieldOf(detail, "settings"), sent);
       },
     ),
     { numRuns: 60, seed: 7 },
@@ -107,7 +107,7 @@ const names = [
   "\ufeff \u2028",
   "x".repeat(100_000),
 ];
-Deno.test("names of tasks come back as they went in, from create, list and detail", async (t) => {
+Deno.test("create, list and detail return a task's name unchanged", async (t) => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   for (const name of names) {
@@ -125,7 +125,7 @@ Deno.test("names of tasks come back as they went in, from create, list and detai
   }
 });
 
-const refused: [what: string, body: string, status: number, type?: string, loc?: unknown[]][] = [
+const rejected: [what: string, body: string, status: number, type?: string, loc?: unknown[]][] = [
   ["NaN", bodyOf('{"a":[1,NaN]}'), 422, "finite_number", ["body", "settings", "a", 1]],
   ["Infinity", bodyOf('{"a":Infinity}'), 422, "finite_number", ["body", "settings", "a"]],
   ["1e400", bodyOf('{"a":1e400}'), 422, "finite_number", ["body", "settings", "a"]],
@@ -147,10 +147,10 @@ const refused: [what: string, body: string, status: number, type?: string, loc?:
     "concurrency",
   ]],
 ];
-Deno.test("what cannot be stored is refused, and nothing is", async (t) => {
+Deno.test("JSON that cannot be stored is rejected, and nothing is stored", async (t) => {
   await using api = await startApi();
   const { user } = await addUsers(api);
-  for (const [what, body, status, type, loc] of refused) {
+  for (const [what, body, status, type, loc] of rejected) {
     await t.step(what, async () => {
       const got = await createAndRead(api, user.token, body);
       assert.equal(got.status, status, got.text.slice(0, 500));

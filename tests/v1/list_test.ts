@@ -1,4 +1,4 @@
-/** v1's list of tasks: filters, pages, totals, the search for a name, and the plans behind them. */
+/** v1's task list: filters, pages, totals, search by name, and query plans. */
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import type { Pool } from "../../db/pg/connect.ts";
@@ -20,7 +20,7 @@ interface Listed {
 const list = async (filter: Partial<TaskFilter> = {}, on: Pool = sql): Promise<Listed> =>
   JSON.parse(await listTasks(on, { page: 1, pageSize: 100, ...filter }));
 
-Deno.test("filters and pages: newest first, ties by id, deleted ones out, a total for all pages", async () => {
+Deno.test("lists are filtered and paged, newest first, without deleted tasks, with a total of all pages", async () => {
   const states = ["pending", "processing", "completed", "failed", "cancelled"];
   const ids: string[] = [];
   for (let n = 0; n < 20; n++) {
@@ -132,7 +132,7 @@ const searches: [pattern: string, found: string[]][] = [
   [`${long}x`, []],
 ];
 
-Deno.test("a name is searched as a plain substring in any case", async (t) => {
+Deno.test("a search matches a substring of the name in any case", async (t) => {
   for (const task_name of names) await seedTask(sql, { task_name });
   for (const [pattern, found] of searches) {
     const shown = pattern.length > 40 ? `${pattern.length} characters` : JSON.stringify(pattern);
@@ -145,7 +145,7 @@ Deno.test("a name is searched as a plain substring in any case", async (t) => {
   await sql`delete from tasks`;
 });
 
-Deno.test("case is folded as regular expressions of ECMAScript do it, for every letter", async () => {
+Deno.test("fold_name() folds the case of every letter as ECMAScript's regular expressions do", async () => {
   const letters: string[] = [];
   for (let code = 0x80; code < 0x20000; code++) {
     if (code >= 0xd800 && code < 0xe000) continue;
@@ -168,7 +168,7 @@ Deno.test("case is folded as regular expressions of ECMAScript do it, for every 
   assert.deepEqual(wrong, []);
 });
 
-Deno.test("totals follow every kind of change, also those of many tasks, of transactions, and taken back", async () => {
+Deno.test("totals follow every kind of change, also bulk changes and rolled back transactions", async () => {
   const totals = async () => {
     const all = await list();
     const mine = await list({ username: "m@x" });
@@ -194,7 +194,7 @@ Deno.test("totals follow every kind of change, also those of many tasks, of tran
   assert.deepEqual(await totals(), [700, 700, 700]);
   await assert.rejects(sql.begin(async (tx) => {
     await tx`delete from tasks`;
-    throw new Error("taken back");
+    throw new Error("rolled back");
   }));
   assert.deepEqual(await totals(), [700, 700, 700]);
   await sql`select recount_tasks()`;
@@ -205,13 +205,13 @@ Deno.test("totals follow every kind of change, also those of many tasks, of tran
   assert.deepEqual(await totals(), [0, 0, 0]);
 });
 
-Deno.test("totals are right when many write at the same time, and none waits for another's transaction", async () => {
+Deno.test("totals are right under concurrent writes, which do not wait for each other's transactions", async () => {
   const add = (on: Pool | postgres.TransactionSql, username: string) =>
     on`insert into tasks (task_name, username, tags, variables, settings) values ('w', ${username}, '[]', '{}', '{}')`;
-  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const slow = sql.begin(async (tx) => {
     for (let n = 0; n < 200; n++) await add(tx, "slow");
-    await held;
+    await released;
   });
   await Promise.all(Array.from({ length: 300 }, (_, n) => add(sql, `u${n % 3}`)));
   assert.equal((await list({ pageSize: 1 })).total, 300);
@@ -222,8 +222,8 @@ Deno.test("totals are right when many write at the same time, and none waits for
   await sql`truncate tasks cascade`;
 });
 
-/** Tasks of the plans' test: more than a few pages; a million give the same plans (`deno task bench http`). */
-const tasksOfPlans = 60_000;
+/** Number of tasks for the plan tests. A million tasks give the same plans (`deno task bench http`). */
+const planTasks = 60_000;
 
 async function seedMany(): Promise<void> {
   await sql`
@@ -234,7 +234,7 @@ async function seedMany(): Promise<void> {
       'tester' || n % 50 || '@example.com', '[]', '{}', '{}',
       (array['completed', 'failed', 'pending'])[1 + n % 3], timestamptz '2025-01-01' + n * interval '20 s',
       case when n % 3 < 2 then timestamptz '2025-01-01' end, n % 50 = 0
-    from generate_series(1, ${tasksOfPlans}::integer) as n`;
+    from generate_series(1, ${planTasks}::integer) as n`;
   await sql`update tasks set status = 'processing', completed_at = null where task_name like '%12345'`;
   await sql`vacuum analyze tasks`;
 }
@@ -250,8 +250,8 @@ interface Plan {
 
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 
-/** The plan of the tenth execution of what a list with this filter sends, prepared as the driver prepares it. */
-async function tenthPlan(filter: Partial<TaskFilter>): Promise<{ nodes: Plan[]; ms: number }> {
+/** Returns the plan of the tenth execution of a list's statement, prepared as the driver prepares it. */
+async function explainTenth(filter: Partial<TaskFilter>): Promise<{ nodes: Plan[]; ms: number }> {
   const sent: { text: string; parameters: unknown[]; types: number[] }[] = [];
   const spy = postgres(database.url, {
     max: 1,
@@ -280,15 +280,15 @@ const plans: [name: string, filter: Partial<TaskFilter>, index: string][] = [
   ["two statuses", { statuses: ["completed", "processing"] }, "tasks_status_newest_idx"],
   ["two Chinese characters", { taskName: "樱花" }, "tasks_name_grams_idx"],
   ["one Chinese character", { taskName: "阳" }, "tasks_name_grams_idx"],
-  ["a name that nothing has", { taskName: "没有的名字" }, "tasks_name_grams_idx"],
+  ["a name without a match", { taskName: "没有的名字" }, "tasks_name_grams_idx"],
   ["a rare name", { taskName: " 12345" }, "tasks_name_grams_idx"],
 ];
 
-Deno.test("lists keep their plans at the tenth execution", async (t) => {
+Deno.test("lists use their indexes at the tenth execution", async (t) => {
   await seedMany();
   for (const [name, filter, index] of plans) {
     await t.step(`${name}: ${index || "any index"}, and no scan of all tasks`, async () => {
-      const { nodes, ms } = await tenthPlan(filter);
+      const { nodes, ms } = await explainTenth(filter);
       const scans = nodes.filter((node) =>
         node["Relation Name"] === "tasks" && node["Node Type"] === "Seq Scan"
       );
@@ -297,12 +297,12 @@ Deno.test("lists keep their plans at the tenth execution", async (t) => {
       assert.ok(index === "" || used.includes(index), `used ${used}`);
       const rows = nodes.filter((node) => node["Index Name"]?.startsWith("tasks_"))
         .map((node) => (node["Actual Rows"] ?? 0) + (node["Rows Removed by Filter"] ?? 0));
-      assert.ok(Math.max(...rows) < tasksOfPlans / 5, `read ${rows} rows`);
-      // A few milliseconds, or minutes where it tries every row; how many it reads is what counts.
+      assert.ok(Math.max(...rows) < planTasks / 5, `read ${rows} rows`);
+      // A good plan takes milliseconds and a bad one minutes. The number of rows is the decisive measure.
       assert.ok(ms < 5000, `${ms} ms`);
     });
   }
-  await t.step("totals agree with a count", async () => {
+  await t.step("totals are equal to a count", async () => {
     const [row] = await sql`
       select count(*)::int as alive, count(*) filter (where status = 'failed')::int as failed,
         count(*) filter (where task_name like '%樱花%')::int as found

@@ -1,11 +1,12 @@
-/** More than the database can serve, and clients that do not wait for it. */
+/** Overload of the database, and clients that disconnect. */
 import assert from "node:assert/strict";
 import { connect } from "../../db/pg/connect.ts";
-import { untilLeft } from "../../db/pg/leaving.ts";
+import { cancelOnAbort } from "../../db/pg/cancel_on_abort.ts";
 import { createGate } from "../../routes/common/gate.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { createDatabase } from "../support/database.ts";
 import { addUsers, type Person } from "../support/people.ts";
+import { waitFor } from "../support/wait.ts";
 import { addTask } from "./support/tasks.ts";
 
 const origin = "http://localhost:3000";
@@ -15,22 +16,14 @@ function get(api: TestApi, { token }: Person, path: string, signal?: AbortSignal
   return fetch(`${api.origin}/api/v1${path}`, { headers, ...(signal ? { signal } : {}) });
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!await holds()) {
-    assert.ok(performance.now() < deadline, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** Keeps every statement that reads tasks waiting until it is released. */
-async function blockTasks({ database }: TestApi) {
+/** Locks the table of tasks until it is released, so that every statement that reads it waits. */
+async function lockTasks({ database }: TestApi) {
   const sql = await database.sql.reserve();
   await sql`begin`;
   await sql`lock table tasks in access exclusive mode`;
   return {
-    waiting: async () => {
-      // Asked outside the transaction: one that is open sees what was when it asked first.
+    countWaiting: async () => {
+      // A query in the open transaction would see the statistics of its first query.
       const [row] = await database.sql<{ count: number }[]>`
         select count(*)::int as count from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`;
@@ -43,74 +36,74 @@ async function blockTasks({ database }: TestApi) {
   };
 }
 
-Deno.test("while 100 slow reads hold the database, others are put off soon, with CORS, and served again after", async () => {
+Deno.test("while 100 slow reads use the database, other requests soon get 503, and are served afterwards", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const id = await addTask(api, user);
-  const blocked = await blockTasks(api);
+  const lock = await lockTasks(api);
   const slow = Array.from({ length: 100 }, (_, i) => get(api, user, i % 2 ? "/tasks" : `/tasks/${id}`));
-  await until("slow reads wait", async () => await blocked.waiting() > 0);
+  await waitFor("a waiting statement", async () => await lock.countWaiting() > 0);
   const started = performance.now();
   const response = await get(api, user, "/users/me");
   const milliseconds = performance.now() - started;
   assert.deepEqual([response.status, await response.json()], [503, { detail: "Service Unavailable" }]);
   assert.equal(response.headers.get("retry-after"), "1");
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
-  // 1.5 s and what the machine adds; not the time that the database is held.
+  // The gate waits 1.5 s. The bound allows for a slow machine, and is far below the duration of the lock.
   assert.ok(milliseconds < 30_000, `${milliseconds} ms`);
   const health = await fetch(`${api.origin}/health`);
-  assert.equal(health.status, 200, "what needs no database is served");
+  assert.equal(health.status, 200, "a request without the database is served");
   await health.body?.cancel();
-  await blocked.release();
+  await lock.release();
   const answers = await Promise.all(slow);
   for (const answer of answers) await answer.body?.cancel();
   const served = answers.filter(({ status }) => status === 200).length;
-  assert.ok(served > 0 && served <= 16, `${served} were with the database, the others were put off`);
+  assert.ok(served > 0 && served <= 16, `${served} used the database, the others were rejected`);
   assert.ok(answers.every(({ status }) => status === 200 || status === 503));
   const after = await get(api, user, "/users/me");
   assert.equal(after.status, 200);
   await after.body?.cancel();
 });
 
-Deno.test("a client that leaves takes its statement along, and 200 that leave cost no connection", async () => {
+Deno.test("a disconnected client's statement is cancelled, and 200 disconnects leak no connection", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
   const id = await addTask(api, user);
-  const blocked = await blockTasks(api);
+  const lock = await lockTasks(api);
   for (let round = 0; round < 25; round++) {
     const leaving = new AbortController();
-    const asked = Array.from(
+    const requests = Array.from(
       { length: 8 },
       (_, i) => get(api, user, i % 2 ? "/tasks" : `/tasks/${id}`, leaving.signal).catch(() => undefined),
     );
-    await until("a statement waits", async () => await blocked.waiting() > 0);
+    await waitFor("a waiting statement", async () => await lock.countWaiting() > 0);
     leaving.abort();
-    await Promise.all(asked);
-    await until("no statement waits", async () => await blocked.waiting() === 0);
+    await Promise.all(requests);
+    await waitFor("the end of all waiting statements", async () => await lock.countWaiting() === 0);
   }
-  // The table is still locked: all were cancelled, and none of their connections is lost.
+  // The table is still locked, so all statements were cancelled. Their connections are usable.
   const me = await Promise.all(Array.from({ length: 20 }, () => get(api, user, "/users/me")));
   for (const response of me) assert.equal((await response.json()).code, 200);
-  await blocked.release();
+  await lock.release();
   const task = await get(api, user, `/tasks/${id}`);
   assert.equal((await task.json()).data.id, id);
-  const gone = api.lines.filter(({ status }) => status === 499);
-  assert.ok(gone.length > 0, "who left is counted");
+  const disconnects = api.lines.filter(({ status }) => status === 499);
+  assert.ok(disconnects.length > 0, "no disconnect was logged with status 499");
   assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
 });
 
-Deno.test("who leaves behind a slow statement takes nobody's answer: each gets its own", async () => {
+Deno.test("cancelling statements behind a slow one gives every other statement its own result", async () => {
   await using database = await createDatabase();
   const sql = connect(database.url, { max: 1, silentMsMax: 60_000 });
   await sql`select 1`;
   for (let round = 0; round < 10; round++) {
     const leaving = [new AbortController(), new AbortController()];
-    const [first, second] = leaving.map(({ signal }) => untilLeft(sql, signal));
+    const [first, second] = leaving.map(({ signal }) => cancelOnAbort(sql, signal));
     const slow = first!`select pg_sleep(30)`.then(() => "slept", ({ code }) => code);
     const behind = second!<{ says: string }[]>`select 'second' as says`
       .then((rows) => rows[0]?.says, ({ code }) => code);
     const others = ["third", "fourth"].map(async (says) => (await sql`select ${says} as says`)[0]?.says);
-    await until("it sleeps", async () => {
+    await waitFor("a sleeping statement", async () => {
       const [row] = await database.sql<{ count: number }[]>`
         select count(*)::int as count from pg_stat_activity
         where datname = current_database() and wait_event = 'PgSleep'`;
@@ -125,78 +118,86 @@ Deno.test("who leaves behind a slow statement takes nobody's answer: each gets i
   await sql.end({ timeout: 1 });
 });
 
-Deno.test("the gate lets in as many as it may, in the order they came, and forgets who left or failed", async () => {
-  const gate = createGate({ least: 2, most: 2, waitMsMax: 60_000, waitingMax: 3 });
+Deno.test("the gate admits requests up to its limit in order of arrival, and forgets disconnected and failed ones", async () => {
+  const gate = createGate({ concurrencyMin: 2, concurrencyMax: 2, waitMsMax: 60_000, waitingMax: 3 });
   const request = new Request("http://x/");
   const order: string[] = [];
-  const held = ["a", "b"].map((name) => {
+  const admitted = ["a", "b"].map((name) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const running = gate.run(request, () => (order.push(name), promise));
     return { resolve, reject, running };
   });
   const leaving = new AbortController();
-  const left = gate.run(new Request("http://x/", { signal: leaving.signal }), () => assert.fail("it left"));
+  const leavingRequest = new Request("http://x/", { signal: leaving.signal });
+  const left = gate.run(leavingRequest, () => assert.fail("a disconnected request was admitted"));
   const late = ["c", "d"].map((name) => gate.run(request, () => order.push(name)));
-  await assert.rejects(gate.run(request, () => assert.fail("no room to wait")), { code: "busy" });
+  await assert.rejects(gate.run(request, () => assert.fail("one more than waitingMax was admitted")), {
+    code: "busy",
+  });
   leaving.abort();
   await assert.rejects(left, { code: "busy" });
   assert.deepEqual(order, ["a", "b"]);
-  held[0]!.reject(new Error("failed"));
-  await assert.rejects(held[0]!.running, /failed/);
+  admitted[0]!.reject(new Error("failed"));
+  await assert.rejects(admitted[0]!.running, /failed/);
   await Promise.all(late);
   assert.deepEqual(order, ["a", "b", "c", "d"]);
-  held[1]!.resolve();
-  await held[1]!.running;
-  const full = createGate({ least: 0, most: 0, waitMsMax: 20 });
-  await assert.rejects(full.run(request, () => assert.fail("no room")), { code: "busy", status: 503 });
+  admitted[1]!.resolve();
+  await admitted[1]!.running;
 });
 
-Deno.test("the gate opens while requests are quick and closes to its least when they are not", async () => {
-  const gate = createGate({ least: 2, most: 5, waitMsMax: 200 });
+Deno.test("the gate fails with busy after waitMsMax", async () => {
+  const gate = createGate({ concurrencyMin: 0, concurrencyMax: 0, waitMsMax: 20 });
+  const running = gate.run(new Request("http://x/"), () => assert.fail("the request was admitted"));
+  await assert.rejects(running, { code: "busy", status: 503 });
+});
+
+Deno.test("the gate raises its limit while requests are quick and lowers it to the minimum while they are slow", async () => {
+  const gate = createGate({ concurrencyMin: 2, concurrencyMax: 5, waitMsMax: 200 });
   const request = new Request("http://x/");
   for (let i = 0; i < 10; i++) await gate.run(request, () => {});
   const { promise, resolve } = Promise.withResolvers<void>();
-  let entered = 0;
+  let admitted = 0;
   const slow = Array.from(
     { length: 9 },
-    () => gate.run(request, () => (entered++, promise)).catch(() => "off"),
+    () => gate.run(request, () => (admitted++, promise)).catch(() => "rejected"),
   );
-  // Five at most; on a machine that slept in between the two that are always let in.
-  assert.ok(entered >= 2 && entered <= 5, `${entered}`);
+  // At most concurrencyMax, and at least concurrencyMin if the machine paused for longer than the gate's
+  // stalledMs.
+  assert.ok(admitted >= 2 && admitted <= 5, `${admitted}`);
   await Promise.all(slow.slice(5));
-  assert.equal(await gate.run(request, () => "in").catch(() => "off"), "off");
+  assert.equal(await gate.run(request, () => "admitted").catch(() => "rejected"), "rejected");
   resolve();
   await Promise.all(slow);
-  assert.equal(await gate.run(request, () => "in"), "in");
+  assert.equal(await gate.run(request, () => "admitted"), "admitted");
 });
 
 const bodies: [
   what: string,
   path: string,
-  who: "user" | "admin" | undefined,
+  caller: "user" | "admin" | undefined,
   body: string,
   status: number,
 ][] = [
-  ["a stranger's broken body", "/tasks", undefined, "[1,", 422],
-  ["a stranger's broken body of a megabyte", "/tasks", undefined, `[${"1,".repeat(500_000)}`, 401],
-  ["a user's broken body of a megabyte", "/tasks", "user", `["${"x".repeat(1_000_000)}\\x"]`, 422],
-  ["a user's half a million values", "/tasks", "user", `[${"1,".repeat(500_000)}`, 413],
+  ["invalid JSON without a token", "/tasks", undefined, "[1,", 422],
+  ["a megabyte of invalid JSON without a token", "/tasks", undefined, `[${"1,".repeat(500_000)}`, 401],
+  ["a megabyte of invalid JSON with a token", "/tasks", "user", `["${"x".repeat(1_000_000)}\\x"]`, 422],
+  ["half a million values with a token", "/tasks", "user", `[${"1,".repeat(500_000)}`, 413],
   [
-    "a user to be with a name of a megabyte",
+    "a new user with a name of a megabyte",
     "/users/",
     "admin",
     `{"fullname":"${"x".repeat(1_100_000)}"}`,
     413,
   ],
 ];
-Deno.test("large bodies are parsed for those alone who have a token, and only where they may be large", async (t) => {
+Deno.test("large bodies are parsed only with a valid token, and only on routes that permit them", async (t) => {
   await using api = await startApi();
   const people = await addUsers(api);
-  for (const [what, path, who, body, status] of bodies) {
+  for (const [what, path, caller, body, status] of bodies) {
     await t.step(what, async () => {
       const headers = {
         "content-type": "application/json",
-        ...(who ? { authorization: `Bearer ${people[who].token}` } : {}),
+        ...(caller ? { authorization: `Bearer ${people[caller].token}` } : {}),
       };
       const response = await fetch(`${api.origin}/api/v1${path}`, { method: "POST", headers, body });
       assert.equal(response.status, status, await response.text());

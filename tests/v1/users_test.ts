@@ -1,4 +1,4 @@
-/** Users of v1: what is stored of a body, what is not, and who is first when many ask at once. */
+/** v1's users: which fields a body may set, e-mail rules, and concurrent changes. */
 import assert from "node:assert/strict";
 import { EmailError } from "../../routes/v1/email_text.ts";
 import { parseEmail } from "../../routes/v1/email.ts";
@@ -16,6 +16,7 @@ async function call(api: TestApi, { token }: Person, method: string, path: strin
 }
 
 interface EmailCase {
+  /** The e-mail of the request. */
   given: string;
   stored?: string;
   reason?: string;
@@ -23,7 +24,7 @@ interface EmailCase {
 
 const emails: EmailCase[] = (await Deno.readTextFile(new URL("../data/compat/emails.jsonl", import.meta.url)))
   .split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
-Deno.test(`${emails.length} e-mails are taken, stored and refused as the old backend's rules have it`, () => {
+Deno.test(`parseEmail() accepts, normalises and rejects ${emails.length} e-mails as the old backend did`, () => {
   for (const { given, stored, reason } of emails) {
     let got: EmailCase;
     try {
@@ -36,7 +37,7 @@ Deno.test(`${emails.length} e-mails are taken, stored and refused as the old bac
   }
 });
 
-Deno.test("2,000 letters of any e-mail are judged within a moment", () => {
+Deno.test("parseEmail() rejects hostile texts of 2,000 characters without backtracking", () => {
   const nasty = [
     "(".repeat(2000),
     "a ".repeat(1000) + "<",
@@ -55,12 +56,12 @@ Deno.test("2,000 letters of any e-mail are judged within a moment", () => {
   ) {
     const started = performance.now();
     assert.throws(() => parseEmail(text) === "" || assert.fail(), Error);
-    // One that tries every way takes minutes; a slow machine takes a moment longer.
+    // Catastrophic backtracking takes minutes. The bound allows for a slow machine.
     assert.ok(performance.now() - started < 10_000, text.slice(0, 20));
   }
 });
 
-Deno.test("a body sets its own fields and no other", async () => {
+Deno.test("a body sets the documented fields and no other", async () => {
   await using api = await startApi();
   const { admin } = await addUsers(api);
   const more = {
@@ -95,7 +96,7 @@ Deno.test("a body sets its own fields and no other", async () => {
   assert.match(row!.hashed_password, /^\$2b\$\d\d\$.{53}$/);
 });
 
-Deno.test("a user is found by the old id in any case and by the new one, and is shown by the old", async () => {
+Deno.test("a user is found by the legacy id in any case and by the UUID, and is shown with the legacy id", async () => {
   await using api = await startApi();
   const { admin, user } = await addUsers(api);
   for (const id of [user.legacyId, user.legacyId.toUpperCase(), user.id]) {
@@ -106,7 +107,7 @@ Deno.test("a user is found by the old id in any case and by the new one, and is 
   }
 });
 
-Deno.test("of 20 who create the same user at once one is first, the others are told", async () => {
+Deno.test("of 20 concurrent creates of a user one succeeds and the others get 400", async () => {
   await using api = await startApi();
   const { admin } = await addUsers(api);
   const all = await Promise.all(
@@ -119,7 +120,7 @@ Deno.test("of 20 who create the same user at once one is first, the others are t
   assert.equal(all.find(({ status }) => status === 400)?.detail, "邮箱已注册");
 });
 
-Deno.test("of 10 who take the same e-mail by a change at once one is first", async () => {
+Deno.test("of 4 concurrent changes to the same e-mail one succeeds and the others get 400", async () => {
   await using api = await startApi();
   const { admin, manager, user, guest, other } = await addUsers(api);
   const all = await Promise.all(
@@ -130,7 +131,7 @@ Deno.test("of 10 who take the same e-mail by a change at once one is first", asy
   assert.deepEqual(all.map(({ status }) => status).sort(), [200, 400, 400, 400]);
 });
 
-Deno.test("of two who delete the same user at once one is first, the other is told that it is gone", async () => {
+Deno.test("of two concurrent deletes of a user one succeeds and the other gets 404", async () => {
   await using api = await startApi();
   const { admin, user } = await addUsers(api);
   const all = await Promise.all([1, 2].map(() => call(api, admin, "DELETE", user.legacyId)));
@@ -138,7 +139,7 @@ Deno.test("of two who delete the same user at once one is first, the other is to
 });
 
 const bodies: [what: string, body: unknown, status: number, type?: string][] = [
-  ["roles that are none", { roles: ["root"] }, 422, "enum"],
+  ["unknown roles", { roles: ["root"] }, 422, "enum"],
   ["roles as text", { roles: "admin" }, 422, "list_type"],
   ["roles null", { roles: null }, 422, "list_type"],
   ["e-mail null", { email: null }, 422, "string_type"],
@@ -149,14 +150,14 @@ const bodies: [what: string, body: unknown, status: number, type?: string][] = [
   ["a role twice", { roles: ["user", "user"] }, 200],
   ["a password of 72 bytes", { password: "a".repeat(72) }, 200],
   ["a password of 73 bytes", { password: "a".repeat(73) }, 200],
-  ["a password of 25 letters and 75 bytes", { password: "密".repeat(25) }, 200],
-  ["a password of 8 letters", { password: "😀".repeat(8) }, 200],
-  ["a password of 7 letters", { password: "😀".repeat(7) }, 422, "value_error"],
+  ["a password of 25 characters and 75 bytes", { password: "密".repeat(25) }, 200],
+  ["a password of 8 characters", { password: "😀".repeat(8) }, 200],
+  ["a password of 7 characters", { password: "😀".repeat(7) }, 422, "value_error"],
   ["a NUL in a name", { fullname: "a\0b" }, 422, "string_unicode"],
-  ["half a pair in a name", '{"fullname":"\\ud800"}', 422, "string_unicode"],
+  ["a lone surrogate in a name", '{"fullname":"\\ud800"}', 422, "string_unicode"],
   ["a name of SQL", { fullname: "'); drop table users; --" }, 200],
 ];
-Deno.test("changes of a user", async (t) => {
+Deno.test("a change of a user is validated field by field", async (t) => {
   await using api = await startApi();
   const { admin, user } = await addUsers(api);
   for (const [what, body, status, type] of bodies) {

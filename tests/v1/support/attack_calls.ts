@@ -1,8 +1,9 @@
-/** Hostile requests by the numbers of the design's list of attacks: callers, forms, queries, headers. */
+/** Hostile tokens, forms, queries and headers by their number in the list of attacks. */
 import {
   type Attack,
   attack,
   closed,
+  encodeTokenPart,
   form,
   type Headers,
   json,
@@ -14,13 +15,12 @@ import {
   read,
   routes,
   toBodies,
-  word,
 } from "./attack_requests.ts";
 
-/** Statuses of what is refused whatever it is. */
+/** Statuses of a refused request. */
 const refused = [400, 401, 403, 404, 405, 413, 414, 422, 429, 431];
-/** What a header that means nothing here leaves as it was. */
-const unmoved = [200, 400, 401, 403, 404, 422];
+/** Statuses of requests with a header that must have no effect. */
+const unaffected = [200, 400, 401, 403, 404, 422];
 const huge = "9".repeat(30);
 
 const bearer = (token: string): Headers => [["Authorization", `Bearer ${token}`]];
@@ -35,7 +35,7 @@ const schemes = [
   "Bearer\tx",
 ];
 const algorithms = ["none", "None", "nOnE", "HS512", "RS256"];
-const claims = word({ email: "admin@example.com", sub: "x", exp: 9e9 });
+const claims = encodeTokenPart({ email: "admin@example.com", sub: "x", exp: 9e9 });
 const roles = ['["root"]', '"admin"', "null", "[1]", "{}", '["admin",null]', '["ADMIN"]'];
 const withRoles = (text: string) => `{"email":"x@example.com","password":"12345678","roles":${text}}`;
 const hidden = [
@@ -55,20 +55,27 @@ const evil: Headers = [
   ["X-Forwarded-Prefix", "//evil.example"],
 ];
 
-/** Refused, or answered as without the attack; no row may change. */
+/** Requests that are refused, or get the same response as without the attack. No row may change. */
 export const callAttacks: Attack[] = [
   attack(1, "no Authorization", [401], onClosed([])),
   ...schemes.map((header) =>
     attack(3, `Authorization '${header}'`, [401], onClosed([["Authorization", header]]))
   ),
-  ...algorithms.map((alg) => attack(4, `alg ${alg}`, [401], onClosed(bearer(`${word({ alg })}.${claims}.`)))),
+  ...algorithms.map((alg) =>
+    attack(4, `alg ${alg}`, [401], onClosed(bearer(`${encodeTokenPart({ alg })}.${claims}.`)))
+  ),
   ...["", "a.b", "a.b.c.d", ".".repeat(5000)].map((token) =>
-    attack(14, "parts", [401], onClosed(bearer(token)))
+    attack(14, "tokens with a wrong number of parts", [401], onClosed(bearer(token)))
   ),
-  ...(["deleted", "disabled"] as const).map((who) =>
-    attack(18, `a ${who} user`, [401], closed.map(({ method, path, body }) => ({ method, path, body, who })))
+  ...(["deleted", "disabled"] as const).map((caller) =>
+    attack(
+      18,
+      `a ${caller} user`,
+      [401],
+      closed.map(({ method, path, body }) => ({ method, path, body, caller })),
+    )
   ),
-  attack(28, "forms that are none, or too much", refused, [
+  attack(28, "malformed and oversized forms", refused, [
     form('{"username":"admin@example.com","password":"x"}', json),
     multipart(['name="username"; filename="a"\r\n\r\nadmin@example.com', 'name="password"\r\n\r\nx']),
     multipart(['name="username"\r\nContent-Type: text/html\r\n\r\nx']),
@@ -78,7 +85,7 @@ export const callAttacks: Attack[] = [
     form("--x\r\n", [["Content-Type", "multipart/form-data"]]),
     form("x".repeat(9000), [["Content-Type", `multipart/form-data; boundary=${"x".repeat(7000)}`]]),
   ]),
-  attack(29, "operators, and names twice", [401, 422], [
+  attack(29, "operators, and repeated names", [401, 422], [
     form("username=a&username=b&password=c"),
     form("username[]=a&password=b"),
     form("username.$ne=&password=b"),
@@ -86,7 +93,7 @@ export const callAttacks: Attack[] = [
   ]),
   attack(
     30,
-    "another grant",
+    "another grant type",
     [422],
     ["client_credentials", "PASSWORD", "password "].map((grant) =>
       form(`username=a&password=b&grant_type=${encodeURIComponent(grant)}`)
@@ -94,20 +101,20 @@ export const callAttacks: Attack[] = [
   ),
   attack(
     37,
-    "a manager where admins are asked for",
+    "a manager on routes for admins",
     [403],
-    toBodies("{}").slice(1).map((sent) => ({ ...sent, who: "manager" })),
+    toBodies("{}").slice(1).map((sent) => ({ ...sent, caller: "manager" })),
   ),
-  attack(42, "roles that are none", [422], roles.flatMap((text) => toBodies(withRoles(text)).slice(1))),
-  attack(47, "pages that are none", [422], [
+  attack(42, "invalid roles", [422], roles.flatMap((text) => toBodies(withRoles(text)).slice(1))),
+  attack(47, "invalid pages", [422], [
     ...queries("/tasks", "page", ["0", "-1", "1.5", "abc", "", "1e3", huge, "0x10", "\0"]),
     ...queries("/tasks", "page_size", ["0", "101", "-1", "NaN", huge]),
   ]),
-  attack(49, "ranges of users that are none", [422], [
+  attack(49, "invalid ranges of users", [422], [
     ...queries("/users/", "skip", ["-1", "a", huge]),
     ...queries("/users/", "limit", ["-1", "", "1.5"]),
   ]),
-  attack(63, "names that objects have, in a form", [422], [
+  attack(63, "names of object properties in a form", [422], [
     form("__proto__=1"),
     form("constructor.prototype=1"),
     form("toString=1&hasOwnProperty=2"),
@@ -118,11 +125,16 @@ export const callAttacks: Attack[] = [
     ...onAll(Array.from({ length: 90 }, (_, i): [string, string] => [`X-H${i}`, "x"])),
   ]),
   ...["TRACE", "PATCH", "PROPFIND", "LINK", "get"].map((method) =>
-    attack(82, `the method ${method}`, [400, 405], routes.map(({ path }) => ({ method, path, who: "admin" })))
+    attack(
+      82,
+      `the method ${method}`,
+      [400, 405],
+      routes.map(({ path }) => ({ method, path, caller: "admin" })),
+    )
   ),
-  attack(82, "another method in a header", unmoved, onAll([["X-HTTP-Method-Override", "DELETE"]])),
-  ...evil.map((header) => attack(83, header[0], unmoved, onAll([header]))),
-  attack(86, "encodings and ranges", [...unmoved, 400], [
+  attack(82, "another method in a header", unaffected, onAll([["X-HTTP-Method-Override", "DELETE"]])),
+  ...evil.map((header) => attack(83, header[0], unaffected, onAll([header]))),
+  attack(86, "encodings and ranges", [...unaffected, 400], [
     ...onAll([["Accept-Encoding", "br;q=0"], ["Range", "bytes=0-1"]]),
     ...toBodies(Uint8Array.from([0x1f, 0x8b, 8, 0])).map((sent) => ({
       ...sent,
@@ -134,7 +146,7 @@ export const callAttacks: Attack[] = [
     "a cross-origin form with cookies and no token",
     [401],
     ["/tasks", "/users/"].map((path) => {
-      const { who: _, ...sent } = post(path, '{"task_name":"x"}', [
+      const { caller: _, ...sent } = post(path, '{"task_name":"x"}', [
         ["Content-Type", "text/plain"],
         ["Origin", "https://evil.example"],
         ["Cookie", "access_token=x"],
@@ -142,5 +154,10 @@ export const callAttacks: Attack[] = [
       return sent;
     }),
   ),
-  attack(96, "what is not served", [404], hidden.map((path) => ({ method: "GET", path, who: "admin" }))),
+  attack(
+    96,
+    "paths that are not served",
+    [404],
+    hidden.map((path) => ({ method: "GET", path, caller: "admin" })),
+  ),
 ];

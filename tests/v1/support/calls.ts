@@ -1,18 +1,18 @@
-/** The recorded calls of the old backend, sent again. */
+/** Reads, replays and compares the recorded calls of the old backend. */
 import { type Json, JsonNumber, type JsonObject, JsonSyntaxError, parseJson } from "../../../json.ts";
 import { findDifference } from "../../support/masks.ts";
 
-/** One recorded request and its answer (tests/data/golden/calls.jsonl, a line each). */
+/** One recorded request with its response: a line of tests/data/golden/calls.jsonl. */
 export interface RecordedCall {
   name: string;
   method: string;
   path: string;
-  /** Whose token, saved as `token:<as>`. */
+  /** The user whose token is sent; it is saved as `token:<as>`. */
   as: string | null;
   body: string | null;
   ctype: string | null;
   headers: Record<string, string>;
-  /** Names to keep values of the answer under, by JSON pointer. */
+  /** JSON pointers into the response, by the name under which the value is saved. */
   save: Record<string, string>;
   status: number;
   answerHeaders: Record<string, string>;
@@ -22,7 +22,7 @@ export interface RecordedCall {
 export interface Answered {
   status: number;
   headers: Headers;
-  /** As the recordings have it: `{"<text>": …}` for what is no JSON, null for nothing. */
+  /** The body in the form of the recordings: `{"<text>": …}` if it is not JSON, null if it is empty. */
   answer: Json;
 }
 
@@ -47,7 +47,7 @@ function readCall(line: string): RecordedCall {
   };
 }
 
-/** All of them, in order. */
+/** Reads all recorded calls in order. */
 export async function readCalls(
   file = new URL("../../data/golden/calls.jsonl", import.meta.url),
 ): Promise<RecordedCall[]> {
@@ -77,7 +77,7 @@ function readAnswer(text: string): Json {
   }
 }
 
-/** Sends a recorded request to `origin`. */
+/** Sends a recorded request to `origin`, and saves the values that later calls need. */
 export async function send(
   origin: string,
   call: RecordedCall,
@@ -103,7 +103,7 @@ export async function send(
   return { status: response.status, headers: response.headers, answer };
 }
 
-/** What differs between an answer and the recorded one; undefined where they are alike. */
+/** Returns the first difference between a response and the recorded one, or undefined. */
 export function compare(call: RecordedCall, got: Answered, saved: Map<string, string>): string | undefined {
   if (got.status !== call.status) return `status: wanted ${call.status}, got ${got.status}`;
   for (const [name, value] of Object.entries(call.answerHeaders)) {

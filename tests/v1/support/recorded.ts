@@ -1,8 +1,8 @@
-/** The recorded calls in order against an API over the loaded dump: what must be alike, and what differs on purpose. */
+/** Checks the recorded calls against an API over the migrated dump, and the intended differences. */
 import assert from "node:assert/strict";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { type Json, type JsonObject, parseJson } from "../../../json.ts";
-import { openFolder } from "../../../migrate/data/sources/folder.ts";
+import { openJsonLines } from "../../../migrate/data/sources/json_lines.ts";
 import { load } from "../../../migrate/data/load/load.ts";
 import { silentProgress } from "../../../migrate/data/tools/progress.ts";
 import { type Answered, compare, readCalls, type RecordedCall, send } from "./calls.ts";
@@ -10,7 +10,10 @@ import { findDifference } from "../../support/masks.ts";
 
 const folder = new URL("../../data/current", import.meta.url).pathname;
 
-/** What answers another way on purpose (the contract's last table), and how. */
+/**
+ * Checks of the calls whose response differs by intention (the contract's last table), by the name of the
+ * call.
+ */
 const differences: Record<string, (got: Answered, call: RecordedCall) => string | undefined> = {
   "login slash": ({ status, answer }) =>
     status === 401 ? findDifference(parseJson('{"detail":"邮箱或密码错误"}'), answer) : `status ${status}`,
@@ -34,56 +37,61 @@ const differences: Record<string, (got: Answered, call: RecordedCall) => string 
       : `status ${status}`,
 };
 
-const at = (value: Json | undefined, key: string) => value instanceof Map ? value.get(key) : undefined;
+const fieldOf = (value: Json | undefined, key: string) => value instanceof Map ? value.get(key) : undefined;
 
 /**
- * `results.raw` of a detail: one key for each subtask with a result, where the old backend put all onto one. The
- * last of them is what was recorded, and the rest of the answer is compared without them.
+ * Checks `results.raw` of a detail. It has one key per subtask with a result; the old backend used the same
+ * key for all, so that only the last was recorded. The recorded value then replaces the checked one for the
+ * further comparison.
  */
 function checkRaw(call: RecordedCall, got: Answered): string | undefined {
-  const [wanted, given] = [call.answer, got.answer].map((answer) => at(at(answer, "data"), "results"));
-  const recorded = at(wanted, "raw");
-  const raw = at(given, "raw");
+  const [wanted, given] = [call.answer, got.answer].map((answer) =>
+    fieldOf(fieldOf(answer, "data"), "results")
+  );
+  const recorded = fieldOf(wanted, "raw");
+  const raw = fieldOf(given, "raw");
   if (!(recorded instanceof Map) || !(raw instanceof Map) || !(wanted instanceof Map)) return undefined;
-  const subtasks = at(at(got.answer, "data"), "dramatiq_tasks");
+  const subtasks = fieldOf(fieldOf(got.answer, "data"), "dramatiq_tasks");
   const urls = (Array.isArray(subtasks) ? subtasks : [])
-    .filter((subtask) => at(subtask, "status") === "completed")
-    .map((subtask) => at(at(subtask, "result"), "url"));
-  const found = [...raw.values()].map((entry) => at(entry, "url"));
+    .filter((subtask) => fieldOf(subtask, "status") === "completed")
+    .map((subtask) => fieldOf(fieldOf(subtask, "result"), "url"));
+  const found = [...raw.values()].map((entry) => fieldOf(entry, "url"));
   if (urls.some((url) => !found.includes(url)) || found.length !== urls.length) {
     return `results.raw: wanted an entry for each of ${urls.length} results, got ${found.length}`;
   }
   const last = [...recorded.values()][0];
-  const same = [...raw.values()].find((entry) => at(entry, "url") === at(last, "url"));
+  const same = [...raw.values()].find((entry) => fieldOf(entry, "url") === fieldOf(last, "url"));
   (given as JsonObject).set("raw", recorded);
   return same && last
     ? findDifference([...(last as JsonObject).keys()], [...(same as JsonObject).keys()])
     : "results.raw: the recorded entry is not there";
 }
 
-/** A task whose subtasks all failed: stays failed, where reading it made the old backend call it completed. */
+/**
+ * Expects `failed` for a task whose subtasks all failed; the old backend changed it to completed on reading.
+ */
 function expectFailed(call: RecordedCall): void {
-  const data = at(call.answer, "data");
-  const subtasks = at(data, "dramatiq_tasks");
+  const data = fieldOf(call.answer, "data");
+  const subtasks = fieldOf(data, "dramatiq_tasks");
   if (!Array.isArray(subtasks) || subtasks.length === 0) return;
-  if (subtasks.every((subtask) => at(subtask, "status") === "failed")) {
+  if (subtasks.every((subtask) => fieldOf(subtask, "status") === "failed")) {
     (data as JsonObject).set("status", "failed");
   }
 }
 
-/** Brings the dump over that the calls were recorded over. */
+/** Migrates the dump on which the calls were recorded. */
 export async function loadRecorded(sql: Pool): Promise<void> {
-  await load(sql, await openFolder(folder), { progress: silentProgress });
+  await load(sql, await openJsonLines(folder), { progress: silentProgress });
 }
 
-/** Sends all of them to `origin`, a step each. */
+/** Replays all calls against `origin`, one step each. */
 export async function checkCalls(t: Deno.TestContext, origin: string): Promise<void> {
   const calls = await readCalls();
   assert.equal(calls.length, 229);
   const saved = new Map<string, string>();
   for (const call of calls) {
     const differs = differences[call.name];
-    const name = differs ? `${call.name}: answers another way on purpose` : call.name;
+    const name = differs ? `${call.name}: differs by intention` : call.name;
     await t.step(name, async () => {
       expectFailed(call);
       const got = await send(origin, call, saved);
