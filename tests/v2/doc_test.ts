@@ -1,4 +1,4 @@
-/** docs/v2.md is run as written: its commands, in order, against a real API. */
+/** Runs the commands of docs/v2.md in order against a real API. */
 import assert from "node:assert/strict";
 import { startApi } from "../support/api.ts";
 import { addPeople } from "./support/api.ts";
@@ -8,11 +8,12 @@ const hasCurl = await new Deno.Command("curl", { args: ["--version"] }).output()
   () => true,
   () => false,
 );
-if (!hasCurl) console.log("skipped: the commands of docs/v2.md need curl, and there is none on PATH");
+if (!hasCurl) console.log("ignored: the commands of docs/v2.md need curl on PATH");
 
-const drawing = /^curl -sf -X PUT .*rating/m;
+/** The first command that needs images. */
+const ratesCell = /^curl -sf -X PUT .*rating/m;
 
-Deno.test({ name: "the walk of docs/v2.md goes as it says", ignore: !hasCurl }, async () => {
+Deno.test({ name: "the commands of docs/v2.md succeed as written", ignore: !hasCurl }, async () => {
   const text = await Deno.readTextFile(new URL("../../docs/v2.md", import.meta.url));
   const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
   assert.ok(blocks.length >= 5);
@@ -23,8 +24,8 @@ Deno.test({ name: "the walk of docs/v2.md goes as it says", ignore: !hasCurl }, 
   const { sql } = api.database;
   await Deno.writeTextFile(state, "");
   for (const block of blocks) {
-    // What a worker would have done by then.
-    if (drawing.test(block)) {
+    if (ratesCell.test(block)) {
+      // A worker would have completed the task by now.
       await sql`update subtasks set status = 'completed', attempt = 1, completed_at = now(), image_url = 'https://x/1.png'`;
       await sql`
         update tasks set status = 'completed', completed_at = now(), subtasks_completed = subtasks_total,
@@ -37,12 +38,12 @@ Deno.test({ name: "the walk of docs/v2.md goes as it says", ignore: !hasCurl }, 
       ],
       env: { ORIGIN: api.origin, EMAIL: user.email, PASSWORD: password },
     }).output();
-    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    assert.equal(code, 0, `${block}\n${said}`);
+    const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    assert.equal(code, 0, `${block}\n${output}`);
   }
   const [cell] = await sql`select rating, evaluate from subtasks where cell = 0`;
   assert.deepEqual({ ...cell }, { rating: 4, evaluate: ["the paws are right"] });
-  const [made] = await sql`select count(*)::int as n from tasks`;
-  assert.equal(made!.n, 1);
+  const [tasks] = await sql`select count(*)::int as n from tasks`;
+  assert.equal(tasks!.n, 1);
   await Deno.remove(folder, { recursive: true });
 });

@@ -1,18 +1,19 @@
-/** Idempotency-Key: work is done once, whoever repeats it, at once or after a loss. */
+/** Idempotency-Key: repeated requests do their work once, concurrently and after failures. */
 import assert from "node:assert/strict";
 import { runChores } from "../../jobs/lead/chores.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { startRig } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 import { addMatrix, addPeople, call, type V2Person } from "./support/api.ts";
 
 const body = { email: "new@example.com", password: "battery staple" };
-const create = (api: TestApi, who: V2Person, key: string, given: unknown = body) =>
-  call(api, who, "POST", "/users", given, { "idempotency-key": key });
+const create = (api: TestApi, person: V2Person, key: string, user: unknown = body) =>
+  call(api, person, "POST", "/users", user, { "idempotency-key": key });
 
 const countNew = async ({ database: { sql } }: TestApi) =>
   (await sql`select count(*)::int as n from users where email like 'new%'`)[0]!.n;
 
-Deno.test("a request under its key again gets the same answer byte for byte, and does nothing", async () => {
+Deno.test("a repeated request gets the same response byte for byte, and does nothing", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   const first = await create(api, admin, "k1");
@@ -28,7 +29,7 @@ Deno.test("a request under its key again gets the same answer byte for byte, and
   assert.equal(await countNew(api), 0);
 });
 
-Deno.test("another request under a key is refused; the same key of another person is another key", async () => {
+Deno.test("a key is rejected for another request, and is independent of the keys of other users", async () => {
   await using api = await startApi();
   const { admin, other, user } = await addPeople(api);
   await api.database.sql`update users set roles = '{admin}' where id = ${other.id}`;
@@ -39,17 +40,17 @@ Deno.test("another request under a key is refused; the same key of another perso
     "idempotency-key": "k",
   });
   assert.ok([409, 422].includes(elsewhere.status), elsewhere.text);
-  const says = (who: V2Person) =>
-    call(api, who, "POST", `/tasks/${task}/cells/0/evaluations`, { text: "good" }, {
+  const evaluate = (person: V2Person) =>
+    call(api, person, "POST", `/tasks/${task}/cells/0/evaluations`, { text: "good" }, {
       "idempotency-key": "e",
     });
-  const mine = await says(user);
-  const theirs = await says(other);
+  const mine = await evaluate(user);
+  const theirs = await evaluate(other);
   assert.deepEqual([mine.status, theirs.status], [201, 201]);
   assert.notEqual(mine.body.id, theirs.body.id);
 });
 
-Deno.test("of many at once under one key one does the work, and all get its answer", async () => {
+Deno.test("of many concurrent requests with one key, one does the work and all get its response", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   const answers = await Promise.all(Array.from({ length: 12 }, () => create(api, admin, "same")));
@@ -59,71 +60,72 @@ Deno.test("of many at once under one key one does the work, and all get its answ
   assert.equal(await countNew(api), 1);
 });
 
-/** Runs `during` while nobody can be added, and whoever tries waits within its transaction. */
+/** Runs `during` while inserts into `users` wait for a lock within their transaction. */
 async function whileUsersAreLocked(
   { database: { sql } }: TestApi,
   during: () => Promise<void>,
 ): Promise<void> {
-  await sql.begin(async (held) => {
-    await held`lock table users in share mode`;
+  await sql.begin(async (transaction) => {
+    await transaction`lock table users in share mode`;
     await during();
   });
 }
 
-async function killWaiting({ database: { sql } }: TestApi): Promise<void> {
-  for (;;) {
-    const killed = await sql`
+/** Waits until an insert into `users` waits for the lock, and terminates its connection. */
+async function terminateInsert({ database: { sql } }: TestApi): Promise<void> {
+  await waitFor("an insert that waits", async () => {
+    const terminated = await sql`
       select pg_terminate_backend(pid)
       from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock' and query like '%insert into users%'
         and pid <> pg_backend_pid()`;
-    if (killed.length > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+    return terminated.length > 0;
+  });
 }
 
-Deno.test("where the first died in the middle, nothing of it is there, and the repetition does the work", async () => {
+async function waitForLock({ database: { sql } }: TestApi, statement: string): Promise<void> {
+  await waitFor(`'${statement}' to wait for a lock`, async () => {
+    const waiting = await sql`
+      select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like ${`%${statement}%`}`;
+    return waiting.length > 0;
+  });
+}
+
+Deno.test("a request that fails in the middle leaves nothing, and its repetition does the work", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   let first: ReturnType<typeof create> | undefined;
   await whileUsersAreLocked(api, async () => {
-    first = create(api, admin, "died");
-    await killWaiting(api);
+    first = create(api, admin, "failing");
+    await terminateInsert(api);
   });
-  const died = await first!;
-  assert.deepEqual([died.status, died.body.type], [503, "urn:contactsheet:problem:busy"], died.text);
+  const failed = await first!;
+  assert.deepEqual([failed.status, failed.body.type], [503, "urn:contactsheet:problem:busy"], failed.text);
   assert.equal(await countNew(api), 0);
-  const again = await create(api, admin, "died");
+  const again = await create(api, admin, "failing");
   assert.deepEqual([again.status, again.headers.get("idempotent-replay")], [201, null], again.text);
-  assert.equal((await create(api, admin, "died")).text, again.text);
+  assert.equal((await create(api, admin, "failing")).text, again.text);
   assert.equal(await countNew(api), 1);
 });
 
-Deno.test("who waits for a first that dies does the work itself", async () => {
+Deno.test("a request that waits for one that fails does the work itself", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   let both: ReturnType<typeof create>[] = [];
   await whileUsersAreLocked(api, async () => {
     both = [create(api, admin, "two")];
-    // The second waits for the first one's key.
-    const { sql } = api.database;
-    const waits = (query: string) =>
-      sql`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like ${query}`;
-    while ((await waits("%insert into users%")).length === 0) {
-      await new Promise((done) => setTimeout(done, 10));
-    }
+    await waitForLock(api, "insert into users");
     both.push(create(api, admin, "two"));
-    while ((await waits("%insert into idempotency_keys%")).length === 0) {
-      await new Promise((done) => setTimeout(done, 10));
-    }
-    await killWaiting(api);
+    // The second request waits for the key of the first.
+    await waitForLock(api, "insert into idempotency_keys");
+    await terminateInsert(api);
   });
   const [first, second] = await Promise.all(both);
   assert.deepEqual([first!.status, second!.status], [503, 201], second!.text);
   assert.equal(await countNew(api), 1);
 });
 
-Deno.test("what failed is not kept: the same key may be tried again", async () => {
+Deno.test("an error is not stored: the key can be used again", async () => {
   await using api = await startApi();
   const { admin, user } = await addPeople(api);
   const taken = { ...body, email: user.email };
@@ -132,7 +134,7 @@ Deno.test("what failed is not kept: the same key may be tried again", async () =
   assert.equal((await create(api, admin, "k", taken)).status, 201);
 });
 
-Deno.test("a key is 1 to 255 visible characters", async () => {
+Deno.test("a key has 1 to 255 visible characters", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   for (const key of ["", "a b", "x".repeat(256), "é"]) {
@@ -143,7 +145,7 @@ Deno.test("a key is 1 to 255 visible characters", async () => {
   assert.equal((await create(api, admin, "!".repeat(255))).status, 201);
 });
 
-Deno.test("what is stored of an answer, and of a request, can be read by nobody without the key", async () => {
+Deno.test("the stored response and the stored hash of the request are unreadable without the secret key", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   await create(api, admin, "k");
@@ -155,7 +157,7 @@ Deno.test("what is stored of an answer, and of a request, can be read by nobody 
   assert.notEqual(row!.hash, plain.toHex());
 });
 
-Deno.test("answers are forgotten after a day, and their keys are free again", async () => {
+Deno.test("stored responses expire after a day, and their keys can be used again", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   const { sql } = api.database;
@@ -179,14 +181,12 @@ Deno.test("answers are forgotten after a day, and their keys are free again", as
   assert.deepEqual((await sql`select key from idempotency_keys`).map(({ key }) => key), ["young"]);
 });
 
-Deno.test("whoever leads the workers clears them away", async () => {
+Deno.test("the leader deletes expired responses", async () => {
   await using rig = await startRig();
   const { sql } = rig;
   await sql`
     insert into idempotency_keys (principal_id, key, request_hash, status, headers, body, created_at)
     values (gen_random_uuid(), 'old', 'x', 201, '{}', '', now() - interval '2 days')`;
   await rig.startWorker();
-  while ((await sql`select 1 from idempotency_keys`).length > 0) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await waitFor("the deletion", async () => (await sql`select 1 from idempotency_keys`).length === 0);
 });

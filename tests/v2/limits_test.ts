@@ -1,76 +1,70 @@
-/** How much one may ask: told in every answer, 429 over it, and others are not touched. */
+/** The rate limit: its headers, its rejections, and its keys. */
 import assert from "node:assert/strict";
 import { startApi } from "../support/api.ts";
+import { waitFor } from "../support/wait.ts";
 import { addPeople, type Answer, call, type V2Person } from "./support/api.ts";
 
-/** A second's worth is one; ten may come at once. */
+/** One request per second, with a burst of ten. */
 const env = { RATE_LIMIT: "1" };
 
 function readLimit({ headers }: Answer) {
-  const [, left, seconds] = /^"default";r=(\d+);t=(\d+)$/.exec(headers.get("ratelimit") ?? "") ?? [];
-  return { left: Number(left), seconds: Number(seconds), policy: headers.get("ratelimit-policy") };
+  const [, available, seconds] = /^"default";r=(\d+);t=(\d+)$/.exec(headers.get("ratelimit") ?? "") ?? [];
+  return { available: Number(available), seconds: Number(seconds), policy: headers.get("ratelimit-policy") };
 }
 
-Deno.test("every answer to who signed in tells what is left of the limit; over it comes 429 with Retry-After", async () => {
+Deno.test("every response to a user reports the rest of the limit; above it follows 429 with Retry-After", async () => {
   await using api = await startApi({ env });
   const { user, other } = await addPeople(api);
-  const me = (who: V2Person) => call(api, who, "GET", "/users/me");
-  const first = readLimit(await me(user));
-  assert.deepEqual(first, { left: 9, seconds: 1, policy: '"default";q=10;w=10' });
-  const kinds = [
+  const readMe = (person: V2Person) => call(api, person, "GET", "/users/me");
+  const first = readLimit(await readMe(user));
+  assert.deepEqual(first, { available: 9, seconds: 1, policy: '"default";q=10;w=10' });
+  const rejected = [
     await call(api, user, "GET", "/system/status"),
     await call(api, user, "GET", "/tasks/x/cells/0/ratings"),
     await call(api, user, "PUT", "/users/me/password", {}),
   ];
-  assert.deepEqual(kinds.map(({ status }) => status), [403, 404, 422]);
-  for (const answer of kinds) assert.ok(readLimit(answer).left < 9, String(answer.status));
-  const answers = await Promise.all(Array.from({ length: 30 }, () => me(user)));
-  const refused = answers.filter(({ status }) => status === 429);
-  assert.ok(refused.length > 0 && answers.every(({ status }) => status === 200 || status === 429));
-  for (const answer of refused) {
+  assert.deepEqual(rejected.map(({ status }) => status), [403, 404, 422]);
+  for (const answer of rejected) assert.ok(readLimit(answer).available < 9, String(answer.status));
+  const answers = await Promise.all(Array.from({ length: 30 }, () => readMe(user)));
+  const limited = answers.filter(({ status }) => status === 429);
+  assert.ok(limited.length > 0 && answers.every(({ status }) => status === 200 || status === 429));
+  for (const answer of limited) {
     assert.equal(answer.body.type, "urn:contactsheet:problem:too_many_requests");
     assert.ok(Number(answer.headers.get("retry-after")) >= 1);
-    assert.equal(readLimit(answer).left, 0);
+    assert.equal(readLimit(answer).available, 0);
   }
-  assert.equal((await me(other)).status, 200);
-  // Bodies of those who are over it are not read.
+  assert.equal((await readMe(other)).status, 200);
+  // The body is not read.
   const put = await call(api, user, "PUT", "/users/me/password", "{".repeat(1000));
   assert.ok([429, 400].includes(put.status), put.text);
 });
 
-Deno.test("sessions of one user count together, links and users apart", async () => {
+Deno.test("all sessions of a user share one limit", async () => {
   await using api = await startApi({ env });
   const { user } = await addPeople(api);
-  const again = await call(api, undefined, "POST", "/auth/login", {
+  const secondSession = await call(api, undefined, "POST", "/auth/login", {
     email: user.email,
     password: "correct horse",
   });
   await call(api, user, "GET", "/users/me");
-  const { left } = readLimit(await call(api, again.body.access_token, "GET", "/users/me"));
-  assert.ok(left <= 8, String(left));
+  const { available } = readLimit(await call(api, secondSession.body.access_token, "GET", "/users/me"));
+  assert.ok(available <= 8, String(available));
 });
 
-Deno.test("what is for anyone is counted by address, as trusted proxies tell it", async () => {
+Deno.test("routes without authentication are limited by the address that trusted proxies report", async () => {
   await using api = await startApi({ env: { ...env, TRUSTED_PROXIES: "1" } });
-  const ask = (from: string, path = "/openapi.json") =>
-    call(
-      api,
-      undefined,
-      path === "/openapi.json" ? "GET" : "POST",
-      path,
-      path === "/openapi.json" ? undefined : {},
-      {
-        "x-forwarded-for": `6.6.6.6, ${from}`,
-      },
-    );
-  const answers = [];
-  for (let i = 0; i < 40; i++) answers.push(await ask("1.1.1.1", i % 2 ? "/auth/login" : undefined));
+  const forwardedFor = (address: string) => ({ "x-forwarded-for": `6.6.6.6, ${address}` });
+  const readDocument = (address: string) =>
+    call(api, undefined, "GET", "/openapi.json", undefined, forwardedFor(address));
+  const logIn = (address: string) => call(api, undefined, "POST", "/auth/login", {}, forwardedFor(address));
+  const answers: Answer[] = [];
+  for (let i = 0; i < 20; i++) answers.push(await readDocument("1.1.1.1"), await logIn("1.1.1.1"));
   assert.ok(answers.some(({ status }) => status === 429));
   assert.ok(answers.every(({ status }) => [200, 422, 429].includes(status)));
-  assert.equal((await ask("2.2.2.2")).status, 200);
+  assert.equal((await readDocument("2.2.2.2")).status, 200);
 });
 
-Deno.test("who guesses tokens or links is put off by address; who has a good one is not", async () => {
+Deno.test("guessing of tokens is limited by address, and does not limit valid tokens from there", async () => {
   await using api = await startApi({ env });
   const { user } = await addPeople(api);
   const statuses = [];
@@ -81,14 +75,14 @@ Deno.test("who guesses tokens or links is put off by address; who has a good one
   assert.equal((await call(api, user, "GET", "/users/me")).status, 200);
 });
 
-Deno.test("turns come back with time", async () => {
+Deno.test("the limit recovers with time", async () => {
   await using api = await startApi({ env: { RATE_LIMIT: "20" } });
   const { user } = await addPeople(api);
-  const me = () => call(api, user, "GET", "/users/me");
-  let refused: Answer | undefined;
-  while (!refused) {
-    refused = (await Promise.all(Array.from({ length: 100 }, me))).find(({ status }) => status === 429);
-  }
-  assert.equal(refused.headers.get("retry-after"), "1");
-  while ((await me()).status !== 200) await new Promise((resolve) => setTimeout(resolve, 50));
+  const readMe = () => call(api, user, "GET", "/users/me");
+  const limited = await waitFor("a rejection", async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, readMe));
+    return answers.find(({ status }) => status === 429);
+  });
+  assert.equal(limited.headers.get("retry-after"), "1");
+  await waitFor("a request that is admitted", async () => (await readMe()).status === 200);
 });

@@ -1,11 +1,11 @@
-/** Whatever is done to a task and in which order, through the client that the document makes: what is read is so. */
+/** Random sequences of actions on a task through the generated client, compared with a model. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createV2Client, type V2Client } from "../../dev/client.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addPeople } from "./support/api.ts";
 
-/** What is known of a task that was made here. */
+/** The expected state of a task. */
 interface Model {
   id: string;
   cells: number;
@@ -15,20 +15,21 @@ interface Model {
   stars: Map<number, Map<number, number>>;
 }
 
-interface Stage {
+interface Fixture {
   api: TestApi;
   clients: V2Client[];
 }
 
 type Step = {
-  what: "rate" | "clear" | "draw" | "pause" | "resume" | "cancel" | "delete";
+  action: "rate" | "clear" | "draw" | "pause" | "resume" | "cancel" | "delete";
   cell: number;
   stars: number;
+  /** Index of the client. */
   by: number;
 };
 
 const step: fc.Arbitrary<Step> = fc.record({
-  what: fc.oneof(
+  action: fc.oneof(
     { weight: 6, arbitrary: fc.constant("rate" as const) },
     { weight: 2, arbitrary: fc.constant("clear" as const) },
     { weight: 3, arbitrary: fc.constant("draw" as const) },
@@ -42,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   by: fc.nat(1),
 });
 
-async function create({ clients: [owner] }: Stage): Promise<Model> {
+async function create({ clients: [owner] }: Fixture): Promise<Model> {
   const { data, response } = await owner!.POST("/api/v2/tasks", {
     body: {
       name: "a sequence",
@@ -55,8 +56,8 @@ async function create({ clients: [owner] }: Stage): Promise<Model> {
   return { id: data!.id, cells: 6, drawn: 0, state: "open", stars: new Map() };
 }
 
-/** A worker's part: the next cell of an open task gets its image. */
-async function draw({ api: { database: { sql } } }: Stage, model: Model): Promise<void> {
+/** Completes the next cell of an open task, as a worker does. */
+async function draw({ api: { database: { sql } } }: Fixture, model: Model): Promise<void> {
   if (model.state !== "open" || model.drawn >= model.cells - 1) return;
   await sql`
     update subtasks set status = 'completed', completed_at = now(), attempt = 1, image_url = 'https://images.example/x'
@@ -67,52 +68,61 @@ async function draw({ api: { database: { sql } } }: Stage, model: Model): Promis
   model.drawn++;
 }
 
-async function rate({ clients }: Stage, model: Model, { what, cell, stars, by }: Step): Promise<void> {
+async function rate({ clients }: Fixture, model: Model, { action, cell, stars, by }: Step): Promise<void> {
   const params = { path: { id: model.id, cell: String(cell) } };
   const path = "/api/v2/tasks/{id}/cells/{cell}/rating";
-  const { response, data } = what === "rate"
+  const { response, data } = action === "rate"
     ? await clients[by]!.PUT(path, { params, body: { stars, blind: false } })
     : await clients[by]!.DELETE(path, { params });
   if (model.state === "deleted" || cell >= model.cells) return assert.equal(response.status, 404);
   if (cell >= model.drawn) return assert.equal(response.status, 409);
   assert.equal(response.status, 200);
   const ratings = model.stars.get(cell) ?? new Map<number, number>();
-  if (what === "rate") ratings.set(by, stars);
+  if (action === "rate") ratings.set(by, stars);
   else ratings.delete(by);
   model.stars.set(cell, ratings);
   const all = [...ratings.values()];
   assert.equal(data!.n, all.length);
-  assert.equal(data!.mean, all.length === 0 ? null : all.reduce((sum, one) => sum + one, 0) / all.length);
+  assert.equal(data!.mean, all.length === 0 ? null : all.reduce((sum, stars) => sum + stars, 0) / all.length);
 }
 
-async function control({ clients: [owner, other] }: Stage, model: Model, what: Step["what"]): Promise<void> {
+const controlPaths = {
+  pause: "/api/v2/tasks/{id}/pause",
+  resume: "/api/v2/tasks/{id}/resume",
+  cancel: "/api/v2/tasks/{id}/cancel",
+} as const;
+
+async function control(
+  { clients: [owner, other] }: Fixture,
+  model: Model,
+  action: Step["action"],
+): Promise<void> {
   const params = { path: { id: model.id } };
-  const gone = model.state === "deleted";
-  if (what === "delete") {
-    assert.equal((await other!.DELETE("/api/v2/tasks/{id}", { params })).response.status, gone ? 404 : 403);
+  const isDeleted = model.state === "deleted";
+  if (action === "delete") {
+    assert.equal(
+      (await other!.DELETE("/api/v2/tasks/{id}", { params })).response.status,
+      isDeleted ? 404 : 403,
+    );
     const { status } = (await owner!.DELETE("/api/v2/tasks/{id}", { params })).response;
-    assert.ok(gone ? status === 404 || status < 300 : status < 300, `deleted: ${status}`);
+    assert.ok(status < 300 || isDeleted && status === 404, `deleted: ${status}`);
     model.state = "deleted";
     return;
   }
-  const path = what === "pause"
-    ? "/api/v2/tasks/{id}/pause"
-    : what === "resume"
-    ? "/api/v2/tasks/{id}/resume"
-    : "/api/v2/tasks/{id}/cancel";
-  const { response } = await owner!.POST(path, { params });
-  if (gone) return assert.equal(response.status, 404);
+  const { response } = await owner!.POST(controlPaths[action as keyof typeof controlPaths], { params });
+  if (isDeleted) return assert.equal(response.status, 404);
   if (model.state === "cancelled") {
     return assert.ok(
       response.status === 200 || response.status === 409,
-      `${what} after the end: ${response.status}`,
+      `${action} after the end: ${response.status}`,
     );
   }
-  assert.equal(response.status, 200, what);
-  model.state = what === "pause" ? "paused" : what === "resume" ? "open" : "cancelled";
+  assert.equal(response.status, 200, action);
+  model.state = action === "pause" ? "paused" : action === "resume" ? "open" : "cancelled";
 }
 
-async function readAgain({ clients: [owner] }: Stage, model: Model): Promise<void> {
+/** Reads the task and compares it with the model. */
+async function checkTask({ clients: [owner] }: Fixture, model: Model): Promise<void> {
   const { data, response } = await owner!.GET("/api/v2/tasks/{id}", { params: { path: { id: model.id } } });
   if (model.state === "deleted") return assert.equal(response.status, 404);
   assert.equal(response.status, 200);
@@ -123,18 +133,18 @@ async function readAgain({ clients: [owner] }: Stage, model: Model): Promise<voi
   assert.equal(hold, model.state === "paused" ? "pause" : null);
 }
 
-Deno.test("any sequence of create, draw, rate, pause, cancel and delete is read again as it happened", async () => {
+Deno.test("the API reports the result of any sequence of create, draw, rate, pause, cancel and delete", async () => {
   await using api = await startApi({ level: "error", env: { RATE_LIMIT: "1000000" } });
   const people = await addPeople(api);
   const clients = [people.user, people.other].map(({ access }) => createV2Client(api.origin, access));
-  const stage = { api, clients };
+  const fixture = { api, clients };
   const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
-    const model = await create(stage);
-    for (const one of steps) {
-      if (one.what === "rate" || one.what === "clear") await rate(stage, model, one);
-      else if (one.what === "draw") await draw(stage, model);
-      else await control(stage, model, one.what);
-      await readAgain(stage, model);
+    const model = await create(fixture);
+    for (const next of steps) {
+      if (next.action === "rate" || next.action === "clear") await rate(fixture, model, next);
+      else if (next.action === "draw") await draw(fixture, model);
+      else await control(fixture, model, next.action);
+      await checkTask(fixture, model);
     }
   });
   await fc.assert(property, { numRuns: 40 });

@@ -1,4 +1,4 @@
-/** The system from above: what is there, what waits, who works, and slots by hand. */
+/** Status, queues, workers and slot overrides. */
 import assert from "node:assert/strict";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addMatrix, addPeople, call } from "./support/api.ts";
@@ -19,7 +19,14 @@ async function addFleet({ database: { sql } }: TestApi) {
   await sql`insert into leaders (role, holder, lease_until) values ('queue', 'a', now() + interval '1 minute')`;
 }
 
-Deno.test("status tells what is there and what is away", async () => {
+/** Leases cell 3 of a task to worker `a`. */
+async function startCell({ database: { sql } }: TestApi, task: string): Promise<void> {
+  await sql`
+    update subtasks set status = 'processing', lease_id = 1, worker_id = 'a', started_at = now()
+    where parent_task_id = ${task} and cell = 3`;
+}
+
+Deno.test("the status reports workers, leader and backlog", async () => {
   await using api = await startApi();
   const { manager, user } = await addPeople(api);
   const empty = await call(api, manager, "GET", "/system/status");
@@ -35,22 +42,20 @@ Deno.test("status tells what is there and what is away", async () => {
     backlog: 0,
     running: 0,
   });
-  const [step] = await api.database.sql`select max(number) as number from migration.schema_steps`;
-  assert.equal(schema.step, step!.number);
+  const [last] = await api.database.sql`select max(number) as number from migration.schema_steps`;
+  assert.equal(schema.step, last!.number);
   await addFleet(api);
   await addMatrix(api, user, { drawn: 2 });
   const { body } = await call(api, manager, "GET", "/system/status");
   assert.deepEqual([body.status, body.workers, body.leader, body.backlog], ["ok", 2, true, 4]);
 });
 
-Deno.test("queues tell their slots, load and health, workers what they hold", async () => {
+Deno.test("queues report slots, load and health", async () => {
   await using api = await startApi();
   const { manager, user } = await addPeople(api);
   await addFleet(api);
   const task = await addMatrix(api, user, { drawn: 2 });
-  await api.database.sql`
-    update subtasks set status = 'processing', lease_id = 1, worker_id = 'a', started_at = now()
-    where parent_task_id = ${task} and cell = 3`;
+  await startCell(api, task);
   const { body: { items } } = await call(api, manager, "GET", "/system/queues");
   assert.deepEqual(items.map(({ queue }: { queue: string }) => queue), ["high", "standard", "lumina"]);
   const { changed_at, ...standard } = items[1];
@@ -68,17 +73,25 @@ Deno.test("queues tell their slots, load and health, workers what they hold", as
     override: null,
     health: { calls: 18, failures: 4, throttled: 2, creates: 8, create_ms: 250 },
   });
+});
+
+Deno.test("workers report whether they are alive and what they run", async () => {
+  await using api = await startApi();
+  const { manager, user } = await addPeople(api);
+  await addFleet(api);
+  const task = await addMatrix(api, user, { drawn: 2 });
+  await startCell(api, task);
   const { body: workers } = await call(api, manager, "GET", "/system/workers");
   const seen = workers.items.map(({ id, running, alive }: Record<string, unknown>) => [id, running, alive]);
   assert.deepEqual(seen.sort(), [["a", 1, true], ["b", 0, true], ["gone", 0, false]]);
 });
 
-Deno.test("slots are set by hand for a while, and taken back", async () => {
+Deno.test("an admin sets and removes a slot override, which expires", async () => {
   await using api = await startApi();
   const { admin, manager } = await addPeople(api);
   await addFleet(api);
   const path = "/system/queues/standard";
-  const override = { slots: 3, reason: "the API is being mended", expires_in: 600 };
+  const override = { slots: 3, reason: "the API is being repaired", expires_in: 600 };
   assert.equal((await call(api, manager, "PATCH", path, { override })).status, 403);
   const set = await call(api, admin, "PATCH", path, { override });
   assert.equal(set.status, 200, set.text);
@@ -88,8 +101,8 @@ Deno.test("slots are set by hand for a while, and taken back", async () => {
   await call(api, admin, "PATCH", path, { override: { ...override, slots: 0 } });
   const [row] = await api.database.sql`select slots from slot_overrides where queue = 'standard'`;
   assert.equal(row!.slots, 0);
-  const gone = await call(api, admin, "PATCH", path, { override: null });
-  assert.equal(gone.body.override, null);
+  const removed = await call(api, admin, "PATCH", path, { override: null });
+  assert.equal(removed.body.override, null);
   await call(api, admin, "PATCH", path, { override });
   assert.equal((await call(api, admin, "DELETE", `${path}/override`)).status, 204);
   assert.equal((await call(api, admin, "DELETE", `${path}/override`)).status, 204);
@@ -99,24 +112,24 @@ Deno.test("slots are set by hand for a while, and taken back", async () => {
   assert.equal(items[1].override, null);
 });
 
-Deno.test("an override that makes no sense is named", async () => {
+Deno.test("an invalid override is rejected by the name of its field", async () => {
   await using api = await startApi();
   const { admin } = await addPeople(api);
   await addFleet(api);
-  const good = { slots: 3, reason: "x", expires_in: 60 };
+  const valid = { slots: 3, reason: "x", expires_in: 60 };
   const cases: [unknown, string][] = [
     [{}, "body.override"],
     [{ override: 5 }, "body.override"],
-    [{ override: good, slots: 3 }, "body.slots"],
-    [{ override: { ...good, slots: -1 } }, "body.override.slots"],
-    [{ override: { ...good, slots: 10_001 } }, "body.override.slots"],
-    [{ override: { ...good, slots: 1.5 } }, "body.override.slots"],
-    [{ override: { ...good, reason: "" } }, "body.override.reason"],
-    [{ override: { ...good, reason: "x".repeat(201) } }, "body.override.reason"],
-    [{ override: { ...good, expires_in: 0 } }, "body.override.expires_in"],
-    [{ override: { ...good, expires_in: 7 * 86_400 + 1 } }, "body.override.expires_in"],
+    [{ override: valid, slots: 3 }, "body.slots"],
+    [{ override: { ...valid, slots: -1 } }, "body.override.slots"],
+    [{ override: { ...valid, slots: 10_001 } }, "body.override.slots"],
+    [{ override: { ...valid, slots: 1.5 } }, "body.override.slots"],
+    [{ override: { ...valid, reason: "" } }, "body.override.reason"],
+    [{ override: { ...valid, reason: "x".repeat(201) } }, "body.override.reason"],
+    [{ override: { ...valid, expires_in: 0 } }, "body.override.expires_in"],
+    [{ override: { ...valid, expires_in: 7 * 86_400 + 1 } }, "body.override.expires_in"],
     [{ override: { slots: 3, reason: "x" } }, "body.override.expires_in"],
-    [{ override: { ...good, made_by: "me" } }, "body.override.made_by"],
+    [{ override: { ...valid, made_by: "me" } }, "body.override.made_by"],
   ];
   for (const [body, field] of cases) {
     const answer = await call(api, admin, "PATCH", "/system/queues/standard", body);

@@ -1,4 +1,4 @@
-/** v2 as its users call it: people signed in, tasks with images. */
+/** Users with sessions, requests to v2, and tasks with images. */
 import type { TestApi } from "../../support/api.ts";
 import { createAccessTokens } from "../../../routes/v2/kit/access_tokens.ts";
 import { insertSession } from "../../../db/people/sessions.ts";
@@ -9,14 +9,16 @@ import { submitTask } from "../../../jobs/moves/submit.ts";
 import { addUsers, type Kind, kinds, type Person } from "../../support/people.ts";
 
 export interface V2Person extends Person {
-  /** v2's own; `token` is v1's. */
+  /** The access token of v2; `token` is that of v1. */
   access: string;
 }
 
-/** One user of each kind, each signed in; the tokens of `deleted` and `disabled` are good in form alone. */
+/**
+ * Inserts one user of each kind and signs them in. The sessions of `deleted` and `disabled` are not valid.
+ */
 export async function addPeople(api: TestApi): Promise<Record<Kind, V2Person>> {
   const people = await addUsers(api);
-  const access = createAccessTokens(api.config.SECRET_KEY);
+  const accessTokens = createAccessTokens(api.config.SECRET_KEY);
   const all = await Promise.all(kinds.map(async (kind): Promise<[Kind, V2Person]> => {
     const person = people[kind];
     const session = kind === "deleted"
@@ -27,8 +29,9 @@ export async function addPeople(api: TestApi): Promise<Record<Kind, V2Person>> {
         lifeSeconds: 3600,
         client: "test",
       });
-    const token = await access.sign({ userId: person.id, sessionId: session.id, version: session.version });
-    return [kind, { ...person, access: token }];
+    const { id: sessionId, version } = session;
+    const access = await accessTokens.sign({ userId: person.id, sessionId, version });
+    return [kind, { ...person, access }];
   }));
   return Object.fromEntries(all) as Record<Kind, V2Person>;
 }
@@ -36,21 +39,24 @@ export async function addPeople(api: TestApi): Promise<Record<Kind, V2Person>> {
 export interface Answer {
   status: number;
   headers: Headers;
-  // deno-lint-ignore no-explicit-any -- whatever the answer is made of; each test says what it expects of it
+  // deno-lint-ignore no-explicit-any -- each response has its own shape; each test checks the fields that it uses
   body: any;
   text: string;
 }
 
-/** Calls v2 as somebody; a body goes as JSON. Of a stream of events only the head is read. */
+/**
+ * Sends a request as a person or with a token. The body is sent as JSON. Event streams are closed after the
+ * head.
+ */
 export async function call(
   api: Pick<TestApi, "origin">,
-  who: V2Person | string | undefined,
+  caller: V2Person | string | undefined,
   method: string,
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
 ): Promise<Answer> {
-  const token = typeof who === "string" ? who : who?.access;
+  const token = typeof caller === "string" ? caller : caller?.access;
   const response = await fetch(`${api.origin}/api/v2${path}`, {
     method,
     headers: {
@@ -72,7 +78,7 @@ export async function call(
   };
 }
 
-/** A task of `prompts` × `ratios` cells, whose first `drawn` have an image. */
+/** Submits a task of `prompts` × `ratios` cells and completes the first `drawn` of them. */
 export async function addMatrix(
   { database: { sql } }: Pick<TestApi, "database">,
   owner: Person,
@@ -93,8 +99,8 @@ export async function addMatrix(
     v1: { name: "ratio", values: values(ratios, (i) => `${i + 1}:1`) },
   })) as JsonObject;
   const { id, email } = owner;
-  const order = { user: { id, email }, taskName: name, tags, variables, settings: new Map() };
-  const task = await submitTask({ sql, log: silentLog }, order);
+  const input = { user: { id, email }, taskName: name, tags, variables, settings: new Map() };
+  const task = await submitTask({ sql, log: silentLog }, input);
   await sql`
     update subtasks
     set status = 'completed', completed_at = now(), started_at = now(), attempt = 1,

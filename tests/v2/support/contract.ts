@@ -1,4 +1,4 @@
-/** v2's OpenAPI document as a contract: requests drawn from it, answers held against it. */
+/** Generates requests from v2's OpenAPI document and checks responses against it. */
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import fc from "fast-check";
@@ -36,16 +36,16 @@ export interface Route {
   operation: Operation;
 }
 
-/** A request that was drawn; `fits` where its body does not go against the document. */
-export interface Drawn {
+export interface GeneratedRequest {
   route: Route;
   path: string;
   body: unknown;
-  fits: boolean;
+  /** Whether the body conforms to the document. */
+  isValid: boolean;
 }
 
-/** What stands for parameters of a path: things that are there, and a few that are not. */
-export type Known = Record<string, readonly string[]>;
+/** Existing values of path parameters, by name. */
+export type KnownValues = Record<string, readonly string[]>;
 
 /** Returns the component that a reference names. */
 const nameOf = (ref: string): string => ref.slice(ref.lastIndexOf("/") + 1);
@@ -80,26 +80,27 @@ export class Contract {
       : response;
   }
 
-  /** Whether a value fits a schema of the document. */
-  fits(schema: Schema, value: unknown): string | undefined {
-    const known = this.#validators.get(schema) ?? this.#ajv.compile(this.#absolute(schema) as object);
-    this.#validators.set(schema, known);
-    return known(value) ? undefined : this.#ajv.errorsText(known.errors);
+  /** Returns how a value violates a schema of the document, or undefined. */
+  findSchemaViolation(schema: Schema, value: unknown): string | undefined {
+    const validate = this.#validators.get(schema) ??
+      this.#ajv.compile(this.#withAbsoluteRefs(schema) as object);
+    this.#validators.set(schema, validate);
+    return validate(value) ? undefined : this.#ajv.errorsText(validate.errors);
   }
 
-  #absolute(schema: unknown): unknown {
-    if (Array.isArray(schema)) return schema.map((inner) => this.#absolute(inner));
+  #withAbsoluteRefs(schema: unknown): unknown {
+    if (Array.isArray(schema)) return schema.map((inner) => this.#withAbsoluteRefs(inner));
     if (typeof schema !== "object" || schema === null) return schema;
     return Object.fromEntries(
       Object.entries(schema).map(([key, inner]) => [
         key,
-        key === "$ref" ? `api${inner}` : this.#absolute(inner),
+        key === "$ref" ? `api${inner}` : this.#withAbsoluteRefs(inner),
       ]),
     );
   }
 
-  /** Draws requests of a route: two of three as the document wants them. */
-  draw(route: Route, known: Known): fc.Arbitrary<Drawn> {
+  /** Generates requests of a route. Two of three conform to the document. */
+  requests(route: Route, known: KnownValues): fc.Arbitrary<GeneratedRequest> {
     const query = route.parameters.filter((parameter) => parameter.in === "query");
     const body = route.body === undefined ? fc.constant(undefined) : fromSchema(route.body, this.#resolve);
     const path = fc.record(
@@ -114,7 +115,7 @@ export class Contract {
         ]),
       ),
     );
-    const asked = fc.record(
+    const queries = fc.record(
       Object.fromEntries(query.map(({ name, schema }) => [name, fromSchema(schema, this.#resolve)])),
       { requiredKeys: query.filter(({ required }) => required).map(({ name }) => name) },
     );
@@ -122,27 +123,29 @@ export class Contract {
       weight: 1,
       arbitrary: fc.constant(true),
     });
-    return fc.tuple(path, asked, body, spoiled).chain(([places, fields, content, bad]) =>
+    return fc.tuple(path, queries, body, spoiled).chain(([parameters, fields, content, isSpoiled]) =>
       fc.tuple(
-        bad ? spoil(fields) : fc.constant(fields),
-        bad && content !== undefined ? spoil(content) : fc.constant(content),
+        isSpoiled ? spoil(fields) : fc.constant(fields),
+        isSpoiled && content !== undefined ? spoil(content) : fc.constant(content),
       )
-        .map(([given, sent]) => this.#toDrawn(route, places as Record<string, unknown>, given, sent, bad))
+        .map(([given, sent]) =>
+          this.#toRequest(route, parameters as Record<string, unknown>, given, sent, isSpoiled)
+        )
     );
   }
 
-  #toDrawn(
+  #toRequest(
     route: Route,
-    places: Record<string, unknown>,
+    parameters: Record<string, unknown>,
     given: unknown,
     body: unknown,
-    bad: boolean,
-  ): Drawn {
+    isSpoiled: boolean,
+  ): GeneratedRequest {
     const path = route.path.replaceAll(/\{([^}]+)\}/g, (_, name) => {
-      const place = String(places[name]);
-      return place.startsWith("%") || place.includes("%2f")
-        ? place
-        : encodeURIComponent(place.toWellFormed());
+      const value = String(parameters[name]);
+      return value.startsWith("%") || value.includes("%2f")
+        ? value
+        : encodeURIComponent(value.toWellFormed());
     });
     const query = new URLSearchParams();
     if (typeof given === "object" && given !== null) {
@@ -152,13 +155,13 @@ export class Contract {
         }
       }
     }
-    const fits = !bad || route.body === undefined ||
-      this.fits(route.body, JSON.parse(JSON.stringify(body) ?? "null")) === undefined;
-    return { route, path: query.size > 0 ? `${path}?${query}` : path, body, fits };
+    const isValid = !isSpoiled || route.body === undefined ||
+      this.findSchemaViolation(route.body, JSON.parse(JSON.stringify(body) ?? "null")) === undefined;
+    return { route, path: query.size > 0 ? `${path}?${query}` : path, body, isValid };
   }
 
-  /** What of an answer goes against the document; undefined where nothing does. */
-  judge({ operation }: Route, status: number, contentType: string, text: string): string | undefined {
+  /** Returns how a response violates the document, or undefined. */
+  findViolation({ operation }: Route, status: number, contentType: string, text: string): string | undefined {
     const response = this.#findResponse(operation, status);
     if (!response) return `status ${status} is not in the document: ${text.slice(0, 300)}`;
     if (!response.content) return text === "" ? undefined : `status ${status} has no body in the document`;
@@ -166,9 +169,9 @@ export class Contract {
     const media = response.content[type];
     if (!media) return `'${contentType}' is not in the document for ${status}`;
     if (type !== "application/json" && type !== "application/problem+json") return undefined;
-    const why = this.fits(media.schema, JSON.parse(text));
-    return why === undefined
+    const violation = this.findSchemaViolation(media.schema, JSON.parse(text));
+    return violation === undefined
       ? undefined
-      : `the body of ${status} does not fit: ${why}: ${text.slice(0, 300)}`;
+      : `the body of ${status} violates its schema: ${violation}: ${text.slice(0, 300)}`;
   }
 }

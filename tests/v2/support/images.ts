@@ -1,4 +1,4 @@
-/** What becomes of images under v2: shares to look at them, cells drawn again, tasks that were brought over. */
+/** Shares, re-runs, and migrated tasks. */
 import assert from "node:assert/strict";
 import { claimSubtasks, settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { insertWorker } from "../../../db/queue/workers.ts";
@@ -9,11 +9,11 @@ import type { TestApi } from "../../support/api.ts";
 import type { Person } from "../../support/people.ts";
 import { seedSubtasks, seedTask } from "../../support/task_rows.ts";
 
-type Place = Pick<TestApi, "database">;
+type Api = Pick<TestApi, "database">;
 
-/** A link to a task; its token. */
+/** Inserts a share of a task and returns its token. */
 export async function addShare(
-  { database: { sql } }: Place,
+  { database: { sql } }: Api,
   owner: Person,
   task: string,
   { mode = "rate", blind = false }: { mode?: "read" | "rate"; blind?: boolean } = {},
@@ -25,13 +25,13 @@ export async function addShare(
   return token;
 }
 
-/** Asks for another image of a cell; it has none until {@link redraw}. */
-export async function rerun({ database: { sql } }: Place, owner: Person, taskId: string, cell: number) {
+/** Requests a re-run of a cell, which has no image until {@link redraw}. */
+export async function rerun({ database: { sql } }: Api, owner: Person, taskId: string, cell: number) {
   assert.equal(await rerunCell({ sql, log: silentLog }, { taskId, userId: owner.id, cell }), "rerun");
 }
 
-/** Draws every cell of a task that waits, as a worker does. */
-export async function redraw({ database: { sql } }: Place, taskId: string): Promise<void> {
+/** Completes all pending cells of a task, as a worker does. */
+export async function redraw({ database: { sql } }: Api, taskId: string): Promise<void> {
   const worker = crypto.randomUUID();
   await insertWorker(sql, { id: worker, host: "h", pid: 1, queues: ["standard"] });
   const refs = await sql<{ task_id: string; id: string }[]>`
@@ -40,15 +40,15 @@ export async function redraw({ database: { sql } }: Place, taskId: string): Prom
   assert.equal(claimed.length, refs.length);
   await settleSubtasks(
     sql,
-    claimed.map((held) => {
-      const url = `https://images.example/${held.cell}-${held.attempt}.png`;
-      return { ...held, status: "completed", result: `{"url":"${url}"}`, image_url: url, error: null };
+    claimed.map((claim) => {
+      const url = `https://images.example/${claim.cell}-${claim.attempt}.png`;
+      return { ...claim, status: "completed", result: `{"url":"${url}"}`, image_url: url, error: null };
     }),
   );
 }
 
-/** A task as it comes over: its cells have no places yet; the last has a result without an image. */
-export async function addBroughtOver({ database: { sql } }: Place, owner: Person): Promise<string> {
+/** Inserts a migrated task: its cells have no numbers yet, and the last has a result without an image. */
+export async function addMigratedTask({ database: { sql } }: Api, owner: Person): Promise<string> {
   const id = await seedTask(sql, { username: owner.email, status: "completed", generation: "T4" });
   const image = (n: number) => `https://images.example/old-${n}.png`;
   await seedSubtasks(sql, id, [

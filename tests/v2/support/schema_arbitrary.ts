@@ -1,4 +1,4 @@
-/** Values drawn from a JSON schema, and the same with something wrong in them. */
+/** Generates values that conform to a JSON schema, and modifies them so that they may not. */
 import fc from "fast-check";
 
 export interface Schema {
@@ -25,10 +25,10 @@ export interface Schema {
   allOf?: Schema[];
 }
 
-/** Ends the growth of what has no bounds of its own. */
+/** Bounds for schemas without bounds. */
 const bounds = { length: 40, items: 4, magnitude: 1000 };
 
-const text = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: "grapheme", maxLength: 12 }));
+const anyText = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: "grapheme", maxLength: 12 }));
 
 function stringOf(
   { format, pattern, minLength = 0, maxLength = bounds.length }: Schema,
@@ -54,18 +54,20 @@ function numberOf({ type, minimum, maximum, exclusiveMinimum }: Schema): fc.Arbi
     : fc.double({ min, max, noNaN: true, noDefaultInfinity: true });
 }
 
-/** Draws values that fit a schema. */
+/** Generates values that conform to a schema. */
 export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc.Arbitrary<unknown> {
-  const draw = (inner: Schema) => fromSchema(inner, resolve);
-  if (schema.$ref !== undefined) return draw(resolve(schema.$ref));
+  const generate = (inner: Schema) => fromSchema(inner, resolve);
+  if (schema.$ref !== undefined) return generate(resolve(schema.$ref));
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.allOf) {
-    return draw(Object.assign({}, ...schema.allOf.map((part) => part.$ref ? resolve(part.$ref) : part)));
+    return generate(Object.assign({}, ...schema.allOf.map((part) => part.$ref ? resolve(part.$ref) : part)));
   }
   const options = schema.anyOf ?? schema.oneOf;
-  if (options) return fc.oneof(...options.map(draw));
-  if (Array.isArray(schema.type)) return fc.oneof(...schema.type.map((type) => draw({ ...schema, type })));
+  if (options) return fc.oneof(...options.map(generate));
+  if (Array.isArray(schema.type)) {
+    return fc.oneof(...schema.type.map((type) => generate({ ...schema, type })));
+  }
   switch (schema.type) {
     case "string":
       return stringOf(schema);
@@ -78,7 +80,7 @@ export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc
       return fc.constant(null);
     case "array": {
       const { minItems: minLength = 0, maxItems = bounds.items } = schema;
-      return fc.array(draw(schema.items ?? {}), {
+      return fc.array(generate(schema.items ?? {}), {
         minLength,
         maxLength: Math.max(minLength, Math.min(maxItems, bounds.items)),
       });
@@ -86,12 +88,12 @@ export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc
     case "object": {
       const { properties = {}, required = [], additionalProperties } = schema;
       const known = fc.record(
-        Object.fromEntries(Object.entries(properties).map(([name, inner]) => [name, draw(inner)])),
+        Object.fromEntries(Object.entries(properties).map(([name, inner]) => [name, generate(inner)])),
         { requiredKeys: required },
       );
       if (typeof additionalProperties !== "object") return known;
-      const names = schema.propertyNames ? draw(schema.propertyNames) as fc.Arbitrary<string> : text;
-      return fc.tuple(known, fc.dictionary(names, draw(additionalProperties), { maxKeys: 3 }))
+      const names = schema.propertyNames ? generate(schema.propertyNames) as fc.Arbitrary<string> : anyText;
+      return fc.tuple(known, fc.dictionary(names, generate(additionalProperties), { maxKeys: 3 }))
         .map(([own, more]) => ({ ...more, ...own }));
     }
     default:
@@ -99,7 +101,7 @@ export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc
   }
 }
 
-const wrongs: unknown[] = [
+const replacements: unknown[] = [
   null,
   true,
   -1,
@@ -117,27 +119,28 @@ const wrongs: unknown[] = [
   NaN,
 ];
 
-/** Changes one place of a value: another type, something missing, something too many, out of bounds. */
+/** Changes one part of a value: its type or range, or adds or removes a field. */
 export function spoil(value: unknown): fc.Arbitrary<unknown> {
-  const whole = fc.constantFrom(...wrongs);
+  const replaced = fc.constantFrom(...replacements);
   if (Array.isArray(value) && value.length > 0) {
-    const inside = fc.nat(value.length - 1).chain((at) => spoil(value[at]).map((bad) => value.with(at, bad)));
-    return fc.oneof({ weight: 1, arbitrary: whole }, { weight: 4, arbitrary: inside });
+    const inside = fc.nat(value.length - 1)
+      .chain((i) => spoil(value[i]).map((spoiled) => value.with(i, spoiled)));
+    return fc.oneof({ weight: 1, arbitrary: replaced }, { weight: 4, arbitrary: inside });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return whole;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return replaced;
   const entries = Object.entries(value);
-  const more = whole.map((bad) => ({ ...value, unknown_field: bad }));
-  if (entries.length === 0) return fc.oneof(whole, more);
-  const place = fc.nat(entries.length - 1);
-  const less = place.map((at) => Object.fromEntries(entries.toSpliced(at, 1)));
-  const inside = place.chain((at) => {
-    const [name, inner] = entries[at]!;
-    return spoil(inner).map((bad) => ({ ...value, [name]: bad }));
+  const withUnknown = replaced.map((spoiled) => ({ ...value, unknown_field: spoiled }));
+  if (entries.length === 0) return fc.oneof(replaced, withUnknown);
+  const index = fc.nat(entries.length - 1);
+  const withoutOne = index.map((i) => Object.fromEntries(entries.toSpliced(i, 1)));
+  const inside = index.chain((i) => {
+    const [name, inner] = entries[i]!;
+    return spoil(inner).map((spoiled) => ({ ...value, [name]: spoiled }));
   });
   return fc.oneof(
-    { weight: 1, arbitrary: whole },
-    { weight: 2, arbitrary: less },
-    { weight: 2, arbitrary: more },
+    { weight: 1, arbitrary: replaced },
+    { weight: 2, arbitrary: withoutOne },
+    { weight: 2, arbitrary: withUnknown },
     { weight: 5, arbitrary: inside },
   );
 }
