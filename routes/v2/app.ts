@@ -26,7 +26,7 @@ import { createRateLimits } from "./kit/rate_limit.ts";
 import { createSecrets } from "./kit/secrets.ts";
 import { addRatingQueue } from "./judging/rating_queue.ts";
 import { addRatings } from "./judging/ratings.ts";
-import { routeTable } from "./kit/route.ts";
+import { basePath, routeTable } from "./kit/route.ts";
 import { addSessions } from "./people/sessions.ts";
 import { addShares } from "./people/shares.ts";
 import { addSlices } from "./cells/slices.ts";
@@ -71,8 +71,6 @@ const resources: AddRoutes[] = [
   addDocs,
 ];
 
-export const v2Base = "/api/v2";
-
 /** Response headers that scripts of other origins may read. */
 const exposedHeaders = [
   ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
@@ -82,7 +80,7 @@ const allowedMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /** Returns the methods of a path, or an empty list if there is no such path. */
 function methodsOf(path: string): string[] {
-  const relativePath = path.slice(v2Base.length);
+  const relativePath = path.slice(basePath.length);
   const methods = routeTable()
     .filter((route) => new RegExp(`^${route.path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(relativePath))
     .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
@@ -140,7 +138,7 @@ export function createV2App(options: V2Options): V2App {
         : c.req.param();
       throw invalidRequest(target, given, issues);
     },
-  }).basePath(v2Base);
+  }).basePath(basePath);
   app.onError((error, c) => respondProblem(c, error));
   app.notFound((c) => respondProblem(c, unknownRoute(c)));
   app.use(requestId());
@@ -167,6 +165,6 @@ export function createV2(options: V2Options): HandleV2 {
   return async (request, address) => {
     const routed = { route: "(none)" };
     const response = await app.fetch(request, { address, routed });
-    return { response, route: routed.route === "(none)" ? routed.route : v2Base + routed.route };
+    return { response, route: routed.route === "(none)" ? routed.route : basePath + routed.route };
   };
 }

@@ -4,9 +4,7 @@ import { AppError } from "../../errors.ts";
 import { docsFiles, docsPageHeaders, renderDocsPage } from "../common/docs.ts";
 import type { V2App } from "./kit/context.ts";
 import { respondJson } from "./kit/json_response.ts";
-import { defineRoute } from "./kit/route.ts";
-
-const basePath = "/api/v2";
+import { basePath, defineRoute } from "./kit/route.ts";
 
 const info = {
   title: "contactsheet",

@@ -199,7 +199,7 @@ function toRating(
 }
 
 /** Saves a rating without reading the task first: the result of the statement contains everything needed. */
-async function rateOne(
+async function rateCell(
   c: Context<V2Env>,
   save: SaveRating,
   { id, cell }: { id: string; cell: string },
@@ -216,7 +216,7 @@ async function rateOne(
   return toRating(c.var.principal, input, outcome);
 }
 
-async function readOwn(c: Context<V2Env>, { id, cell: cellText }: { id: string; cell: string }) {
+async function readOwnRating(c: Context<V2Env>, { id, cell: cellText }: { id: string; cell: string }) {
   const task = await getReadableTask(c, id);
   const cell = parseCellNumber(cellText);
   const { deps: { sql }, principal } = c.var;
@@ -251,13 +251,13 @@ export function addRatings(app: V2App, { sql }: V2Deps): void {
   const save = createRatingSaver(sql);
   app.openapi(
     getRating,
-    async (c) => await respondTagged(c, await readOwn(c, c.req.valid("param"))),
+    async (c) => await respondTagged(c, await readOwnRating(c, c.req.valid("param"))),
   );
   app.openapi(
     putRating,
-    async (c) => c.json(await rateOne(c, save, c.req.valid("param"), c.req.valid("json")), 200),
+    async (c) => c.json(await rateCell(c, save, c.req.valid("param"), c.req.valid("json")), 200),
   );
-  app.openapi(clearRating, async (c) => c.json(await rateOne(c, save, c.req.valid("param"), cleared), 200));
+  app.openapi(clearRating, async (c) => c.json(await rateCell(c, save, c.req.valid("param"), cleared), 200));
   app.openapi(postRatings, async (c) => {
     const { id } = c.req.valid("param");
     await getReadableTask(c, id);

@@ -7,6 +7,12 @@ import { bodyBytesMax, readJsonBody, unauthenticatedBytesMax } from "./body.ts";
 import type { Access, V2Env } from "./context.ts";
 import { problemRef } from "./problem.ts";
 
+/** Path of all routes of v2. */
+export const basePath = "/api/v2";
+
+/** A cell number in a path. */
+export const cellNumberPattern = /^(0|[1-9][0-9]{0,4})$/;
+
 type Spec = Omit<RouteConfig, "middleware" | "security"> & {
   access: Access;
   summary: string;
@@ -92,7 +98,7 @@ export const taskParams = z.object({
 export const cellParams = taskParams.extend({
   cell: z.string().openapi({
     param: { name: "cell", in: "path" },
-    pattern: "^(0|[1-9][0-9]{0,4})$",
+    pattern: cellNumberPattern.source,
     description: "Number of the cell in the matrix, row-major from 0",
   }),
 });

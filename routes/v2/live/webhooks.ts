@@ -19,12 +19,12 @@ import { invalidFields } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { extendBody, respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
-import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { basePath, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { createToken } from "../kit/secrets.ts";
 import { actorOf } from "../kit/principal.ts";
 import { isUuid } from "../../../uuid.ts";
 import { respondTagged } from "../kit/etag.ts";
-import { getReadableTask, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
+import { getReadableTask, notTaskOwner, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
 
 const events = ["submitted", "completed", "partial", "failed", "held"] as const;
 const webhooksMax = 10;
@@ -163,9 +163,7 @@ async function createWebhook(c: Context<V2Env>, taskId: string, input: z.infer<t
     const actor = actorOf(c);
     const task = await findChangeableTask(sql, { id: taskId, actor }, { lock: "no_key_update" });
     if (task === "not_found") throw taskNotFound(taskId);
-    if (task === "forbidden") {
-      throw new AppError("forbidden", `changing task '${taskId}': it is somebody else's`);
-    }
+    if (task === "forbidden") throw notTaskOwner(taskId);
     const secret = input.secret ?? createToken("whsec_");
     const webhook = {
       taskId,
@@ -180,7 +178,7 @@ async function createWebhook(c: Context<V2Env>, taskId: string, input: z.infer<t
     }
     return {
       status: 201,
-      headers: { location: `/api/v2/tasks/${taskId}/webhooks/${row.id}` },
+      headers: { location: `${basePath}/tasks/${taskId}/webhooks/${row.id}` },
       body: toWebhook(row),
     };
   });

@@ -13,11 +13,11 @@ import { AppError } from "../../../errors.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { extendBody, respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
-import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { basePath, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { createToken, hashToken, shareTokenPrefix } from "../kit/secrets.ts";
 import { respondTagged } from "../kit/etag.ts";
 import { actorOf } from "../kit/principal.ts";
-import { getReadableTask, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
+import { getReadableTask, notTaskOwner, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
 import { isUuid } from "../../../uuid.ts";
 
 const daySeconds = 86_400;
@@ -138,9 +138,7 @@ async function createShare(c: Context<V2Env>, taskId: string, input: z.infer<typ
     const actor = actorOf(c);
     const task = await findChangeableTask(sql, { id: taskId, actor }, { lock: "no_key_update" });
     if (task === "not_found") throw taskNotFound(taskId);
-    if (task === "forbidden") {
-      throw new AppError("forbidden", `sharing task '${taskId}': it is somebody else's`);
-    }
+    if (task === "forbidden") throw notTaskOwner(taskId, "sharing");
     const id = crypto.randomUUID();
     created = { id, token: await createShareToken(c, id) };
     const { label, mode, blind, expires_in: lifeSeconds } = input;
@@ -151,7 +149,7 @@ async function createShare(c: Context<V2Env>, taskId: string, input: z.infer<typ
     }
     return {
       status: 201,
-      headers: { location: `/api/v2/tasks/${taskId}/shares/${id}` },
+      headers: { location: `${basePath}/tasks/${taskId}/shares/${id}` },
       body: toShare(row),
     };
   });

@@ -19,7 +19,7 @@ import type { V2App, V2Env } from "../kit/context.ts";
 import { respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { currentPassword, newPassword, verifyPassword } from "./password.ts";
-import { defineRoute, jsonBody, jsonResponse, time } from "../kit/route.ts";
+import { basePath, defineRoute, jsonBody, jsonResponse, time } from "../kit/route.ts";
 import { userOf } from "./sessions.ts";
 import { isUuid } from "../../../uuid.ts";
 import { etagOf, requireMatch, respondTagged } from "../kit/etag.ts";
@@ -175,7 +175,7 @@ async function addUser(c: Context<V2Env>, { password, ...user }: z.output<typeof
     respondOnce(c, async (sql) => {
       const row = await insertAccount(sql, { ...user, hashed_password });
       if (!row) throw emailTaken(user.email);
-      return { status: 201, headers: { location: `/api/v2/users/${row.id}` }, body: toUser(row) };
+      return { status: 201, headers: { location: `${basePath}/users/${row.id}` }, body: toUser(row) };
     }));
 }
 

@@ -27,6 +27,7 @@ import {
   anyCellNumber,
   cellNotFound,
   getReadableTask,
+  notTaskOwner,
   parseCellNumber,
   requireMayChange,
   taskNotFound,
@@ -150,7 +151,7 @@ async function getMoveRequest(c: Context<V2Env>, id: string): Promise<MoveReques
  */
 function throwIfRefused<T>(id: string, result: T): Exclude<T, "not_found" | "forbidden"> {
   if (result === "not_found") throw taskNotFound(id);
-  if (result === "forbidden") throw new AppError("forbidden", `changing task '${id}': it is somebody else's`);
+  if (result === "forbidden") throw notTaskOwner(id);
   return result as Exclude<T, "not_found" | "forbidden">;
 }
 

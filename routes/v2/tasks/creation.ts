@@ -9,7 +9,7 @@ import { type Json, type JsonObject, parseJson } from "../../../json.ts";
 import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { type JsonResult, respondOnce } from "../kit/idempotency.ts";
-import { defineRoute, jsonBody, jsonResponse, taskParams } from "../kit/route.ts";
+import { basePath, defineRoute, jsonBody, jsonResponse, taskParams } from "../kit/route.ts";
 import { actorOf } from "../kit/principal.ts";
 import {
   checkPriority,
@@ -69,7 +69,11 @@ async function createTask(
   const { id, email } = actorOf(c);
   const row = await withBodyFieldNames(() => submitTask({ sql, log }, { user: { id, email }, ...input }));
   const item = await findTaskItem(sql, row.id);
-  return { status: 201, headers: { location: `/api/v2/tasks/${row.id}` }, body: toTaskSummary(item!, email) };
+  return {
+    status: 201,
+    headers: { location: `${basePath}/tasks/${row.id}` },
+    body: toTaskSummary(item!, email),
+  };
 }
 
 /** Merges the fields of the body into the input that task `id` was created from. */

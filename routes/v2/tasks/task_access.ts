@@ -1,4 +1,5 @@
 /** Access to the task and the cell in a path: lookup, permissions of the principal, and errors. */
+import { cellNumberPattern } from "../kit/route.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { cellNumberMax, cellsMax } from "../../../db/queue/task_fields.ts";
@@ -48,9 +49,13 @@ export const taskNotFound = (id: string): AppError =>
 export const cellNotFound = (cell: string | number): AppError =>
   new AppError("not_found", `no cell '${String(cell).slice(0, 100)}' in this task`);
 
+/** Returns the error for a user who may not change a task. */
+export const notTaskOwner = (id: string, action = "changing"): AppError =>
+  new AppError("forbidden", `${action} task '${id}': it is somebody else's`);
+
 /** Parses a cell number in a path. @throws AppError not_found */
 export function parseCellNumber(text: string): number {
-  if (!/^(?:0|[1-9][0-9]{0,4})$/.test(text)) throw cellNotFound(text);
+  if (!cellNumberPattern.test(text)) throw cellNotFound(text);
   return Number(text);
 }
 
@@ -62,5 +67,5 @@ export const viewerOf = (c: Context<V2Env>, { hidesOthers }: Pick<ReadableTask, 
 
 /** Requires that the principal is the owner or an admin. @throws AppError forbidden */
 export function requireMayChange({ mayChange, id }: ReadableTask): void {
-  if (!mayChange) throw new AppError("forbidden", `changing task '${id}': it is somebody else's`);
+  if (!mayChange) throw notTaskOwner(id);
 }

@@ -26,7 +26,7 @@ import {
   rolesIn,
 } from "./task_body.ts";
 import { detailOut, readDetail, taskOut, toJson, toTaskSummary } from "./task_detail.ts";
-import { getReadableTask, taskNotFound } from "./task_access.ts";
+import { getReadableTask, notTaskOwner, taskNotFound } from "./task_access.ts";
 
 const listQuery = pageQuery.extend({
   status: z.string().max(100).optional().openapi({
@@ -148,13 +148,11 @@ async function changeTask(c: Context<V2Env>, id: string, patch: z.infer<typeof p
     };
   });
   if (outcome === "not_found") throw taskNotFound(id);
-  if (outcome === "forbidden") throw notOwner(id);
+  if (outcome === "forbidden") throw notTaskOwner(id);
   const row = await findTaskItem(sql, id);
   if (!row) throw taskNotFound(id);
   return toTaskSummary(row, actor.email);
 }
-
-const notOwner = (id: string) => new AppError("forbidden", `changing task '${id}': it is somebody else's`);
 
 /** Deletes a task. Idempotent for its owner; for others a deleted task does not exist. */
 async function remove(c: Context<V2Env>, id: string): Promise<void> {
@@ -163,7 +161,7 @@ async function remove(c: Context<V2Env>, id: string): Promise<void> {
   const outcome = isUuid(id) ? await deleteTask({ sql, log }, { taskId: id, userId }) : "not_found";
   if (outcome === "deleted") return;
   if (outcome === "forbidden") await getReadableTask(c, id);
-  throw outcome === "forbidden" ? notOwner(id) : taskNotFound(id);
+  throw outcome === "forbidden" ? notTaskOwner(id) : taskNotFound(id);
 }
 
 function readStatuses(text: string | undefined) {
