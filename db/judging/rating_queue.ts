@@ -29,7 +29,7 @@ export async function findLayoutVersion(sql: Sql, taskId: string): Promise<strin
   return row?.version;
 }
 
-/** The rater, and what to read for each image. */
+/** The rater for whom candidates are read, and the optional columns. */
 interface CandidateQuery {
   taskId: string;
   raterId: string;

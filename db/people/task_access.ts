@@ -13,12 +13,12 @@ export interface Actor {
 }
 
 /**
- * The one who asks to change a task: an authenticated user, a user known by id alone, or null for an
+ * The requester of a change: an authenticated user, a user known only by id, or null for an
  * operator.
  */
 export type TaskActor = Pick<Actor, "email" | "isAdmin"> | { userId: string } | null;
 
-/** A task together with the one who asks to change it. */
+/** A task together with the requester of its change. */
 export interface TaskRef {
   /** Any text. A text that is not a UUID names no task. */
   id: string;

@@ -44,9 +44,9 @@ export async function openSocket({ host, port, path }: SocketAddress, silentMsMa
 const closeMs = 2;
 
 /**
- * Makes the socket emit `error` first and, a moment later, `close` without an error. The driver then rejects
- * statements sent in between. A statement sent after the close, such as the rollback of a transaction that
- * has just lost its connection, would end the process.
+ * Makes the socket emit `error` first and, after `closeMs`, `close` without an error. The driver rejects
+ * statements sent in between, such as the rollback of a transaction that has just lost its connection. Sent
+ * after the close, such a statement would end the process.
  */
 function reportCloseAsError(socket: Socket): void {
   const emit = socket.emit.bind(socket) as (...args: unknown[]) => boolean;

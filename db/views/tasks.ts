@@ -18,7 +18,7 @@ export interface OpenTask {
  * Finds a task, unless it is deleted. The cells of a migrated task are numbered at the first access.
  *
  * @param id any text; a text that is not a UUID names no task
- * @param email e-mail of the one who asks; null for a share
+ * @param email e-mail of the principal; null for a share
  */
 export async function findOpenTask(
   pool: Pool,

@@ -26,7 +26,7 @@ import { type AxisExtension, planExtension } from "./extend.ts";
 /** Replaces the id of a user for an operator of the installation, who may change every task. */
 export const operator = Symbol("operator");
 
-/** The task to change, and the one who asks. */
+/** The task to change, and the requester. */
 export interface MoveRequest {
   /** Any text. A text that is not a UUID names no task. */
   taskId: string;
