@@ -1,7 +1,6 @@
 /**
- * A JSON reader and writer that keep what JavaScript's `JSON` loses: the order of keys (also of integer-like
- * keys), `1.0`, long integers and lone surrogates. They follow Python's json module, including its error
- * messages.
+ * A JSON reader and writer that follow Python's json module, including its error messages. They keep what
+ * JavaScript's `JSON` loses: the order of integer-like keys, `1.0`, long integers and lone surrogates.
  */
 
 /** A number in Python's notation: integers of any length, floats with their shortest round-trip digits. */
@@ -17,10 +16,7 @@ export class JsonNumber {
     return /^-?\d+$/.test(this.text);
   }
 
-  /**
-   * False for `NaN`, `Infinity` and numbers that overflow to it. The parser accepts them, but they cannot be
-   * stored.
-   */
+  /** False for `NaN`, `Infinity` and numbers that overflow. The parser accepts them; they cannot be stored. */
   get isFinite(): boolean {
     const last = this.text.charCodeAt(this.text.length - 1);
     return last >= 48 && last <= 57 && (!this.text.includes("e") || Number.isFinite(this.value));
@@ -38,9 +34,7 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/**
- * Valid JSON that exceeds a limit of the reader: its depth, its number of values or its digits of an integer.
- */
+/** Valid JSON that exceeds the reader's limit on depth, on the number of values or on an integer's digits. */
 export class JsonLimitError extends Error {
   constructor(readonly limit: "depth" | "digits" | "values", message: string) {
     super(message);
@@ -251,9 +245,7 @@ class Reader {
     }
   }
 
-  /**
-   * Adds a value to the innermost container, closes containers that end, and returns the document at its end.
-   */
+  /** Adds a value to its container and closes containers that end. Returns the document once it is complete. */
   #addToContainer(value: Json, open: OpenContainer[]): Json | undefined {
     for (;;) {
       const container = open.at(-1);
