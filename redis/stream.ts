@@ -157,7 +157,7 @@ export class Streams {
   }
 
   /**
-   * Takes over entries that another consumer read and did not acknowledge.
+   * Takes over entries that another consumer read and did not acknowledge. Redis drops deleted entries by itself.
    *
    * @param cursor `0-0` at first, then the cursor that the last call returned
    * @param idleMs minimum time since an entry was read
@@ -167,16 +167,14 @@ export class Streams {
     { consumer, cursor, idleMs, count }: { consumer: string; cursor: string; idleMs: number; count: number },
   ): Promise<{ cursor: string; messages: Message[] }> {
     try {
-      const [next, raw, gone] = await this.#connection.redis.xautoclaim(
+      const [next, raw] = await this.#connection.redis.xautoclaim(
         this.key(queue),
         group,
         consumer,
         idleMs,
         cursor,
         { count },
-      ) as unknown as [string, RawEntry[], string[]?];
-      // XAUTOCLAIM itself removes deleted entries from the list of pending ones.
-      void gone;
+      ) as unknown as [string, RawEntry[]];
       return { cursor: next, messages: readEntries(raw.filter((entry) => entry !== null)) };
     } catch (error) {
       if (!isMissingGroup(error)) throw error;
