@@ -89,11 +89,12 @@ async function adjustMeans(
   const stars = new Float64Array(ratings.cell.length);
   let n = 0;
   for (let i = 0; i < ratings.cell.length; i++) {
-    const at = ratings.cell[i]!;
-    if (included[at] !== 1 || design.level[at]! < 0 || design.unit[at]! < 0) continue;
-    cell[n] = at;
+    const rated = ratings.cell[i]!;
+    if (included[rated] !== 1 || design.level[rated]! < 0 || design.unit[rated]! < 0) continue;
+    cell[n] = rated;
     rater[n] = ratings.rater[i]!;
-    stars[n++] = ratings.stars[i]!;
+    stars[n] = ratings.stars[i]!;
+    n++;
   }
   if (n === 0) return Array(design.levels).fill(null);
   const valuesByRating = (column: Int32Array) => {
