@@ -14,7 +14,7 @@ export interface DocsFiles {
 }
 
 const css = "text/css; charset=utf-8";
-export const javaScript = "text/javascript; charset=utf-8";
+const javaScript = "text/javascript; charset=utf-8";
 
 /** Files that every documentation page loads. A text import needs no permission to read files. */
 const sharedFiles: readonly DocsFile[] = [
@@ -65,7 +65,7 @@ async function compress(file: DocsFile): Promise<CompressedFile> {
 export function createDocsFiles(): DocsFiles {
   const compressed = new Map<DocsFile, Promise<CompressedFile>>();
   return {
-    async respond({ headers: asked }, file) {
+    async respond({ headers: requestHeaders }, file) {
       const compressing = compressed.get(file) ?? compress(file);
       compressed.set(file, compressing);
       const { text, gzip, etag } = await compressing;
@@ -76,8 +76,10 @@ export function createDocsFiles(): DocsFiles {
         "x-content-type-options": "nosniff",
         vary: "accept-encoding",
       });
-      if (asked.get("if-none-match")?.includes(etag)) return new Response(null, { status: 304, headers });
-      if (!asked.get("accept-encoding")?.includes("gzip")) return new Response(text, { headers });
+      if (requestHeaders.get("if-none-match")?.includes(etag)) {
+        return new Response(null, { status: 304, headers });
+      }
+      if (!requestHeaders.get("accept-encoding")?.includes("gzip")) return new Response(text, { headers });
       headers.set("content-encoding", "gzip");
       return new Response(gzip, { headers });
     },

@@ -1,6 +1,6 @@
 /** Starts Swagger UI for v1. */
 
-/** The OpenAPI document of the old backend names a token URL that has never existed. */
+/** The OpenAPI document names `/api/v1/auth/token`, a path that the old backend did not have either. */
 const tokenUrl = "/api/v1/auth/login";
 
 const loginPlugin = {
@@ -17,7 +17,7 @@ const loginPlugin = {
     },
     auth: {
       wrapActions: {
-        /** Login answers `{"data": {"access_token": …}}` where OAuth2 has the token at the top. */
+        /** The login response is `{"data": {"access_token": …}}`; OAuth2 expects `{"access_token": …}`. */
         authorizeOauth2: (authorize) => ({ auth, token }) => authorize({ auth, token: token.data ?? token }),
       },
     },
