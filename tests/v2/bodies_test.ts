@@ -27,7 +27,7 @@ async function put(
   return answer;
 }
 
-/** Returns a request for a body of `bytes`, of which only the first is sent. */
+/** Returns a request that announces a body of `bytes` and contains only its first byte. */
 const partialRequest = ({ access }: V2Person, path: string, bytes: number): string =>
   `PUT /api/v2${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
   `Authorization: Bearer ${access}\r\nContent-Length: ${bytes}\r\nConnection: close\r\n\r\n{`;

@@ -5,7 +5,7 @@ import { startApi } from "../../support/api.ts";
 import type { RawAnswer } from "../../support/raw_http.ts";
 import { addMatrix, addPeople } from "./api.ts";
 
-/** Checks context holds for every problem, and returns its body. */
+/** Checks what every problem has in common, and returns its body. */
 export function checkProblem(
   { status, headers, text }: Pick<RawAnswer, "status" | "headers" | "text">,
   context: string,
