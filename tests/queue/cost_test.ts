@@ -1,4 +1,4 @@
-/** What Redis is asked and holds: where commands cost money, and however long the backlog is. */
+/** The cost of Redis: commands over REST, and memory with a long backlog. */
 import assert from "node:assert/strict";
 import type { SubtaskRef } from "../../db/queue/subtasks.ts";
 import { RedisHealth } from "../../redis/health.ts";
@@ -10,7 +10,7 @@ import { waitFor } from "../support/wait.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
 
-Deno.test("a busy subtask costs less than a command over REST", async () => {
+Deno.test("a subtask costs less than one command over REST while there is work", async () => {
   await using rig = await startRig({ transport: "rest", delayMs: 20 });
   await rig.startWorker({ slots: 20 });
   const warm = await rig.submit(names(20));
@@ -19,12 +19,12 @@ Deno.test("a busy subtask costs less than a command over REST", async () => {
   const task = await rig.submit(names(40), Array.from({ length: 10 }, (_, i) => i + 1));
   await waitForEnd(rig.sql, task);
   const each = (rig.gateway!.commands - before) / 400;
-  // A slow machine hands work over in smaller helpings; `deno task bench queue --only cost` has the figure of a free one.
-  assert.ok(each < 1, `${each.toFixed(3)} commands a subtask`);
+  // A slow machine needs more commands. `deno task bench queue --only cost` measures the figure of an idle one.
+  assert.ok(each < 1, `${each.toFixed(3)} commands per subtask`);
   assert.equal(rig.api.posts.length, 420);
 });
 
-Deno.test("workers over REST are told of what was fed, however long they have been idle", async () => {
+Deno.test("workers over REST are notified of fed cells after a long idle time", async () => {
   await using rig = await startRig({ transport: "rest" });
   const one = await rig.startWorker({ slots: 3 });
   const two = await rig.startWorker({ slots: 3 });
@@ -40,7 +40,7 @@ Deno.test("workers over REST are told of what was fed, however long they have be
 });
 
 for (const transport of ["tcp", "rest"] as const) {
-  Deno.test(`what nobody reads does not grow: Redis holds two windows at most (${transport})`, async () => {
+  Deno.test(`an unread stream holds at most two windows (${transport})`, async () => {
     await using rig = await startRig({ transport });
     await rig.submit(names(60), Array.from({ length: 50 }, (_, i) => i + 1));
     await using connection = openRedis(rig.redisAddress);
@@ -58,15 +58,14 @@ for (const transport of ["tcp", "rest"] as const) {
   });
 }
 
-Deno.test("several leaders' worth of entries are still drawn once", async () => {
+Deno.test("cells with several entries are drawn once", async () => {
   await using rig = await startRig({ delayMs: 5 });
   const task = await rig.submit(names(60));
   await using connection = openRedis(rig.redisAddress);
   const streams = new Streams(connection);
   await streams.markEpoch(["standard"], "m");
-  const refs = await rig.sql<
-    SubtaskRef[]
-  >`select parent_task_id as task_id, id from subtasks where parent_task_id = ${task}`;
+  const refs = await rig.sql<SubtaskRef[]>`
+    select parent_task_id as task_id, id from subtasks where parent_task_id = ${task}`;
   for (let times = 0; times < 3; times++) await streams.add("standard", [...refs], 7);
   await rig.startWorker({ slots: 5 });
   await waitForEnd(rig.sql, task);

@@ -1,4 +1,4 @@
-/** The doctor finds, explains and repairs each kind of fault; `why` explains each state of a cell. */
+/** The doctor finds and repairs each kind of fault. `why` explains each state of a cell. */
 import assert from "node:assert/strict";
 import { saveRemoteIds, settleSubtasks } from "../../db/queue/subtasks.ts";
 import { acquireLeaderLease } from "../../db/queue/workers.ts";
@@ -14,12 +14,13 @@ import { claim, done, failed, join } from "../support/cells.ts";
 import { readSubtasks, readTask, type Rig, startRig, waitForEnd } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
-interface Clinic extends AsyncDisposable {
+/** A rig with the dependencies of the doctor. */
+interface DoctorRig extends AsyncDisposable {
   rig: Rig;
   deps: DoctorDeps;
 }
 
-async function openClinic(): Promise<Clinic> {
+async function openDoctorRig(): Promise<DoctorRig> {
   const stack = new AsyncDisposableStack();
   const rig = stack.use(await startRig());
   const redis = stack.use(openRedis(rig.redisAddress));
@@ -29,7 +30,7 @@ async function openClinic(): Promise<Clinic> {
 
 const faults = ({ findings }: Report): ReportedFinding[] => findings.filter(({ fault }) => fault);
 
-/** A task that has ended, one cell of it failed. */
+/** Creates an ended task of two cells, one of which failed. */
 async function endedTask({ sql, submit }: Rig): Promise<string> {
   const task = await submit(["p", "q"]);
   const [one, two] = await claim(sql);
@@ -38,7 +39,7 @@ async function endedTask({ sql, submit }: Rig): Promise<string> {
 }
 
 Deno.test("the doctor finds no fault in an empty, a working or a finished queue", async () => {
-  await using clinic = await openClinic();
+  await using clinic = await openDoctorRig();
   const { rig, deps } = clinic;
   assert.deepEqual(faults(await runDoctor(deps)), []);
   await rig.startWorker({ slots: 2 });
@@ -54,17 +55,17 @@ Deno.test("the doctor finds no fault in an empty, a working or a finished queue"
   assert.match(describeReport(report), /checks: no faults$/);
 });
 
-/** Makes a fault. @returns a pattern of the finding's text */
-type Fault = (clinic: Clinic) => Promise<RegExp>;
+/** Creates a fault. @returns a pattern of the finding's text */
+type Fault = (rig: DoctorRig) => Promise<RegExp>;
 
 const repairable: [string, string, Fault][] = [
-  ["counters that are not those of the rows", "counters", async ({ rig }) => {
+  ["counters that differ from the rows", "counters", async ({ rig }) => {
     await join(rig.sql);
     const task = await endedTask(rig);
     await rig.sql`update tasks set subtasks_failed = 0 where id = ${task}`;
     return /\(total, completed, failed, cancelled\) are 2, 1, 0, 0; its rows count 2, 1, 1, 0/;
   }],
-  ["a task left open whose cells have ended", "unclosed_tasks", async ({ rig }) => {
+  ["an open task whose cells have ended", "unclosed_tasks", async ({ rig }) => {
     await join(rig.sql);
     const task = await endedTask(rig);
     await rig.sql`
@@ -86,19 +87,19 @@ const repairable: [string, string, Fault][] = [
     await rig.sql`update tasks set subtasks_cancelled = 0`;
     return /is cancelled, and 2 of its cells/;
   }],
-  ["a cancelled task that nobody sweeps", "cancelling", async ({ rig }) => {
+  ["a cancelled task that was not swept", "cancelling", async ({ rig }) => {
     await rig.submit(["p", "q"]);
     await rig.sql`update tasks set status = 'cancelled', cancelling = true, completed_at = now()`;
     return /its pending cells are not cancelled yet/;
   }],
-  ["an end that contradicts its columns", "ends", async ({ rig }) => {
+  ["an ended task with contradicting columns", "ends", async ({ rig }) => {
     await join(rig.sql);
     await endedTask(rig);
     await rig.sql`alter table tasks drop constraint tasks_completed_at_with_end`;
     await rig.sql`update tasks set completed_at = null, all_subtasks_completed = false`;
     return /is completed, with completed_at empty and all_subtasks_completed false/;
   }],
-  ["a lease of a worker that is gone", "leases", async ({ rig }) => {
+  ["a lease of a missing worker", "leases", async ({ rig }) => {
     await join(rig.sql);
     await rig.submit(["p"]);
     await claim(rig.sql);
@@ -118,16 +119,16 @@ const repairable: [string, string, Fault][] = [
     await rig.sql`update subtasks set status = 'processing'`;
     return /is processing without a worker: no worker/;
   }],
-  ["a worker that is silent", "silent_workers", async ({ rig }) => {
+  ["a silent worker", "silent_workers", async ({ rig }) => {
     await join(rig.sql);
     await rig.sql`update workers set heartbeat_at = now() - interval '1 min'`;
-    await waitFor("the server to be up for long enough", async () => {
+    await waitFor("an uptime of 12 s of the server", async () => {
       const [row] = await rig.sql`select pg_postmaster_start_time() < now() - interval '12 s' as old`;
       return row!.old as boolean;
     });
     return /worker a \(h, process 1\) has been silent for 6\d s/;
   }],
-  ["a notice that is late", "notices", async ({ rig }) => {
+  ["a late notice", "notices", async ({ rig }) => {
     await rig.submit(["p"]);
     await rig.sql`update outbox set due_at = now() - interval '10 min', tries = 4, error = 'HTTP 500'`;
     return /notice 'submitted' of task .* is 6\d\d s late, after 4 tries \(HTTP 500\)/;
@@ -142,7 +143,7 @@ const repairable: [string, string, Fault][] = [
     await deps.redis.redis.set(new Streams(deps.redis).key("lumina"), "x");
     return /is a string instead of a stream: another program writes it/;
   }],
-  ["a group that is gone", "streams", async ({ rig, deps }) => {
+  ["a missing consumer group", "streams", async ({ rig, deps }) => {
     await join(rig.sql);
     await acquireLeaderLease(rig.sql, "queue", "a", 60_000);
     await deps.redis.redis.xadd(new Streams(deps.redis).key("standard"), "*", { refs: "" });
@@ -152,11 +153,11 @@ const repairable: [string, string, Fault][] = [
 
 for (const [what, check, make] of repairable) {
   Deno.test(`the doctor finds and repairs ${what}`, async () => {
-    await using clinic = await openClinic();
+    await using clinic = await openDoctorRig();
     const { deps } = clinic;
-    const said = await make(clinic);
+    const pattern = await make(clinic);
     const before = await runDoctor(deps);
-    const found = before.findings.find((told) => told.check === check && said.test(told.text));
+    const found = before.findings.find((finding) => finding.check === check && pattern.test(finding.text));
     assert.ok(found, describeReport(before));
     assert.deepEqual([before.healthy, found.fault, found.repairable, found.repaired], [
       false,
@@ -165,16 +166,16 @@ for (const [what, check, make] of repairable) {
       false,
     ]);
     const mended = await runDoctor(deps, { repair: true });
-    const done = mended.findings.find((told) => told.check === check && said.test(told.text));
+    const done = mended.findings.find((finding) => finding.check === check && pattern.test(finding.text));
     assert.ok(done?.repaired, describeReport(mended));
     const after = await runDoctor(deps, { repair: true });
-    const left = after.findings.filter((told) => told.fault && told.repairable);
+    const left = after.findings.filter((finding) => finding.fault && finding.repairable);
     assert.deepEqual(left, [], describeReport(after));
   });
 }
 
-Deno.test("repairs write correct counters, end and notice, and the cells are drawn", async () => {
-  await using clinic = await openClinic();
+Deno.test("repairs write correct counters, status and notice, and pending cells are drawn", async () => {
+  await using clinic = await openDoctorRig();
   const { rig, deps } = clinic;
   await join(rig.sql);
   const open = await endedTask(rig);
@@ -203,8 +204,8 @@ Deno.test("repairs write correct counters, end and notice, and the cells are dra
   await waitFor("a queue without faults", async () => (await runDoctor(deps)).healthy);
 });
 
-Deno.test("the doctor drops entries that a dead worker read, and their cells are still drawn", async () => {
-  await using clinic = await openClinic();
+Deno.test("the doctor drops entries that a dead worker read, and their cells are drawn", async () => {
+  await using clinic = await openDoctorRig();
   const { rig, deps } = clinic;
   const task = await rig.submit(["p"]);
   const streams = new Streams(deps.redis);
@@ -213,7 +214,7 @@ Deno.test("the doctor drops entries that a dead worker read, and their cells are
   await streams.add("standard", [{ task_id: task, id }]);
   const read = await streams.read("standard", { consumer: "gone", count: 10 });
   assert.equal(read.length, 1);
-  // As if it had been read a minute ago.
+  // Simulates a read one minute ago.
   const { entry } = (read as { entry: string }[])[0]!;
   await deps.redis.redis.exec([
     "XCLAIM",
@@ -226,44 +227,44 @@ Deno.test("the doctor drops entries that a dead worker read, and their cells are
     60_000,
   ]);
   const report = await runDoctor(deps, { repair: true });
-  const told = report.findings.find(({ check, fault }) => check === "streams" && fault);
+  const finding = report.findings.find(({ check, fault }) => check === "streams" && fault);
   assert.match(
-    told?.text ?? "",
+    finding?.text ?? "",
     /1 entries of queue standard were read by gone, which is gone, and not claimed/,
   );
-  assert.ok(told?.repaired);
+  assert.ok(finding?.repaired);
   await rig.startWorker({ slots: 1 });
   assert.equal((await waitForEnd(rig.sql, task)).status, "completed");
 });
 
-const forPeople: [string, string, Fault][] = [
+const unrepairable: [string, string, Fault][] = [
   ["a queue that no worker serves", "queues", async ({ rig }) => {
     await rig.submit(["p"]);
     return /1 cells wait in queue standard, which no living worker serves/;
   }],
-  ["a fleet without a leader", "leader", async ({ rig }) => {
+  ["workers without a leader", "leader", async ({ rig }) => {
     await join(rig.sql);
     return /1 workers are signed in and none is the leader \(the last was none\)/;
   }],
-  ["a Redis that does not answer", "streams", async ({ rig }) => {
+  ["an unreachable Redis", "streams", async ({ rig }) => {
     await rig.redis.stop();
     return /Redis does not answer: connecting to Redis at/;
   }],
 ];
-for (const [what, check, make] of forPeople) {
-  Deno.test(`the doctor advises what to do about ${what}`, async () => {
-    await using clinic = await openClinic();
-    const said = await make(clinic);
+for (const [what, check, make] of unrepairable) {
+  Deno.test(`the doctor gives advice on ${what}`, async () => {
+    await using clinic = await openDoctorRig();
+    const pattern = await make(clinic);
     const report = await runDoctor(clinic.deps, { repair: true });
-    const told = report.findings.find((one) => one.check === check && one.fault);
-    assert.match(told?.text ?? describeReport(report), said);
-    assert.deepEqual([report.healthy, told!.repairable], [false, false]);
-    assert.ok(told!.advice.length > 10);
+    const finding = report.findings.find((one) => one.check === check && one.fault);
+    assert.match(finding?.text ?? describeReport(report), pattern);
+    assert.deepEqual([report.healthy, finding!.repairable], [false, false]);
+    assert.ok(finding!.advice.length > 10);
   });
 }
 
 Deno.test("the doctor leaves imported tasks unchanged", async () => {
-  await using clinic = await openClinic();
+  await using clinic = await openDoctorRig();
   const { rig, deps } = clinic;
   await rig.submit(["p", "q"]);
   await rig.sql`
@@ -278,7 +279,7 @@ Deno.test("the doctor leaves imported tasks unchanged", async () => {
   assert.ok(findings.some(({ text }) => text === "1 open task is held since the import"));
 });
 
-const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown>][] = [
+const whyCases: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown>][] = [
   [
     "is held",
     "held",
@@ -299,7 +300,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
   ],
   ["has no worker", "no_worker", /No living worker serves queue standard/, async () => {}],
   ["has a worker without slots", "no_slots", /have no slots in it/, (rig) => join(rig.sql)],
-  ["has nobody who feeds it", "no_leader", /No worker is the leader/, async (rig) => {
+  ["has no leader", "no_leader", /No worker is the leader/, async (rig) => {
     await join(rig.sql);
     await rig.sql`update workers set slots = '{"standard": 1}'`;
   }],
@@ -334,7 +335,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
     await rig.sql`delete from workers`;
   }],
   [
-    "was begun by the old backend",
+    "was started by the old backend",
     "not_ours",
     /was processing in the old backend/,
     (rig) => rig.sql`update subtasks set status = 'processing'`,
@@ -354,7 +355,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
     (rig, task) => cancelTask({ sql: rig.sql, log: silentLog }, { taskId: task, userId: rig.user.id }),
   ],
   [
-    "is left over in an ended task",
+    "remains in an ended task",
     "task_ended",
     /Its task has ended as cancelled/,
     (rig) => rig.sql`update tasks set status = 'cancelled', cancelling = true, completed_at = now()`,
@@ -362,7 +363,7 @@ const whys: [string, string, RegExp, (rig: Rig, task: string) => Promise<unknown
 ];
 Deno.test("why explains every state of a cell", async (t) => {
   await using rig = await startRig();
-  for (const [what, state, text, make] of whys) {
+  for (const [what, state, text, make] of whyCases) {
     await t.step(`a cell that ${what}`, async () => {
       await rig.sql`truncate tasks, workers, leaders cascade`;
       const task = await rig.submit(["p", "q"]);
@@ -384,12 +385,12 @@ Deno.test("why counts the cells before a cell", async () => {
   await join(rig.sql);
   await rig.sql`update workers set slots = '{"standard": 1}'`;
   await acquireLeaderLease(rig.sql, "queue", "a", 60_000);
-  const places = await Promise.all(
+  const positions = await Promise.all(
     [[first, 0], [first, 1], [first, 2], [second, 0]].map(async ([task, cell]) =>
       (await whyCell(rig.sql, task as string, cell as number))!.behind
     ),
   );
-  assert.deepEqual(places.toSorted(), [0, 1, 2, 3]);
+  assert.deepEqual(positions.toSorted(), [0, 1, 2, 3]);
   await claim(rig.sql, 1);
   const { state, text } = (await whyCell(rig.sql, second, 0))!;
   assert.equal(state, "queued");

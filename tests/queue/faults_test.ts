@@ -1,4 +1,4 @@
-/** What is killed, wiped or told to stop in the middle: nothing is lost, doubled or paid for twice. */
+/** Faults of workers, Redis and PostgreSQL: nothing is lost, repeated or paid for twice. */
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { openRedis } from "../../redis/connect.ts";
@@ -10,10 +10,10 @@ const workerRun = ["run", "--quiet", "--no-prompt", "-P=worker", new URL("jobs/m
 
 interface WorkerProcess {
   child: Deno.ChildProcess;
-  said: () => string;
+  output: () => string;
 }
 
-/** A worker as its users run it, with the permissions they give it. */
+/** Starts a worker process with the permissions of the task `worker`. */
 async function spawnWorker(rig: Rig, args: string[] = []): Promise<WorkerProcess> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [...workerRun, ...args],
@@ -23,18 +23,18 @@ async function spawnWorker(rig: Rig, args: string[] = []): Promise<WorkerProcess
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  let said = "";
-  const heard = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
-    new WritableStream({ write: (text) => void (said += text) }),
+  let output = "";
+  const piped = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({ write: (text) => void (output += text) }),
   );
-  void heard.catch(() => {});
+  void piped.catch(() => {});
   try {
-    await waitFor("the worker process to start", () => said.includes("worker started"));
+    await waitFor("the worker process to start", () => output.includes("worker started"));
   } catch (error) {
     child.kill("SIGKILL");
-    throw new Error(`the worker process did not start: ${said}`, { cause: error });
+    throw new Error(`the worker process did not start: ${output}`, { cause: error });
   }
-  return { child, said: () => said };
+  return { child, output: () => output };
 }
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `prompt ${i}`);
@@ -43,20 +43,21 @@ async function countStatus(rig: Rig, task: string, status: string): Promise<numb
   return (await readSubtasks(rig.sql, task)).filter((subtask) => subtask.status === status).length;
 }
 
-/** Draws four cells that wait for nothing. @returns their task, ended */
+/** Draws a task of four cells without delay. @returns its id */
 async function waitForQuick(rig: Rig): Promise<string> {
   const task = await rig.submit(names(4).map((name) => `quick ${name}`));
   await waitForEnd(rig.sql, task);
   return task;
 }
 
-/** One POST for each cell: bodies differ by prompt and seed. */
+/** Checks that each cell had one POST. Bodies differ by prompt and seed. */
 function assertPaidOnce(rig: Rig, cells: number): void {
   const bodies = rig.api.posts.map(({ body }) => body);
   assert.equal(new Set(bodies).size, cells);
   assert.equal(bodies.length, cells);
 }
 
+/** Checks that all cells are completed and the task has its notices. */
 async function assertAllDone(rig: Rig, task: string, cells: number): Promise<void> {
   const state = await readTask(rig.sql, task);
   assert.deepEqual(
@@ -69,7 +70,7 @@ async function assertAllDone(rig: Rig, task: string, cells: number): Promise<voi
   }
 }
 
-Deno.test("kill -9 of a worker: another polls on once it is declared dead, and pays for nothing twice", async () => {
+Deno.test("after kill -9 of a worker, another one polls its jobs and nothing is paid for twice", async () => {
   await using rig = await startRig({ delayMs: 1_500 });
   const victim = await spawnWorker(rig, ["--slots", "6"]);
   const task = await rig.submit(names(12));
@@ -79,7 +80,7 @@ Deno.test("kill -9 of a worker: another polls on once it is declared dead, and p
   victim.child.kill("SIGKILL");
   await victim.child.status;
   await rig.startWorker({ slots: 6 });
-  await waitFor("the victim's subtasks to be taken over", async () => {
+  await waitFor("the killed worker's subtasks to be claimed again", async () => {
     const subtasks = await readSubtasks(rig.sql, task);
     return subtasks.every(({ worker_id }) =>
       worker_id === null || !worker_id.includes(`-${victim.child.pid}-`)
@@ -90,63 +91,65 @@ Deno.test("kill -9 of a worker: another polls on once it is declared dead, and p
   assertPaidOnce(rig, 12);
 });
 
-Deno.test("a worker that was frozen for too long finds its work taken over, and adds nothing of its own", async () => {
+Deno.test("a worker that was frozen for too long changes nothing after its work was taken over", async () => {
   await using rig = await startRig({ delayMs: 800 });
-  const zombie = await spawnWorker(rig, ["--slots", "4"]);
+  const frozen = await spawnWorker(rig, ["--slots", "4"]);
   const task = await rig.submit(names(8));
   await waitFor("four remote jobs to be saved", async () => {
     return (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null).length === 4;
   });
-  zombie.child.kill("SIGSTOP");
+  frozen.child.kill("SIGSTOP");
   await rig.startWorker({ slots: 4 });
   await waitForEnd(rig.sql, task);
   const ended = await readTask(rig.sql, task);
-  zombie.child.kill("SIGCONT");
-  await waitFor("the zombie to notice", () => zombie.said().includes("declared dead"));
-  zombie.child.kill("SIGTERM");
-  assert.equal((await zombie.child.status).code, 0);
+  frozen.child.kill("SIGCONT");
+  await waitFor("the worker to notice", () => frozen.output().includes("declared dead"));
+  frozen.child.kill("SIGTERM");
+  assert.equal((await frozen.child.status).code, 0);
   assert.deepEqual(await readTask(rig.sql, task), ended);
   await assertAllDone(rig, task, 8);
   assertPaidOnce(rig, 8);
 });
 
-Deno.test("SIGTERM hands remote jobs over by their ids: out long before they end, no attempt burned", async () => {
+Deno.test("SIGTERM hands remote jobs over by their ids without waiting for them and without a new attempt", async () => {
   await using rig = await startRig({ delayMs: 6_000 });
   const first = await spawnWorker(rig, ["--slots", "5"]);
   const task = await rig.submit(names(10));
   await waitFor("five remote jobs to be saved", async () => {
     return (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null).length === 5;
   });
-  const toldAt = performance.now();
+  const signalledAt = performance.now();
   first.child.kill("SIGTERM");
   const { code } = await first.child.status;
-  const tookMs = performance.now() - toldAt;
-  assert.equal(code, 0, first.said());
-  // Ten times what a graceful end may take.
+  const tookMs = performance.now() - signalledAt;
+  assert.equal(code, 0, first.output());
+  // Ten times the limit for a graceful end.
   assert.ok(tookMs < 30_000, `took ${tookMs} ms`);
-  const handed = await readSubtasks(rig.sql, task);
-  assert.ok(handed.every(({ status }) => status === "pending" || status === "completed"));
-  assert.ok(handed.filter(({ remote_id, status }) => status === "pending" && remote_id !== null).length > 0);
-  assert.ok(handed.every(({ retry_count }) => retry_count === 0));
+  const afterwards = await readSubtasks(rig.sql, task);
+  assert.ok(afterwards.every(({ status }) => status === "pending" || status === "completed"));
+  assert.ok(
+    afterwards.filter(({ remote_id, status }) => status === "pending" && remote_id !== null).length > 0,
+  );
+  assert.ok(afterwards.every(({ retry_count }) => retry_count === 0));
   const second = await spawnWorker(rig, ["--slots", "10", "--once"]);
-  assert.equal((await second.child.status).code, 0, second.said());
+  assert.equal((await second.child.status).code, 0, second.output());
   await assertAllDone(rig, task, 10);
   assertPaidOnce(rig, 10);
   assert.ok((await readSubtasks(rig.sql, task)).every(({ attempt }) => attempt === 1));
   assert.equal((await rig.sql`select from workers`).length, 0);
 });
 
-Deno.test("a worker process draws over REST with the permissions it has", async () => {
+Deno.test("a worker process with its normal permissions draws over REST", async () => {
   await using rig = await startRig({ transport: "rest" });
   const task = await rig.submit(names(5));
   const worker = await spawnWorker(rig, ["--once"]);
-  assert.equal((await worker.child.status).code, 0, worker.said());
+  assert.equal((await worker.child.status).code, 0, worker.output());
   await assertAllDone(rig, task, 5);
   assert.ok(rig.gateway!.commands > 0);
 });
 
 for (const transport of ["tcp", "rest"] as const) {
-  Deno.test(`FLUSHALL in the middle over ${transport}: everything is drawn, once`, async () => {
+  Deno.test(`after FLUSHALL over ${transport}, every cell is drawn once`, async () => {
     await using rig = await startRig({ transport, delayMs: 30 });
     await rig.startWorker({ slots: 4 });
     const task = await rig.submit(names(60));
@@ -162,7 +165,7 @@ for (const transport of ["tcp", "rest"] as const) {
   });
 }
 
-Deno.test("Redis gone in the middle: work goes on from PostgreSQL, and through Redis once it is back", async () => {
+Deno.test("while Redis is down, work continues from PostgreSQL; afterwards it uses Redis again", async () => {
   await using rig = await startRig({ delayMs: 30 });
   await rig.startWorker({ slots: 4 });
   const first = await rig.submit(names(40));
@@ -175,7 +178,7 @@ Deno.test("Redis gone in the middle: work goes on from PostgreSQL, and through R
   const third = await rig.submit(names(12).map((name) => `back again, ${name}`));
   await waitForEnd(rig.sql, third);
   await using connection = openRedis({ url: back.url });
-  await waitFor("the streams to be there again", async () => {
+  await waitFor("the streams to exist again", async () => {
     return (await connection.redis.keys("*stream*")).length === 3;
   });
   await assertAllDone(rig, first, 40);
@@ -184,7 +187,7 @@ Deno.test("Redis gone in the middle: work goes on from PostgreSQL, and through R
   assertPaidOnce(rig, 64);
 });
 
-Deno.test("a worker that was declared dead drops what it holds and begins anew", async () => {
+Deno.test("a worker that was declared dead drops its work and registers again", async () => {
   await using rig = await startRig({ delayMs: 4_000 });
   await rig.startWorker({ slots: 3 });
   const task = await rig.submit(names(3));
@@ -192,7 +195,7 @@ Deno.test("a worker that was declared dead drops what it holds and begins anew",
     return (await readSubtasks(rig.sql, task)).every(({ remote_id }) => remote_id !== null);
   });
   const before = await rig.sql<{ id: string }[]>`delete from workers returning id`;
-  await waitFor("a new sign-in", async () => {
+  await waitFor("a new registration", async () => {
     const now = await rig.sql<{ id: string }[]>`select id from workers`;
     return now.length === 1 && now[0]!.id !== before[0]!.id;
   });
@@ -201,7 +204,7 @@ Deno.test("a worker that was declared dead drops what it holds and begins anew",
   assertPaidOnce(rig, 3);
 });
 
-Deno.test("connections cut off by PostgreSQL lose nothing", async () => {
+Deno.test("nothing is lost when PostgreSQL terminates connections", async () => {
   await using rig = await startRig({ delayMs: 20 });
   await rig.startWorker({ slots: 4 });
   const task = await rig.submit(names(80));
@@ -218,11 +221,11 @@ Deno.test("connections cut off by PostgreSQL lose nothing", async () => {
   assert.equal(new Set(rig.api.posts.map(({ body }) => body)).size, 80);
 });
 
-Deno.test("cancel of a running task aborts what runs, and frees its slots long before its jobs end", async () => {
+Deno.test("cancelling a running task aborts its attempts and frees their slots at once", async () => {
   await using rig = await startRig({ delayMs: (body) => body.includes("quick") ? 0 : 300_000 });
   const worker = await rig.startWorker({ slots: 4 });
   const long = await rig.submit(names(20));
-  await waitFor("four under way", async () => await countStatus(rig, long, "processing") === 4);
+  await waitFor("four running attempts", async () => await countStatus(rig, long, "processing") === 4);
   const { cancelTask } = await import("../../jobs/moves/cancel.ts");
   const { silentLog } = await import("../../log.ts");
   await cancelTask({ sql: rig.sql, log: silentLog }, { taskId: long, userId: rig.user.id });
@@ -236,6 +239,6 @@ Deno.test("cancel of a running task aborts what runs, and frees its slots long b
   await assertAllDone(rig, await waitForQuick(rig), 4);
   assert.ok(posts <= 4);
   assert.equal(rig.api.posts.length, posts + 4);
-  // A poll each, and those that were on their way when their jobs were dropped.
+  // One poll per job, and the polls that were running when their jobs were aborted.
   assert.ok(rig.api.countPolls() - polls <= 4 + 4);
 });

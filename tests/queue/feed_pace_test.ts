@@ -1,4 +1,4 @@
-/** How the feed keeps up: with readers that empty the stream at once, and with none. */
+/** The pace of the feed with readers that empty the stream at once, and without readers. */
 import assert from "node:assert/strict";
 import { claimSubtasks } from "../../db/queue/subtasks.ts";
 import { insertWorker } from "../../db/queue/workers.ts";
@@ -12,7 +12,7 @@ const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`
 const slots = new Map([["standard" as const, 5]]);
 
 for (const transport of ["tcp", "rest"] as const) {
-  Deno.test(`each feeding adds while readers keep the stream empty, without a pause (${transport})`, async () => {
+  Deno.test(`every run of the feed adds entries while readers keep the stream empty (${transport})`, async () => {
     await using rig = await startRig({ transport });
     await insertWorker(rig.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
     await rig.submit(names(120));
@@ -32,7 +32,7 @@ for (const transport of ["tcp", "rest"] as const) {
   });
 }
 
-Deno.test("a stream that stays full costs no command at each feeding", async () => {
+Deno.test("the feed sends no command while the stream stays full", async () => {
   await using rig = await startRig({ transport: "rest" });
   await rig.submit(names(120));
   await using connection = openRedis(rig.redisAddress);

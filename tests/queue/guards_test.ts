@@ -1,4 +1,4 @@
-/** What two leaders, late answers and leaving workers may do to a lease: the cases the model found. */
+/** Leases under two leaders, late answers and stopping workers: the cases that the model found (docs/queue-model.md). */
 import assert from "node:assert/strict";
 import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
@@ -15,7 +15,7 @@ import { waitFor } from "../support/wait.ts";
 
 const overdueMs = 360_000;
 
-const join = (sql: Sql, id: string) => insertWorker(sql, { id, host: "h", pid: 1, queues: ["standard"] });
+const register = (sql: Sql, id: string) => insertWorker(sql, { id, host: "h", pid: 1, queues: ["standard"] });
 
 /** Waits until a session of this name waits for a lock. */
 const waitForLock = (sql: Pool, name: string) =>
@@ -26,12 +26,15 @@ const waitForLock = (sql: Pool, name: string) =>
   });
 
 for (
-  const [who, joinsLate] of [["that was there before", false], ["that signs in meanwhile", true]] as const
+  const [description, registersLate] of [["that was registered before", false], [
+    "that registers meanwhile",
+    true,
+  ]] as const
 ) {
-  Deno.test(`a leader that waited for another leader's release leaves the lease of a worker ${who}`, async () => {
+  Deno.test(`a leader that waited for another leader's release keeps the lease of a worker ${description}`, async () => {
     await using rows = await openRows();
-    await join(rows.sql, "dead");
-    if (!joinsLate) await join(rows.sql, "heir");
+    await register(rows.sql, "dead");
+    if (!registersLate) await register(rows.sql, "heir");
     const task = await rows.submit(["p"]);
     const refs = await listDispatchable(rows.sql, "standard", 1);
     assert.equal((await claimSubtasks(rows.sql, "dead", refs)).length, 1);
@@ -43,7 +46,7 @@ for (
       assert.equal((await releaseOrphans(sql, overdueMs)).length, 1);
       releasing = releaseOrphans(second, overdueMs);
       await waitForLock(rows.sql, "second leader");
-      if (joinsLate) await join(sql, "heir");
+      if (registersLate) await register(sql, "heir");
       assert.equal((await claimSubtasks(sql, "heir", refs)).length, 1);
     });
     assert.equal((await releasing)!.length, 0);
@@ -53,7 +56,7 @@ for (
   });
 }
 
-/** A worker that has signed in and may hold leases, with nothing that would begin an attempt. */
+/** Registers a worker that can hold leases but starts no attempts. */
 async function openMember(rows: Rows) {
   const metrics = createMetrics();
   const unused = {} as AttemptDeps;
@@ -78,7 +81,7 @@ async function openMember(rows: Rows) {
   };
 }
 
-Deno.test("a lease is not given back while the claim that may have brought it is unanswered", async () => {
+Deno.test("a lease is not released while the answer of the claim that may own it is outstanding", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   await using worker = await openMember(rows);
@@ -86,7 +89,7 @@ Deno.test("a lease is not given back while the claim that may have brought it is
   const claiming = worker.crew.claims.run(() => promise, () => {});
   await worker.claim();
   const states = async () => (await readSubtasks(rows.sql, task)).map(({ status }) => status);
-  for (let looks = 0; looks < 3; looks++) await worker.member.runOnce();
+  for (let checks = 0; checks < 3; checks++) await worker.member.runOnce();
   assert.deepEqual(await states(), ["processing"]);
   resolve([]);
   await claiming;
@@ -94,7 +97,7 @@ Deno.test("a lease is not given back while the claim that may have brought it is
   assert.deepEqual(await states(), ["pending"]);
 });
 
-Deno.test("two looks at once count as one: a lease is strange twice only when two looks saw it", async () => {
+Deno.test("concurrent checks count as one: a lease is released only after two checks found it unknown", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   await using worker = await openMember(rows);
@@ -105,7 +108,7 @@ Deno.test("two looks at once count as one: a lease is strange twice only when tw
   assert.equal((await readSubtasks(rows.sql, task))[0]!.status, "pending");
 });
 
-Deno.test("a claim answered too late begins nothing, and its answer is handed on to be given back", async () => {
+Deno.test("a claim that is answered too late starts nothing, and its answer is passed on for release", async () => {
   const claims = new Claims(20);
   const { promise, resolve } = Promise.withResolvers<string>();
   const late: string[] = [];
@@ -115,7 +118,7 @@ Deno.test("a claim answered too late begins nothing, and its answer is handed on
   await waitFor("the late answer", () => late.length === 1);
 });
 
-Deno.test("a POST whose id may be lost is counted when its subtask is given back, and only then", async () => {
+Deno.test("releasing a subtask counts its POST only if the POST's id may be lost", async () => {
   await using rows = await openRows();
   await rows.submit(["p", "q"]);
   const worker = await openMember(rows);
@@ -127,11 +130,11 @@ Deno.test("a POST whose id may be lost is counted when its subtask is given back
   await using other = await openMember(rows);
   await rows.sql`update subtasks set remote_id = null, intent_at = null`;
   assert.equal((await other.claim()).length, 2);
-  for (let looks = 0; looks < 2; looks++) await other.member.runOnce();
+  for (let checks = 0; checks < 2; checks++) await other.member.runOnce();
   assert.equal(await other.countUnsaved(), 2);
 });
 
-Deno.test("a worker that leaves while its POST hangs counts it as one that may be lost", async () => {
+Deno.test("a worker that stops during a POST counts it as possibly lost", async () => {
   await using rig = await startRig();
   const worker = await rig.startWorker({ slots: 1 });
   const task = await rig.submit(["@@create:hang"]);
@@ -142,7 +145,7 @@ Deno.test("a worker that leaves while its POST hangs counts it as one that may b
   assert.deepEqual([row!.status, row!.remote_id, row!.attempt], ["pending", null, 1]);
 });
 
-Deno.test("a claim that is answered while its worker leaves begins nothing and burns no attempt", async () => {
+Deno.test("a claim that is answered while its worker stops starts nothing and uses no attempt", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   const worker = await openMember(rows);

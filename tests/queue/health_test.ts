@@ -1,4 +1,4 @@
-/** The image API's health: what counts, when slots go down and up, and a circuit for each backend. */
+/** The image API's health: judged calls, changes of slots, and one circuit per backend. */
 import assert from "node:assert/strict";
 import { adjustCap, type Cap, subtractCounts, uncapped } from "../../jobs/slots/aimd.ts";
 import { BackendHealth, type HealthCounts, judgeCall, noCounts } from "../../jobs/image/health.ts";
@@ -14,57 +14,62 @@ const answer = (status: number, text = "{}", headers = {}): HttpResult => ({
 });
 const calls: [string, HttpResult, ReturnType<typeof judgeCall>][] = [
   ["an image", answer(200), { outcome: "sound", failed: false, pauseMs: 0 }],
-  ["a refused prompt", answer(451), { outcome: "sound", failed: false, pauseMs: 0 }],
-  ["a job unknown", answer(404), { outcome: "sound", failed: false, pauseMs: 0 }],
-  ["a job timed out", answer(200, '{"task_status": "TIMEOUT"}'), {
+  ["a rejected prompt", answer(451), { outcome: "sound", failed: false, pauseMs: 0 }],
+  ["an unknown job", answer(404), { outcome: "sound", failed: false, pauseMs: 0 }],
+  ["a timeout of a job", answer(200, '{"task_status": "TIMEOUT"}'), {
     outcome: "sound",
     failed: true,
     pauseMs: 0,
   }],
   ["a server error", answer(502), { outcome: "down", failed: true, pauseMs: 0 }],
-  ["nobody there", { kind: "unreachable", reason: "x" }, { outcome: "down", failed: true, pauseMs: 0 }],
+  ["an unreachable server", { kind: "unreachable", reason: "x" }, {
+    outcome: "down",
+    failed: true,
+    pauseMs: 0,
+  }],
   ["no answer", { kind: "slow" }, { outcome: "down", failed: true, pauseMs: 0 }],
-  ["too many", answer(429), { outcome: "throttled", failed: false, pauseMs: 0 }],
-  ["too many, for 7 s", answer(429, "", { "retry-after": "7" }), {
+  ["status 429", answer(429), { outcome: "throttled", failed: false, pauseMs: 0 }],
+  ["status 429 with Retry-After", answer(429, "", { "retry-after": "7" }), {
     outcome: "throttled",
     failed: false,
     pauseMs: 7_000,
   }],
 ];
-for (const [what, result, wanted] of calls) {
-  Deno.test(`health: ${what} is ${wanted.outcome}`, () => assert.deepEqual(judgeCall(result), wanted));
+for (const [what, result, expected] of calls) {
+  Deno.test(`judgeCall() rates ${what} as ${expected.outcome}`, () =>
+    assert.deepEqual(judgeCall(result), expected));
 }
 
-const seen = (part: Partial<HealthCounts>): HealthCounts => ({ ...noCounts, ...part });
+const countsOf = (part: Partial<HealthCounts>): HealthCounts => ({ ...noCounts, ...part });
 const limits = { slots: 40, slotsMin: 10, slotsMax: 50, step: 5 };
 const known: Cap = { ...uncapped, usualMs: 800 };
 const caps: [string, Cap, Partial<HealthCounts>, number][] = [
-  ["429 halves", uncapped, { calls: 9, throttled: 1 }, 20],
-  ["429 may go below the floor", { ...uncapped, slots: 3 }, { calls: 9, throttled: 1 }, 1],
-  ["failing calls halve", uncapped, { calls: 10, failures: 6 }, 20],
-  ["failing calls stop at the floor", { ...uncapped, slots: 12 }, { calls: 10, failures: 6 }, 10],
-  ["two failures are chance", uncapped, { calls: 2, failures: 2 }, Infinity],
-  ["a minority of failures is chance", uncapped, { calls: 10, failures: 5 }, Infinity],
-  ["slow jobs take a fifth", known, { calls: 9, creates: 2, createMs: 6_000 }, 32],
-  ["what is usually slow is not slow", { ...known, usualMs: 2_500 }, {
+  ["429 halves the slots", uncapped, { calls: 9, throttled: 1 }, 20],
+  ["429 may go below the minimum", { ...uncapped, slots: 3 }, { calls: 9, throttled: 1 }, 1],
+  ["failures halve the slots", uncapped, { calls: 10, failures: 6 }, 20],
+  ["failures keep the minimum", { ...uncapped, slots: 12 }, { calls: 10, failures: 6 }, 10],
+  ["two failures are ignored", uncapped, { calls: 2, failures: 2 }, Infinity],
+  ["a minority of failures is ignored", uncapped, { calls: 10, failures: 5 }, Infinity],
+  ["slow jobs remove a fifth", known, { calls: 9, creates: 2, createMs: 6_000 }, 32],
+  ["the usual duration is not slow", { ...known, usualMs: 2_500 }, {
     calls: 9,
     creates: 2,
     createMs: 6_000,
   }, Infinity],
-  ["a well API gets a step more", { ...uncapped, slots: 20 }, { calls: 9 }, 25],
-  ["the last step lifts the cap", { ...uncapped, slots: 47 }, { calls: 9 }, Infinity],
-  ["silence changes nothing", { ...uncapped, slots: 20 }, {}, 20],
+  ["a healthy API gets one more step", { ...uncapped, slots: 20 }, { calls: 9 }, 25],
+  ["the last step removes the cap", { ...uncapped, slots: 47 }, { calls: 9 }, Infinity],
+  ["no calls change nothing", { ...uncapped, slots: 20 }, {}, 20],
 ];
 for (const [what, before, part, slots] of caps) {
-  Deno.test(`slots by health: ${what}`, () => {
-    assert.equal(adjustCap(before, seen(part), limits, 60_000).cap.slots, slots);
+  Deno.test(`adjustCap(): ${what}`, () => {
+    assert.equal(adjustCap(before, countsOf(part), limits, 60_000).cap.slots, slots);
   });
 }
 
-Deno.test("slots by health: less at most every ten seconds, more at most every five", () => {
+Deno.test("adjustCap() reduces at most every ten seconds and adds at most every five", () => {
   let cap: Cap = uncapped;
   const at = (second: number, part: Partial<HealthCounts>) => {
-    cap = adjustCap(cap, seen(part), limits, second * 1000).cap;
+    cap = adjustCap(cap, countsOf(part), limits, second * 1000).cap;
     return cap.slots;
   };
   const bad = { calls: 9, throttled: 1 };
@@ -79,15 +84,15 @@ Deno.test("slots by health: less at most every ten seconds, more at most every f
   ]);
 });
 
-Deno.test("counts of a worker that began anew count from its start", () => {
-  assert.deepEqual(subtractCounts(seen({ calls: 5 }), seen({ calls: 3 })).calls, 2);
-  assert.deepEqual(subtractCounts(seen({ calls: 5 })).calls, 5);
+Deno.test("subtractCounts() takes the counts of a restarted worker from its start", () => {
+  assert.deepEqual(subtractCounts(countsOf({ calls: 5 }), countsOf({ calls: 3 })).calls, 2);
+  assert.deepEqual(subtractCounts(countsOf({ calls: 5 })).calls, 5);
 });
 
-Deno.test("the circuit opens after calls that fail in a row, lets one through later, and closes with a sound answer", () => {
+Deno.test("the circuit opens after consecutive failures, lets one attempt through later, and closes after a sound answer", () => {
   let now = 0;
-  const said: boolean[] = [];
-  const health = new BackendHealth((open) => said.push(open), () => now);
+  const circuitChanges: boolean[] = [];
+  const health = new BackendHealth((open) => circuitChanges.push(open), () => now);
   for (let i = 0; i < 7; i++) health.note("down");
   health.note("sound");
   for (let i = 0; i < 7; i++) health.note("down");
@@ -103,10 +108,10 @@ Deno.test("the circuit opens after calls that fail in a row, lets one through la
   assert.equal(health.attemptsMax, 1);
   health.note("sound");
   assert.equal(health.attemptsMax, Infinity);
-  assert.deepEqual(said, [true, false]);
+  assert.deepEqual(circuitChanges, [true, false]);
 });
 
-Deno.test("a Retry-After keeps new attempts away for so long, a minute at most", () => {
+Deno.test("Retry-After delays new attempts, by at most a minute", () => {
   let now = 0;
   const health = new BackendHealth(() => {}, () => now);
   health.note("throttled", 7_000);
@@ -119,7 +124,7 @@ Deno.test("a Retry-After keeps new attempts away for so long, a minute at most",
   assert.equal(health.attemptsMax, Infinity);
 });
 
-Deno.test("a lumina that is gone does not touch standard, and keeps its cells until it is back", async () => {
+Deno.test("an unreachable lumina does not affect standard and keeps its cells pending", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -135,5 +140,5 @@ Deno.test("a lumina that is gone does not touch standard, and keeps its cells un
   const standard = await rig.submit(["a", "b", "c", "d"]);
   await waitForEnd(rig.sql, standard);
   const states = async () => (await readSubtasks(rig.sql, task)).filter(({ status }) => status === "pending");
-  assert.ok((await states()).length > 20, `${(await states()).length} are left`);
+  assert.ok((await states()).length > 20, `${(await states()).length} are pending`);
 });

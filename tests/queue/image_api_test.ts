@@ -1,4 +1,4 @@
-/** The way to the image API and back: calls, answers, polls, retries, notices; against real HTTP servers. */
+/** The image API's client against real HTTP servers: calls, answers, polls, retries and notices. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { startImageApi } from "../../dev/servers/image_api.ts";
@@ -11,14 +11,15 @@ import { endKindOf, type Notice, noticeBody, noticeText } from "../../jobs/tell/
 import type { JsonNumber } from "../../json.ts";
 import { at, readRuns, subtasksOf } from "./support/golden.ts";
 
-interface Answering extends AsyncDisposable {
+/** A server that records requests. */
+interface RecordingServer extends AsyncDisposable {
   url: string;
-  /** Method, path and token of what came. */
+  /** Method, path and token of the received requests. */
   seen: [method: string, path: string, token: string | null][];
 }
 
-function serve(answer: (request: Request) => Response | Promise<Response>): Answering {
-  const seen: Answering["seen"] = [];
+function serve(answer: (request: Request) => Response | Promise<Response>): RecordingServer {
+  const seen: RecordingServer["seen"] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     seen.push([request.method, new URL(request.url).pathname, request.headers.get("x-token")]);
     return answer(request);
@@ -38,8 +39,8 @@ const get = (url: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
   ...more,
 });
 
-/** A body whose first bytes come at once and whose end never does. */
-function endless(first: string): { response: Response; cancelled: Promise<void> } {
+/** Returns a response whose body starts at once and never ends. */
+function endlessResponse(first: string): { response: Response; cancelled: Promise<void> } {
   const { promise: cancelled, resolve } = Promise.withResolvers<void>();
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(new TextEncoder().encode(first)),
@@ -48,35 +49,35 @@ function endless(first: string): { response: Response; cancelled: Promise<void> 
   return { response: new Response(body), cancelled };
 }
 
-Deno.test("an answer is read whole, whatever its status", async () => {
+Deno.test("callHttp() reads an answer completely, whatever its status", async () => {
   await using server = serve(() => new Response("猫", { status: 418, headers: { "x-a": "b" } }));
   const result = await callHttp(get(server.url));
   assert.ok(result.kind === "answer");
   assert.deepEqual([result.status, result.text, result.headers.get("x-a")], [418, "猫", "b"]);
 });
 
-Deno.test("a redirect is an answer, not a way", async () => {
+Deno.test("callHttp() returns a redirect and does not follow it", async () => {
   await using server = serve(() => new Response(null, { status: 302, headers: { location: "/elsewhere" } }));
   const result = await callHttp(get(server.url));
   assert.ok(result.kind === "answer" && result.status === 302);
   assert.equal(server.seen.length, 1);
 });
 
-Deno.test("a body that stalls is given up when the time is over", async () => {
-  const { response, cancelled } = endless("{");
+Deno.test("callHttp() gives up a stalled body at the timeout", async () => {
+  const { response, cancelled } = endlessResponse("{");
   await using server = serve(() => response);
   assert.deepEqual(await callHttp(get(server.url, { timeoutMs: 50 })), { kind: "slow" });
   await cancelled;
 });
 
-Deno.test("a body that is too long is not read to its end", async () => {
-  const { response, cancelled } = endless("x".repeat(2_000));
+Deno.test("callHttp() stops reading a body that is too large", async () => {
+  const { response, cancelled } = endlessResponse("x".repeat(2_000));
   await using server = serve(() => response);
   assert.deepEqual(await callHttp(get(server.url)), { kind: "too_large" });
   await cancelled;
 });
 
-Deno.test("a small body that unpacks to a large one is too long", async () => {
+Deno.test("callHttp() rejects a small body that decompresses to a large one", async () => {
   const large = new Blob(["x".repeat(1_000_000)]).stream().pipeThrough(new CompressionStream("gzip"));
   const packed = await new Response(large).bytes();
   const length = String(packed.length);
@@ -85,76 +86,76 @@ Deno.test("a small body that unpacks to a large one is too long", async () => {
   assert.deepEqual(await callHttp(get(server.url, { bodyBytesMax: 10_000 })), { kind: "too_large" });
 });
 
-Deno.test("a server that is not there is a result, not an exception", async () => {
+Deno.test("callHttp() returns an unreachable server as a result", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}`;
   listener.close();
   assert.equal((await callHttp(get(url))).kind, "unreachable");
 });
 
-Deno.test("the caller's own abort comes back as its reason, also in the middle of a body", async () => {
+Deno.test("callHttp() rejects with the reason of the caller's abort, also during a body", async () => {
   const stop = new AbortController();
   await using server = serve(() => {
     setTimeout(() => stop.abort(new Error("cancelled")), 20);
-    return endless("{").response;
+    return endlessResponse("{").response;
   });
   await assert.rejects(callHttp(get(server.url, { signal: stop.signal })), { message: "cancelled" });
   await assert.rejects(callHttp(get(server.url, { signal: stop.signal })), { message: "cancelled" });
   assert.equal(server.seen.length, 1);
 });
 
-const answering = (body: BodyInit | null, status = 200, headers: Record<string, string> = {}) => () =>
+const answerWith = (body: BodyInit | null, status = 200, headers: Record<string, string> = {}) => () =>
   new Response(body, { status, headers });
 
-Deno.test("what the create call answers is a job, illegal content, or an error with its reason", async () => {
+Deno.test("createJob() returns a job, illegal content, or an error with its reason", async () => {
   const id = "0b5e4c1e-8f1d-4d1a-9a0e-0f6f1f4f7a11";
-  const cases: [name: string, answer: () => Response, wanted: Record<string, unknown>][] = [
-    ["a bare string", answering(`"${id}"`), { kind: "job", id }],
-    ["a number", answering("123"), { kind: "job", id: "123" }],
-    ["uuid before id", answering(`{"id":"b","uuid":"${id}"}`), { kind: "job", id }],
-    ["task_uuid", answering(`{"task_uuid":"${id}"}`), { kind: "job", id }],
-    ["task_id within data", answering(`{"data":{"task_id":"${id}"}}`), { kind: "job", id }],
-    ["201", answering(`"${id}"`, 201), { kind: "job", id }],
-    ["no id", answering('{"ok":true}'), { kind: "error", reason: "图像接口没有给出任务编号" }],
-    ["an empty id", answering('""'), { kind: "error", reason: "图像接口没有给出任务编号" }],
-    ["an id that leads out of the path", answering('".."'), {
+  const cases: [name: string, answer: () => Response, expected: Record<string, unknown>][] = [
+    ["a bare string", answerWith(`"${id}"`), { kind: "job", id }],
+    ["a number", answerWith("123"), { kind: "job", id: "123" }],
+    ["uuid before id", answerWith(`{"id":"b","uuid":"${id}"}`), { kind: "job", id }],
+    ["task_uuid", answerWith(`{"task_uuid":"${id}"}`), { kind: "job", id }],
+    ["task_id within data", answerWith(`{"data":{"task_id":"${id}"}}`), { kind: "job", id }],
+    ["201", answerWith(`"${id}"`, 201), { kind: "job", id }],
+    ["no id", answerWith('{"ok":true}'), { kind: "error", reason: "图像接口没有给出任务编号" }],
+    ["an empty id", answerWith('""'), { kind: "error", reason: "图像接口没有给出任务编号" }],
+    ["an id that leads out of the path", answerWith('".."'), {
       kind: "error",
       reason: "图像接口没有给出任务编号",
     }],
-    ["an id with a NUL", answering('"a\\u0000b"'), { kind: "error", reason: "图像接口没有给出任务编号" }],
-    ["__proto__", answering(`{"__proto__":{"uuid":"${id}"}}`), {
+    ["an id with a NUL", answerWith('"a\\u0000b"'), { kind: "error", reason: "图像接口没有给出任务编号" }],
+    ["__proto__", answerWith(`{"__proto__":{"uuid":"${id}"}}`), {
       kind: "error",
       reason: "图像接口没有给出任务编号",
     }],
-    ["HTML", answering("<html>"), { kind: "error", reason: "图像接口的回应不是 JSON" }],
-    ["2 MB", answering("x".repeat(2_000_000)), { kind: "error", reason: "图像接口的回应过大" }],
-    ["451", answering("", 451), { kind: "illegal", reason: "内容不合规 (HTTP 451)" }],
-    ["500", answering("boom", 500), { kind: "error", reason: "图像接口返回 HTTP 500" }],
-    ["302", answering(null, 302, { location: "http://127.0.0.1:1/" }), {
+    ["HTML", answerWith("<html>"), { kind: "error", reason: "图像接口的回应不是 JSON" }],
+    ["2 MB", answerWith("x".repeat(2_000_000)), { kind: "error", reason: "图像接口的回应过大" }],
+    ["451", answerWith("", 451), { kind: "illegal", reason: "内容不合规 (HTTP 451)" }],
+    ["500", answerWith("boom", 500), { kind: "error", reason: "图像接口返回 HTTP 500" }],
+    ["302", answerWith(null, 302, { location: "http://127.0.0.1:1/" }), {
       kind: "error",
       reason: "图像接口返回 HTTP 302",
     }],
-    ["429 with Retry-After", answering("", 429, { "retry-after": "7" }), {
+    ["429 with Retry-After", answerWith("", 429, { "retry-after": "7" }), {
       kind: "error",
       reason: "图像接口返回 HTTP 429",
       retryAfterMs: 7_000,
     }],
-    ["429 with a date past", answering("", 429, { "retry-after": "Wed, 21 Oct 2015 07:28:00 GMT" }), {
+    ["429 with a date past", answerWith("", 429, { "retry-after": "Wed, 21 Oct 2015 07:28:00 GMT" }), {
       kind: "error",
       reason: "图像接口返回 HTTP 429",
     }],
   ];
-  for (const [name, answer, wanted] of cases) {
+  for (const [name, answer, expected] of cases) {
     await using server = serve(answer);
     const result = await createJob({ http: callHttp, baseUrl: `${server.url}/`, token: "t", body: "{}" });
-    assert.deepEqual(result, wanted, name);
+    assert.deepEqual(result, expected, name);
     assert.deepEqual(server.seen, [["POST", "/v3/make_image", "t"]]);
   }
 });
 
-Deno.test("what a poll answers has one of seven meanings", async () => {
-  const success = (artifacts: unknown) => answering(JSON.stringify({ task_status: "SUCCESS", artifacts }));
-  const status = (text: unknown) => answering(JSON.stringify({ task_status: text }));
+Deno.test("pollJob() classifies every answer", async () => {
+  const success = (artifacts: unknown) => answerWith(JSON.stringify({ task_status: "SUCCESS", artifacts }));
+  const status = (text: unknown) => answerWith(JSON.stringify({ task_status: text }));
   const url = "https://img.example.com/a.webp?x=%20";
   const cases: [name: string, answer: () => Response, kind: PollResult["kind"]][] = [
     ["pending", status("PENDING"), "pending"],
@@ -170,12 +171,12 @@ Deno.test("what a poll answers has one of seven meanings", async () => {
     ["illegal", status("ILLEGAL_IMAGE"), "illegal"],
     ["failure", status("FAILURE"), "failure"],
     ["an unknown status", status("WEIRD"), "failure"],
-    ["no status", answering("{}"), "failure"],
-    ["404", answering("{}", 404), "unreadable"],
-    ["500", answering("{}", 500), "unreadable"],
-    ["451", answering("{}", 451), "unreadable"],
-    ["HTML", answering("<html>"), "unreadable"],
-    ["a list", answering("[]"), "unreadable"],
+    ["no status", answerWith("{}"), "failure"],
+    ["404", answerWith("{}", 404), "unreadable"],
+    ["500", answerWith("{}", 500), "unreadable"],
+    ["451", answerWith("{}", 451), "unreadable"],
+    ["HTML", answerWith("<html>"), "unreadable"],
+    ["a list", answerWith("[]"), "unreadable"],
   ];
   for (const [name, answer, kind] of cases) {
     await using server = serve(answer);
@@ -186,18 +187,18 @@ Deno.test("what a poll answers has one of seven meanings", async () => {
   }
 });
 
-Deno.test("a poll that hangs counts as one that said nothing", async () => {
-  await using server = serve(() => endless("{").response);
+Deno.test("pollJob() treats a poll without an answer as unreadable", async () => {
+  await using server = serve(() => endlessResponse("{").response);
   const result = await pollJob({ http: callHttp, baseUrl: server.url, token: "t", id: "a", timeoutMs: 50 });
   assert.equal(result.kind, "unreadable");
 });
 
 const url = "https://img.example.com/a.webp";
-const says = (kinds: string): PollResult[] =>
+const pollResults = (kinds: string): PollResult[] =>
   kinds.split(" ").map((kind) => (kind === "done" ? { kind, url } : { kind, reason: kind }) as PollResult);
 
-Deno.test("a job is followed to its end, or until its polls are used up", async () => {
-  const cases: [polls: string, wanted: Outcome["kind"], asked: number][] = [
+Deno.test("followJob() polls until the job ends or the polls are used up", async () => {
+  const cases: [polls: string, expected: Outcome["kind"], pollCount: number][] = [
     ["pending pending done", "done", 3],
     ["unreadable pending unreadable done", "done", 4],
     ["empty empty done", "done", 3],
@@ -208,8 +209,8 @@ Deno.test("a job is followed to its end, or until its polls are used up", async 
     ["illegal done", "illegal", 1],
     ["failure done", "error", 1],
   ];
-  for (const [polls, wanted, asked] of cases) {
-    const queue = says(polls);
+  for (const [polls, expected, pollCount] of cases) {
+    const queue = pollResults(polls);
     let waits = 0;
     const outcome = await followJob({
       poll: () => Promise.resolve(queue.shift()!),
@@ -217,16 +218,16 @@ Deno.test("a job is followed to its end, or until its polls are used up", async 
       pollsMax: 5,
     });
     assert.deepEqual(
-      [outcome.kind, says(polls).length - queue.length, waits],
-      [wanted, asked, asked - 1],
+      [outcome.kind, pollResults(polls).length - queue.length, waits],
+      [expected, pollCount, pollCount - 1],
       polls,
     );
   }
 });
 
-Deno.test("the retry table holds: attempts in all and the wait before the next", () => {
+Deno.test("nextStep() follows the retry table: number of attempts and waits", () => {
   const reason = "r";
-  const cases: [outcome: Outcome, attempt: number, wanted: string][] = [
+  const cases: [outcome: Outcome, attempt: number, expected: string][] = [
     [{ kind: "done", url }, 1, "completed"],
     [{ kind: "done", url }, 5, "completed"],
     [{ kind: "timeout", reason }, 1, "0"],
@@ -239,25 +240,25 @@ Deno.test("the retry table holds: attempts in all and the wait before the next",
     [{ kind: "error", reason, retryAfterMs: 10 }, 1, "3000"],
     [{ kind: "error", reason, retryAfterMs: 600_000 }, 1, "60000"],
   ];
-  for (const [outcome, attempt, wanted] of cases) {
+  for (const [outcome, attempt, expected] of cases) {
     const step = nextStep(outcome, attempt, () => 0);
     assert.equal(
       step.kind === "end" ? step.status : String(step.waitMs),
-      wanted,
+      expected,
       `${outcome.kind} ${attempt}`,
     );
   }
 });
 
-Deno.test("whatever comes in whatever order, a subtask ends after five attempts at most, and waits only after errors", () => {
+Deno.test("a subtask ends after at most five attempts and waits only after errors, for any order of outcomes", () => {
   const kinds = fc.constantFrom<Outcome["kind"][]>("timeout", "illegal", "error");
   fc.assert(
     fc.property(
       fc.array(kinds, { minLength: 5, maxLength: 8 }),
       fc.double({ min: 0, max: 0.999, noNaN: true }),
-      (fates, chance) => {
+      (outcomes, chance) => {
         for (let attempt = 1;; attempt++) {
-          const kind = fates[attempt - 1]!;
+          const kind = outcomes[attempt - 1]!;
           const step = nextStep({ kind, reason: "r" } as Outcome, attempt, () => chance);
           if (step.kind === "end") {
             assert.ok(attempt <= attemptsMax.timeout && step.status === "failed");
@@ -270,14 +271,14 @@ Deno.test("whatever comes in whatever order, a subtask ends after five attempts 
   );
 });
 
-const masked = (text: string) =>
+const maskText = (text: string) =>
   text.replace(/(?<=任务ID: ).*/, "<uuid>").replace(/(?<=总耗时: ).*/, "<took>").replace(
     /(?<=时间: )\d.*/,
     "<time>",
   );
 
-Deno.test("every recorded notice is told in the same words", async () => {
-  let told = 0;
+Deno.test("noticeText() reproduces every recorded notice", async () => {
+  let noticeCount = 0;
   for (const run of await readRuns()) {
     if (run.detail === undefined) continue;
     const states = subtasksOf(run).map((subtask) => subtask.get("status"));
@@ -299,19 +300,19 @@ Deno.test("every recorded notice is told in the same words", async () => {
       { ...task, kind: "submitted", cells: counts.total, imagesExpected },
       { ...task, kind: endKindOf(counts)!, counts, tookMs: 1234 },
     ];
-    const texts = notices.map((notice) => masked(noticeText(notice)));
+    const texts = notices.map((notice) => maskText(noticeText(notice)));
     assert.deepEqual(
       texts.toSorted(),
       run.hooks.map((hook) => at(hook, "content", "text") as string).toSorted(),
       run.name,
     );
-    told += notices.length;
+    noticeCount += notices.length;
   }
-  assert.equal(told, 246);
+  assert.equal(noticeCount, 246);
 });
 
-Deno.test("a task that only its owner ended calls for no notice", () => {
-  const cases: [completed: number, failed: number, cancelled: number, wanted: string | undefined][] = [
+Deno.test("endKindOf() returns no notice for a task that only its owner ended", () => {
+  const cases: [completed: number, failed: number, cancelled: number, expected: string | undefined][] = [
     [3, 0, 0, "completed"],
     [0, 3, 0, "failed"],
     [1, 2, 0, "partial"],
@@ -319,12 +320,12 @@ Deno.test("a task that only its owner ended calls for no notice", () => {
     [0, 1, 2, "failed"],
     [0, 0, 3, undefined],
   ];
-  for (const [completed, failed, cancelled, wanted] of cases) {
-    assert.equal(endKindOf({ total: 3, completed, failed, cancelled }), wanted);
+  for (const [completed, failed, cancelled, expected] of cases) {
+    assert.equal(endKindOf({ total: 3, completed, failed, cancelled }), expected);
   }
 });
 
-Deno.test("a task's name neither breaks the lines of a notice nor calls people", () => {
+Deno.test("a task's name can neither break the lines of a notice nor mention people", () => {
   const body = noticeBody({
     kind: "submitted",
     taskId: "t",
@@ -342,21 +343,21 @@ Deno.test("a task's name neither breaks the lines of a notice nor calls people",
   assert.equal(lines[7], "时间: 2026-01-03 04:04:05");
 });
 
-Deno.test("a script plays its first times, for each request on its own", () => {
-  const played = new Map<string, number>();
+Deno.test("readScripts() limits a script to its first N uses, separately for each request", () => {
+  const playCounts = new Map<string, number>();
   const body = (prompt: string) => `{"rawPrompt":[{"value":"${prompt}"}]}`;
-  const plays = (prompt: string) => readScripts(body(prompt), played);
-  assert.deepEqual(plays("a cat"), {});
-  assert.deepEqual([plays("@@create:500*1"), plays("@@create:500*1")], [{ create: "500" }, {}]);
-  assert.deepEqual([plays("x @@poll:TIMEOUT"), plays("x @@poll:TIMEOUT")], [{ poll: "TIMEOUT" }, {
+  const scriptsOf = (prompt: string) => readScripts(body(prompt), playCounts);
+  assert.deepEqual(scriptsOf("a cat"), {});
+  assert.deepEqual([scriptsOf("@@create:500*1"), scriptsOf("@@create:500*1")], [{ create: "500" }, {}]);
+  assert.deepEqual([scriptsOf("x @@poll:TIMEOUT"), scriptsOf("x @@poll:TIMEOUT")], [{ poll: "TIMEOUT" }, {
     poll: "TIMEOUT",
   }]);
-  assert.deepEqual(plays("@@create:429*1 @@poll:FAILURE*1"), { create: "429" });
-  assert.deepEqual(plays("@@create:429*1 @@poll:FAILURE*1"), { poll: "FAILURE" });
-  assert.deepEqual(plays("@@create:429*1 @@poll:FAILURE*1"), {});
+  assert.deepEqual(scriptsOf("@@create:429*1 @@poll:FAILURE*1"), { create: "429" });
+  assert.deepEqual(scriptsOf("@@create:429*1 @@poll:FAILURE*1"), { poll: "FAILURE" });
+  assert.deepEqual(scriptsOf("@@create:429*1 @@poll:FAILURE*1"), {});
 });
 
-Deno.test("the played image API makes a job, keeps it waiting, draws it, and keeps every POST", async () => {
+Deno.test("the fake image API creates a job, delays it, draws it, and records every POST", async () => {
   const drawn: unknown[] = [];
   const draw = (order: unknown) => {
     drawn.push(order);

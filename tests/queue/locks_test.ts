@@ -1,4 +1,4 @@
-/** What happens to locks whose holder vanished without a word. */
+/** Locks of sessions that vanished without closing their connection. */
 import assert from "node:assert/strict";
 import { connect } from "../../db/pg/connect.ts";
 import { transact } from "../../db/pg/transaction.ts";
@@ -10,31 +10,31 @@ import { waitFor } from "../support/wait.ts";
 
 const portOf = (url: string) => Number(new URL(url).port);
 
-Deno.test("a worker that vanishes while it takes slots keeps the others from theirs for seconds, not for good", async () => {
+Deno.test("a worker that vanishes while it acquires slots blocks the others only for seconds", async () => {
   await using rows = await openRows();
   await using proxy = startProxy(portOf(rows.url));
   const url = rows.url.replace(`:${portOf(rows.url)}/`, `:${proxy.port}/`);
-  const gone = connect(url, { max: 1, name: "vanished", silentMsMax: 200 });
+  const vanished = connect(url, { max: 1, name: "vanished", silentMsMax: 200 });
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 4 }]);
   for (const id of ["a", "b"]) {
     await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
   }
-  let looks = 0;
-  const lost = acquireSlots(gone, "a", () => {
-    // The second look is the one under the lock.
-    if (++looks === 2) proxy.orphan();
+  let calls = 0;
+  const lost = acquireSlots(vanished, "a", () => {
+    // The second call runs under the lock.
+    if (++calls === 2) proxy.orphan();
     return { standard: 2 };
   });
   await assert.rejects(lost, { code: "CONNECTION_CLOSED" });
-  const take = () => acquireSlots(rows.sql, "b", () => ({ standard: 2 }));
-  await assert.rejects(take, { code: "55P03" });
-  await waitFor("the lock to be given up", () => take().catch(() => undefined));
+  const acquire = () => acquireSlots(rows.sql, "b", () => ({ standard: 2 }));
+  await assert.rejects(acquire, { code: "55P03" });
+  await waitFor("the lock to be released", () => acquire().catch(() => undefined));
   const slots = await rows.sql`select id, slots from workers order by id`;
   assert.deepEqual([...slots], [{ id: "a", slots: {} }, { id: "b", slots: { standard: 2 } }]);
-  await gone.end({ timeout: 1 });
+  await vanished.end({ timeout: 1 });
 });
 
-Deno.test("what comes after the end of its transaction is refused, not carried out by itself", async () => {
+Deno.test("a statement after the end of its transaction is rejected and not executed on its own", async () => {
   await using rows = await openRows();
   const sql = connect(rows.url, { max: 1, silentMsMax: 5_000 });
   const ended = Promise.withResolvers<void>();
@@ -46,7 +46,7 @@ Deno.test("what comes after the end of its transaction is refused, not carried o
     await sql`select 1`.catch(() => {});
     try {
       await tx`insert into workers (id, host, pid, queues) values ('late', 'h', 1, '{}')`;
-      late.resolve("carried out");
+      late.resolve("executed");
     } catch (error) {
       late.resolve(error);
     }

@@ -1,4 +1,4 @@
-/** Notices: told once, to everyone, again until they arrived, and never in the way of the work. */
+/** Notices: each address receives them once, failed deliveries are repeated, and work is not delayed. */
 import assert from "node:assert/strict";
 import { callHttp } from "../../http.ts";
 import { sendNotices } from "../../jobs/tell/notify.ts";
@@ -6,10 +6,11 @@ import { silentLog } from "../../log.ts";
 import { openRows, type Rows, startRig, waitForEnd } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
+/** A webhook that records notices. */
 interface Hook extends AsyncDisposable {
   url: string;
   texts: string[];
-  /** What it answers from now on. */
+  /** Status of its answers. */
   status: number;
 }
 
@@ -35,7 +36,7 @@ const readOutbox = (rows: Rows) =>
 
 const makeDue = (rows: Rows) => rows.sql`update outbox set due_at = now() - interval '1 s'`;
 
-Deno.test("a task is told of at its start and its end, with name, submitter and counts", async () => {
+Deno.test("a task has notices at its start and its end, with id, submitter and counts", async () => {
   await using hook = startHook();
   await using rig = await startRig({ env: { NOTIFY_URLS: hook.url } });
   await rig.startWorker({ random: () => 0 });
@@ -47,7 +48,7 @@ Deno.test("a task is told of at its start and its end, with name, submitter and 
   assert.match(hook.texts[1]!, /部分完成[\s\S]*成功数: 1\/2[\s\S]*失败数: 1\/2/);
 });
 
-Deno.test("an address that refuses gets the notice again, the others only once", async () => {
+Deno.test("an address that rejects a notice gets it again, the others only once", async () => {
   await using rows = await openRows();
   await using good = startHook();
   await using bad = startHook(500);
@@ -66,7 +67,7 @@ Deno.test("an address that refuses gets the notice again, the others only once",
   assert.ok(!closed!.delivered.some((hash) => hash.includes("secret")));
 });
 
-Deno.test("an address that never takes it is given up in the end", async () => {
+Deno.test("delivery to an address that always fails ends after twelve tries", async () => {
   await using rows = await openRows();
   await rows.submit(["p"]);
   for (let tries = 0; tries < 12; tries++) {
@@ -77,7 +78,7 @@ Deno.test("an address that never takes it is given up in the end", async () => {
   assert.deepEqual([given!.closed, given!.tries, given!.error], [true, 12, "unreachable"]);
 });
 
-Deno.test("two senders at once send a notice once", async () => {
+Deno.test("two concurrent senders send a notice once", async () => {
   await using rows = await openRows();
   await using hook = startHook();
   await rows.submit(["p"]);
@@ -85,19 +86,19 @@ Deno.test("two senders at once send a notice once", async () => {
   assert.equal(hook.texts.length, 1);
 });
 
-Deno.test("with nobody to tell, notices are closed and forgotten", async () => {
+Deno.test("without addresses, notices are closed", async () => {
   await using rows = await openRows();
   await rows.submit(["p"]);
   await send(rows, []);
   assert.deepEqual((await readOutbox(rows)).map(({ closed }) => closed), [true]);
 });
 
-Deno.test("an address that never answers delays neither the work, nor the leader, nor the other addresses", async () => {
+Deno.test("an address that never answers delays neither work, nor the leader, nor other addresses", async () => {
   await using good = startHook();
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const held: Deno.Conn[] = [];
+  const connections: Deno.Conn[] = [];
   const accepting = (async () => {
-    for await (const connection of silent) held.push(connection);
+    for await (const connection of silent) connections.push(connection);
   })().catch(() => {});
   const urls = [`http://127.0.0.1:${silent.addr.port}/hook`, good.url];
   await using rig = await startRig({ env: { NOTIFY_URLS: urls.join(",") } });
@@ -105,7 +106,7 @@ Deno.test("an address that never answers delays neither the work, nor the leader
   for (let round = 1; round <= 3; round++) {
     const task = await rig.submit([`p${round}`]);
     await waitForEnd(rig.sql, task);
-    // Were rounds sent one after the other, each would wait for the silent address first.
+    // If notices were sent in sequence, each would wait for the silent address.
     await waitFor(
       "both notices",
       () => good.texts.filter((text) => text.includes(task)).length === 2,
@@ -116,6 +117,6 @@ Deno.test("an address that never answers delays neither the work, nor the leader
   const waiting = await rig.sql`select from outbox where closed_at is null`;
   assert.equal(waiting.length, 6);
   silent.close();
-  for (const connection of held) connection.close();
+  for (const connection of connections) connection.close();
   await accepting;
 });

@@ -1,4 +1,4 @@
-/** What becomes of entries that were read just before PostgreSQL went away. */
+/** Entries that were read just before PostgreSQL became unreachable. */
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { RedisHealth } from "../../redis/health.ts";
@@ -11,10 +11,12 @@ import { silentLog } from "../../log.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { join } from "../support/cells.ts";
 import { openRows, type Rows } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
-const gone = () => Object.assign(new Error("the connection ended"), { code: "CONNECTION_CLOSED" });
+const connectionClosed = () =>
+  Object.assign(new Error("the connection ended"), { code: "CONNECTION_CLOSED" });
 
-/** A puller of `standard` whose first `failures` claims find nobody. */
+/** Creates a puller of `standard` whose first claims fail with `failures`. */
 async function openPuller(rows: Rows, failures: unknown[]) {
   const stack = new AsyncDisposableStack();
   const redis = stack.use(await startRedis());
@@ -44,31 +46,34 @@ async function openPuller(rows: Rows, failures: unknown[]) {
     onClaimFailed() {},
   });
   stack.defer(() => puller.stop());
-  const left = async () => (await streams.readState(["standard"])).lengths.get("standard")!;
+  const countEntries = async () => (await streams.readState(["standard"])).lengths.get("standard")!;
   return {
     puller,
     streams,
     started,
     slots,
-    left,
+    countEntries,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
-Deno.test("entries whose claim found no PostgreSQL are claimed by their reader as soon as it is back", async () => {
+Deno.test("the reader of entries whose claim failed claims them once PostgreSQL is reachable", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   await rows.submit(["p", "q"]);
-  await using rig = await openPuller(rows, [gone(), gone()]);
+  await using rig = await openPuller(rows, [connectionClosed(), connectionClosed()]);
   await rig.streams.add("standard", await listDispatchable(rows.sql, "standard", 10));
   for (let tries = 0; tries < 2; tries++) await assert.rejects(rig.puller.runOnce(), /connection ended/);
-  assert.deepEqual([rig.slots.busy, rig.started.length, await rig.left()], [0, 0, 2]);
+  assert.deepEqual([rig.slots.busy, rig.started.length, await rig.countEntries()], [0, 0, 2]);
   let started = 0;
-  while (started < 2) started += await rig.puller.runOnce();
+  await waitFor("two started cells", async () => {
+    started += await rig.puller.runOnce();
+    return started >= 2;
+  });
   assert.deepEqual([started, rig.slots.busy, new Set(rig.started).size], [2, 2, 2]);
 });
 
-Deno.test("an entry that no claim can be made of does not keep others from theirs", async () => {
+Deno.test("an invalid entry does not block other entries", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   await rows.submit(["p"]);
@@ -80,11 +85,11 @@ Deno.test("an entry that no claim can be made of does not keep others from their
   assert.equal(await rig.puller.runOnce(), 1);
 });
 
-Deno.test("a worker that leaves before PostgreSQL is back gives what it has read to others", async () => {
+Deno.test("a worker that stops while PostgreSQL is unreachable returns its entries to the stream", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   await rows.submit(["p"]);
-  await using rig = await openPuller(rows, [gone()]);
+  await using rig = await openPuller(rows, [connectionClosed()]);
   const refs = await listDispatchable(rows.sql, "standard", 10);
   await rig.streams.add("standard", [...refs]);
   await assert.rejects(rig.puller.runOnce(), /connection ended/);
@@ -93,5 +98,5 @@ Deno.test("a worker that leaves before PostgreSQL is back gives what it has read
   const got = await rig.streams.read("standard", { consumer: "b", count: 5 });
   assert.ok(got !== "no_group");
   assert.deepEqual(got.flatMap((message) => message.refs), [...refs]);
-  assert.equal(await rig.left(), 1);
+  assert.equal(await rig.countEntries(), 1);
 });

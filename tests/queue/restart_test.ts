@@ -1,4 +1,4 @@
-/** PostgreSQL goes away and comes back: workers hold what they have, and write it once it is there again. */
+/** Restarts of PostgreSQL: workers keep their results and write them once it is reachable. */
 import assert from "node:assert/strict";
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
@@ -8,13 +8,14 @@ import type { TestDatabase } from "../support/database.ts";
 import { readSubtasks, readTask, startRig, waitForEnd } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
+/** A PostgreSQL server that can be stopped and restarted. */
 interface Server extends AsyncDisposable {
   database: TestDatabase;
-  strike(signal: Deno.Signal): Promise<void>;
-  startAgain(): Promise<void>;
+  stop(signal: Deno.Signal): Promise<void>;
+  restart(): Promise<void>;
 }
 
-/** A server of its own, whose commits survive its processes. */
+/** Starts a durable server with a migrated database. */
 async function startServer(): Promise<Server> {
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-restart-" });
   const port = findFreePort();
@@ -24,10 +25,10 @@ async function startServer(): Promise<Server> {
   await migrateUp(sql);
   return {
     database: { url, sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) },
-    async strike(signal) {
+    async stop(signal) {
       const pid = Number((await Deno.readTextFile(`${folder}/postmaster.pid`)).split("\n")[0]);
       Deno.kill(pid, signal);
-      await waitFor("PostgreSQL to be gone", () => {
+      await waitFor("the end of PostgreSQL", () => {
         try {
           Deno.kill(pid, "SIGCONT");
           return false;
@@ -36,7 +37,7 @@ async function startServer(): Promise<Server> {
         }
       });
     },
-    async startAgain() {
+    async restart() {
       server = await startPostgres({ folder, port, keep: true });
     },
     async [Symbol.asyncDispose]() {
@@ -46,9 +47,9 @@ async function startServer(): Promise<Server> {
   };
 }
 
-const ways: [string, Deno.Signal][] = [["a fast", "SIGINT"], ["an immediate", "SIGQUIT"]];
-for (const [how, signal] of ways) {
-  Deno.test(`${how} shutdown of PostgreSQL loses nothing, and nothing is paid for twice`, async () => {
+const shutdowns: [string, Deno.Signal][] = [["a fast", "SIGINT"], ["an immediate", "SIGQUIT"]];
+for (const [mode, signal] of shutdowns) {
+  Deno.test(`after ${mode} shutdown of PostgreSQL, nothing is lost or paid for twice`, async () => {
     await using server = await startServer();
     await using rig = await startRig({ delayMs: 1_000, database: server.database });
     await rig.startWorker({ slots: 6 });
@@ -58,15 +59,15 @@ for (const [how, signal] of ways) {
       const saved = (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null);
       return saved.length === 12;
     });
-    await server.strike(signal);
-    // Jobs under way end while nobody can write it down.
-    const away = performance.now();
-    await waitFor("jobs to be done", () => performance.now() - away > 2_000);
-    await server.startAgain();
-    const backAt = performance.now();
+    await server.stop(signal);
+    // Running jobs end while nothing can be written.
+    const stoppedAt = performance.now();
+    await waitFor("jobs to be done", () => performance.now() - stoppedAt > 2_000);
+    await server.restart();
+    const restartedAt = performance.now();
     await waitFor("new work", () => rig.api.posts.length > 12);
-    const resumedMs = performance.now() - backAt;
-    assert.ok(resumedMs < 100_000, `resumed after ${resumedMs} ms; a hundredth of it is usual`);
+    const resumedMs = performance.now() - restartedAt;
+    assert.ok(resumedMs < 100_000, `resumed after ${resumedMs} ms; about 1 s is usual`);
     await waitForEnd(rig.sql, task);
     const state = await readTask(rig.sql, task);
     assert.deepEqual([state.status, state.subtasks_completed, state.subtasks_failed], ["completed", 30, 0]);

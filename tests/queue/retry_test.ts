@@ -1,4 +1,4 @@
-/** The retry table of EXECUTION.md, seen in the rows and in what the image API was asked. */
+/** The retry table of EXECUTION.md, checked in the rows and by the POSTs to the image API. */
 import assert from "node:assert/strict";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { claimSubtasks } from "../../db/queue/subtasks.ts";
@@ -10,16 +10,17 @@ import { silentLog } from "../../log.ts";
 import { createMetrics } from "../../metrics.ts";
 import { readSubtasks, readTask, startRig, waitForEnd } from "../support/queue_rig.ts";
 
+/** A script of the fake image API and its effect. */
 interface Case {
   script: string;
   status: "completed" | "failed";
   retry_count: number;
-  /** Attempts: one POST each. */
+  /** Number of attempts, with one POST each. */
   posts: number;
   error: RegExp | null;
 }
 
-const polled = "polls of one job: 4";
+const pollLimit = "4 polls per job";
 const cases: Case[] = [
   { script: "a cat", status: "completed", retry_count: 0, posts: 1, error: null },
   { script: "@@poll:TIMEOUT", status: "failed", retry_count: 5, posts: 5, error: /TIMEOUT/ },
@@ -39,7 +40,7 @@ const cases: Case[] = [
   { script: "@@poll:PENDING", status: "failed", retry_count: 2, posts: 2, error: /./ },
 ];
 
-Deno.test(`every line of the retry table leaves its count, its reason and its POSTs (${polled})`, async () => {
+Deno.test(`every row of the retry table has its count, reason and POSTs (${pollLimit})`, async () => {
   await using rig = await startRig({ env: { IMAGE_MAX_POLLING_ATTEMPTS: "4" } });
   await rig.startWorker({ slots: cases.length, random: () => 0 });
   const started = performance.now();
@@ -57,12 +58,12 @@ Deno.test(`every line of the retry table leaves its count, its reason and its PO
     assert.equal(subtask!.attempt, posts, script);
     assert.equal((await readTask(rig.sql, task)).notices.at(-1), status, script);
   }
-  // Errors wait three seconds in their slots, all at once; nothing here waits longer.
+  // All errors wait three seconds in their slots at the same time. No wait is longer.
   const tookMs = performance.now() - started;
   assert.ok(tookMs > 3_000 && tookMs < 60_000, `took ${tookMs} ms`);
 });
 
-Deno.test("a drawn seed stays the same over a subtask's attempts", async () => {
+Deno.test("all attempts of a subtask use the same random seed", async () => {
   await using rig = await startRig();
   await rig.startWorker();
   const task = await rig.submit(["@@poll:TIMEOUT*3"], []);
@@ -72,7 +73,7 @@ Deno.test("a drawn seed stays the same over a subtask's attempts", async () => {
   assert.equal(new Set(seeds).size, 1);
 });
 
-Deno.test("an attempt that runs past its time counts as a timeout, and five of them as a failure", async () => {
+Deno.test("an attempt beyond its time limit is a timeout, and five timeouts are a failure", async () => {
   await using rig = await startRig();
   await rig.startWorker({ attemptMs: 150 });
   const task = await rig.submit(["@@poll:PENDING"]);
@@ -82,7 +83,7 @@ Deno.test("an attempt that runs past its time counts as a timeout, and five of t
   assert.equal(rig.api.posts.length, 5);
 });
 
-Deno.test("subtasks with three fates make a task that is completed in part", async () => {
+Deno.test("a task with completed and failed subtasks is partially completed", async () => {
   await using rig = await startRig();
   await rig.startWorker({ random: () => 0 });
   const task = await rig.submit(["ok", "@@poll:ILLEGAL_IMAGE", "@@create:500*1"]);
@@ -95,7 +96,7 @@ Deno.test("subtasks with three fates make a task that is completed in part", asy
   });
 });
 
-Deno.test("nothing is paid for on a claim that is too old: somebody else may hold the subtask by now", async () => {
+Deno.test("a claim that is too old causes no POST, since another worker may own the subtask", async () => {
   await using rig = await startRig();
   const task = await rig.submit(["p"]);
   await insertWorker(rig.sql, { id: "late", host: "h", pid: 1, queues: ["standard"] });

@@ -1,4 +1,4 @@
-/** The moves of a subtask in the rows: who may make them, and what they leave behind. */
+/** The moves of subtasks in the database: their conditions and their effects. */
 import assert from "node:assert/strict";
 import { connect } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
@@ -23,6 +23,7 @@ import {
 import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
 import { silentLog } from "../../log.ts";
 import { openRows, readSubtasks, readTask, type Rows } from "../support/queue_rig.ts";
+import { waitFor } from "../support/wait.ts";
 
 async function joinAll(rows: Rows, ...ids: string[]): Promise<void> {
   for (const id of ids) await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
@@ -49,7 +50,7 @@ async function claimAll(rows: Rows, worker: string, limit = 100): Promise<Claime
   return await claimSubtasks(rows.sql, worker, await listDispatchable(rows.sql, "standard", limit));
 }
 
-Deno.test("claim gives one worker the subtask when two ask", async () => {
+Deno.test("claimSubtasks() gives a subtask to one worker when two claim it", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a", "b");
   await rows.submit(Array.from({ length: 40 }, (_, i) => `p${i}`));
@@ -65,7 +66,7 @@ Deno.test("claim gives one worker the subtask when two ask", async () => {
   assert.equal((await claimSubtasks(rows.sql, "b", refs)).length, 0);
 });
 
-Deno.test("claim passes over what another claim has not committed yet, without waiting for it", async () => {
+Deno.test("claimSubtasks() skips rows of an uncommitted claim without waiting", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a", "b");
   await rows.submit(["p", "q"]);
@@ -78,7 +79,7 @@ Deno.test("claim passes over what another claim has not committed yet, without w
   await other.end();
 });
 
-Deno.test("claim gives nothing to a worker that was declared dead", async () => {
+Deno.test("claimSubtasks() gives nothing to a worker that was declared dead", async () => {
   await using rows = await openRows();
   await rows.submit(["p"]);
   assert.equal((await claimAll(rows, "ghost")).length, 0);
@@ -91,12 +92,12 @@ const writes: [string, (rows: Rows, subtask: ClaimedSubtask) => Promise<number>]
     async ({ sql }, s) =>
       (await retrySubtasks(sql, [{ ...s, retry_count: 1, attempt: 2, error: "e", wait_ms: 0 }])).size,
   ],
-  ["beginning an attempt", async ({ sql }, s) => (await beginAttempts(sql, [s])).size],
-  ["giving back", async ({ sql }, s) => (await releaseSubtasks(sql, [s], new Set())).released],
-  ["an end", async ({ sql }, s) => (await settleSubtasks(sql, [done(s)])).leases.size],
+  ["starting an attempt", async ({ sql }, s) => (await beginAttempts(sql, [s])).size],
+  ["a release", async ({ sql }, s) => (await releaseSubtasks(sql, [s], new Set())).released],
+  ["settling", async ({ sql }, s) => (await settleSubtasks(sql, [done(s)])).leases.size],
 ];
 for (const [what, write] of writes) {
-  Deno.test(`${what} is refused to a stale lease, and leaves no trace`, async () => {
+  Deno.test(`${what} under a stale lease is rejected and changes nothing`, async () => {
     await using rows = await openRows();
     await joinAll(rows, "zombie", "heir");
     const task = await rows.submit(["p"]);
@@ -113,7 +114,7 @@ for (const [what, write] of writes) {
   });
 }
 
-Deno.test("two settles of one task's last two subtasks at once close it once, with one notice", async () => {
+Deno.test("concurrent settlements of the last two subtasks end the task once, with one notice", async () => {
   for (let round = 0; round < 5; round++) {
     await using rows = await openRows();
     await joinAll(rows, "a");
@@ -136,12 +137,12 @@ Deno.test("two settles of one task's last two subtasks at once close it once, wi
 });
 
 const outcomes: [string, ("done" | "failed")[], string, string][] = [
-  ["all completed", ["done", "done"], "completed", "completed"],
-  ["one failed", ["done", "failed"], "completed", "partial"],
-  ["all failed", ["failed", "failed"], "failed", "failed"],
+  ["only completed subtasks", ["done", "done"], "completed", "completed"],
+  ["one failed subtask", ["done", "failed"], "completed", "partial"],
+  ["only failed subtasks", ["failed", "failed"], "failed", "failed"],
 ];
 for (const [what, fates, status, notice] of outcomes) {
-  Deno.test(`a task whose subtasks are ${what} ends as ${status} and is told of as ${notice}`, async () => {
+  Deno.test(`a task with ${what} ends as ${status} with the notice ${notice}`, async () => {
     await using rows = await openRows();
     await joinAll(rows, "a");
     const task = await rows.submit(["p", "q"]);
@@ -157,7 +158,7 @@ for (const [what, fates, status, notice] of outcomes) {
   });
 }
 
-Deno.test("settling the same ends twice counts them once", async () => {
+Deno.test("settling the same subtask twice counts it once", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const task = await rows.submit(["p", "q", "r"]);
@@ -168,7 +169,7 @@ Deno.test("settling the same ends twice counts them once", async () => {
   assert.deepEqual({ status, subtasks_completed }, { status: "processing", subtasks_completed: 1 });
 });
 
-Deno.test("an orphan keeps its remote job, and the next lease knows it", async () => {
+Deno.test("an orphan keeps its remote id for the next lease", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a", "b");
   await rows.submit(["p"]);
@@ -181,7 +182,7 @@ Deno.test("an orphan keeps its remote job, and the next lease knows it", async (
   assert.equal(second!.attempt, 1);
 });
 
-Deno.test("an attempt that runs on long past its time is taken from its worker", async () => {
+Deno.test("releaseOrphans() releases an attempt that is long overdue", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const task = await rows.submit(["p", "q"]);
@@ -192,7 +193,7 @@ Deno.test("an attempt that runs on long past its time is taken from its worker",
   assert.deepEqual(states.sort(), ["pending", "processing"]);
 });
 
-Deno.test("giving back what was never sent takes its attempt back", async () => {
+Deno.test("releasing an unsent subtask uncounts its attempt", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const task = await rows.submit(["p", "q"]);
@@ -206,7 +207,7 @@ Deno.test("giving back what was never sent takes its attempt back", async () => 
   assert.deepEqual(states.map(({ attempt }) => attempt).sort(), [0, 1]);
 });
 
-Deno.test("a heartbeat after the takeover does not revive the worker", async () => {
+Deno.test("a heartbeat does not revive a worker that was declared dead", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 10 }]);
@@ -216,7 +217,7 @@ Deno.test("a heartbeat after the takeover does not revive the worker", async () 
   assert.equal(await saveHeartbeat(rows.sql, "a"), false);
 });
 
-Deno.test("one leads at a time, and another only after the lease has run out", async () => {
+Deno.test("one worker leads at a time, and another only after the lease has expired", async () => {
   await using rows = await openRows();
   const terms = await Promise.all(
     ["a", "b", "c"].map((id) => acquireLeaderLease(rows.sql, "queue", id, 3000)),
@@ -231,7 +232,7 @@ Deno.test("one leads at a time, and another only after the lease has run out", a
   assert.equal(await acquireLeaderLease(rows.sql, "queue", leader, 3000), undefined);
 });
 
-Deno.test("cancel ends the task: pending cells never start, those under way lose their lease", async () => {
+Deno.test("cancelling ends the task: pending cells never start, and running ones lose their lease", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const task = await rows.submit(["p", "q", "r"]);
@@ -255,7 +256,7 @@ Deno.test("cancel ends the task: pending cells never start, those under way lose
   assert.equal(await cancelTask(deps, { taskId: task, userId: rows.user.id }), "already_ended");
 });
 
-Deno.test("cancel and delete know whose a task is, and take any text for an id", async () => {
+Deno.test("cancelling and deleting check the owner and accept any text as an id", async () => {
   await using rows = await openRows();
   const task = await rows.submit(["p"]);
   const deps = { sql: rows.sql, log: silentLog };
@@ -274,7 +275,7 @@ Deno.test("cancel and delete know whose a task is, and take any text for an id",
   assert.equal((await listDispatchable(rows.sql, "standard", 10)).length, 0);
 });
 
-Deno.test("cancelling a big task answers before all its cells are swept, and none of them can start", async () => {
+Deno.test("cancelling a large task returns before all cells are swept, and none of them can start", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const many = (count: number, name: string) => Array.from({ length: count }, (_, i) => `${name}${i}`);
@@ -285,7 +286,7 @@ Deno.test("cancelling a big task answers before all its cells are swept, and non
   assert.deepEqual([state.status, state.cancelling], ["cancelled", true]);
   assert.equal((await claimSubtasks(rows.sql, "a", refs)).length, 0);
   assert.equal((await listDispatchable(rows.sql, "standard", 50)).length, 0);
-  while (await sweepCancelled(rows.sql, task, 1000));
+  await waitFor("the end of the sweep", async () => !await sweepCancelled(rows.sql, task, 1000));
   const after = await readTask(rows.sql, task);
   assert.deepEqual([after.subtasks_cancelled, after.cancelling, after.all_subtasks_completed], [
     7200,
@@ -294,7 +295,7 @@ Deno.test("cancelling a big task answers before all its cells are swept, and non
   ]);
 });
 
-Deno.test("a claim and a cancel at once: every cell either belongs to the worker or is cancelled", async () => {
+Deno.test("during a concurrent claim and cancellation, every cell is claimed or cancelled", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const other = connect(rows.url, { max: 1 });
@@ -306,7 +307,7 @@ Deno.test("a claim and a cancel at once: every cell either belongs to the worker
       cancelTask({ sql: rows.sql, log: silentLog }, { taskId: task, userId: rows.user.id }),
     ]);
     const states = await readSubtasks(rows.sql, task);
-    // Whatever was claimed before the cancel lost its lease with it.
+    // Cells that were claimed before the cancellation lost their leases.
     assert.ok(states.every(({ status, lease_id }) => status === "cancelled" && lease_id === null));
     assert.equal((await settleSubtasks(rows.sql, claimed.map((subtask) => done(subtask)))).leases.size, 0);
     assert.equal((await readTask(rows.sql, task)).subtasks_cancelled, 30);
@@ -314,7 +315,7 @@ Deno.test("a claim and a cancel at once: every cell either belongs to the worker
   await other.end();
 });
 
-Deno.test("a task that is held back is neither dispatched nor claimed", async () => {
+Deno.test("a held task is neither dispatched nor claimed", async () => {
   await using rows = await openRows();
   await joinAll(rows, "a");
   const task = await rows.submit(["p", "q"]);

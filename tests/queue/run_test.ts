@@ -1,9 +1,9 @@
-/** A task from its rows to its end, over both transports. */
+/** A complete run of a task over both transports. */
 import assert from "node:assert/strict";
 import { readSubtasks, readTask, startRig, waitForEnd } from "../support/queue_rig.ts";
 
 for (const transport of ["tcp", "rest"] as const) {
-  Deno.test(`a task of 3 × 4 cells is drawn over ${transport}: one POST a cell, counters exact, closed once`, async () => {
+  Deno.test(`a task of 3 × 4 cells is drawn over ${transport} with one POST per cell and exact counters`, async () => {
     await using rig = await startRig({ transport });
     await rig.startWorker();
     const task = await rig.submit(["a cat", "a dog", "a fox"], [1, 2, 3, 4]);

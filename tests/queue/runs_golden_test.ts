@@ -1,4 +1,4 @@
-/** All recorded runs again, from the create call to the images: the API's routes, a worker process, a played image API. */
+/** All recorded runs, repeated with the API's routes, a worker process and a fake image API. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
 import { type FakeImageApi, startImageApi } from "../../dev/servers/image_api.ts";
@@ -11,10 +11,12 @@ import { createTokens } from "../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { at, readRuns, refusedNow, type Run, sorted, subtasksOf, withFields } from "./support/golden.ts";
 import { findDifference } from "../support/masks.ts";
+import { waitFor } from "../support/wait.ts";
 
 const email = "tester1@example.com";
+/** Token in the recorded POSTs. */
 const token = "played";
-const endedMs = 60_000;
+const endedMsMax = 60_000;
 
 type Call = (method: string, path: string, body?: Json) => Promise<[status: number, answer: Json]>;
 
@@ -51,24 +53,17 @@ function startWorker(env: Record<string, string>): AsyncDisposable {
   };
 }
 
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + endedMs;
-  while (!await holds()) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${endedMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-interface Played {
+/** A repeated run. */
+interface Repeated {
   run: Run;
-  /** Of the task. */
+  /** Id of the task. */
   id: string;
   detail: JsonObject;
   matrix: Json;
 }
 
-/** What a recorded detail says now: a task of failures alone reads `failed`, error texts are ours. */
-function wantedDetail(run: Run): JsonObject {
+/** Returns the expected detail: a task with only failures is `failed`, and error texts differ from the recording. */
+function expectedDetail(run: Run): JsonObject {
   const data = at(run.detail![1], "data") as JsonObject;
   const subtasks = subtasksOf(run);
   const allFailed = subtasks.every((subtask) => subtask.get("status") === "failed");
@@ -79,7 +74,7 @@ function wantedDetail(run: Run): JsonObject {
   });
 }
 
-function givenDetail(data: JsonObject): JsonObject {
+function actualDetail(data: JsonObject): JsonObject {
   const subtasks = (data.get("dramatiq_tasks") ?? []) as JsonObject[];
   return withFields(data, {
     results: null,
@@ -87,67 +82,67 @@ function givenDetail(data: JsonObject): JsonObject {
   });
 }
 
-/** One key a subtask with an image, where the old backend wrote all of them under one. */
-function compareResults(run: Run, given: Json): void {
-  const wanted = at(run.detail![1], "data", "results")!;
-  if (wanted === null) {
-    assert.equal(given, null);
+/** Compares `results`. It has one key per subtask with an image; the old backend used one key for all. */
+function compareResults(run: Run, actual: Json): void {
+  const expected = at(run.detail![1], "data", "results")!;
+  if (expected === null) {
+    assert.equal(actual, null);
     return;
   }
-  assertAlike(at(wanted, "matrix")!, at(given, "matrix"), "$.results.matrix");
-  const [form] = (at(wanted, "raw") as JsonObject).values();
-  const raw = [...(at(given, "raw") as JsonObject).values()] as JsonObject[];
+  assertMatches(at(expected, "matrix")!, at(actual, "matrix"), "$.results.matrix");
+  const [form] = (at(expected, "raw") as JsonObject).values();
+  const raw = [...(at(actual, "raw") as JsonObject).values()] as JsonObject[];
   assert.equal(raw.length, subtasksOf(run).filter((subtask) => subtask.get("status") === "completed").length);
   for (const value of raw) assert.deepEqual([...value.keys()], [...(form as JsonObject).keys()]);
 }
 
-function assertAlike(wanted: Json, given: Json | undefined, place: string): void {
-  const difference = findDifference(wanted, given, place);
+function assertMatches(expected: Json, actual: Json | undefined, path: string): void {
+  const difference = findDifference(expected, actual, path);
   if (difference !== undefined) throw new Error(difference);
 }
 
-function compareRun({ run, detail, matrix }: Played, create: [number, Json]): void {
-  assertAlike(run.create[1], create[1], "$create");
-  assertAlike(wantedDetail(run), givenDetail(detail), "$detail");
+function compareRun({ run, detail, matrix }: Repeated, create: [number, Json]): void {
+  assertMatches(run.create[1], create[1], "$create");
+  assertMatches(expectedDetail(run), actualDetail(detail), "$detail");
   compareResults(run, detail.get("results") ?? null);
-  assertAlike(run.matrix![1], matrix, "$matrix");
+  assertMatches(run.matrix![1], matrix, "$matrix");
 }
 
-/** Seeds that we drew, by the subtasks whose recorded seed was drawn too. */
-function drawnSeeds(played: Played[]): Set<string> {
-  return new Set(played.flatMap(({ run, detail }) => {
-    const given = detail.get("dramatiq_tasks") as JsonObject[];
+/** Returns the random seeds of subtasks whose recorded seed was random too. */
+function randomSeeds(repeated: Repeated[]): Set<string> {
+  return new Set(repeated.flatMap(({ run, detail }) => {
+    const actual = detail.get("dramatiq_tasks") as JsonObject[];
     return subtasksOf(run).flatMap((subtask, i) =>
-      subtask.get("seed") === "<seed>" ? [stringifyJson(given[i]!.get("seed")!)] : []
+      subtask.get("seed") === "<seed>" ? [stringifyJson(actual[i]!.get("seed")!)] : []
     );
   }));
 }
 
-function comparePosts(runs: Run[], played: Played[], api: FakeImageApi): void {
-  const drawn = drawnSeeds(played);
-  const given = api.posts.map(({ lumina, token, body }) => {
+function comparePosts(runs: Run[], repeated: Repeated[], api: FakeImageApi): void {
+  const drawn = randomSeeds(repeated);
+  const actual = api.posts.map(({ lumina, token, body }) => {
     const fields = parseJson(body) as JsonObject;
     const seed = fields.get("seed")!;
     const masked = drawn.has(stringifyJson(seed)) ? withFields(fields, { seed: "<seed>" }) : fields;
     return new Map<string, Json>([["lumina", lumina], ["token", token], ["body", masked]]);
   });
-  assert.deepEqual(sorted(given), sorted(runs.flatMap(({ creates }) => creates)));
+  assert.deepEqual(sorted(actual), sorted(runs.flatMap(({ creates }) => creates)));
 }
 
-function compareHooks({ run, id }: Played, hooks: JsonObject[]): void {
-  const told = hooks.filter((hook) => (at(hook, "content", "text") as string).includes(id));
+function compareHooks({ run, id }: Repeated, hooks: JsonObject[]): void {
+  const notices = hooks.filter((hook) => (at(hook, "content", "text") as string).includes(id));
   const kindOf = (hook: JsonObject) => (at(hook, "content", "text") as string).split("\n")[0]!;
   const byKind = (all: JsonObject[]) => all.toSorted((a, b) => kindOf(a) < kindOf(b) ? -1 : 1);
-  assertAlike(byKind(run.hooks), byKind(told), "$hooks");
+  assertMatches(byKind(run.hooks), byKind(notices), "$hooks");
 }
 
-async function playAll(call: Call, runs: Run[]): Promise<[Run, [number, Json]][]> {
+async function createAll(call: Call, runs: Run[]): Promise<[Run, [number, Json]][]> {
   const answers: [Run, [number, Json]][] = [];
   for (const run of runs) answers.push([run, await call("POST", "/tasks", run.body)]);
   return answers;
 }
 
-Deno.test("all recorded runs, played again, post, tell and answer what was recorded", async () => {
+Deno.test("repeated runs have the recorded POSTs, notices and answers", async () => {
   await using database = await createDatabase();
   await using redis = await startRedis();
   await using api = await startImageApi({ token });
@@ -167,29 +162,29 @@ Deno.test("all recorded runs, played again, post, tell and answer what was recor
   const call = await openApi(database, env);
   await using _worker = startWorker(env);
   const runs = await readRuns();
-  const answers = await playAll(call, runs);
+  const answers = await createAll(call, runs);
 
   const refused = answers.filter(([run]) => refusedNow.has(run.name));
   assert.deepEqual(refused.map(([, [status]]) => status), [422, 422]);
   const accepted = answers.filter(([run]) => !refusedNow.has(run.name));
   const [stored] = await database.sql<{ count: number }[]>`select count(*)::int as count from tasks`;
   assert.equal(stored!.count, accepted.length);
-  await until("all tasks ended", async () => {
+  await waitFor("the end of all tasks", async () => {
     const [open] = await database.sql<{ count: number }[]>`
       select count(*)::int as count from tasks where completed_at is null`;
     return open!.count === 0;
-  });
-  await until("all notices told", () => api.hooks.length >= 2 * accepted.length);
+  }, endedMsMax);
+  await waitFor("all notices", () => api.hooks.length >= 2 * accepted.length, endedMsMax);
 
   const hooks = api.hooks.map((text) => parseJson(text) as JsonObject);
-  const played: Played[] = [];
+  const repeated: Repeated[] = [];
   const wrong: string[] = [];
   for (const [run, create] of accepted) {
     const id = at(create[1], "data", "id") as string;
     const [, detail] = await call("GET", `/tasks/${id}`);
     const [, matrix] = await call("GET", `/tasks/${id}/matrix`);
     const one = { run, id, detail: at(detail, "data") as JsonObject, matrix };
-    played.push(one);
+    repeated.push(one);
     try {
       compareRun(one, create);
       compareHooks(one, hooks);
@@ -198,13 +193,13 @@ Deno.test("all recorded runs, played again, post, tell and answer what was recor
     }
   }
   assert.deepEqual(wrong, []);
-  comparePosts(runs, played, api);
+  comparePosts(runs, repeated, api);
   assert.equal(hooks.length, 2 * accepted.length);
 });
 
-Deno.test("the comparison with a recording sees what differs, and lets a mask stand for its form alone", () => {
+Deno.test("findDifference() finds differences and accepts values of a mask's form only", () => {
   const uuid = "0b5e4c1e-8f1d-4d1a-9a0e-0f6f1f4f7a11";
-  const cases: [wanted: string, given: string, alike: boolean][] = [
+  const cases: [expected: string, actual: string, isEqual: boolean][] = [
     ['{"a":1.0,"b":2}', '{"a":1.0,"b":2}', true],
     ['{"a":1.0}', '{"a":1}', false],
     ['{"a":1,"b":2}', '{"b":2,"a":1}', false],
@@ -222,11 +217,11 @@ Deno.test("the comparison with a recording sees what differs, and lets a mask st
     ['"https://img.example.com/<uuid>.webp"', `"http://127.0.0.1:80/images/${uuid}.png"`, true],
     ['"https://img.example.com/<uuid>.webp"', '"http://127.0.0.1:80/images/.png"', false],
   ];
-  for (const [wanted, given, alike] of cases) {
+  for (const [expected, actual, isEqual] of cases) {
     assert.equal(
-      findDifference(parseJson(wanted), parseJson(given)) === undefined,
-      alike,
-      `${wanted} ${given}`,
+      findDifference(parseJson(expected), parseJson(actual)) === undefined,
+      isEqual,
+      `${expected} ${actual}`,
     );
   }
 });

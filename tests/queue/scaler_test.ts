@@ -1,4 +1,4 @@
-/** Slots by backlog, as EXECUTION.md's table has them. */
+/** Slots by backlog, as in the table of EXECUTION.md. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
 import {
@@ -13,7 +13,7 @@ import { waitFor } from "../support/wait.ts";
 
 const env = { DATABASE_URL: "postgres://h/d", IMAGE_API_URL: "http://h", NIETA_XTOKEN: "t" };
 
-Deno.test("the rules are the table's, unless the settings say otherwise", () => {
+Deno.test("readScaleRules() returns the defaults of the table, overridden by settings", () => {
   const { standard, lumina } = readScaleRules(parseConfig(env, "worker"));
   assert.deepEqual(standard, {
     slotsMin: 10,
@@ -33,8 +33,8 @@ Deno.test("the rules are the table's, unless the settings say otherwise", () => 
   assert.equal(own.standard.step, 7);
 });
 
-/** Plays seconds of a backlog and gives the slots at each change: `[second, slots]`. */
-function play(rule: ScaleRule, first: number, backlogAt: (second: number) => number, seconds: number) {
+/** Simulates a backlog second by second. @returns `[second, slots]` for each change */
+function simulate(rule: ScaleRule, first: number, backlogAt: (second: number) => number, seconds: number) {
   const changes: [number, number][] = [];
   let slots = first;
   let pressure: Pressure = noPressure;
@@ -50,19 +50,22 @@ function play(rule: ScaleRule, first: number, backlogAt: (second: number) => num
 
 const rule = { slotsMin: 10, slotsMax: 20, step: 5, upAfterMs: 60_000, downAfterMs: 180_000 };
 const cases: [string, ScaleRule, number, (second: number) => number, [number, number][]][] = [
-  ["a lasting backlog adds a step each interval, up to the most", rule, 10, () => 1000, [[60, 15], [
+  ["a lasting backlog adds a step per interval, up to the maximum", rule, 10, () => 1000, [[60, 15], [
     120,
     20,
   ]]],
   ["a backlog of just twice the slots adds nothing", rule, 10, () => 20, []],
-  ["a backlog that breaks off begins the interval anew", rule, 10, (s) => s === 30 ? 0 : 100, [
+  ["an interrupted backlog restarts the interval", rule, 10, (s) => s === 30 ? 0 : 100, [
     ...[[91, 15], [151, 20]] as [number, number][],
   ]],
-  ["without backlog a step goes each interval, down to the least", rule, 20, () => 0, [[180, 15], [360, 10]]],
-  ["slots outside the bounds come back into them at once", rule, 70, () => 1000, [[0, 20]]],
+  ["without backlog, a step is removed per interval, down to the minimum", rule, 20, () => 0, [[180, 15], [
+    360,
+    10,
+  ]]],
+  ["slots outside the limits return into them at once", rule, 70, () => 1000, [[0, 20]]],
 ];
-for (const [what, given, first, backlogAt, wanted] of cases) {
-  Deno.test(`scaler: ${what}`, () => assert.deepEqual(play(given, first, backlogAt, 400), wanted));
+for (const [what, given, first, backlogAt, expected] of cases) {
+  Deno.test(`scale(): ${what}`, () => assert.deepEqual(simulate(given, first, backlogAt, 400), expected));
 }
 
 Deno.test("a worker's slots grow with the backlog, and the change is stored with its reason", async () => {
@@ -77,7 +80,7 @@ Deno.test("a worker's slots grow with the backlog, and the change is stored with
   });
   await rig.startWorker();
   await rig.submit(Array.from({ length: 30 }, (_, i) => `p${i}`));
-  await waitFor("five under way", async () => {
+  await waitFor("five running attempts", async () => {
     const [row] = await rig.sql`select count(*)::int as count from subtasks where status = 'processing'`;
     return row!.count === 5;
   });

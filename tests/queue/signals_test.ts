@@ -1,4 +1,4 @@
-/** Signals that live longer than what listens to them are left as they were. */
+/** Long-lived abort signals keep no listeners of finished work. */
 import assert from "node:assert/strict";
 import type { ClaimedSubtask } from "../../db/queue/subtasks.ts";
 import { type AttemptDeps, runAttempt } from "../../jobs/work/attempt.ts";
@@ -7,7 +7,7 @@ import { joinSignals } from "../../jobs/work/signals.ts";
 import { silentLog } from "../../log.ts";
 import { createMetrics } from "../../metrics.ts";
 
-/** Counts the listeners of a signal, as far as they were added from here. */
+/** Counts the listeners that are added to a signal from now on. */
 function watchListeners(signal: AbortSignal): { count: number; added: number } {
   const counts = { count: 0, added: 0 };
   const add = signal.addEventListener.bind(signal);
@@ -27,7 +27,7 @@ function watchListeners(signal: AbortSignal): { count: number; added: number } {
   return counts;
 }
 
-Deno.test("a joined signal aborts with the first of its sources, and leaves none of them a listener", () => {
+Deno.test("joinSignals() aborts with the first of its sources and removes its listeners", () => {
   const one = new AbortController();
   const two = new AbortController();
   const counts = watchListeners(one.signal);
@@ -61,7 +61,7 @@ const subtask = {
   task_status: "processing",
 } as ClaimedSubtask;
 
-Deno.test("an attempt and its retries leave no listener on the signals that may stop it", async () => {
+Deno.test("an attempt and its retries remove their listeners from the stop signals", async () => {
   const drop = new AbortController();
   const handOver = new AbortController();
   const counts = [watchListeners(drop.signal), watchListeners(handOver.signal)];
@@ -72,10 +72,10 @@ Deno.test("an attempt and its retries leave no listener on the signals that may 
       : `{"task_status":"${++polls % 4 === 0 ? "TIMEOUT" : "PENDING"}"}`;
     return Promise.resolve({ kind: "answer", status: 200, headers: new Headers(), text });
   };
-  const held = () => Promise.resolve(true);
+  const leaseHeld = () => Promise.resolve(true);
   const deps: AttemptDeps = {
     backendOf: () => ({ http, token: "t", baseUrl: "http://h", pollMs: 1, pollsMax: 99 }),
-    writes: { saveRemote: held, retry: held, begin: held, settle: held },
+    writes: { saveRemote: leaseHeld, retry: leaseHeld, begin: leaseHeld, settle: leaseHeld },
     log: silentLog,
     metrics: createMetrics(),
     attemptMs: 60_000,
@@ -86,7 +86,7 @@ Deno.test("an attempt and its retries leave no listener on the signals that may 
   for (const { count, added } of counts) assert.deepEqual([count, added >= 5], [0, true]);
 });
 
-Deno.test("calls over HTTP leave no listener on their caller's signal", async () => {
+Deno.test("callHttp() removes its listener from the caller's signal", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("{}"));
   const caller = new AbortController();
   const counts = watchListeners(caller.signal);

@@ -1,4 +1,4 @@
-/** Limits over all workers: never exceeded by one, while workers come and go and slots change hands. */
+/** Slot limits over all workers, while workers start and stop and slots are divided again. */
 import assert from "node:assert/strict";
 import {
   insertQueueSlots,
@@ -19,7 +19,7 @@ import { waitFor } from "../support/wait.ts";
 
 const names = (count: number, name = "p") => Array.from({ length: count }, (_, i) => `${name}${i}`);
 
-const room = (queue: Queue, slots: number, others: number, own = 0, rank = 0, workers = 2): SlotUsage => ({
+const usageOf = (queue: Queue, slots: number, others: number, own = 0, rank = 0, workers = 2): SlotUsage => ({
   queue,
   slots,
   others,
@@ -28,61 +28,61 @@ const room = (queue: Queue, slots: number, others: number, own = 0, rank = 0, wo
   workers,
 });
 
-const shares: [string, SlotUsage[], Partial<Record<Queue, number>>, Partial<Record<Queue, number>>][] = [
-  ["an equal share where all is free", [room("lumina", 11, 0)], {}, { lumina: 6 }],
-  ["the later of two gets the smaller share", [room("lumina", 11, 0, 0, 1)], {}, { lumina: 5 }],
-  ["no more than nobody has", [room("lumina", 10, 8)], {}, { lumina: 2 }],
-  ["nothing where others have more than there is", [room("lumina", 10, 12)], {}, { lumina: 0 }],
-  ["its share alone, whatever it runs", [room("lumina", 10, 0, 9)], { lumina: 9 }, { lumina: 5 }],
+const divisions: [string, SlotUsage[], Partial<Record<Queue, number>>, Partial<Record<Queue, number>>][] = [
+  ["an equal share of free slots", [usageOf("lumina", 11, 0)], {}, { lumina: 6 }],
+  ["the smaller share as the second of two workers", [usageOf("lumina", 11, 0, 0, 1)], {}, { lumina: 5 }],
+  ["at most the free slots", [usageOf("lumina", 10, 8)], {}, { lumina: 2 }],
+  ["nothing if others use more than the limit", [usageOf("lumina", 10, 12)], {}, { lumina: 0 }],
+  ["its share, even while it runs more", [usageOf("lumina", 10, 0, 9)], { lumina: 9 }, { lumina: 5 }],
   [
-    "what high lends from standard only once standard has given it up",
-    [room("high", 15, 0, 5, 0, 1), room("standard", 10, 0, 18, 0, 1)],
+    "slots that high borrows only after standard has released them",
+    [usageOf("high", 15, 0, 5, 0, 1), usageOf("standard", 10, 0, 18, 0, 1)],
     { standard: 18, high: 5 },
     { high: 7, standard: 10 },
   ],
   [
-    "of standard, what high has given back",
-    [room("high", 5, 0, 12, 0, 1), room("standard", 20, 0, 13, 0, 1)],
+    "slots of standard after high has released them",
+    [usageOf("high", 5, 0, 12, 0, 1), usageOf("standard", 20, 0, 13, 0, 1)],
     { standard: 13, high: 12 },
     { high: 5, standard: 13 },
   ],
 ];
-for (const [what, rooms, busy, wanted] of shares) {
-  Deno.test(`a worker takes ${what}`, () => {
-    const queues = rooms.map(({ queue }) => queue);
-    const portions = divideSlots(rooms, { queues, busy: (queue) => busy[queue] ?? 0 });
-    assert.deepEqual(Object.fromEntries([...portions].map(([queue, { slots }]) => [queue, slots])), wanted);
+for (const [what, usages, busy, expected] of divisions) {
+  Deno.test(`divideSlots() gives a worker ${what}`, () => {
+    const queues = usages.map(({ queue }) => queue);
+    const portions = divideSlots(usages, { queues, busy: (queue) => busy[queue] ?? 0 });
+    assert.deepEqual(Object.fromEntries([...portions].map(([queue, { slots }]) => [queue, slots])), expected);
   });
 }
 
-async function sumHeld(rows: Rows): Promise<number> {
+async function sumSlots(rows: Rows): Promise<number> {
   const [row] = await rows
     .sql`select coalesce(sum((slots ->> 'standard')::int), 0)::int as held from workers`;
   return row!.held;
 }
 
-Deno.test("workers that take slots at once never have more than there are, and in the end have them all", async () => {
+Deno.test("workers that acquire slots concurrently never exceed the limit and finally use it completely", async () => {
   await using rows = await openRows();
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 10 }]);
   const ids = ["a", "b", "c", "d"];
-  const take = (id: string) =>
-    acquireSlots(rows.sql, id, (rooms) => {
-      const portions = divideSlots(rooms, { queues: ["standard"], busy: () => 0 });
+  const acquire = (id: string) =>
+    acquireSlots(rows.sql, id, (usages) => {
+      const portions = divideSlots(usages, { queues: ["standard"], busy: () => 0 });
       return Object.fromEntries([...portions].map(([queue, { slots }]) => [queue, slots]));
     });
   for (const id of ids) {
     await insertWorker(rows.sql, { id, host: "h", pid: 1, queues: ["standard"] });
-    await Promise.all(ids.map((other) => take(other)));
-    assert.ok(await sumHeld(rows) <= 10);
+    await Promise.all(ids.map((other) => acquire(other)));
+    assert.ok(await sumSlots(rows) <= 10);
   }
-  for (let round = 0; round < 2; round++) for (const id of ids) await take(id);
-  assert.equal(await sumHeld(rows), 10);
+  for (let round = 0; round < 2; round++) for (const id of ids) await acquire(id);
+  assert.equal(await sumSlots(rows), 10);
   await deleteWorker(rows.sql, "b");
-  await Promise.all(ids.map((other) => take(other)));
-  assert.equal(await sumHeld(rows), 10);
+  await Promise.all(ids.map((other) => acquire(other)));
+  assert.equal(await sumSlots(rows), 10);
 });
 
-Deno.test("rows of a worker that is gone count against the limit until they are released", async () => {
+Deno.test("rows of a missing worker count against the limit until they are released", async () => {
   await using rows = await openRows();
   await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 10 }]);
   await insertWorker(rows.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
@@ -91,14 +91,14 @@ Deno.test("rows of a worker that is gone count against the limit until they are 
     update subtasks set status = 'processing', worker_id = 'gone', started_at = now()
     where parent_task_id = ${task}`;
   let seen: SlotUsage[] = [];
-  await acquireSlots(rows.sql, "a", (rooms) => {
-    seen = rooms;
+  await acquireSlots(rows.sql, "a", (usages) => {
+    seen = usages;
     return {};
   });
   assert.equal(seen.find(({ queue }) => queue === "standard")!.others, 4);
 });
 
-/** Notes every lease that begins or ends from now on. */
+/** Records the starts and ends of leases from now on. @returns a function that reads the highest number of leases */
 async function watchLeases(rig: Rig): Promise<() => Promise<number>> {
   await rig.sql.unsafe(`
     create table lease_steps (n bigint generated always as identity, at timestamptz default clock_timestamp(), by int);
@@ -117,7 +117,7 @@ async function watchLeases(rig: Rig): Promise<() => Promise<number>> {
   };
 }
 
-Deno.test("there are never more leases than slots, while workers come and go", async () => {
+Deno.test("leases never exceed the slots while workers start and stop", async () => {
   await using rig = await startRig({
     delayMs: 150,
     env: { TASK_EXECUTOR_MIN_CONCURRENT: "7", TASK_EXECUTOR_MAX_CONCURRENT: "7" },
@@ -140,7 +140,7 @@ Deno.test("there are never more leases than slots, while workers come and go", a
   assert.equal(await findPeak(), 7);
 });
 
-Deno.test("urgent cells borrow from standard, which keeps at least half, and never are there more in all", async () => {
+Deno.test("urgent cells borrow up to half of the standard slots without exceeding the total", async () => {
   await using rig = await startRig({
     delayMs: 700,
     env: { TASK_EXECUTOR_MIN_CONCURRENT: "10", TASK_EXECUTOR_MAX_CONCURRENT: "10" },
@@ -148,7 +148,7 @@ Deno.test("urgent cells borrow from standard, which keeps at least half, and nev
   const findPeak = await watchLeases(rig);
   await rig.startWorker();
   const slow = await rig.submit(names(150, "slow"));
-  await waitFor("ten under way", () => rig.api.posts.length >= 10);
+  await waitFor("ten POSTs", () => rig.api.posts.length >= 10);
   const urgent = await rig.submit(names(30, "urgent"), [1], 9);
   const ran = { high: 0, standard: 99 };
   await waitFor("the urgent task", async () => {
@@ -163,9 +163,9 @@ Deno.test("urgent cells borrow from standard, which keeps at least half, and nev
   });
   assert.ok(ran.high > 5, `${ran.high} at once`);
   assert.ok(await findPeak() <= 15, `${await findPeak()} in all`);
-  const lent = await listSlotChanges(rig.sql, "standard", 10);
-  assert.ok(lent.every(({ slots_after }) => slots_after >= 5));
-  assert.match(lent.at(-1)!.reason, /lent to high/);
+  const changes = await listSlotChanges(rig.sql, "standard", 10);
+  assert.ok(changes.every(({ slots_after }) => slots_after >= 5));
+  assert.match(changes.at(-1)!.reason, /lent to high/);
 });
 
 const env = { DATABASE_URL: "postgres://h/d", IMAGE_API_URL: "http://h", NIETA_XTOKEN: "t" };
@@ -182,7 +182,7 @@ async function openScaler(rows: Rows): Promise<Scaler> {
 const readSlots = async (rows: Rows) =>
   Object.fromEntries((await listQueueSlots(rows.sql)).map(({ queue, slots }) => [queue, slots]));
 
-Deno.test("slots set by hand hold until they expire, and each change is kept with its reason", async () => {
+Deno.test("a slot override applies until it expires, and each change is stored with its reason", async () => {
   await using rows = await openRows();
   const scaler = await openScaler(rows);
   await scaler.runOnce(0);
@@ -209,7 +209,7 @@ Deno.test("slots set by hand hold until they expire, and each change is kept wit
   assert.match(changes[1]!.reason, /^set by kim until .*: the generator is being moved$/);
 });
 
-Deno.test("an API that answers 429 gets half the calls, and more again once it is well", async () => {
+Deno.test("slots are halved after 429 and grow again afterwards", async () => {
   await using rows = await openRows();
   const scaler = await openScaler(rows);
   await insertWorker(rows.sql, { id: "a", host: "h", pid: 1, queues: ["standard", "lumina"] });
@@ -229,7 +229,7 @@ Deno.test("an API that answers 429 gets half the calls, and more again once it i
   assert.match((await listSlotChanges(rows.sql, "lumina", 9))[1]!.reason, /4 calls answered by HTTP 429/);
 });
 
-Deno.test("decisions that change nothing leave no trace", async () => {
+Deno.test("decisions without a change are not stored", async () => {
   await using rows = await openRows();
   await openScaler(rows);
   await saveQueueSlots(rows.sql, [{ queue: "lumina", slots: 24, wanted: 25, reason: "no" }]);

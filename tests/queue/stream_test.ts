@@ -1,4 +1,4 @@
-/** Redis as the queue uses it, over both transports. */
+/** The queue's use of Redis over both transports. */
 import assert from "node:assert/strict";
 import type { SubtaskRef } from "../../db/queue/subtasks.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
@@ -17,18 +17,23 @@ async function withConnection(
 ): Promise<void> {
   await using redis = await startRedis();
   await using gateway = await startGateway(redis.url);
-  const place = transport === "tcp" ? { url: redis.url } : { restUrl: gateway.url, restToken: gateway.token };
-  await using connection = openRedis(place);
+  const address = transport === "tcp"
+    ? { url: redis.url }
+    : { restUrl: gateway.url, restToken: gateway.token };
+  await using connection = openRedis(address);
   await work(connection, new Streams(connection, "test"));
 }
 
-const both = (name: string, work: (connection: RedisConnection, streams: Streams) => Promise<void>) => {
+const overBothTransports = (
+  name: string,
+  work: (connection: RedisConnection, streams: Streams) => Promise<void>,
+) => {
   for (const transport of ["tcp", "rest"] as const) {
     Deno.test(`${name} (${transport})`, () => withConnection(transport, work));
   }
 };
 
-both("values come back as they were written: texts stay texts", async (connection) => {
+overBothTransports("get() returns strings unchanged", async (connection) => {
   for (const value of ["123", "01", "true", '{"a":1}', "猫\n\u0000", ""]) {
     await connection.redis.set("k", value);
     assert.equal(await connection.redis.get("k"), value);
@@ -36,7 +41,7 @@ both("values come back as they were written: texts stay texts", async (connectio
   assert.equal(await connection.redis.get("nothing"), null);
 });
 
-both("an entry is read by one consumer, and gone once it is dropped", async (_connection, streams) => {
+overBothTransports("one consumer reads an entry, and dropping removes it", async (_connection, streams) => {
   await streams.markEpoch(["standard"], "m");
   const refs = makeRefs(5);
   await streams.add("standard", refs);
@@ -50,7 +55,7 @@ both("an entry is read by one consumer, and gone once it is dropped", async (_co
   assert.deepEqual(await streams.read("standard", { consumer: "a", count: 9 }), []);
 });
 
-both("several subtasks travel in one entry where commands cost money", async (_connection, streams) => {
+overBothTransports("an entry can hold several subtasks", async (_connection, streams) => {
   await streams.markEpoch(["lumina"], "m");
   const refs = makeRefs(7);
   await streams.add("lumina", refs, 3);
@@ -60,8 +65,8 @@ both("several subtasks travel in one entry where commands cost money", async (_c
   assert.deepEqual(got.flatMap((message) => message.refs), refs);
 });
 
-both(
-  "a wiped Redis is noticed, and a lost group comes back from its first entry",
+overBothTransports(
+  "a wipe is detected, and a recreated group starts at the first entry",
   async (connection, streams) => {
     await streams.markEpoch(["standard", "high"], "m");
     assert.equal((await streams.readState(["standard"])).epoch, true);
@@ -78,52 +83,62 @@ both(
   },
 );
 
-both("what a consumer read and never claimed is taken over, page by page", async (_connection, streams) => {
-  await streams.markEpoch(["standard"], "m");
-  const refs = makeRefs(5);
-  await streams.add("standard", refs);
-  await streams.read("standard", { consumer: "dead", count: 5 });
-  const found: SubtaskRef[] = [];
-  let cursor = "0-0";
-  do {
-    const page = await streams.takeOver("standard", { consumer: "heir", cursor, idleMs: 0, count: 2 });
-    found.push(...page.messages.flatMap((message) => message.refs));
-    cursor = page.cursor;
-  } while (cursor !== "0-0");
-  assert.deepEqual(found, refs);
-});
+overBothTransports(
+  "takeOver() returns entries that a consumer read and never claimed, page by page",
+  async (_connection, streams) => {
+    await streams.markEpoch(["standard"], "m");
+    const refs = makeRefs(5);
+    await streams.add("standard", refs);
+    await streams.read("standard", { consumer: "dead", count: 5 });
+    const found: SubtaskRef[] = [];
+    let cursor = "0-0";
+    for (let pages = 0; pages === 0 || cursor !== "0-0"; pages++) {
+      assert.ok(pages < 10, "the takeover does not end");
+      const page = await streams.takeOver("standard", { consumer: "heir", cursor, idleMs: 0, count: 2 });
+      found.push(...page.messages.flatMap((message) => message.refs));
+      cursor = page.cursor;
+    }
+    assert.deepEqual(found, refs);
+  },
+);
 
-both("entries that were trimmed while pending are skipped by a takeover", async (connection, streams) => {
-  await streams.markEpoch(["standard"], "m");
-  await streams.add("standard", makeRefs(3));
-  const got = await streams.read("standard", { consumer: "dead", count: 3 });
-  assert.ok(got !== "no_group");
-  await connection.redis.xdel(streams.key("standard"), got[0]!.entry);
-  const { messages } = await streams.takeOver("standard", {
-    consumer: "heir",
-    cursor: "0-0",
-    idleMs: 0,
-    count: 10,
-  });
-  assert.equal(messages.length, 2);
-});
+overBothTransports(
+  "takeOver() skips entries that were trimmed while pending",
+  async (connection, streams) => {
+    await streams.markEpoch(["standard"], "m");
+    await streams.add("standard", makeRefs(3));
+    const got = await streams.read("standard", { consumer: "dead", count: 3 });
+    assert.ok(got !== "no_group");
+    await connection.redis.xdel(streams.key("standard"), got[0]!.entry);
+    const { messages } = await streams.takeOver("standard", {
+      consumer: "heir",
+      cursor: "0-0",
+      idleMs: 0,
+      count: 10,
+    });
+    assert.equal(messages.length, 2);
+  },
+);
 
-both("idle consumers are swept, never while something is pending with them", async (_connection, streams) => {
-  await streams.markEpoch(["standard"], "m");
-  await streams.add("standard", makeRefs(2));
-  await streams.read("standard", { consumer: "holds", count: 1 });
-  const got = await streams.read("standard", { consumer: "idle", count: 1 });
-  assert.ok(got !== "no_group");
-  await streams.drop("standard", got.map(({ entry }) => entry));
-  await waitFor(
-    "the idle consumer to be swept",
-    async () => await streams.sweepConsumers("standard", 1) === 1,
-  );
-  assert.equal(await streams.sweepConsumers("standard", 0), 0);
-  assert.equal(await streams.sweepConsumers("high", 0), 0);
-});
+overBothTransports(
+  "sweepConsumers() removes idle consumers without pending entries",
+  async (_connection, streams) => {
+    await streams.markEpoch(["standard"], "m");
+    await streams.add("standard", makeRefs(2));
+    await streams.read("standard", { consumer: "holds", count: 1 });
+    const got = await streams.read("standard", { consumer: "idle", count: 1 });
+    assert.ok(got !== "no_group");
+    await streams.drop("standard", got.map(({ entry }) => entry));
+    await waitFor(
+      "the idle consumer to be swept",
+      async () => await streams.sweepConsumers("standard", 1) === 1,
+    );
+    assert.equal(await streams.sweepConsumers("standard", 0), 0);
+    assert.equal(await streams.sweepConsumers("high", 0), 0);
+  },
+);
 
-Deno.test("keys of a prefix share one hash tag, so that a cluster keeps them together", async () => {
+Deno.test("all keys of a prefix share one hash tag", async () => {
   await using connection = openRedis({ url: "redis://127.0.0.1:1" });
   const streams = new Streams(connection, "p");
   assert.deepEqual(["high", "standard", "lumina"].map((queue) => streams.key(queue as "high")), [
@@ -131,7 +146,7 @@ Deno.test("keys of a prefix share one hash tag, so that a cluster keeps them tog
   ]);
 });
 
-Deno.test("a blocking read waits on its own connection, is woken by an entry, and ends at once when closed", async () => {
+Deno.test("a blocking read uses its own connection, ends with an entry, and ends when the connection closes", async () => {
   await withConnection("tcp", async (connection, streams) => {
     await streams.markEpoch(["standard"], "m");
     const blockMs = 120_000;
@@ -146,28 +161,32 @@ Deno.test("a blocking read waits on its own connection, is woken by an entry, an
     assert.ok(got !== "no_group");
     assert.deepEqual(got[0]!.refs, [ref]);
     assert.ok(performance.now() - addedAt < 60_000);
-    const cut = streams.read("standard", { consumer: "a", count: 1, wait }).then(() => "read", () => "ended");
+    const closed = streams.read("standard", { consumer: "a", count: 1, wait }).then(
+      () => "read",
+      () => "ended",
+    );
     await connection.redis.ping();
     own.close();
-    assert.equal(await cut, "ended");
+    assert.equal(await closed, "ended");
   });
 });
 
-const silent: [
+const failures: [
   string,
-  () => Promise<{ place: Parameters<typeof openRedis>[0]; stop: () => Promise<void> }>,
+  () => Promise<{ address: Parameters<typeof openRedis>[0]; stop: () => Promise<void> }>,
   RegExp,
 ][] = [
   [
     "nothing listens on TCP",
-    () => Promise.resolve({ place: { url: "redis://u:secret@127.0.0.1:1" }, stop: () => Promise.resolve() }),
+    () =>
+      Promise.resolve({ address: { url: "redis://u:secret@127.0.0.1:1" }, stop: () => Promise.resolve() }),
     /'127\.0\.0\.1:1'.*set REDIS_URL/,
   ],
   [
     "nothing listens for REST",
     () =>
       Promise.resolve({
-        place: { restUrl: "http://127.0.0.1:1", restToken: "secret" },
+        address: { restUrl: "http://127.0.0.1:1", restToken: "secret" },
         stop: () => Promise.resolve(),
       }),
     /'127\.0\.0\.1:1'.*set UPSTASH_REDIS_REST_URL/,
@@ -179,16 +198,16 @@ const silent: [
       await gateway[Symbol.asyncDispose]();
       await redis.stop();
     };
-    return { place: { restUrl: gateway.url, restToken: "secret" }, stop };
+    return { address: { restUrl: gateway.url, restToken: "secret" }, stop };
   }, /WRONGPASS/],
 ];
-for (const [what, open, says] of silent) {
-  Deno.test(`check says what to do when ${what}, and never a secret`, async () => {
-    const { place, stop } = await open();
-    await using connection = openRedis(place);
+for (const [what, open, message] of failures) {
+  Deno.test(`check() names the remedy and no secret if ${what}`, async () => {
+    const { address, stop } = await open();
+    await using connection = openRedis(address);
     await assert.rejects(connection.check(), (error: AppError) => {
       assert.equal(error.code, "redis_unreachable");
-      assert.match(error.message, says);
+      assert.match(error.message, message);
       assert.doesNotMatch(error.message, /secret/);
       return true;
     });
@@ -197,7 +216,7 @@ for (const [what, open, says] of silent) {
   });
 }
 
-/** Passes bytes on until it is told to keep them: a half-open connection. */
+/** Starts a proxy that forwards bytes until it is stalled, like a half-open connection. */
 function startProxy(port: number): { url: string; stalled: boolean } & AsyncDisposable {
   const state = { stalled: false };
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -232,7 +251,7 @@ function startProxy(port: number): { url: string; stalled: boolean } & AsyncDisp
   });
 }
 
-Deno.test("a connection that went silent is left behind, and the next call goes over a new one", async () => {
+Deno.test("a silent connection is abandoned, and the next call uses a new one", async () => {
   await using redis = await startRedis();
   await using proxy = startProxy(Number(new URL(redis.url).port));
   await using connection = openRedis({ url: proxy.url, timeoutMs: 200 });
@@ -251,7 +270,7 @@ Deno.test("a connection that went silent is left behind, and the next call goes 
   );
 });
 
-Deno.test("a blocking read on a connection that went silent waits hardly longer than it would block", async () => {
+Deno.test("a blocking read on a silent connection waits only slightly longer than its block time", async () => {
   await using redis = await startRedis();
   await using proxy = startProxy(Number(new URL(redis.url).port));
   await using connection = openRedis({ url: proxy.url, timeoutMs: 200 });

@@ -160,7 +160,11 @@ Deno.test("the doctor exits with 1 while there is a fault, and with 0 once there
   const { healthy, findings } = JSON.parse(json.printed);
   assert.deepEqual([json.code, healthy, findings[0].about], [1, false, task]);
   const mended = await run(rig, "worker:doctor", "--repair");
-  assert.deepEqual([mended.code, /^repaired: the counters of task/m.test(mended.printed)], [0, true], mended.printed);
+  assert.deepEqual(
+    [mended.code, /^repaired: the counters of task/m.test(mended.printed)],
+    [0, true],
+    mended.printed,
+  );
   const well = await run(rig, "worker:doctor");
   assert.deepEqual([well.code, /no faults\n$/.test(well.printed)], [0, true], well.printed);
 });

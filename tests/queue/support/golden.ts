@@ -1,7 +1,7 @@
-/** The recorded runs of the old backend: what was created, posted, told and read back. */
+/** The recorded runs of the old backend: create requests, POSTs, notices and answers. */
 import { type Json, JsonNumber, type JsonObject, parseJson, stringifyJson } from "../../../json.ts";
 
-/** One recorded run; `detail` and `matrix` are missing where nothing was created. */
+/** A recorded run. `detail` and `matrix` are missing if nothing was created. */
 export interface Run {
   name: string;
   body: JsonObject;
@@ -32,16 +32,16 @@ function readRun(line: string): Run {
   };
 }
 
-/** All 125 of them. */
+/** Reads all 125 runs. */
 export async function readRuns(): Promise<Run[]> {
   const text = await Deno.readTextFile(new URL("../../data/golden/runs.jsonl", import.meta.url));
   return text.split("\n").filter((line) => line !== "").map(readRun);
 }
 
-/** Runs that answered 500 and are refused now, before anything is stored. */
+/** Names of runs that were answered with 500 and are now rejected before anything is stored. */
 export const refusedNow = new Set(["name of the variable differs from the tag's", "concurrency text"]);
 
-/** The value at a path of keys and places. */
+/** Returns the value at a path of keys and indices. */
 export function at(value: Json | undefined, ...path: (string | number)[]): Json | undefined {
   let here = value;
   for (const step of path) {
@@ -51,14 +51,14 @@ export function at(value: Json | undefined, ...path: (string | number)[]): Json 
   return here;
 }
 
-/** The subtasks of a recorded detail, in its order. */
+/** Returns the subtasks of a recorded detail in order. */
 export const subtasksOf = (run: Run): JsonObject[] =>
   (at(run.detail?.[1], "data", "dramatiq_tasks") ?? []) as JsonObject[];
 
-/** A copy of an object with some fields replaced, each at its place. */
+/** Returns a copy of an object with some values replaced. The order of keys stays. */
 export function withFields(object: JsonObject, fields: Record<string, Json>): JsonObject {
   return new Map([...object].map(([key, value]) => [key, fields[key] === undefined ? value : fields[key]]));
 }
 
-/** JSON texts in one order, for lists whose order says nothing. */
+/** Returns sorted JSON texts, for lists whose order is irrelevant. */
 export const sorted = (values: Json[]): string[] => values.map(stringifyJson).sort();
