@@ -1,7 +1,7 @@
 /** Writes the entry of a tag, or of a level of its variable, in `prompts`. */
 import { type Json, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Axis } from "./axes.ts";
-import { isObject } from "./values.ts";
+import { isObject, isTruthy } from "./values.ts";
 
 /** One entry of `prompts`, or none, with the properties that follow from its name. */
 export interface Fragment {
@@ -25,10 +25,14 @@ export const isPromptType = (type: string): boolean => type === "prompt" || refe
 
 /**
  * Writes the entries of all levels of a variable. Like the old backend, equal levels have the `uuid` and
- * image of the first.
+ * image of the first, if the first has a `uuid`; otherwise each has its own.
  */
 export function writeFragments(type: string, { values, storedIndices }: Axis): Fragment[] {
-  return values.map((value, index) => writeFragment(type, value, values[storedIndices[index] ?? index]));
+  return values.map((value, index) => {
+    const first = values[storedIndices[index] ?? index];
+    const hasUuid = isObject(first) && isTruthy(first.get("uuid"));
+    return writeFragment(type, value, hasUuid ? first : value);
+  });
 }
 
 const field = (source: JsonObject, key: string, defaultText: string): string => {

@@ -191,6 +191,51 @@ Deno.test("values are read as the old backend read them", () => {
   for (const [field, tags, wanted] of cases) assert.deepEqual(one(tags)[field], wanted, tags);
 });
 
+/** Returns `uuid`, image and weight of each level's entry. */
+function referencesOf(type: string, values: string): string[] {
+  const { cells } = expandTask({
+    tags: list(`[{"type":"${type}","isVariable":true,"name":"x"}]`),
+    variables: object(`{"v0":{"name":"x","values":${values}}}`),
+    settings: new Map(),
+  });
+  return [...cells].map(({ prompts }) => {
+    const entry = list(prompts)[0] as JsonObject;
+    assert.deepEqual(entry.get("uuid"), entry.get("value"));
+    return ["uuid", "img_url", "weight"].map((key) => stringifyJson(entry.get(key)!)).join(" ");
+  });
+}
+
+Deno.test("equal levels have the uuid and image of the first, if it has a uuid, and weights of their own", () => {
+  const second = '{"value":"cat","uuid":"u22","weight":0.5,"header_img":"b.webp"}';
+  const cases: [values: string, wanted: string[]][] = [
+    [`[{"value":"cat"},${second}]`, ['"" "" 1.0', '"u22" "b.webp" 0.5']],
+    [`[{"value":"cat","uuid":""},${second}]`, ['"" "" 1.0', '"u22" "b.webp" 0.5']],
+    [`[{"value":"cat","uuid":null},${second}]`, ['null "" 1.0', '"u22" "b.webp" 0.5']],
+    [`[{"value":"cat","header_img":"a.webp"},${second}]`, ['"" "a.webp" 1.0', '"u22" "b.webp" 0.5']],
+    [`[{"value":"cat","uuid":"u1"},${second}]`, ['"u1" "" 1.0', '"u1" "" 0.5']],
+    [
+      `[{"value":"cat","uuid":"u1","weight":2,"header_img":"a.webp"},{"value":"cat"}]`,
+      ['"u1" "a.webp" 2', '"u1" "a.webp" 1.0'],
+    ],
+    [
+      `[{"value":"cat"},${second},{"value":"cat","uuid":"u3"},{"value":"cat"}]`,
+      ['"" "" 1.0', '"u22" "b.webp" 0.5', '"u3" "" 1.0', '"" "" 1.0'],
+    ],
+    [
+      `[{"value":"dog","uuid":"u9"},{"value":"cat","uuid":"u1"},${second},{"value":"cat","uuid":"u3"}]`,
+      ['"u9" "" 1.0', '"u1" "" 1.0', '"u1" "" 0.5', '"u1" "" 1.0'],
+    ],
+    [`[{"uuid":"u1"},{"value":null,"uuid":"u2"}]`, ['"u1" "" 1.0', '"u1" "" 1.0']],
+    [`[{"value":1,"uuid":"u1"},{"value":true,"uuid":"u2"}]`, ['"u1" "" 1.0', '"u1" "" 1.0']],
+    [`["cat",${second},"cat"]`, ['"" "" 1.0', '"u22" "b.webp" 0.5', '"" "" 1.0']],
+  ];
+  for (const type of ["character", "element"]) {
+    for (const [values, wanted] of cases) {
+      assert.deepEqual(referencesOf(type, values), wanted, `${type} ${values}`);
+    }
+  }
+});
+
 Deno.test("client_args keep the order and form of the settings, without keys that could redirect the image API", () => {
   const settings = '{"client_args":{"cfg":7.50,"url":"http://x","X-Token":"t","steps":3,"x":{"url":1}}}';
   const variables = '{"v0":{"name":"s","values":[{"value":"9"},{"value":"77"}]}}';
