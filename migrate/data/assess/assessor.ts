@@ -4,7 +4,7 @@ import { AffectedCounter, DuplicateCounter } from "./affected.ts";
 import { FieldTypeCounter, type FieldTypes, isRelaxed, UserChecker } from "./values.ts";
 import { duplicateKey, type Plan } from "../load/plan.ts";
 import { type Collection, collections, type RawDocument } from "../documents/source.ts";
-import { encodeRow, keyOf, mapDocument, tryFastPath, showId, tables } from "../lens/tables.ts";
+import { encodeRow, keyOf, mapDocument, showId, tables, tryFastPath } from "../lens/tables.ts";
 
 export interface CollectionAssessment {
   collection: string;

@@ -116,9 +116,9 @@ const verdictTexts = {
 export function makePage(assessment: Assessment, { verdict, reasons }: AssessVerdict): string {
   const { source, collections, rules, quarantine, predicted, fingerprint } = assessment;
   const documents = collections.reduce((sum, collection) => sum + collection.documents, 0);
-  const outcomeBars = collections.map((one): Bar => ({
-    label: one.collection,
-    parts: (["exact", "adjusted", "quarantined"] as const).map((kind) => ({ kind, count: one[kind] })),
+  const outcomeBars = collections.map((assessment): Bar => ({
+    label: assessment.collection,
+    parts: (["exact", "adjusted", "quarantined"] as const).map((kind) => ({ kind, count: assessment[kind] })),
   }));
   const generationBars = collections.flatMap(({ collection, generations }) =>
     Object.entries(generations).sort(([a], [b]) => a < b ? -1 : 1).map(([name, count]): Bar => ({

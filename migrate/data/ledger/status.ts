@@ -1,4 +1,4 @@
-/** The status of the ledger: every count is compared with the rows and entries that it stands for. */
+/** The status of the ledger. Compares every count with the number of its rows and entries. */
 import type { Sql } from "../../../db/pg/connect.ts";
 import { formatTable } from "../tools/format.ts";
 

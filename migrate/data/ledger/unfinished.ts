@@ -118,7 +118,7 @@ async function resume(sql: Sql): Promise<Partial<UnfinishedResult>> {
 
 async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
   const tasks_ended = await endFinished(sql);
-  const [done] = await sql`
+  const [counts] = await sql`
     with held as (
       select id, status in ('pending', 'processing') as open
       from tasks
@@ -147,7 +147,7 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
       returning c.open
     )
     select (select count(*) from ended)::float8 as tasks, (select count(*) from cancelled)::float8 as cells`;
-  return { tasks_cancelled: done!.tasks, cells_cancelled: done!.cells, tasks_ended };
+  return { tasks_cancelled: counts!.tasks, cells_cancelled: counts!.cells, tasks_ended };
 }
 
 /**
@@ -161,8 +161,10 @@ export async function decideUnfinished(pool: Pool, decision: Decision): Promise<
     await sql`select from tasks where hold = 'import' order by id for update`;
     failpoint("unfinished.begun");
     const before = await listUnfinished(sql);
-    const done = decision === "resume" ? await resume(sql) : decision === "cancel" ? await cancel(sql) : {};
-    const zero = {
+    let changes: Partial<UnfinishedResult> = {};
+    if (decision === "resume") changes = await resume(sql);
+    if (decision === "cancel") changes = await cancel(sql);
+    const unchanged = {
       tasks_resumed: 0,
       tasks_cancelled: 0,
       tasks_ended: 0,
@@ -171,7 +173,7 @@ export async function decideUnfinished(pool: Pool, decision: Decision): Promise<
     };
     const held = await listUnfinished(sql);
     failpoint("unfinished.before_commit");
-    return { decision, before, held, ...zero, ...done };
+    return { decision, before, held, ...unchanged, ...changes };
   });
   failpoint("unfinished.committed");
   return result;

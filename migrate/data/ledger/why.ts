@@ -33,7 +33,7 @@ export interface Explanation {
   history: HistoryEntry[];
 }
 
-/** The ids that a text may stand for. */
+/** Possible meanings of an id that an operator types. */
 interface IdCandidates {
   /** Possible values of `_id`. */
   ids: BsonValue[];

@@ -8,7 +8,7 @@ export interface HistoryEntry {
   what: string;
 }
 
-/** Where a document stands in its source. */
+/** Position of a document in its source. */
 export interface SourcePosition {
   fingerprint: string;
   location: string;

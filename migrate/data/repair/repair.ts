@@ -64,7 +64,7 @@ export async function deleteRow(
   return done.count === 1;
 }
 
-/** Returns the row that COPY text of the lens's columns stands for. */
+/** Parses COPY text of the lens's columns into a row. */
 export const parseRow = (collection: Collection, line: string) =>
   Object.fromEntries(decodeLine(line).map((field, i) => [tables[collection].columns[i]!, field]));
 

@@ -145,18 +145,18 @@ export async function saveRange(
   { collection, number }: Range,
   { documents, rows, quarantined, differences, mismatches }: Comparison,
 ): Promise<void> {
-  const kept = mismatches.slice(0, Math.max(0, mismatchesMax - total.mismatches.length));
+  const stored = mismatches.slice(0, Math.max(0, mismatchesMax - total.mismatches.length));
   const insertRange = sql`
     insert into migration.verified_ranges
       (verification_id, collection, number, documents, rows, quarantined, differences)
     values (${id}, ${collection}, ${number}, ${documents}, ${rows}, ${quarantined}, ${differences})`;
-  if (kept.length === 0) {
+  if (stored.length === 0) {
     await insertRange;
     return;
   }
   await sql`
     with range as (${insertRange})
-    ${insertDifferences(sql, id, kept)}`;
+    ${insertDifferences(sql, id, stored)}`;
 }
 
 /** Ends a verification: stores its result and the differences that belong to no range. */

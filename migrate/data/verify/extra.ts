@@ -3,7 +3,7 @@ import type postgres from "postgres";
 import { copyOut } from "../tools/copy.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import { type Collection, collections, type Range, type Source } from "../documents/source.ts";
-import { mapDocument, tryFastPath, tables } from "../lens/tables.ts";
+import { mapDocument, tables, tryFastPath } from "../lens/tables.ts";
 import type { OnMismatch } from "./mismatch.ts";
 
 const extraRowsMax = 1000;
