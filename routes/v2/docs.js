@@ -1,4 +1,4 @@
-/** Starts Swagger UI for v2. Each operation shows its access rule, the extension `x-access` of the document. */
+/** Starts Swagger UI for v2. Each operation shows its access rule, the extension `x-who` of the document. */
 globalThis.SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: "/api/v2/openapi.json",

@@ -42,7 +42,7 @@ Deno.test(
     await using api = await startApi();
     await using docs = await openDocs(`${api.origin}/api/v2/docs`, 360);
     await execute(docs.page, "/api/v2/system/status");
-    await docs.page.getByText("x-access").first().waitFor();
+    await docs.page.getByText("x-who").first().waitFor();
     await assertFits(docs);
   },
 );

@@ -11,7 +11,7 @@ Deno.test("/openapi.json is OpenAPI 3.1 and names each route with its access rul
   for (const { method, path, access, hidden } of routeTable()) {
     if (hidden) continue;
     const operation = body.paths[`/api/v2${path}`]?.[method.toLowerCase()];
-    assert.equal(operation?.["x-access"], access, `${method} ${path}`);
+    assert.equal(operation?.["x-who"], access, `${method} ${path}`);
     assert.equal(access === "anyone", operation.security === undefined);
     assert.ok(operation.summary.length > 0);
   }

@@ -66,7 +66,7 @@ export function defineRoute<const P extends string, const R extends Omit<Spec, "
     {
       ...config,
       ...(access === "anyone" ? {} : { security: [{ bearer: [] }] }),
-      "x-access": access,
+      "x-who": access,
       middleware,
       responses: { ...problemResponses(spec), ...spec.responses },
     } as unknown as R & { middleware: MiddlewareHandler<V2Env>[] },

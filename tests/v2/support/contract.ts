@@ -19,7 +19,7 @@ interface Operation {
   parameters?: Parameter[];
   requestBody?: { content: Record<string, { schema: Schema }> };
   responses: Record<string, ResponseObject | { $ref: string }>;
-  "x-access": string;
+  "x-who": string;
 }
 
 export interface Document {
@@ -63,7 +63,7 @@ export class Contract {
       Object.entries(methods).map(([method, operation]): Route => ({
         method: method.toUpperCase(),
         path,
-        access: operation["x-access"],
+        access: operation["x-who"],
         parameters: operation.parameters ?? [],
         body: operation.requestBody?.content["application/json"]?.schema,
         operation,
