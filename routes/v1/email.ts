@@ -1,4 +1,6 @@
-/** Validates and normalises e-mail addresses as the old backend's email-validator did, with its messages. */
+/**
+ * Validates and normalises e-mail addresses as the old backend's email-validator 2.2 did, with its messages.
+ */
 import type { Json } from "../../json.ts";
 import { parseDomain, rejectLiteral } from "./email_domain.ts";
 import {
@@ -9,13 +11,15 @@ import {
   EmailError,
   listDisallowed,
 } from "./email_text.ts";
-import { type Faults, readString } from "./pydantic.ts";
+import { type Faults, readUnicode } from "./pydantic.ts";
 import { utf8Length } from "./query.ts";
 
 /** Maximum length of the input in characters. */
 const inputLengthMax = 2048;
 /** Maximum length of an address in bytes. */
 const lengthMax = 254;
+/** Maximum length of the local part in characters, without its quotes. */
+const localLengthMax = 64;
 
 const atom = "a-zA-Z0-9_!#$%&'*+\\-/=?\\^`{|}~";
 const atomDot = new RegExp(`^[.${atom}]$`);
@@ -62,16 +66,6 @@ function splitAtSpecial(text: string, specials: string): [string, string] {
       return [characters.slice(0, i).join(""), characters.slice(i).join("")];
     }
   }
-  if (text.includes("＠")) {
-    throw new EmailError(
-      'The email address has the "full-width" at-sign (@) character instead of a regular at-sign.',
-    );
-  }
-  if (text.includes("﹫")) {
-    throw new EmailError(
-      'The email address has the "small commercial at" character instead of a regular at-sign.',
-    );
-  }
   throw new EmailError("An email address must have an @-sign.");
 }
 
@@ -113,13 +107,19 @@ function splitAddress(email: string): AddressParts {
   }
   const trimmed = right.replace(/ +$/, "");
   if (!trimmed.endsWith(">")) throw new EmailError("There can't be anything after the email address.");
-  const [local, domain] = splitAtSpecial(trimmed.slice(1, -1), "@");
+  const [local, domain] = splitAtSpecial(trimmed.slice(1).replace(/>+$/, ""), "@");
   return { displayName: name.text, local, domain: domain.slice(1) };
 }
 
 /** Checks the unquoted local part, and returns it with the quotes that it needs. */
 function checkLocal(local: string, isQuoted: boolean): string {
   if (local === "") throw new EmailError("There must be something before the @-sign.");
+  const length = [...local].length;
+  if (length > localLengthMax) {
+    throw new EmailError(
+      `The email address is too long before the @-sign ${describeExcess(length, localLengthMax)}.`,
+    );
+  }
   if (dotAtom.test(local)) return local;
   if (dotAtomIntl.test(local)) {
     checkUnsafe(local);
@@ -151,17 +151,18 @@ function checkLocal(local: string, isQuoted: boolean): string {
 /** Parses the part before the @-sign. */
 function parseLocal(source: string): string {
   const { text, isQuoted } = unquote(source);
-  let local = checkLocal(text, isQuoted);
-  const normal = text.normalize("NFC");
-  if (normal !== text) {
+  const local = checkLocal(text, isQuoted);
+  const normal = local.normalize("NFC");
+  if (normal !== local) {
     try {
-      local = checkLocal(normal, isQuoted);
+      checkLocal(normal, isQuoted);
     } catch (error) {
       throw new EmailError(`After Unicode normalization: ${(error as Error).message}`);
     }
   }
   if (isQuoted) throw new EmailError("Quoting the part before the @-sign is not allowed here.");
-  return caseInsensitiveMailboxes.has(local.toLowerCase()) ? local.toLowerCase() : local;
+  const isMailbox = normal === local && caseInsensitiveMailboxes.has(local.toLowerCase());
+  return isMailbox ? local.toLowerCase() : normal;
 }
 
 /** Checks the length of an address as received, as stored, and with its domain in ASCII. */
@@ -212,9 +213,12 @@ export function parseEmail(text: string): string {
   return `${local}@${domain}`;
 }
 
-/** Reads an e-mail field of a body. */
+/**
+ * Reads an e-mail field of a body. The rules, and not the check for storable texts, reject NUL and other
+ * control characters: no valid address contains one.
+ */
 export function readEmail(value: Json, loc: (string | number)[], faults: Faults): string | undefined {
-  const text = readString(value, loc, faults);
+  const text = readUnicode(value, loc, faults);
   if (text === undefined) return undefined;
   const addFault = (reason: string) => {
     const msg = `value is not a valid email address: ${reason}`;

@@ -1,5 +1,12 @@
 /** Validates the domain of an e-mail address: host name rules, IDNA 2008, and names that are reserved. */
-import { checkDots, checkUnsafe, describeExcess, EmailError, listDisallowed } from "./email_text.ts";
+import {
+  checkDots,
+  checkUnsafe,
+  describeExcess,
+  EmailError,
+  listDisallowed,
+  quotePython,
+} from "./email_text.ts";
 import { decodeDomain, encodeDomain, IdnaError, remap } from "./idna.ts";
 
 const lengthMax = 253;
@@ -25,31 +32,12 @@ function withIdnaErrors(failure: string, step: () => string): string {
   }
 }
 
-/** Reports whether email-validator passes a character on to the UTS 46 mapping. */
-function isMappable(character: string): boolean {
-  const code = character.codePointAt(0)!;
-  if (code >= 0x80 && code <= 0x9f) return false;
-  const isKept = code >= 0x2010 && code <= 0x2060 && !(code >= 0x2024 && code <= 0x2026) &&
-      !(code >= 0x2028 && code <= 0x202e) ||
-    [0xad, 0x2064, 0xff0e].includes(code) ||
-    code >= 0x200b && code <= 0x200d || code >= 0x1bca0 && code <= 0x1bca3;
-  if (isKept) return true;
-  if (/^[\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zs}\p{Zl}\p{Zp}]$/u.test(character)) return false;
-  return character === "." || !character.normalize("NFKD").includes(".");
-}
-
 /**
  * Returns a domain in its stored form, which is Unicode and lower case, and in ASCII.
  *
  * @throws EmailError if the domain is not valid
  */
 export function parseDomain(text: string): { domain: string; ascii: string } {
-  const length = [...text].length;
-  if (length > lengthMax) {
-    throw new EmailError(
-      `The email address is too long after the @-sign ${describeExcess(length, lengthMax)}.`,
-    );
-  }
   const rejectCharacters = (bad: string, when = "") => {
     if (bad !== "") {
       throw new EmailError(`The part after the @-sign contains invalid characters${when}: ${bad}.`);
@@ -57,7 +45,6 @@ export function parseDomain(text: string): { domain: string; ascii: string } {
   };
   rejectCharacters(listDisallowed(text, (character) => hostCharacter.test(character)));
   checkUnsafe(text);
-  rejectCharacters(listDisallowed(text, isMappable));
   const mapped = withIdnaErrors("contains invalid characters", () => remap(text));
   rejectCharacters(
     listDisallowed(mapped, (character) => hostCharacter.test(character)),
@@ -76,7 +63,8 @@ export function parseDomain(text: string): { domain: string; ascii: string } {
     );
   }
   const ascii = hostName.test(mapped) ? mapped : withIdnaErrors("is invalid", () => encodeDomain(mapped));
-  checkAsciiDomain(ascii);
+  checkAsciiLength(ascii, ascii === text);
+  checkDeliverable(ascii);
   return { ascii, domain: withIdnaErrors("is not valid IDNA", () => decodeDomain(ascii)) };
 }
 
@@ -87,12 +75,12 @@ export function parseDomain(text: string): { domain: string; ascii: string } {
  */
 export function rejectLiteral(literal: string): never {
   const part = "The part after the @-sign";
-  if (/^[0-9.]+$/.test(literal)) {
+  if (/^[0-9.]+\n?$/.test(literal)) {
     const octets = literal.split(".");
     const reason = octets.length !== 4
-      ? `Expected 4 octets in '${literal}'`
+      ? `Expected 4 octets in ${quotePython(literal)}`
       : octets.includes("")
-      ? `Empty octet not permitted in '${literal}'`
+      ? `Empty octet not permitted in ${quotePython(literal)}`
       : octets.map((octet) => findOctetFault(octet, literal)).find((fault) => fault !== undefined);
     if (reason !== undefined) {
       throw new EmailError(
@@ -100,7 +88,7 @@ export function rejectLiteral(literal: string): never {
           "address literal tag.",
       );
     }
-  } else if (!/^ipv6:/i.test(literal)) {
+  } else if (!literal.startsWith("IPv6:")) {
     if (!literal.includes(":")) {
       throw new EmailError(`${part} in brackets is not an IPv4 address and has no address literal tag.`);
     }
@@ -112,20 +100,23 @@ export function rejectLiteral(literal: string): never {
 }
 
 function findOctetFault(octet: string, literal: string): string | undefined {
-  if (octet.length > 3) return `At most 3 characters permitted in '${octet}' in '${literal}'`;
-  if (octet !== "0" && octet.startsWith("0")) {
-    return `Leading zeros are not permitted in '${octet}' in '${literal}'`;
-  }
-  return Number(octet) > 255 ? `Octet ${Number(octet)} (> 255) not permitted in '${literal}'` : undefined;
+  const where = `permitted in ${quotePython(octet)} in ${quotePython(literal)}`;
+  if (!/^[0-9]*$/.test(octet)) return `Only decimal digits ${where}`;
+  if (octet.length > 3) return `At most 3 characters ${where}`;
+  if (octet !== "0" && octet.startsWith("0")) return `Leading zeros are not ${where}`;
+  const number = Number(octet);
+  return number > 255 ? `Octet ${number} (> 255) not permitted in ${quotePython(literal)}` : undefined;
 }
 
-function checkAsciiDomain(ascii: string): void {
-  if (ascii.length > lengthMax) {
-    const over = ascii.length - lengthMax;
+/** Checks the length of a domain in ASCII, and of its labels. `isOriginal` says that it was given like this. */
+function checkAsciiLength(ascii: string, isOriginal: boolean): void {
+  const over = ascii.length - lengthMax;
+  if (over > 0) {
+    const bytes = `(${over} byte${over === 1 ? "" : "s"} too many after IDNA encoding)`;
     throw new EmailError(
-      `The email address is too long after the @-sign (${over} byte${
-        over === 1 ? "" : "s"
-      } too many after IDNA encoding).`,
+      `The email address is too long after the @-sign ${
+        isOriginal ? describeExcess(ascii.length, lengthMax) : bytes
+      }.`,
     );
   }
   const long = ascii.split(".").find((label) => label.length > labelLengthMax);
@@ -136,6 +127,10 @@ function checkAsciiDomain(ascii: string): void {
       }.`,
     );
   }
+}
+
+/** Checks that a domain in ASCII can be a public one. */
+function checkDeliverable(ascii: string): void {
   if (!ascii.includes(".")) {
     throw new EmailError("The part after the @-sign is not valid. It should have a period.");
   }

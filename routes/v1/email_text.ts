@@ -1,62 +1,26 @@
-/** Character classes, names and messages that the e-mail rules share. */
+/** Character classes and messages that the e-mail rules share. */
+import { characterNames } from "./character_names.ts";
 
 /** A violated e-mail rule. Its message is part of the response. */
 export class EmailError extends Error {}
 
-// Unicode names of invisible characters that text often contains by mistake. Other characters appear by code
-// point.
-const names: Record<number, string> = {
-  0x20: "SPACE",
-  0xa0: "NO-BREAK SPACE",
-  0xad: "SOFT HYPHEN",
-  0x1680: "OGHAM SPACE MARK",
-  0x2000: "EN QUAD",
-  0x2001: "EM QUAD",
-  0x2002: "EN SPACE",
-  0x2003: "EM SPACE",
-  0x2004: "THREE-PER-EM SPACE",
-  0x2005: "FOUR-PER-EM SPACE",
-  0x2006: "SIX-PER-EM SPACE",
-  0x2007: "FIGURE SPACE",
-  0x2008: "PUNCTUATION SPACE",
-  0x2009: "THIN SPACE",
-  0x200a: "HAIR SPACE",
-  0x200b: "ZERO WIDTH SPACE",
-  0x200c: "ZERO WIDTH NON-JOINER",
-  0x200d: "ZERO WIDTH JOINER",
-  0x200e: "LEFT-TO-RIGHT MARK",
-  0x200f: "RIGHT-TO-LEFT MARK",
-  0x2028: "LINE SEPARATOR",
-  0x2029: "PARAGRAPH SEPARATOR",
-  0x202a: "LEFT-TO-RIGHT EMBEDDING",
-  0x202b: "RIGHT-TO-LEFT EMBEDDING",
-  0x202c: "POP DIRECTIONAL FORMATTING",
-  0x202d: "LEFT-TO-RIGHT OVERRIDE",
-  0x202e: "RIGHT-TO-LEFT OVERRIDE",
-  0x202f: "NARROW NO-BREAK SPACE",
-  0x205f: "MEDIUM MATHEMATICAL SPACE",
-  0x2060: "WORD JOINER",
-  0x2066: "LEFT-TO-RIGHT ISOLATE",
-  0x2067: "RIGHT-TO-LEFT ISOLATE",
-  0x2068: "FIRST STRONG ISOLATE",
-  0x2069: "POP DIRECTIONAL ISOLATE",
-  0x300: "COMBINING GRAVE ACCENT",
-  0x301: "COMBINING ACUTE ACCENT",
-  0x302: "COMBINING CIRCUMFLEX ACCENT",
-  0x303: "COMBINING TILDE",
-  0x308: "COMBINING DIAERESIS",
-  0x338: "COMBINING LONG SOLIDUS OVERLAY",
-  0x3000: "IDEOGRAPHIC SPACE",
-  0xfe0e: "VARIATION SELECTOR-15",
-  0xfe0f: "VARIATION SELECTOR-16",
-  0xfeff: "ZERO WIDTH NO-BREAK SPACE",
-};
-
 const codePointOf = (character: string): number => character.codePointAt(0)!;
 
+/** Escapes a character that Python does not print: `\n`, `\x80`, `\u200b`, `\U000e0001`. */
+function escapePython(character: string): string {
+  const code = codePointOf(character);
+  const hex = code.toString(16);
+  if (code > 0xffff) return `\\U${hex.padStart(8, "0")}`;
+  if (code > 0xff) return `\\u${hex.padStart(4, "0")}`;
+  const short = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" }[character];
+  return short ?? `\\x${hex.padStart(2, "0")}`;
+}
+
 /** Quotes a text as Python's `repr` does. */
-export const quotePython = (text: string): string =>
-  text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replaceAll("'", "\\'")}'`;
+export function quotePython(text: string): string {
+  const escaped = text.replace(/[\\\p{C}\p{Z}]/gu, (found) => found === " " ? found : escapePython(found));
+  return text.includes("'") && !text.includes('"') ? `"${escaped}"` : `'${escaped.replaceAll("'", "\\'")}'`;
+}
 
 /** Formats a character's code point, such as `U+0041`. */
 export const formatCodePoint = (character: string): string =>
@@ -68,7 +32,7 @@ export function describeCharacter(character: string): string {
   if (/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character)) return quotePython(character);
   const code = codePointOf(character);
   const width = code < 0xffff ? 4 : 8;
-  return names[code] ?? `U+${code.toString(16).toUpperCase().padStart(width, "0")}`;
+  return characterNames[code] ?? `U+${code.toString(16).toUpperCase().padStart(width, "0")}`;
 }
 
 /** Compares two texts by code points, as Python sorts. */

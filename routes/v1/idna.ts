@@ -2,6 +2,7 @@
  * IDNA 2008 (RFC 5891 to 5893) with the mapping of UTS 46, and with the messages of Python's idna package.
  */
 import { domainToASCII, domainToUnicode } from "node:url";
+import punycode from "node:punycode";
 import bidiFactory from "bidi-js";
 import { formatCodePoint, quotePython } from "./email_text.ts";
 
@@ -21,6 +22,8 @@ export class IdnaError extends Error {}
 const alwaysValid = "\u00df\u03c2\u06fd\u06fe\u0f0b\u3007";
 const neverValid = "\u0640\u07fa\u302e\u302f\u3031\u3032\u3033\u3034\u3035\u303b";
 const fold = (text: string) => text.normalize("NFKC").toLowerCase().normalize("NFKC");
+/** The blocks that RFC 5892 ignores (section 2.4). */
+const ignorableBlock = /^[\u20d0-\u20ff\u{1d100}-\u{1d24f}]$/u;
 const oldHangul = /^[\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]$/;
 
 /** Reports whether a character is PVALID (RFC 5892): valid anywhere in a label. */
@@ -28,7 +31,8 @@ function isLabelCharacter(character: string): boolean {
   if (alwaysValid.includes(character) || /^[-a-z0-9]$/.test(character)) return true;
   if (neverValid.includes(character)) return false;
   return /^[\p{Ll}\p{Lu}\p{Lo}\p{Nd}\p{Lm}\p{Mn}\p{Mc}]$/u.test(character) && fold(character) === character &&
-    !/^\p{Default_Ignorable_Code_Point}$/u.test(character) && !oldHangul.test(character);
+    !/^\p{Default_Ignorable_Code_Point}$/u.test(character) && !oldHangul.test(character) &&
+    !ignorableBlock.test(character);
 }
 
 /** A rule for the neighbours of the character at `index`. */
@@ -63,7 +67,10 @@ const bidi = (bidiFactory as unknown as typeof bidiFactory.default)();
 
 /** Checks RFC 5893, the Bidi Rule, for one label. Returns the fault, or undefined. */
 function findBidiFault(label: string): string | undefined {
-  const classes = [...label].map((character) => bidi.getBidiCharTypeName(character));
+  // Characters that are newer than the package's data get the class of their block.
+  const classes = [...label].map((character) =>
+    /^\p{Mn}$/u.test(character) ? "NSM" : bidi.getBidiCharTypeName(character)
+  );
   if (!classes.some((name) => ["R", "AL", "AN"].includes(name))) return undefined;
   const isRtl = ["R", "AL"].includes(classes[0]!);
   if (!isRtl && classes[0] !== "L") {
@@ -89,7 +96,9 @@ function findBidiFault(label: string): string | undefined {
 /** Returns the first fault of a label in Unicode, or undefined. */
 function findLabelFault(label: string): string | undefined {
   const characters = [...label];
+  if (label.normalize("NFC") !== label) return "Label must be in Normalization Form C";
   if (characters.slice(2, 4).join("") === "--") return "Label has disallowed hyphens in 3rd and 4th position";
+  if (/^-|-$/.test(label)) return "Label must not start or end with a hyphen";
   if (/^\p{M}/u.test(label)) return "Label begins with an illegal combining character";
   for (const [index, character] of characters.entries()) {
     const where = `at position ${index + 1}`;
@@ -108,14 +117,26 @@ function findLabelFault(label: string): string | undefined {
   return findBidiFault(label);
 }
 
+/**
+ * Characters that UTS 46 disallowed in the data of idna 3.10 and that the engine maps: capitals without a
+ * small letter in Unicode 3.2, and letters that are not visible.
+ */
+const neverMapped = /^[\u04c0\u10a0-\u10c5\u115f\u1160\u17b4\u17b5\u2132\u2183\u3164\uffa0]$/;
+/** A number with a full stop in one character, such as `⒈`. */
+const numberWithStop = /^\d+\.$/;
+
 /** Maps one character by UTS 46. Returns undefined if it is disallowed. */
 function mapCharacter(character: string): string | undefined {
   if (character <= "\x7f" || character === "\u200c" || character === "\u200d") return character.toLowerCase();
+  if (neverMapped.test(character) || numberWithStop.test(character.normalize("NFKD"))) return undefined;
   if (/^\p{M}$/u.test(character)) {
     return /^\p{Default_Ignorable_Code_Point}$/u.test(character) ? "" : fold(character);
   }
-  const ascii = toAscii(`a${character}a`);
-  if (ascii !== "") return toUnicode(ascii).slice(1, -1);
+  // Latin letters around it for most characters, Hebrew letters for those of right-to-left scripts.
+  for (const letter of ["a", "\u05d0"]) {
+    const ascii = toAscii(letter + character + letter);
+    if (ascii !== "") return toUnicode(ascii).slice(1, -1);
+  }
   return /^[\p{L}\p{N}]$/u.test(character) ? fold(character) : undefined;
 }
 
@@ -147,25 +168,35 @@ const labelLengthMax = 63;
  * @throws IdnaError if a label is invalid or too long
  */
 export function encodeDomain(domain: string): string {
-  for (const label of domain.split(".")) {
-    if (isAscii(label)) {
-      decodeDomain(label);
-      continue;
-    }
-    const fault = findLabelFault(label);
-    if (fault) throw new IdnaError(fault);
-  }
-  const ascii = toAscii(domain);
-  if (ascii === "") throw new IdnaError("Invalid A-label");
-  if (ascii.split(".").some((label) => label.length > labelLengthMax)) throw new IdnaError("Label too long");
+  return domain.split(".").map(encodeLabel).join(".");
+}
+
+const asciiPrefix = "xn--";
+
+function encodeLabel(label: string): string {
+  const fault = isAscii(label) ? undefined : findLabelFault(label);
+  if (fault) throw new IdnaError(fault);
+  const ascii = isAscii(label) ? label : asciiPrefix + punycode.encode(label);
+  decodeLabel(ascii);
+  if (ascii.length > labelLengthMax) throw new IdnaError("Label too long");
   return ascii;
 }
 
-/** Returns the first fault of an A-label before it is decoded, or undefined. */
-function findAsciiFault(label: string): string | undefined {
-  if (!label.startsWith("xn--")) return undefined;
-  if (label === "xn--") return "Malformed A-label, no Punycode eligible content found";
-  return label.endsWith("-") ? "A-label must not end with a hyphen" : undefined;
+function decodeLabel(label: string): string {
+  if (!label.startsWith(asciiPrefix)) return label;
+  const encoded = label.slice(asciiPrefix.length);
+  if (encoded === "") throw new IdnaError("Malformed A-label, no Punycode eligible content found");
+  if (encoded.endsWith("-")) throw new IdnaError("A-label must not end with a hyphen");
+  let decoded: string;
+  try {
+    // A delimiter without characters before it is valid for Python, but not for this decoder.
+    decoded = punycode.decode(encoded.replace(/^-(?=[^-]*$)/, ""));
+  } catch (cause) {
+    throw new IdnaError("Invalid A-label", { cause });
+  }
+  const fault = findLabelFault(decoded);
+  if (fault) throw new IdnaError(fault);
+  return decoded;
 }
 
 /**
@@ -173,14 +204,4 @@ function findAsciiFault(label: string): string | undefined {
  *
  * @throws IdnaError if a label is invalid
  */
-export function decodeDomain(ascii: string): string {
-  if (!ascii.includes("xn--")) return ascii;
-  const asciiFault = ascii.split(".").map(findAsciiFault).find((found) => found !== undefined);
-  if (asciiFault) throw new IdnaError(asciiFault);
-  const domain = toUnicode(ascii);
-  if (domain === "" || domain.includes("\ufffd")) throw new IdnaError("Invalid A-label");
-  const fault = domain.split(".").map(findLabelFault).find((found) => found !== undefined);
-  if (fault) throw new IdnaError(fault);
-  if (toAscii(domain) !== ascii) throw new IdnaError("Invalid A-label");
-  return domain;
-}
+export const decodeDomain = (ascii: string): string => ascii.split(".").map(decodeLabel).join(".");

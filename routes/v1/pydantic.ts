@@ -80,19 +80,26 @@ export function readInt(
   return value;
 }
 
-/** Reports whether PostgreSQL cannot store a text, because it contains NUL or a lone surrogate. */
-const isUnstorable = (text: string) => text.includes("\0") || !text.isWellFormed();
+const addUnicodeFault = (value: string, loc: Loc, faults: Faults): undefined =>
+  faults.add(
+    "string_unicode",
+    loc,
+    "Input should be a valid string, unable to parse raw data as a unicode string",
+    value,
+  );
 
-/** Reads a string. Other types are not coerced. */
-export function readString(value: Json, loc: Loc, faults: Faults): string | undefined {
+/** Reads a string without lone surrogates. It may contain NUL. Other types are not coerced. */
+export function readUnicode(value: Json, loc: Loc, faults: Faults): string | undefined {
   if (typeof value !== "string") {
     return faults.add("string_type", loc, "Input should be a valid string", value);
   }
-  if (isUnstorable(value)) {
-    const msg = "Input should be a valid string, unable to parse raw data as a unicode string";
-    return faults.add("string_unicode", loc, msg, value);
-  }
-  return value;
+  return value.isWellFormed() ? value : addUnicodeFault(value, loc, faults);
+}
+
+/** Reads a string that PostgreSQL can store: one without NUL and lone surrogates. */
+export function readString(value: Json, loc: Loc, faults: Faults): string | undefined {
+  const text = readUnicode(value, loc, faults);
+  return text?.includes("\0") ? addUnicodeFault(text, loc, faults) : text;
 }
 
 const booleanWords = new Map<string, boolean>([

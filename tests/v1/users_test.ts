@@ -107,6 +107,41 @@ Deno.test("a user is found by the legacy id in any case and by the UUID, and is 
   }
 });
 
+Deno.test("a new user's e-mail that breaks a rule is reported before the password, with the old backend's text", async () => {
+  await using api = await startApi({ level: "error" });
+  const { admin, user } = await addUsers(api);
+  const tooLong = (n: number, s = "s") =>
+    `The email address is too long before the @-sign (${n} character${s} too many).`;
+  const invalid = (code: string) =>
+    `The email address contains invalid characters before the @-sign: ${code}.`;
+  const cases: [email: string, reason: string][] = [
+    [`${"a".repeat(65)}@example.com`, tooLong(1, "")],
+    [`${"a".repeat(66)}@example.com`, tooLong(2)],
+    [`${"é".repeat(200)}@example.com`, tooLong(136)],
+    [`${"a".repeat(2048)}@`, "Length must not exceed 2048 characters"],
+    ["a\u0000b@example.com", invalid("U+0000")],
+    ["a\u001fb@example.com", invalid("U+001F")],
+    ["a\u007fb@example.com", invalid("U+007F")],
+    ["a\u0085b@example.com", "The email address contains unsafe characters: U+0085."],
+    ["a\u2028b@example.com", "The email address contains unsafe characters: LINE SEPARATOR."],
+    ["a@exa\u0000mple.com", "The part after the @-sign contains invalid characters: U+0000."],
+  ];
+  for (const [email, reason] of cases) {
+    const msg = `value is not a valid email address: ${reason}`;
+    const fault = { type: "value_error", loc: ["body", "email"], msg, input: email, ctx: { reason } };
+    const made = await call(api, admin, "POST", "", { email, password: "short" });
+    assert.equal(made.status, 422);
+    assert.deepEqual(made.detail[0], fault);
+    assert.deepEqual(made.detail.map(({ loc }: { loc: string[] }) => loc[1]), ["email", "password"]);
+    assert.deepEqual((await call(api, admin, "PUT", user.legacyId, { email })).detail, [fault]);
+  }
+  const surrogate = await call(api, admin, "POST", "", '{"email":"a\\ud800@b.com","password":"12345678"}');
+  assert.deepEqual(surrogate.detail.map(({ type }: { type: string }) => type), ["string_unicode"]);
+  const longest = { email: `${"a".repeat(64)}@example.com`, password: "12345678" };
+  assert.equal((await call(api, admin, "POST", "", longest)).status, 200);
+  assert.deepEqual(api.lines, []);
+});
+
 Deno.test("of 20 concurrent creates of a user one succeeds and the others get 400", async () => {
   await using api = await startApi();
   const { admin } = await addUsers(api);
