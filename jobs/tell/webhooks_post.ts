@@ -1,9 +1,10 @@
 /**
- * Sends one POST to an address that was resolved once and checked. `fetch` would resolve the name again and could get
- * another address. Speaks HTTP/1.1 with one request on a connection, and reads only the status of the answer.
+ * Sends one POST to one of the addresses that a name was resolved to once, after each was checked. `fetch` would resolve
+ * the name again and could get another address. Speaks HTTP/1.1 with one request on a connection, and reads only the status of the answer.
  */
 import { lookup } from "node:dns/promises";
 import { isPublicAddress } from "./webhooks_address.ts";
+import { dialFirst, UnreachableError } from "./webhooks_dial.ts";
 
 export interface Post {
   url: URL;
@@ -65,6 +66,17 @@ async function readStatus(conn: Deno.Conn): Promise<PostResult> {
   return { error: "not an answer of HTTP/1.1" };
 }
 
+/** Returns the addresses to connect to, or the reason why there are none. */
+async function findAddresses({ url, trusted }: Post, resolve: (name: string) => Promise<string[]>) {
+  const host = bareHost(url);
+  const isLiteral = /^[\d.]+$/.test(host) || host.includes(":");
+  const addresses = isLiteral ? [host] : [...new Set(await resolve(host))];
+  if (addresses.length === 0) return "no address of that name";
+  // One private address refuses the name as a whole: such an answer is a mistake or an attack.
+  if (!trusted && !addresses.every(isPublicAddress)) return "the name leads into a private network";
+  return addresses;
+}
+
 /**
  * Sends a POST.
  *
@@ -74,38 +86,32 @@ export async function postPinned(
   post: Post,
   { resolve = resolveAll, caCerts = [] }: PostDeps = {},
 ): Promise<PostResult> {
-  const { url, trusted, timeoutMs } = post;
-  const host = bareHost(url);
+  const { url, timeoutMs } = post;
+  const isTls = url.protocol === "https:";
+  const late = new AbortController();
   let conn: Deno.Conn | undefined;
-  let late = false;
   const { promise: timeout, resolve: giveUp } = Promise.withResolvers<PostResult>();
   const timer = setTimeout(() => {
-    late = true;
+    late.abort();
     conn?.close();
     giveUp({ error: `no answer within ${timeoutMs / 1000} s` });
   }, timeoutMs);
   const work = async (): Promise<PostResult> => {
-    const isLiteral = /^[\d.]+$/.test(host) || host.includes(":");
-    const addresses = isLiteral ? [host] : await resolve(host);
-    if (addresses.length === 0) return { error: "no address of that name" };
-    if (!trusted && !addresses.every(isPublicAddress)) {
-      return { error: "the name leads into a private network" };
-    }
-    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-    const plain = await Deno.connect({ hostname: addresses[0]!, port });
-    conn = plain;
-    if (late) plain.close();
-    if (url.protocol === "https:") {
-      conn = await Deno.startTls(plain, { hostname: host, caCerts, alpnProtocols: ["http/1.1"] });
-      if (late) conn.close();
-    }
+    const addresses = await findAddresses(post, resolve);
+    if (typeof addresses === "string") return { error: addresses };
+    conn = await dialFirst({
+      addresses,
+      port: Number(url.port || (isTls ? 443 : 80)),
+      signal: late.signal,
+      ...(isTls && { tls: { hostname: bareHost(url), caCerts } }),
+    });
     await writeAll(conn, writeRequest(post));
     return await readStatus(conn);
   };
   try {
     return await Promise.race([
       work().catch((error): PostResult => ({
-        error: late ? "late" : `unreachable: ${(error as Error).name}`,
+        error: error instanceof UnreachableError ? error.message : `unreachable: ${(error as Error).name}`,
       })),
       timeout,
     ]);

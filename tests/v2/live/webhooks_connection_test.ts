@@ -33,6 +33,8 @@ Deno.test("a host name is resolved once, its address is checked and used, and it
     );
   assert.deepEqual(await post("hooks.example.com", true, ["127.0.0.1"]), { status: 202 });
   assert.equal(asked, 1);
+  assert.deepEqual(await post("hooks.example.com", true, ["127.0.0.2", "127.0.0.1"]), { status: 202 });
+  assert.equal(asked, 2);
   assert.match(
     JSON.stringify(await post("other.example.com", true, ["127.0.0.1"])),
     /unreachable: InvalidData/,
@@ -44,6 +46,91 @@ Deno.test("a host name is resolved once, its address is checked and used, and it
   }
   assert.deepEqual(await post("hooks.example.com", true, []), { error: "no address of that name" });
   await server.shutdown();
+});
+
+/** Starts a receiver on one loopback address that counts its connections. */
+function startCounting(hostname: string, port = 0) {
+  const listener = Deno.listen({ hostname, port });
+  const open: Deno.Conn[] = [];
+  let accepted = 0;
+  const serving = (async () => {
+    for await (const conn of listener) {
+      accepted++;
+      open.push(conn);
+      await conn.read(new Uint8Array(4096)).catch(() => {});
+      await conn.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n")).catch(() => {});
+    }
+  })();
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    accepted: () => accepted,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await serving;
+      for (const conn of open) conn.close();
+    },
+  };
+}
+
+/** Listens on an address that accepts no further connection and refuses none: its backlog is full. */
+async function openBlackHole(hostname: string) {
+  const listener = Deno.listen({ hostname, port: 0, tcpBacklog: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const waiting = await Deno.connect({ hostname, port });
+  return {
+    port,
+    [Symbol.dispose]() {
+      waiting.close();
+      listener.close();
+    },
+  };
+}
+
+/** Posts to a name that resolves to `addresses`. */
+function postTo(addresses: string[], port: number, more: { trusted?: boolean; timeoutMs?: number } = {}) {
+  const { trusted = true, timeoutMs = 20_000 } = more;
+  const url = new URL(`http://hooks.example.com:${port}/`);
+  return postPinned({ url, trusted, headers: {}, body: "{}", timeoutMs }, {
+    resolve: () => Promise.resolve(addresses),
+  });
+}
+
+Deno.test("each address of a host is tried in turn until one accepts; an address that accepts ends the search", async () => {
+  await using second = startCounting("127.0.0.2");
+  const { port } = second;
+  await using third = startCounting("127.0.0.3", port);
+  assert.deepEqual(await postTo(["127.0.0.1", "127.0.0.2", "127.0.0.3"], port), { status: 200 });
+  assert.deepEqual([second.accepted(), third.accepted()], [1, 0]);
+  assert.deepEqual(await postTo(["::1", "127.0.0.1", "127.0.0.1", "127.0.0.3"], port), { status: 200 });
+  assert.deepEqual([second.accepted(), third.accepted()], [1, 1]);
+  assert.deepEqual(await postTo(["127.0.0.1", "127.0.0.4"], port), {
+    error: "unreachable at 2 addresses: ConnectionRefused",
+  });
+  assert.deepEqual(await postTo(["127.0.0.1"], port), { error: "unreachable: ConnectionRefused" });
+});
+
+Deno.test("an address that stays silent delays the next one for a moment only", async () => {
+  using blackHole = await openBlackHole("127.0.0.5");
+  const { port } = blackHole;
+  await using second = startCounting("127.0.0.2", port);
+  const started = performance.now();
+  assert.deepEqual(await postTo(["127.0.0.5", "127.0.0.2"], port), { status: 200 });
+  assert.ok(performance.now() - started < 10_000, "well before the time limit");
+  assert.equal(second.accepted(), 1);
+  assert.deepEqual(await postTo(["127.0.0.5"], port, { timeoutMs: 600 }), {
+    error: "no answer within 0.6 s",
+  });
+});
+
+Deno.test("no address of a name is tried unless all of them are permitted", async () => {
+  await using receiver = startCounting("127.0.0.2");
+  const { port } = receiver;
+  for (const addresses of [["93.184.216.34", "127.0.0.2"], ["127.0.0.2", "93.184.216.34"]]) {
+    assert.deepEqual(await postTo(addresses, port, { trusted: false }), {
+      error: "the name leads into a private network",
+    });
+  }
+  assert.equal(receiver.accepted(), 0);
 });
 
 Deno.test("an invalid response and a timeout are failures", async () => {
