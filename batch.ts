@@ -27,10 +27,12 @@ export async function withPatience<T>(
 }
 
 /**
- * Creates a function that gathers single items into calls of `run`. Items that arrive during a call go into the next.
+ * Creates a function that gathers single items into calls of `run`. Items that arrive during a call go into
+ * the next.
  *
  * @param run returns the answers in the order of its items
- * @param gatherMs wait for further items before a call; 0 waits for the end of the current turn of the event loop
+ * @param gatherMs wait for further items before a call; 0 waits for the end of the current turn of the event
+ *   loop
  * @param itemsMax maximum number of items in a call
  */
 export function createBatcher<Item, Answer>(

@@ -32,7 +32,9 @@ const seconds = (defaultValue: number, help: string): Setting & { kind: "number"
   help,
 });
 
-/** All settings by environment name. A test compares `.env.example` and `docs/settings.md` with this table. */
+/**
+ * All settings by environment name. A test compares `.env.example` and `docs/settings.md` with this table.
+ */
 export const settings = {
   DATABASE_URL: { ...url("PostgreSQL: postgres://user:password@host:port/database"), secret: true },
   REDIS_URL: {
@@ -231,9 +233,10 @@ const originOf = (entry: string): string | undefined => {
  * @example
  * ```ts
  * import { readWebhookUrl } from "./config.ts";
- * const target = readWebhookUrl(["hooks.example.com"], "https://hooks.example.com/a");
+ * const hosts = ["hooks.example.com"];
+ * const target = readWebhookUrl(hosts, "https://hooks.example.com/a");
  * if (typeof target === "string" || target.trusted) throw new Error("https to a public address");
- * if (readWebhookUrl(["hooks.example.com"], "http://hooks.example.com/a") instanceof Object) throw new Error();
+ * if (typeof readWebhookUrl(hosts, "http://hooks.example.com/a") !== "string") throw new Error("no http");
  * ```
  */
 export function readWebhookUrl(hosts: readonly string[], text: string): WebhookTarget | string {

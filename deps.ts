@@ -27,8 +27,8 @@ export interface ApiDeps extends Deps {
 const silentMsMax = 15_000;
 
 /**
- * Session settings of the API. Statements end before clients stop waiting, and locks are released soon after an API
- * process vanished. Both times are shorter than `silentMsMax`.
+ * Session settings of the API. Statements end before clients stop waiting, and locks are released soon after
+ * an API process vanished. Both times are shorter than `silentMsMax`.
  */
 const apiSession = { statement_timeout: "10s", idle_in_transaction_session_timeout: "10s" };
 
@@ -74,7 +74,8 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
 const redisMsMax = 1000;
 
 /**
- * Opens the dependencies of the API. It starts without Redis, logs a warning, and refuses logins until Redis answers.
+ * Opens the dependencies of the API. It starts without Redis, logs a warning, and refuses logins until Redis
+ * answers.
  *
  * @throws AppError as {@link openDeps}
  */

@@ -1,6 +1,6 @@
 /**
- * The known failures of the product. Every other error is `internal`: it is logged with its cause and answered without
- * its text.
+ * The known failures of the product. Every other error is `internal`: it is logged with its cause and
+ * answered without its text.
  */
 
 /** All error codes. `exit` is the exit code of a command line, `status` the HTTP status. */
@@ -49,7 +49,8 @@ export interface FieldFault {
 }
 
 /**
- * A failure with a code. It is thrown where it is detected and rendered by the HTTP layer or the command line.
+ * A failure with a code. It is thrown where it is detected and rendered by the HTTP layer or the command
+ * line.
  *
  * @example
  * ```ts

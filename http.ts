@@ -24,8 +24,8 @@ export type Http = (request: HttpRequest) => Promise<HttpResult>;
 class Stopped extends Error {}
 
 /**
- * Opens a signal that ends one call at its timeout or with the caller's signal. The caller's signal can live for hours,
- * so `close` removes the listener from it.
+ * Opens a signal that ends one call at its timeout or with the caller's signal. The caller's signal can live
+ * for hours, so `close` removes the listener from it.
  */
 function openCallSignal(timeoutMs: number, outer: AbortSignal | undefined) {
   const controller = new AbortController();
@@ -52,7 +52,9 @@ function openCallSignal(timeoutMs: number, outer: AbortSignal | undefined) {
   };
 }
 
-/** Reports whether the headers promise a short, uncompressed body. Reading it in one call is twice as fast. */
+/**
+ * Reports whether the headers promise a short, uncompressed body. Reading it in one call is twice as fast.
+ */
 function hasShortLength(headers: Headers, bytesMax: number): boolean {
   const length = headers.get("content-length");
   return length !== null && Number(length) <= bytesMax && headers.get("content-encoding") === null;
@@ -84,8 +86,9 @@ async function readText(
 }
 
 /**
- * A client with a new connection for each call, for calls that must not be repeated. On a reused connection, `fetch`
- * silently sends a request again when the connection closes before the answer, and a repeated POST is paid for twice.
+ * A client with a new connection for each call, for calls that must not be repeated. On a reused connection,
+ * `fetch` silently sends a request again when the connection closes before the answer, and a repeated POST is
+ * paid for twice.
  */
 const unpooledClient = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 

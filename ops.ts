@@ -30,7 +30,10 @@ async function runChecks(checks: OpsDeps["checks"]): Promise<Record<string, stri
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** Creates the app. `/live` always answers 200, `/ready` runs the checks, `/metrics` answers in Prometheus' format. */
+/**
+ * Creates the app. `/live` always answers 200, `/ready` runs the checks, `/metrics` answers in Prometheus'
+ * format.
+ */
 export function createOps({ metrics, checks, optionalChecks = {}, draining }: OpsDeps): Hono {
   const app = new Hono();
   app.get("/live", (c) => c.json({ status: "live" }));

@@ -11,7 +11,9 @@ const connectionCodes =
 /** Reports whether a connection could not be made, or broke. */
 export const isConnectionFailure = (error: unknown): boolean => connectionCodes.test(codeOf(error));
 
-/** Reports whether PostgreSQL rolled the transaction back: a deadlock or a serialization failure (class 40). */
+/**
+ * Reports whether PostgreSQL rolled the transaction back: a deadlock or a serialization failure (class 40).
+ */
 export const isRolledBack = (error: unknown): boolean => /^40[0-9A-Z]{3}$/.test(codeOf(error));
 
 /** Reports whether PostgreSQL ran out of memory, disk space or connections (class 53). */
@@ -39,7 +41,10 @@ export const isPassing = (error: unknown): boolean =>
   isConnectionFailure(error) || isRolledBack(error) || isOutOfResources(error) || isInterrupted(error) ||
   isReadOnly(error);
 
-/** Reports whether a client should send its request again: the failure passes, or a lock was held for too long. */
+/**
+ * Reports whether a client should send its request again: the failure passes, or a lock was held for too
+ * long.
+ */
 export const isPassingForClient = (error: unknown): boolean => isPassing(error) || isLockTimeout(error);
 
 const lostCodes = new Set([

@@ -30,8 +30,8 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs a program and exits with the code that `main` returned, or with the code of its failure, which it prints.
- * SIGINT and SIGTERM abort the signal that `main` receives; a second one exits at once with code 130.
+ * Runs a program and exits with the code that `main` returned, or with the code of its failure, which it
+ * prints. SIGINT and SIGTERM abort the signal that `main` receives; a second one exits at once with code 130.
  */
 export async function runMain(main: (signal: AbortSignal) => Promise<number | void>): Promise<never> {
   const stop = new AbortController();

@@ -213,7 +213,8 @@ function addDiagnoses(program: Program, accept: Accept): void {
 /** Makes the program throw instead of exiting, and print through this process's own functions. */
 function configureOutput(command: Program): void {
   command.exitOverride()
-    // By default, Commander reads colours and widths from environment variables that this process may not read.
+    // By default, Commander reads colours and widths from environment variables that this process may not
+    // read.
     .configureOutput({
       writeOut: (text) => print(text.trimEnd()),
       writeErr: () => {},

@@ -1,4 +1,6 @@
-/** A worker: claims and draws subtasks, writes their results, and leads the fleet when no other worker does. */
+/**
+ * A worker: claims and draws subtasks, writes their results, and leads the fleet when no other worker does.
+ */
 import type { Pool } from "../db/pg/connect.ts";
 import { countBacklog } from "../db/queue/dispatch.ts";
 import { insertQueueSlots } from "../db/queue/slots.ts";
@@ -19,8 +21,8 @@ const sweepEveryMs = {
 const consumerIdleMs = 60_000;
 
 /**
- * Listens to PostgreSQL's notifications. After a reconnection, wakes the feed and the pullers, because notifications may
- * be missing.
+ * Listens to PostgreSQL's notifications. After a reconnection, wakes the feed and the pullers, because
+ * notifications may be missing.
  *
  * @returns a function that ends listening
  */
@@ -43,8 +45,8 @@ async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health }
 }
 
 /**
- * Periodically takes over messages that were read and not claimed, and removes idle consumers. Over REST, where each
- * call is charged, it does so seldom and only after reads.
+ * Periodically takes over messages that were read and not claimed, and removes idle consumers. Over REST,
+ * where each call is charged, it does so seldom and only after reads.
  *
  * @returns a function that ends the sweeps
  */
@@ -93,9 +95,11 @@ async function waitForEnd(options: WorkerOptions, { crew }: WorkerParts, signal:
 }
 
 /**
- * Works until `signal` is aborted. Then starts nothing more, hands remote jobs over, and returns within three seconds.
+ * Works until `signal` is aborted. Then starts nothing more, hands remote jobs over, and returns within three
+ * seconds.
  *
- * @throws AppError redis_unreachable when Redis does not answer at the start; later the worker works without Redis
+ * @throws AppError redis_unreachable when Redis does not answer at the start; later the worker works without
+ *   Redis
  */
 export async function runWorker(options: WorkerOptions, signal: AbortSignal): Promise<void> {
   const { sql, redis, log, config, queues = allQueues } = options;

@@ -3,13 +3,18 @@ import type { Redis } from "@upstash/redis";
 
 /** A limit on the tries under one name. */
 export interface Limit {
-  /** The counted name, such as an e-mail or an address. The process sends only a keyed hash of it to Redis. */
+  /**
+   * The counted name, such as an e-mail or an address. The process sends only a keyed hash of it to Redis.
+   */
   name: string;
   /** Maximum number of tries in a burst. */
   burst: number;
   /** Tries that become free in a second. */
   perSecond: number;
-  /** Each further burst in a row is refilled at half the rate, down to 1 / `slowestMax` of it; 1 keeps the rate. */
+  /**
+   * Each further burst in a row is refilled at half the rate, down to 1 / `slowestMax` of it; 1 keeps the
+   * rate.
+   */
   slowestMax: number;
 }
 
@@ -22,7 +27,8 @@ export interface LimitResult {
 
 export interface Limiter {
   /**
-   * Acquires one try from every limit. When one limit refuses, acquires none, so that a refused try prolongs no wait.
+   * Acquires one try from every limit. When one limit refuses, acquires none, so that a refused try prolongs
+   * no wait.
    *
    * @param pass name that {@link Limiter.release} remembers; with it, the limit at index `passes` is skipped
    * @throws the error of the client when Redis does not answer
@@ -30,14 +36,24 @@ export interface Limiter {
   acquire(limits: Limit[], pass: string, passes: number): Promise<LimitResult>;
   /** Returns the try to every limit and remembers `pass` for `passDays`. */
   release(limits: Limit[], pass: string): Promise<void>;
+  /**
+   * Asks whether tries can be counted, by counting one under a name of its own. Its key expires after a second.
+   *
+   * @throws the refusal of Redis, or the failure of the connection
+   */
+  probe(): Promise<void>;
 }
 
-/** Days for which a successful sign-in exempts its address and account from the limit that strangers can exhaust. */
+/**
+ * Days for which a successful sign-in exempts its address and account from the limit that strangers can
+ * exhaust.
+ */
 const passDays = 30;
 
 /**
- * The generic cell rate algorithm. A key holds `t`, the millisecond at which all its tries are free again, and `n`, the
- * number of tries since they last were. The key expires at that time. The clock is the clock of Redis.
+ * The generic cell rate algorithm. A key holds `t`, the millisecond at which all its tries are free again,
+ * and `n`, the number of tries since they last were. The key expires at that time. The clock is the clock of
+ * Redis.
  */
 const acquireScript = `
 local time = redis.call('TIME')
@@ -92,7 +108,7 @@ export function createLimiter(redis: Redis, area: string, secret: string): Limit
   const keysOf = (limits: Limit[], pass: string) =>
     Promise.all([...limits.map(({ name }) => name), `pass ${pass}`].map(keyOf));
   const stepMs = ({ perSecond }: Limit) => 1000 / perSecond;
-  return {
+  const limiter: Limiter = {
     async acquire(limits, pass, passes) {
       const args = limits.flatMap((limit) => [limit.burst, stepMs(limit), limit.slowestMax]);
       const keys = await keysOf(limits, pass);
@@ -106,5 +122,9 @@ export function createLimiter(redis: Redis, area: string, secret: string): Limit
       const args = [passDays * 86_400, ...limits.map(stepMs)];
       await redis.eval(releaseScript, await keysOf(limits, pass), args.map(String));
     },
+    async probe() {
+      await limiter.acquire([probeLimit], "probe", -1);
+    },
   };
+  return limiter;
 }

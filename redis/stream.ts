@@ -105,14 +105,26 @@ export class Streams {
     await pipeline.exec();
   }
 
+  /**
+   * Asks whether entries can be added, without adding one: the stream of the probe does not exist and is not created.
+   *
+   * @throws the refusal of Redis, or the failure of the connection
+   */
+  async probe(): Promise<void> {
+    const key = `${this.#prefix}:probe`;
+    await this.#connection.redis.xadd(key, "*", { refs: "" }, { nomkStream: true });
+  }
+
   openBlocking(blockMs: number): BlockingConnection | undefined {
     return this.#connection.openBlocking?.(blockMs);
   }
 
   /**
-   * Reads up to `count` entries that no consumer has read. With `wait`, blocks up to `blockMs` on its connection.
+   * Reads up to `count` entries that no consumer has read. With `wait`, blocks up to `blockMs` on its
+   * connection.
    *
-   * @returns the entries, or `no_group` when the group was missing; it is created again, and the feed must refill it
+   * @returns the entries, or `no_group` when the group was missing; it is created again, and the feed must
+   *   refill it
    */
   async read(
     queue: Queue,
@@ -157,7 +169,8 @@ export class Streams {
   }
 
   /**
-   * Takes over entries that another consumer read and did not acknowledge. Redis drops deleted entries by itself.
+   * Takes over entries that another consumer read and did not acknowledge. Redis drops deleted entries by
+   * itself.
    *
    * @param cursor `0-0` at first, then the cursor that the last call returned
    * @param idleMs minimum time since an entry was read

@@ -1,4 +1,6 @@
-/** Checks the queue in PostgreSQL and Redis, reports faults, and repairs those that can be repaired safely. */
+/**
+ * Checks the queue in PostgreSQL and Redis, reports faults, and repairs those that can be repaired safely.
+ */
 import type { Check, DoctorDeps, Finding } from "./check.ts";
 import { fleetChecks } from "./fleet.ts";
 import { redisChecks } from "./redis.ts";
@@ -67,8 +69,8 @@ async function repairAll(deps: DoctorDeps, found: Map<Check, Finding[]>): Promis
 }
 
 /**
- * Examines the queue. With `repair`, repairs all findings that can be repaired without a person's decision, and checks
- * them once more. Without it, only reads.
+ * Examines the queue. With `repair`, repairs all findings that can be repaired without a person's decision,
+ * and checks them once more. Without it, only reads.
  */
 export async function runDoctor(deps: DoctorDeps, { repair = false } = {}): Promise<Report> {
   const found = await examine(deps);

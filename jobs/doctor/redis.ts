@@ -1,4 +1,7 @@
-/** The doctor's checks of Redis. Removing anything there is safe, because the feed writes it again from the rows. */
+/**
+ * The doctor's checks of Redis. Removing anything there is safe, because the feed writes it again from the
+ * rows.
+ */
 import {
   listQueueLoads,
   listWorkerIds,

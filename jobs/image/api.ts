@@ -18,8 +18,8 @@ export type CreateResult =
   | { kind: "error"; reason: string; retryAfterMs?: number };
 
 /**
- * The result of a poll. `empty` is a finished job without an image. `unreadable` is an HTTP error or an answer that is
- * not JSON; it counts as a poll and ends nothing. `failure` includes unknown statuses.
+ * The result of a poll. `empty` is a finished job without an image. `unreadable` is an HTTP error or an
+ * answer that is not JSON; it counts as a poll and ends nothing. `failure` includes unknown statuses.
  */
 export type PollResult =
   | { kind: "pending" }
@@ -75,13 +75,14 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
- * Finds the job's id in an answer: the answer itself, its `uuid`, `task_uuid`, `id` or `task_id`, or one of these
- * within its `data`.
+ * Finds the job's id in an answer: the answer itself, its `uuid`, `task_uuid`, `id` or `task_id`, or one of
+ * these within its `data`.
  *
  * @example
  * ```ts
  * import { findJobId } from "./api.ts";
- * if (findJobId({ data: { task_id: "a" } }) !== "a" || findJobId({ ok: true }) !== undefined) throw new Error();
+ * if (findJobId({ data: { task_id: "a" } }) !== "a") throw new Error("an id within data");
+ * if (findJobId({ ok: true }) !== undefined) throw new Error("no id");
  * ```
  */
 export function findJobId(answer: unknown): string | undefined {

@@ -1,4 +1,6 @@
-/** The health of one backend of the image API: counts for the scaler, and a circuit that stops new attempts. */
+/**
+ * The health of one backend of the image API: counts for the scaler, and a circuit that stops new attempts.
+ */
 import type { Http, HttpResult } from "../../http.ts";
 
 /** Counts since the start of the worker. They never decrease. */
@@ -62,7 +64,9 @@ export class BackendHealth {
     this.#now = now;
   }
 
-  /** Maximum number of running attempts that allows a new one: 0 while open, 1 while half-open, else Infinity. */
+  /**
+   * Maximum number of running attempts that allows a new one: 0 while open, 1 while half-open, else Infinity.
+   */
   get attemptsMax(): number {
     if (this.#now() < this.#pausedUntil) return 0;
     return this.#opened > 0 ? 1 : Infinity;

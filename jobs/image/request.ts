@@ -18,8 +18,8 @@ function roundHalfEven(value: number): number {
 const toEighths = (length: number): number => roundHalfEven(length / 8) * 8;
 
 /**
- * Computes width and height from a ratio `a:b`. Both are multiples of 8 and their product is close to 1024². Returns
- * 1024 × 1024 for an invalid ratio, or one that leaves a side without length.
+ * Computes width and height from a ratio `a:b`. Both are multiples of 8 and their product is close to 1024².
+ * Returns 1024 × 1024 for an invalid ratio, or one that leaves a side without length.
  *
  * @example
  * ```ts
@@ -46,7 +46,10 @@ export interface ImageSubtask {
   client_args: string | null;
 }
 
-/** Builds the request of one subtask. `body` is JSON text with the fields in the order that the image API expects. */
+/**
+ * Builds the request of one subtask. `body` is JSON text with the fields in the order that the image API
+ * expects.
+ */
 export function buildImageRequest(
   { prompts, ratio, seed, use_polish, client_args }: ImageSubtask,
 ): Size & { body: string } {

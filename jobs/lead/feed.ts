@@ -6,9 +6,14 @@ import { refeedMs } from "../../db/queue/times.ts";
 import type { RedisHealth } from "../../redis/health.ts";
 import type { Streams } from "../../redis/stream.ts";
 
-/** Like `refeedMs`, for an empty stream over TCP: readers keep nothing there, so the entry is certainly lost. */
+/**
+ * Like `refeedMs`, for an empty stream over TCP: readers keep nothing there, so the entry is certainly lost.
+ */
 const refeedEmptyMs = 250;
-/** Interval at which the streams are inspected. Over REST each call is charged, and readers report a wiped Redis. */
+/**
+ * Interval at which the streams are inspected. Over REST each call is charged, and readers report a wiped
+ * Redis.
+ */
 const inspectEveryMs = { tcp: 200, rest: 60_000 };
 /** The same while a stream seems full or stuck. */
 const inspectAgainMs = 5_000;
@@ -21,10 +26,12 @@ const keyOf = ({ task_id, id }: SubtaskRef): string => `${task_id}/${id}`;
  * Keeps a window of each queue's fair order in its stream, twice as long as the queue's slots.
  *
  * States of a window: unknown, filling, full. Moves:
- * - At first, and after `forget`, the content is unknown: the next run inspects Redis and writes the whole window.
- * - `runOnce` adds the subtasks that are missing from the window and forgets those that are no longer pending.
- * - A subtask that stays pending for `refeedMs` is written again while the stream is shorter than the window. The claim
- *   ensures that a subtask in two entries starts once.
+ * - At first, and after `forget`, the content is unknown: the next run inspects Redis and writes the whole
+ *   window.
+ * - `runOnce` adds the subtasks that are missing from the window and forgets those that are no longer
+ *   pending.
+ * - A subtask that stays pending for `refeedMs` is written again while the stream is shorter than the window.
+ *   The claim ensures that a subtask in two entries starts once.
  * - A stream of two windows is full: nothing is added until an inspection finds it shorter.
  * - An inspection that finds Redis wiped creates the streams again and makes all windows unknown.
  * - A failed call of Redis makes all windows unknown.
@@ -38,7 +45,10 @@ export class Feed {
   /** The known content of each window: subtasks with the time at which each was written. */
   readonly #fed = new Map<Queue, Map<string, number>>();
   #inspectedAt = -Infinity;
-  /** Upper bound of the entries in each stream: the length at the last inspection, and all entries added since. */
+  /**
+   * Upper bound of the entries in each stream: the length at the last inspection, and all entries added
+   * since.
+   */
   readonly #entries = new Map<Queue, number>();
   /** Whether entries were added since the last inspection. */
   #grown = false;
@@ -106,7 +116,10 @@ export class Feed {
     return left === 0 && this.#streams.kind === "tcp" ? refeedEmptyMs : refeedMs;
   }
 
-  /** Returns the number of subtasks in an entry. A short backlog is spread over several entries for all readers. */
+  /**
+   * Returns the number of subtasks in an entry. A short backlog is spread over several entries for all
+   * readers.
+   */
   #refsPerEntry(refs: number, missing: number, length: number): number {
     if (this.#streams.kind === "tcp") return 1;
     return Math.max(1, Math.min(refsPerEntryMax, Math.ceil(refs < length ? missing / 4 : length / 2)));
@@ -118,7 +131,8 @@ export class Feed {
       const now = performance.now();
       const isFull = () => (this.#entries.get(queue) ?? 0) >= 2 * length;
       const isStuck = refs.some((ref) => now - (fed.get(keyOf(ref)) ?? now) > refeedMs);
-      // The count of entries only grows between inspections, so a stream that seems full may have been read since.
+      // The count of entries only grows between inspections, so a stream that seems full may have been read
+      // since.
       await this.#inspect(isFull() && this.#grown ? 0 : isFull() || isStuck ? inspectAgainMs : undefined);
       if (isFull()) return false;
       const refeedAfterMs = this.#refeedAfterMs(queue);

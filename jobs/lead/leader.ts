@@ -30,7 +30,9 @@ export interface LeaderDeps {
 }
 
 const role = "queue";
-/** Maximum number of rounds of notices at once. A notice that one round has claimed is not due for the others. */
+/**
+ * Maximum number of rounds of notices at once. A notice that one round has claimed is not due for the others.
+ */
 const noticeRoundsMax = 8;
 /** Pause after feeding, which bounds the load on PostgreSQL. */
 const feedPauseMs = 10;
@@ -40,7 +42,8 @@ const feedPauseMs = 10;
  *
  * States: following, leading, stopped. Moves:
  * - `#renew` makes a follower the leader when the lease is free, with a new term.
- * - `#renew` makes the leader a follower when another worker holds the lease, or when PostgreSQL does not answer.
+ * - `#renew` makes the leader a follower when another worker holds the lease, or when PostgreSQL does not
+ *   answer.
  * - `stop` ends the loops; `run` then releases the lease.
  *
  * Three loops run side by side, so that none delays another: the duties, the feed, and the notices.
@@ -147,7 +150,8 @@ export class Leader {
   /** Reconciles, scales, and runs the chores when they are due. */
   async doDuties(): Promise<void> {
     const { sql, bell } = this.#deps;
-    // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time for one.
+    // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time
+    // for one.
     const canJudge = this.#deps.steadyMs() > deadAfterMs;
     await this.#try("slots", async () => this.#slots = await sumSlots(sql));
     const repaired = await this.#try(

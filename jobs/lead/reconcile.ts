@@ -20,7 +20,8 @@ const sweepChunks = 20;
 /**
  * Deletes dead workers, makes their subtasks pending, and continues to cancel the cells of cancelled tasks.
  *
- * @param deadAfterMs maximum age of a heartbeat; null deletes no workers, because PostgreSQL was unavailable too
+ * @param deadAfterMs maximum age of a heartbeat; null deletes no workers, because PostgreSQL was unavailable
+ *   too
  * @returns the number of subtasks that it made pending
  */
 export async function reconcile(

@@ -18,7 +18,10 @@ export const uncapped: Cap = {
   raisedAtMs: -Infinity,
 };
 
-/** Returns the increase between two counts of the same worker. Without an earlier count, returns the whole count. */
+/**
+ * Returns the increase between two counts of the same worker. Without an earlier count, returns the whole
+ * count.
+ */
 export function subtractCounts(now: HealthCounts, before: HealthCounts = noCounts): HealthCounts {
   const less = (key: keyof HealthCounts) => Math.max(0, now[key] - before[key]);
   return {
@@ -60,7 +63,8 @@ function findTrouble(seen: HealthCounts, usualMs: number | undefined, slotsMin: 
 }
 
 /**
- * Adjusts a cap once. Decreases it by a factor on HTTP 429, failing or slow calls, and increases it by a step otherwise.
+ * Adjusts a cap once. Decreases it by a factor on HTTP 429, failing or slow calls, and increases it by a step
+ * otherwise.
  *
  * @param seen counts of all workers since the last adjustment
  * @returns the new cap, and the reason if its slots have changed

@@ -48,7 +48,9 @@ export function readScaleRules(config: Config): Record<Queue, ScaleRule> {
   };
 }
 
-/** The direction in which a queue's backlog calls for a change, and since when, in milliseconds of one clock. */
+/**
+ * The direction in which a queue's backlog calls for a change, and since when, in milliseconds of one clock.
+ */
 export interface Pressure {
   way: "up" | "down" | "none";
   sinceMs: number;
@@ -57,8 +59,8 @@ export interface Pressure {
 export const noPressure: Pressure = { way: "none", sinceMs: 0 };
 
 /**
- * Evaluates the rule of a queue once. Slots increase by a step after the backlog was more than twice the slots for the
- * whole interval, and decrease by a step after it was below the slots.
+ * Evaluates the rule of a queue once. Slots increase by a step after the backlog was more than twice the
+ * slots for the whole interval, and decrease by a step after it was below the slots.
  *
  * @returns the new pressure, and the change if one is due
  *

@@ -26,14 +26,16 @@ export interface ScaleDeps {
 /** Time for which lent slots stay with `high` after it last needed them. */
 const lentForMs = 10_000;
 
-/** Returns the slots that `standard` lends to `high`: those that `high` needs beyond its own, at most half. */
+/**
+ * Returns the slots that `standard` lends to `high`: those that `high` needs beyond its own, at most half.
+ */
 export function countLent(standard: number, own: number, cells: number): number {
   return Math.max(0, Math.min(Math.floor(standard / 2), cells - own));
 }
 
 /**
- * Decides the slots of all queues, in four steps: the backlog proposes a number, the backend's health caps it,
- * `standard` lends slots to `high`, and an override replaces the result.
+ * Decides the slots of all queues, in four steps: the backlog proposes a number, the backend's health caps
+ * it, `standard` lends slots to `high`, and an override replaces the result.
  */
 export class Scaler {
   readonly #deps: ScaleDeps;

@@ -11,21 +11,27 @@ export interface Demand {
   busy: (queue: Queue) => number;
 }
 
-/** The slots of one queue for one worker: `slots` are free now, `target` is its part once others return theirs. */
+/**
+ * The slots of one queue for one worker: `slots` are free now, `target` is its part once others return
+ * theirs.
+ */
 export interface Allotment {
   slots: number;
   target: number;
 }
 
-/** Queues of the same backend that lend each other slots. Together they never use more than the sum of their slots. */
+/**
+ * Queues of the same backend that lend each other slots. Together they never use more than the sum of their
+ * slots.
+ */
 const pool: readonly Queue[] = ["standard", "high"];
 
 const sum = (usages: SlotUsage[], key: "slots" | "others" | "own") =>
   usages.reduce((total, usage) => total + usage[key], 0);
 
 /**
- * Computes a worker's slots. Each queue is divided equally among its workers. Slots that other workers still hold are
- * not given out: a running attempt keeps its slot until it ends.
+ * Computes a worker's slots. Each queue is divided equally among its workers. Slots that other workers still
+ * hold are not given out: a running attempt keeps its slot until it ends.
  *
  * @example
  * ```ts

@@ -1,12 +1,14 @@
 /** Which IP addresses are public: pure. */
 import ipaddr from "ipaddr.js";
 
-/** The only IPv6 range that is assigned to public unicast. `ipaddr.js` calls unassigned ranges unicast too. */
+/**
+ * The only IPv6 range that is assigned to public unicast. `ipaddr.js` calls unassigned ranges unicast too.
+ */
 const assignedV6 = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /**
- * Reports whether `text` is a public unicast address. IPv6 addresses that carry an IPv4 address (mapped, 6to4, NAT64,
- * Teredo) are not, whatever they carry.
+ * Reports whether `text` is a public unicast address. IPv6 addresses that carry an IPv4 address (mapped,
+ * 6to4, NAT64, Teredo) are not, whatever they carry.
  *
  * @param text IPv4 in four decimal parts, or IPv6 without a zone
  *

@@ -41,8 +41,8 @@ async function dialAddress({ port, tls }: Dial, address: string, signal: AbortSi
 }
 
 /**
- * Tries the addresses in turn: the next one once the one before has failed, or beside it once that has stayed silent
- * for `staggerMs`. The first connection wins, after its TLS handshake; all others are closed.
+ * Tries the addresses in turn: the next one once the one before has failed, or beside it once that has stayed
+ * silent for `staggerMs`. The first connection wins, after its TLS handshake; all others are closed.
  *
  * @throws UnreachableError also after an abort
  */

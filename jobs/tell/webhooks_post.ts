@@ -1,6 +1,7 @@
 /**
- * Sends one POST to one of the addresses that a name was resolved to once, after each was checked. `fetch` would resolve
- * the name again and could get another address. Speaks HTTP/1.1 with one request on a connection, and reads only the status of the answer.
+ * Sends one POST to one of the addresses that a name was resolved to once, after each was checked. `fetch`
+ * would resolve the name again and could get another address. Speaks HTTP/1.1 with one request on a
+ * connection, and reads only the status of the answer.
  */
 import { lookup } from "node:dns/promises";
 import { isPublicAddress } from "./webhooks_address.ts";

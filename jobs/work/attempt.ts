@@ -27,8 +27,8 @@ export type AttemptEnd =
   | { kind: "handed_over"; unsent: boolean };
 
 /**
- * Signals that end an attempt from outside. `drop` aborts it: the lease is lost or the task is cancelled. `handOver`
- * waits for the answer to a POST and stops everything else.
+ * Signals that end an attempt from outside. `drop` aborts it: the lease is lost or the task is cancelled.
+ * `handOver` waits for the answer to a POST and stops everything else.
  */
 export interface Stops {
   drop: AbortSignal;
@@ -233,7 +233,8 @@ async function runToEnd(
 }
 
 /**
- * Works on a claimed subtask until it ends, its lease is lost, or it is handed over. Every write carries the lease.
+ * Works on a claimed subtask until it ends, its lease is lost, or it is handed over. Every write carries the
+ * lease.
  *
  * @param claimedAt time at which the claim was sent, by `performance.now()`
  * @throws any unexpected error; the caller then leaves the lease to the next heartbeat, which releases it

@@ -26,8 +26,9 @@ export interface CrewOptions {
  * Starts, drops and hands over attempts.
  *
  * States of an attempt: running, dropped, handed over, ended. Moves: `start` makes it running; `dropTask`,
- * `dropExcept` and `dropAll` abort it; `handOverAll` lets a POST under way finish and stops everything else; in each
- * case it ends when its calls have returned, and its slot is free then. After `handOverAll`, nothing starts.
+ * `dropExcept` and `dropAll` abort it; `handOverAll` lets a POST under way finish and stops everything else;
+ * in each case it ends when its calls have returned, and its slot is free then. After `handOverAll`, nothing
+ * starts.
  */
 export class Crew {
   readonly slots: Map<Queue, Slots>;

@@ -32,21 +32,25 @@ export interface MemberDeps {
 
 /** Delays of the heartbeats after a claim whose outcome is unknown. */
 const recheckMs = [300, 800, 1_500];
-/** Delay of the next heartbeat after slots changed, and while slots are missing; the latter ends after `missingFor`. */
+/**
+ * Delay of the next heartbeat after slots changed, and while slots are missing; the latter ends after
+ * `missingFor`.
+ */
 const beatSoonMs = { changed: 50, missing: 250, missingFor: 15_000 };
 
 const nameWorker = (): string =>
   `${Deno.hostname()}-${Deno.pid}-${crypto.getRandomValues(new Uint8Array(4)).toHex()}`;
 
 /**
- * Keeps a worker in the fleet. Each heartbeat also divides the slots anew and compares the running attempts with the
- * leases in the rows.
+ * Keeps a worker in the fleet. Each heartbeat also divides the slots anew and compares the running attempts
+ * with the leases in the rows.
  *
  * States: outside, steady, silent, left. Moves:
  * - `join` makes an outside worker steady.
  * - A heartbeat makes a silent worker steady again.
  * - Without a heartbeat for `startWithinMs`, a steady worker becomes silent: it starts nothing.
- * - A heartbeat that finds no row (the fleet declared the worker dead) drops all attempts and joins under a new id.
+ * - A heartbeat that finds no row (the fleet declared the worker dead) drops all attempts and joins under a
+ *   new id.
  * - `leave` hands everything over; then nothing follows.
  */
 export class Member {
@@ -132,7 +136,9 @@ export class Member {
     }
   }
 
-  /** Sends one heartbeat, divides the slots and compares the leases. A call during another waits for that one. */
+  /**
+   * Sends one heartbeat, divides the slots and compares the leases. A call during another waits for that one.
+   */
   runOnce(): Promise<void> {
     this.#beating ??= this.#beat().finally(() => this.#beating = undefined);
     return this.#beating;
@@ -189,8 +195,8 @@ export class Member {
     const dropped = crew.dropExcept(new Set(held.map(({ lease_id }) => lease_id)), known);
     if (dropped > 0) log.info("attempts dropped: their leases are lost", { subtasks: dropped });
     const unmatched = crew.unmatchedLeases(held);
-    // A claim or a settlement may be under way. A lease is released when two heartbeats found it without an attempt,
-    // and every claim from before the first of them has been answered.
+    // A claim or a settlement may be under way. A lease is released when two heartbeats found it without an
+    // attempt, and every claim from before the first of them has been answered.
     const abandoned = unmatched.filter(({ lease_id }) => {
       const firstAt = this.#unmatched.get(lease_id);
       return firstAt !== undefined && !crew.claims.hasPendingClaimBefore(firstAt);

@@ -173,7 +173,8 @@ export class Puller {
   }
 
   /**
-   * Claims the subtasks of messages, then acknowledges the messages, even where another worker got the subtasks.
+   * Claims the subtasks of messages, then acknowledges the messages, even where another worker got the
+   * subtasks.
    *
    * @returns the number of started subtasks
    */

@@ -14,7 +14,10 @@ import {
 import type { Log } from "../../log.ts";
 import { createBatcher, withPatience } from "../../batch.ts";
 
-/** Writes under a lease. Each returns false when the lease is lost; the attempt must then end without further writes. */
+/**
+ * Writes under a lease. Each returns false when the lease is lost; the attempt must then end without further
+ * writes.
+ */
 export interface Writes {
   saveRemote(saved: LeasedSubtask & { remote_id: string }): Promise<boolean>;
   retry(retry: SubtaskRetry): Promise<boolean>;

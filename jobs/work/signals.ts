@@ -5,8 +5,8 @@ export interface JoinedSignal extends Disposable {
 }
 
 /**
- * Returns a signal that aborts with the first of `sources`. Disposing of it removes its listeners from the sources;
- * `AbortSignal.any` would keep them as long as the sources live.
+ * Returns a signal that aborts with the first of `sources`. Disposing of it removes its listeners from the
+ * sources; `AbortSignal.any` would keep them as long as the sources live.
  */
 export function joinSignals(sources: AbortSignal[]): JoinedSignal {
   const joined = new AbortController();
