@@ -22,6 +22,7 @@ import { addPlan } from "./tasks/plan.ts";
 import { addPlanes } from "./cells/planes.ts";
 import { invalidRequest, invalidValues } from "./kit/faults.ts";
 import { HttpError, registerProblems, respondProblem } from "./kit/problem.ts";
+import { allMethods, createPathTable, type FindMethods } from "./kit/path_table.ts";
 import { createRateLimits } from "./kit/rate_limit.ts";
 import { createSecrets } from "./kit/secrets.ts";
 import { addRatingQueue } from "./judging/rating_queue.ts";
@@ -76,45 +77,47 @@ const exposedHeaders = [
   ...["ETag", "Idempotent-Replay", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"],
   ...["X-Cells", "X-Delta", "X-Request-Id", "X-Revision"],
 ];
-const allowedMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-
-/** Returns the methods of a path, or an empty list if there is no such path. */
-function methodsOf(path: string): string[] {
-  const relativePath = path.slice(basePath.length);
-  const methods = routeTable()
-    .filter((route) => new RegExp(`^${route.path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(relativePath))
-    .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
-  if (methods.length === 0) return [];
-  return [...allowedMethods.filter((method) => methods.includes(method)), "OPTIONS"];
-}
 
 const shownPath = (method: string, path: string): string => `${method.slice(0, 20)} ${path.slice(0, 200)}`;
 
-/** Returns the error for a path without a route, or for a method that its routes do not have. */
-function unknownRoute({ req: { method, path } }: Context<V2Env>): AppError {
-  const methods = methodsOf(path);
-  if (methods.length === 0) return new AppError("not_found", `${shownPath(method, path)}: no such path`);
-  const allow = methods.join(", ");
-  return new HttpError("method_not_allowed", `${shownPath(method, path)}: wanted ${allow}`, { allow });
+/** Returns the error for a path without a route. */
+const unknownPath = ({ req: { method, path } }: Context<V2Env>): AppError =>
+  new AppError("not_found", `${shownPath(method, path)}: no such path`);
+
+/** Returns the methods of the request's path. @throws AppError not_found */
+function getMethods(c: Context<V2Env>, findMethods: FindMethods): readonly string[] {
+  // No name contains NUL, and PostgreSQL cannot store it.
+  const hasNul = /^[^?#]*%00/.test(c.req.url);
+  const methods = hasNul ? [] : findMethods(c.req.path);
+  if (methods.length === 0) throw unknownPath(c);
+  return methods;
 }
 
-/** Rejects NUL in the URL. No name contains it, and PostgreSQL cannot store it. */
-const rejectNul: MiddlewareHandler<V2Env> = async (c, next) => {
-  if (c.req.url.includes("%00")) {
-    const faults = findUnstorableQuery(c.req.queries());
-    if (faults.length > 0) throw invalidValues("query", c.req.query(), faults);
-    throw new AppError("not_found", `${shownPath(c.req.method, c.req.path)}: no such path`);
+/** Responds to OPTIONS with the methods of the path, unless it is a preflight request. */
+const respondToOptions = (findMethods: FindMethods): MiddlewareHandler<V2Env> => async (c, next) => {
+  const isPreflight = c.req.header("access-control-request-method") !== undefined;
+  if (c.req.method !== "OPTIONS" || isPreflight) return await next();
+  return c.body(null, 204, { allow: getMethods(c, findMethods).join(", ") });
+};
+
+/** Requires a route with the path and the method of the request. */
+const requireRoute = (findMethods: FindMethods): MiddlewareHandler<V2Env> => async (c, next) => {
+  const { method, path } = c.req;
+  const methods = getMethods(c, findMethods);
+  if (!methods.includes(method)) {
+    const allow = methods.join(", ");
+    throw new HttpError("method_not_allowed", `${shownPath(method, path)}: wanted ${allow}`, { allow });
   }
   await next();
 };
 
-/** Responds to OPTIONS with the methods of the path, unless it is a preflight request. */
-const respondToOptions: MiddlewareHandler<V2Env> = async (c, next) => {
-  const isPreflight = c.req.header("access-control-request-method") !== undefined;
-  if (c.req.method !== "OPTIONS" || isPreflight) return await next();
-  const methods = methodsOf(c.req.path);
-  if (methods.length === 0) throw unknownRoute(c);
-  return c.body(null, 204, { allow: methods.join(", ") });
+/** Rejects NUL in the query, which PostgreSQL cannot store. */
+const rejectNul: MiddlewareHandler<V2Env> = async (c, next) => {
+  if (c.req.url.includes("%00")) {
+    const faults = findUnstorableQuery(new URL(c.req.url).searchParams);
+    if (faults.length > 0) throw invalidValues("query", {}, faults);
+  }
+  await next();
 };
 
 /** Creates the app of v2. It opens no connection until the first request needs one. */
@@ -140,7 +143,7 @@ export function createV2App(options: V2Options): V2App {
     },
   }).basePath(basePath);
   app.onError((error, c) => respondProblem(c, error));
-  app.notFound((c) => respondProblem(c, unknownRoute(c)));
+  app.notFound((c) => respondProblem(c, unknownPath(c)));
   app.use(requestId());
   app.use(async (c, next) => {
     c.set("deps", deps);
@@ -149,8 +152,10 @@ export function createV2App(options: V2Options): V2App {
     c.header("x-content-type-options", "nosniff");
   });
   const origin = origins.includes("*") ? "*" : origins;
-  app.use(respondToOptions);
-  app.use(cors({ origin, allowMethods: allowedMethods, exposeHeaders: exposedHeaders, maxAge: 600 }));
+  const findMethods = createPathTable(routeTable());
+  app.use(respondToOptions(findMethods));
+  app.use(cors({ origin, allowMethods: allMethods, exposeHeaders: exposedHeaders, maxAge: 600 }));
+  app.use(requireRoute(findMethods));
   app.use(rejectNul);
   registerProblems(app);
   for (const addRoutes of resources) addRoutes(app, deps);

@@ -1,5 +1,6 @@
 /** Paths, methods, pages and CORS. */
 import assert from "node:assert/strict";
+import { routeTable } from "../../routes/v2/kit/route.ts";
 import { startApi } from "../support/api.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { call, type V2Person } from "./support/api.ts";
@@ -141,6 +142,87 @@ Deno.test("an unknown path is not found; an unknown method is rejected with the 
   for (const method of ["TRACE", "CONNECT"]) {
     const answer = await sendRaw(api.port, { method, path: "/api/v2/users/me" });
     assert.ok(!answer || answer.status >= 400 && answer.status < 500, `${method} ${answer?.status}`);
+  }
+});
+
+Deno.test("a fixed path beside a parameter has only its own methods", async (t) => {
+  await using fixture = await startWithTask();
+  const { api, people: { admin } } = fixture;
+  const paths = [...new Set(routeTable().map(({ path }) => path))];
+  const toPattern = (path: string) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`);
+  const fixed = paths.filter((path) =>
+    !path.includes("{") && paths.some((other) => other !== path && toPattern(other).test(path))
+  );
+  assert.deepEqual(fixed.toSorted(), ["/tasks/plan", "/users/me"]);
+  for (const path of fixed) {
+    const own = routeTable().filter((route) => route.path === path)
+      .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
+    const allow = [...own, "OPTIONS"].join(", ");
+    const others = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].filter((method) =>
+      !own.includes(method)
+    );
+    for (const method of others) {
+      await t.step(`${method} ${path}`, async () => {
+        const answer = await call(
+          api,
+          admin,
+          method,
+          path,
+          ["GET", "HEAD"].includes(method) ? undefined : {},
+        );
+        assert.deepEqual([answer.status, answer.headers.get("allow")], [405, allow], answer.text);
+      });
+    }
+    const options = await call(api, undefined, "OPTIONS", path);
+    assert.deepEqual([options.status, options.headers.get("allow")], [204, allow]);
+  }
+});
+
+Deno.test("every path answers OPTIONS with the methods of its routes", async () => {
+  await using api = await startApi();
+  for (const path of new Set(routeTable().map(({ path }) => path))) {
+    const methods = routeTable().filter((route) => route.path === path).map(({ method }) => method);
+    const example = path.replaceAll(/\{[^}]+\}/g, "some");
+    const { status, headers } = await call(api, undefined, "OPTIONS", example);
+    const allow = headers.get("allow")?.split(", ").filter((method) => !["HEAD", "OPTIONS"].includes(method));
+    assert.deepEqual([status, allow?.toSorted()], [204, methods.toSorted()], path);
+  }
+});
+
+Deno.test("the path alone decides the route, and NUL in the query is named", async (t) => {
+  await using fixture = await startWithTask();
+  const { api, people: { admin }, task } = fixture;
+  const cases: [method: string, target: string, code: string, fields?: [field: string, value: string][]][] = [
+    ["GET", "/users?=%00", "invalid_request", [["query.", '"\\u0000"']]],
+    ["GET", "/users?=a%00b&q=x", "invalid_request", [["query.", '"a\\u0000b"']]],
+    ["GET", "/users?q=%00", "invalid_request", [["query.q", '"\\u0000"']]],
+    ["GET", "/users?limit=5&limit=%00", "invalid_request", [["query.limit", '"\\u0000"']]],
+    ["GET", "/users?%00", "invalid_request", [["query.\0", '""']]],
+    ["GET", "/users?%00=&=%00", "invalid_request", [["query.\0", '""'], ["query.", '"\\u0000"']]],
+    ["GET", `/tasks/${task}?%zz=%00`, "invalid_request", [["query.%zz", '"\\u0000"']]],
+    ["GET", "/nothing?=%00", "not_found"],
+    ["GET", "/nothing?a=%00", "not_found"],
+    ["GET", "/users%00?q=x", "not_found"],
+    ["GET", "/users/%00?a=%00", "not_found"],
+    ["PUT", "/users?=%00", "method_not_allowed"],
+    ["DELETE", "/openapiXjson", "not_found"],
+    ["OPTIONS", "/openapiXjson", "not_found"],
+    ["OPTIONS", "/users/", "not_found"],
+  ];
+  for (const [method, target, code, fields] of cases) {
+    await t.step(`${method} ${target}`, async () => {
+      const answer = await call(api, admin, method, target);
+      const problem = checkProblem(answer, target);
+      assert.deepEqual(
+        [problem.code, problem.errors?.map(({ field, value }) => [field, value])],
+        [code, fields],
+        answer.text,
+      );
+    });
+  }
+  // A pair without NUL is ignored where its name is empty, as where it is unknown.
+  for (const query of ["=", "=x", "&&=&", "=%2500"]) {
+    assert.equal((await call(api, admin, "GET", `/users?${query}`)).status, 200, query);
   }
 });
 

@@ -20,6 +20,8 @@ export const invalidField = (field: string, value: string, wanted: string): AppE
 export interface Fault {
   path: PropertyKey[];
   wanted: string;
+  /** The value, if `path` does not lead to it. */
+  value?: unknown;
   /** Leaves the value out of the error. */
   hidesValue?: true;
 }
@@ -45,8 +47,9 @@ const parts: Record<string, string> = { json: "body", param: "path" };
 
 /** Returns an error for `faults` in a part of a request, whose parsed value is `data`. */
 export function invalidValues(part: string, data: unknown, faults: readonly Fault[]): AppError {
-  const fields = faults.slice(0, fieldsMax).map(({ path, wanted, hidesValue }): FieldFault => {
-    const value = hidesValue ? undefined : showValue(valueAt(data, path), path);
+  const fields = faults.slice(0, fieldsMax).map(({ path, wanted, hidesValue, ...fault }): FieldFault => {
+    const given = "value" in fault ? fault.value : valueAt(data, path);
+    const value = hidesValue ? undefined : showValue(given, path);
     const field = [parts[part] ?? part, ...path.map((key) => String(key).slice(0, 100))].join(".");
     return { field, wanted, ...(value === undefined ? {} : { value }) };
   });

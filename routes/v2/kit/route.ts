@@ -23,7 +23,7 @@ type Spec = Omit<RouteConfig, "middleware" | "security"> & {
   problems?: ErrorCode[];
 };
 
-interface RouteEntry {
+export interface RouteEntry {
   method: string;
   path: string;
   access: Access;

@@ -38,9 +38,12 @@ export function findUnstorable(body: unknown): Fault[] {
   return faults;
 }
 
-/** Returns the query parameters that contain NUL. Percent-encoding cannot express unpaired surrogates. */
-export function findUnstorableQuery(query: Record<string, string[]>): Fault[] {
-  return Object.entries(query)
-    .filter(([name, values]) => name.includes("\0") || values.some((value) => value.includes("\0")))
-    .map(([name]) => ({ path: [name], wanted: wantedText }));
+/**
+ * Returns the pairs of a query that contain NUL, also one with an empty name. Percent-encoding cannot express unpaired
+ * surrogates.
+ */
+export function findUnstorableQuery(query: URLSearchParams): Fault[] {
+  return [...query].filter(([name, value]) => name.includes("\0") || value.includes("\0"))
+    .slice(0, faultsMax)
+    .map(([name, value]) => ({ path: [name], value, wanted: wantedText }));
 }
