@@ -159,6 +159,24 @@ Deno.test("a load that is killed several times loses and duplicates nothing", as
   }
 });
 
+Deno.test("indexes that an earlier version dropped before its load was interrupted are recreated", async () => {
+  await using database = await createDatabase();
+  const { sql } = database;
+  const definitions = await listDefinitions(sql);
+  const [index] = await sql`
+    select relname as name, format('drop index %I', relname) as drop, pg_get_indexdef(indexrelid) as create
+    from pg_index join pg_class on pg_class.oid = indexrelid
+    where indrelid = 'subtasks'::regclass and not indisunique and indpred is null
+    limit 1`;
+  // The text as the first version stored it.
+  const comment = `a load has taken off, and puts back when it settles: ${JSON.stringify([index])}`;
+  await sql.unsafe(`comment on table subtasks is '${comment.replaceAll("'", "''")}'`);
+  await sql.unsafe(index!.drop);
+  assert.notDeepEqual(await listDefinitions(sql), definitions);
+  await loadFrom(sql, generations);
+  assert.deepEqual(await listDefinitions(sql), definitions);
+});
+
 Deno.test("SIGINT stops a load between two transactions, and the next run continues it", async () => {
   await using database = await createDatabase();
   const { sql, url } = database;

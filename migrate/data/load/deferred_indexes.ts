@@ -1,10 +1,10 @@
 /**
- * Drops indexes and foreign keys of the table `subtasks` before a load and recreates them afterwards. Maintaining
- * them row by row would cost far more than building them once. They are dropped only while the table is empty, and
- * are recreated before the source counts as settled.
+ * Drops indexes and foreign keys of the table `subtasks` before a load and recreates them afterwards.
+ * Maintaining them row by row would cost far more than building them once. They are dropped only while the
+ * table is empty, and are recreated before the source counts as settled.
  *
- * The definitions are read from the catalog and stored in the table's comment, in the transaction that drops them.
- * The comment thus shows what is missing, and after a crash the next load that finishes recreates it.
+ * The definitions are read from the catalog and stored in the table's comment, in the transaction that drops
+ * them. The comment thus shows what is missing, and after a crash the next load that finishes recreates it.
  */
 import type postgres from "postgres";
 import { AppError } from "../../../errors.ts";
@@ -20,7 +20,9 @@ interface TablePart {
 /** Smallest number of documents for which dropping the indexes saves time. */
 export const deferredFrom = 5000;
 
-const commentHead = "a load has dropped these and recreates them when it settles: ";
+// Databases store this text. It must never change, or a load that was interrupted earlier would lose its
+// indexes.
+const commentHead = "a load has taken off, and puts back when it settles: ";
 
 /** Lists the foreign keys, and the indexes that are neither unique nor partial. */
 async function listParts(sql: postgres.ISql): Promise<TablePart[]> {
@@ -56,8 +58,8 @@ const lockNotAvailable = "55P03";
 const insufficientPrivilege = "42501";
 
 /**
- * Drops the indexes and foreign keys if the table is empty and can be locked within two seconds. Otherwise changes
- * nothing, and the load is slower. Must run in a transaction.
+ * Drops the indexes and foreign keys if the table is empty and can be locked within two seconds. Otherwise
+ * changes nothing, and the load is slower. Must run in a transaction.
  */
 export async function dropIndexes(sql: postgres.ISql): Promise<void> {
   await sql`savepoint drop_indexes`;
@@ -83,7 +85,8 @@ export async function dropIndexes(sql: postgres.ISql): Promise<void> {
 }
 
 /**
- * Recreates the dropped indexes and foreign keys, each in its own transaction. A crash loses at most one of them.
+ * Recreates the dropped indexes and foreign keys, each in its own transaction. A crash loses at most one of
+ * them.
  *
  * @throws AppError ledger_unbalanced when a task was deleted while its subtasks were loaded
  */
