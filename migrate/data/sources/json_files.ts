@@ -1,10 +1,12 @@
 /**
- * A folder with mongoexport output that is not one plain document a line: gzip, arrays (`--jsonArray`), documents
- * over several lines (`--pretty`, Compass), a byte order mark. CSV is refused, because it has lost the types.
+ * A folder with mongoexport output that is not one plain document a line: gzip, arrays (`--jsonArray`),
+ * documents over several lines (`--pretty`, Compass), a byte order mark. CSV is refused, because it has lost
+ * the types.
  */
 import { AppError } from "../../../errors.ts";
 import { type Bytes, findStamp, openBytes } from "./bytes.ts";
 import { readDocument, TooDeepError } from "../documents/ejson_read.ts";
+import { findFile, jsonEndings } from "./folder_files.ts";
 import { jsonBytesMax, JsonDocument } from "./json_document.ts";
 import { acceptsFastPath } from "../lens/tables.ts";
 import {
@@ -20,7 +22,6 @@ import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const advice = "export again with 'mongoexport --collection=NAME --out=NAME.json'";
-const endings = [".json", ".json.gz", ".jsonl", ".jsonl.gz"];
 
 const code = (character: string) => character.charCodeAt(0);
 const quote = code('"');
@@ -51,10 +52,11 @@ function endOfDocument(bytes: Uint8Array, from: number): number {
 }
 
 /**
- * Finds whole documents in buffers. Between documents are white space, and for an array also commas and brackets.
+ * Finds whole documents in buffers. Between documents are white space, and for an array also commas and
+ * brackets.
  *
- * States: before an array, or in a file without one (`isInArray` and `isAfterArray` false) → in an array, at `[` →
- * after the array, at `]`.
+ * States: before an array, or in a file without one (`isInArray` and `isAfterArray` false) → in an array, at
+ * `[` → after the array, at `]`.
  */
 class DocumentSplitter {
   isInArray = false;
@@ -227,12 +229,6 @@ class JsonFilesSource implements Source {
   }
 }
 
-async function findFile(folder: string, name: Collection): Promise<string | undefined> {
-  for (const ending of endings) {
-    if (await findStamp(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
-  }
-}
-
 /** Reports whether a file seems to have one document a line, so that json_lines.ts can read it. */
 async function hasJsonLines(path: string): Promise<boolean> {
   if (!path.endsWith(".json")) return false;
@@ -251,7 +247,7 @@ async function hasJsonLines(path: string): Promise<boolean> {
  */
 export async function openJsonFiles(folder: string): Promise<(Source & AsyncDisposable) | undefined> {
   const found = await Promise.all(
-    collections.map(async (name) => [name, await findFile(folder, name)] as const),
+    collections.map(async (name) => [name, await findFile(folder, name, jsonEndings)] as const),
   );
   const missing = found.filter(([, path]) => !path).map(([name]) => name);
   const csv = (await Promise.all(missing.map((name) => findStamp(`${folder}/${name}.csv`)))).some(Boolean);

@@ -1,38 +1,23 @@
-/** Output of mongodump: a folder of .bson files with metadata, or one archive file. Both may be compressed by gzip. */
+/**
+ * Output of mongodump: a folder of .bson files with metadata, or one archive file. Both may be compressed by
+ * gzip.
+ */
 import { AppError } from "../../../errors.ts";
 import { archiveMagic, indexArchive, type Part, type Prelude, readPrelude } from "./archive.ts";
 import { type BsonParts, BsonSource } from "./bson_files.ts";
 import { type Bytes, findStamp, JoinedBytes, openBytes } from "./bytes.ts";
 import { type Collection, collections } from "../documents/source.ts";
+import { bsonEndings, checkSingleFiles, findFile, listDatabaseFolders } from "./folder_files.ts";
 
 const advice = "dump again with 'mongodump --db=NAME --out=FOLDER'";
 const oplogNote =
   "the dump has an oplog.bson (mongodump --oplog), which is not applied: it alone holds the writes made during the " +
   "dump; if there were any, run 'mongorestore --oplogReplay' into a separate MongoDB and read from there";
 
-const endings = [".bson", ".bson.gz"];
-
-async function findFile(folder: string, name: string): Promise<string | undefined> {
-  for (const ending of endings) {
-    if (await findStamp(`${folder}/${name}${ending}`)) return `${folder}/${name}${ending}`;
-  }
-}
-
-async function hasCollection(folder: string): Promise<boolean> {
-  for (const name of collections) if (await findFile(folder, name)) return true;
-  return false;
-}
-
 /** Finds the folders with a database of the dump: the folder itself, or its subfolders. */
 async function findDatabases(folder: string): Promise<string[]> {
-  if (await hasCollection(folder)) return [folder];
-  const found: string[] = [];
-  for await (const entry of Deno.readDir(folder)) {
-    if (entry.isDirectory && await hasCollection(`${folder}/${entry.name}`)) {
-      found.push(`${folder}/${entry.name}`);
-    }
-  }
-  return found.sort();
+  for (const name of collections) if (await findFile(folder, name, bsonEndings)) return [folder];
+  return await listDatabaseFolders(folder);
 }
 
 const fileParts = (location: string, files: Map<Collection, Bytes>): BsonParts => ({
@@ -69,17 +54,19 @@ export async function openDumpFolder(folder: string): Promise<BsonSource | undef
       }`,
     );
   }
-  const [databaseFolder] = databases as [string];
+  const databaseFolder = databases[0]!;
+  if (databaseFolder !== folder) await checkSingleFiles(databaseFolder);
   const files = new Map<Collection, Bytes>();
   const missing: string[] = [];
   for (const name of collections) {
-    const path = await findFile(databaseFolder, name);
+    const path = await findFile(databaseFolder, name, bsonEndings);
     const stamp = path && await findStamp(path);
     if (stamp) files.set(name, await openBytes(path, stamp));
     else missing.push(`${name}.bson`);
   }
   if (missing.length > 0) throwMissing(folder, missing);
-  const oplog = await findFile(databaseFolder, "oplog") ?? await findFile(`${databaseFolder}/..`, "oplog");
+  const oplog = await findFile(databaseFolder, "oplog", bsonEndings) ??
+    await findFile(`${databaseFolder}/..`, "oplog", bsonEndings);
   return new BsonSource(fileParts(databaseFolder, files), oplog ? [oplogNote] : []);
 }
 

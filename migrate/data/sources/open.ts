@@ -1,6 +1,7 @@
 /** Opens a source of any kind. */
 import { parseConfig, readEnvironment } from "../../../config.ts";
 import { AppError } from "../../../errors.ts";
+import { checkSingleFiles } from "./folder_files.ts";
 import { openJsonLines } from "./json_lines.ts";
 import { openLive } from "./mongo_live.ts";
 import { openArchive, openDumpFolder } from "./mongodump.ts";
@@ -38,8 +39,8 @@ async function openMongo(from: string, settings: () => OldDatabase): Promise<Sou
  * `mongodump --archive`, a URL `mongodb://…`, or the word `mongodb` for MONGODB_URL and DB_NAME.
  *
  * @param settings called only if the name alone is not enough
- * @throws AppError source_missing, not_a_dump, invalid_source, source_truncated, database_unreachable,
- * database_refused
+ * @throws AppError source_missing, not_a_dump, invalid_source (also for two files of one collection),
+ * source_truncated, database_unreachable, database_refused
  */
 export async function openSource(from: string, settings: () => OldDatabase = readSettings): Promise<Source> {
   if (from === fromSettings || /^mongodb(\+srv)?:\/\//i.test(from)) return await openMongo(from, settings);
@@ -58,6 +59,7 @@ export async function openSource(from: string, settings: () => OldDatabase = rea
   }
   if (stat?.isDirectory) {
     const folder = from.replace(/(?<=.)\/+$/, "");
+    await checkSingleFiles(folder);
     const source = await openDumpFolder(folder) ?? await openJsonFiles(folder);
     if (source) return source;
   }
