@@ -104,7 +104,7 @@ export async function onDatabase<T>(
   const name = `bench_${crypto.randomUUID().replaceAll("-", "")}`;
   const admin = connect(server.url("postgres"), { max: 1 });
   await admin`create database ${admin(name)}`;
-  const sql = connect(server.url(name), { max: 1, noDelay: true });
+  const sql = connect(server.url(name), { max: 1 });
   try {
     await migrateUp(sql);
     // A checkpoint writes the dirty pages of the previous work before this one is measured.

@@ -1,43 +1,98 @@
-/** Sockets to PostgreSQL that send small packets immediately and close when the server stays silent. */
+/**
+ * Sockets to PostgreSQL. They try the hosts of the connection URL in order, encrypt, send small packets immediately,
+ * close when the server stays silent, and close when the server has become read-only.
+ */
 import { createConnection, Socket } from "node:net";
-
-/** The address that the driver connects to. */
-export interface SocketAddress {
-  host: string[];
-  port: number[];
-  path?: string | false;
-}
-
-const connectTimeoutMs = 5000;
+import type { TlsMode } from "./connection_parameters.ts";
+import type { DatabaseHost, DatabaseUrl } from "./connection_url.ts";
+import type { Choice } from "./hosts.ts";
+import { watchReadOnly } from "./read_only.ts";
+import { startTls, type TlsFiles } from "./tls.ts";
 
 const failure = (code: string, message: string) => Object.assign(new Error(message), { code });
 
-/**
- * Opens a connected socket for the driver.
- *
- * @param silentMsMax maximum milliseconds between a write and the next byte received; then the socket is
- * closed
- */
-export async function openSocket({ host, port, path }: SocketAddress, silentMsMax?: number): Promise<Socket> {
+/** Options of {@link createSocketOpener}. */
+export interface SocketOptions {
+  url: DatabaseUrl;
+  files: TlsFiles;
+  /** Maximum milliseconds between a write and the next byte received; then the socket is closed. */
+  silentMsMax?: number | undefined;
+  /** Resolves to the host to try first, and whether to encrypt. */
+  chooseHost: () => Promise<Choice>;
+}
+
+/** Connects to one host. Names are resolved anew each time, so that a moved address is found. */
+async function openHost(host: DatabaseHost, timeoutMs: number): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = createConnection(path ? { path } : { host: host[0]!, port: port[0]!, noDelay: true });
+  const socket = createConnection("path" in host ? host : { ...host, noDelay: true });
   const timer = setTimeout(() => {
     reject(failure("CONNECT_TIMEOUT", "connecting took too long"));
     socket.destroy();
-  }, connectTimeoutMs);
+  }, timeoutMs);
   socket.once("error", reject);
   socket.once("connect", () => resolve(socket));
-  try {
-    await promise;
-  } catch (error) {
-    return openFailing(error as Error);
-  } finally {
+  return await promise.finally(() => {
     clearTimeout(timer);
     socket.off("error", reject);
+  });
+}
+
+async function openSecured(
+  host: DatabaseHost,
+  mode: TlsMode,
+  { url, files }: SocketOptions,
+): Promise<Socket> {
+  const socket = await openHost(host, url.connectTimeoutMs);
+  // libpq never encrypts Unix sockets.
+  if ("path" in host || mode === "disable") return socket;
+  const timer = setTimeout(
+    () => socket.destroy(failure("CONNECT_TIMEOUT", "negotiating TLS took too long")),
+    url.connectTimeoutMs,
+  );
+  try {
+    return await startTls(socket, host.host, { ...url.tls, mode }, files);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
-  reportCloseAsError(socket);
-  if (silentMsMax !== undefined) closeWhenSilent(socket, silentMsMax);
-  return socket;
+}
+
+/**
+ * Returns a function that opens connected sockets for the driver.
+ *
+ * All its sockets belong together: when one shows that the server has become read-only, the others close as soon as
+ * they are idle, so that the next statements find the new primary.
+ */
+export function createSocketOpener(options: SocketOptions): () => Promise<Socket> {
+  const { url: { hosts }, silentMsMax, chooseHost } = options;
+  const watch = watchReadOnly();
+
+  async function openFirst(): Promise<Socket> {
+    const { position, mode } = await chooseHost();
+    let failed: unknown;
+    for (let i = 0; i < hosts.length; i++) {
+      try {
+        return await openSecured(hosts[(position + i) % hosts.length]!, mode, options);
+      } catch (error) {
+        failed ??= error;
+      }
+    }
+    throw failed;
+  }
+
+  return async () => {
+    try {
+      const socket = await openFirst();
+      reportCloseAsError(socket);
+      watch(socket);
+      if (silentMsMax !== undefined) closeWhenSilent(socket, silentMsMax);
+      return socket;
+    } catch (error) {
+      return openFailing(error as Error);
+    }
+  };
 }
 
 /** Delay between `error` and `close`, in which the end of a transaction is still sent. */

@@ -2,24 +2,18 @@
 import type { Sql } from "../pg/connect.ts";
 import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
 import { isTaskId, timeText } from "./fields.ts";
+import { indicesText, toMatrixKey } from "./indices.ts";
 
 type Bytes = Uint8Array | null;
 
 /** The `data` up to its coordinates, and the images by their indices. */
 interface Matrix {
   head: Uint8Array;
-  /** JSON text of each image URL by its key. A repeated key keeps its first position, as in a Python dict. */
+  /**
+   * JSON text of each image URL by the JSON text of its key. A repeated key keeps its first position, as in a
+   * Python dict.
+   */
   images: Map<string, Uint8Array>;
-}
-
-const commas = ",,,,,";
-
-/** Joins a subtask's six indices by commas; null is empty. Older documents have fewer or more indices. */
-function toKey(indices: Bytes): string {
-  const given = toText(indices).slice(1, -1).replaceAll("NULL", "");
-  const count = given.split(",").length;
-  if (count === 6) return given;
-  return count < 6 ? given + commas.slice(count - 1) : given.split(",").slice(0, 6).join();
 }
 
 async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
@@ -35,13 +29,13 @@ async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
     from tasks as t
     where t.id = ${id}
     union all (
-      select s.variable_indices::text, to_json(s.image_url)::text
+      select ${sql.unsafe(indicesText)}, to_json(s.image_url)::text
       from subtasks as s
       where s.parent_task_id = ${id} and s.status = 'completed' and s.image_url is not null
       order by s.legacy_id
     )`.raw().forEach((row) => {
     const [indices, text] = row as unknown as Bytes[];
-    if (head) images.set(toKey(indices ?? null), text!);
+    if (head) images.set(toMatrixKey(toText(indices)), text!);
     else head = text!;
   });
   return head && { head, images };
@@ -50,11 +44,11 @@ async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
 async function* matrixPieces({ head, images }: Matrix) {
   const packer = new Packer();
   packer.add(head);
-  let before = '"';
+  let before = "";
   for (const [key, address] of images) {
-    packer.add(toBytes(`${before}${key}":`));
+    packer.add(toBytes(`${before}${key}:`));
     packer.add(address);
-    before = ',"';
+    before = ",";
     if (packer.isFull) yield* packer.takeFull();
   }
   packer.add(toBytes("}}"));

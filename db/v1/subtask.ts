@@ -6,6 +6,7 @@ import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { type Packer, toBytes, toText } from "../pg/json_stream.ts";
 import { timeText } from "./fields.ts";
+import { indicesText, readIndices } from "./indices.ts";
 
 type Bytes = Uint8Array | null;
 
@@ -15,7 +16,7 @@ export type Cell = [
   legacy_id: Bytes,
   /** Null if `document` is the whole subtask. */
   id: Bytes,
-  /** JSON. */
+  /** JSON: the column if `id` is set, else as the document had them. */
   variable_indices: Bytes,
   /** `,"variable_types_map":…,"type_to_variable":…`; the generation if `document` is the whole subtask. */
   types: Bytes,
@@ -80,13 +81,13 @@ const document = `legacy_document(s.generation, s.extra, '{${fields.map(([name])
 }])`;
 
 const whole = `
-  s.status, s.legacy_id, case when ${isPlain} then s.id end, ${indices},
+  s.status, s.legacy_id, case when ${isPlain} then s.id end, ${indicesText},
   case when ${isPlain} then ',"variable_types_map":' || ${typesMap} || ',"type_to_variable":' || ${typeTo}
     else s.generation end,
   s.result, case when ${isPlain} then ${tail} else ${document} end,
   s.created_at at time zone 'UTC', s.updated_at at time zone 'UTC'`;
 const resultOnly =
-  `s.status, s.legacy_id, null::uuid, ${indices}, s.generation, s.result, null, null::timestamp, null::timestamp`;
+  `s.status, s.legacy_id, null::uuid, ${indicesText}, s.generation, s.result, null, null::timestamp, null::timestamp`;
 
 /** Selects the columns of the subtask `s`: a whole {@link Cell}, or only those of its result. */
 export const cellColumns = (sql: Sql, part: "items" | "raw"): PendingQuery<Row[]> =>
@@ -166,16 +167,17 @@ const hasResult = ([status, , , , , result]: Cell) =>
 export function packResult(packer: Packer, cell: Cell, taken: Set<string>): void {
   if (!hasResult(cell)) return;
   const [, legacyId, , indices, types, result] = cell;
-  const text = indices === null ? "" : toText(indices.subarray(1, -1));
-  const given = text === "" ? [] : text.split(",").map((index) => index === "null" ? undefined : index);
-  const further = slots.slice(2).map((slot) => given[slot] === undefined ? "" : `:v${slot}_${given[slot]}`);
-  let key = `v0_${given[0] ?? "None"}:v1_${given[1] ?? "None"}${further.join("")}`;
+  const given = readIndices(toText(indices));
+  const further = slots.slice(2).map((slot) => given[slot] ? `:v${slot}_${given[slot].text}` : "");
+  let key = `v0_${given[0]?.text ?? "None"}:v1_${given[1]?.text ?? "None"}${further.join("")}`;
   if (taken.has(key)) key += `:${toText(legacyId)}`;
-  packer.add(toBytes(`${taken.size === 0 ? "" : ","}"${key}":`));
+  packer.add(toBytes(`${taken.size === 0 ? "" : ","}${JSON.stringify(key)}:`));
   taken.add(key);
   packer.addPart(result!, 0, result!.lastIndexOf(0x7d));
   const isOldest = types?.length === 2 && (types[1] === 0x31 || types[1] === 0x32);
   packer.add(
-    isOldest ? toBytes(`,${slots.map((slot) => `"v${slot}":${given[slot] ?? "null"}`).join()}}`) : noSlots,
+    isOldest
+      ? toBytes(`,${slots.map((slot) => `"v${slot}":${given[slot]?.json ?? "null"}`).join()}}`)
+      : noSlots,
   );
 }

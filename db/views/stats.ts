@@ -95,7 +95,7 @@ export async function readDataset(
  */
 export async function readIndices(sql: Sql, id: string): Promise<Packed> {
   const indices = [1, 2, 3, 4, 5, 6].map((slot) =>
-    sql`coalesce(int2send(greatest(0, least(32766, variable_indices[${slot}::int] + 1))::int2), '\\x0000')`
+    sql`coalesce(int2send((least(32766, greatest(-1, variable_indices[${slot}::int])) + 1)::int2), '\\x0000')`
   ).reduce((all, part) => sql`${all} || ${part}`);
   const [row] = await sql<{ packed: Packed | null }[]>`
     select string_agg(int2send((cell - 32768)::int2) || ${indices}, ''::bytea) as packed

@@ -1,5 +1,5 @@
 /** Sends signed webhook deliveries in order, and repeats failed ones. A slow receiver delays no other. */
-import { readWebhookUrl } from "../../config.ts";
+import { readWebhookUrl } from "../../webhook_url.ts";
 import type { Sql } from "../../db/pg/connect.ts";
 import { claimDueDeliveries, type DueDelivery, saveDelivery } from "../../db/queue/webhooks.ts";
 import type { Log } from "../../log.ts";

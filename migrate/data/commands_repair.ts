@@ -1,4 +1,5 @@
 /** The command `repair`: plan, apply, verify again, undo. */
+import { requireWritableServer } from "../../db/pg/server.ts";
 import type { Command } from "commander";
 import type { Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
@@ -95,6 +96,7 @@ steps run in one transaction. Exit 0: equal. Exit 4: differences remain, or noth
     )
     .action((flags: RepairFlags) =>
       withPool(context, async (pool) => {
+        await requireWritableServer(pool);
         await requireSchema(pool);
         if (flags.undo === undefined) return await runRepair(pool, context, flags);
         const result = await undoRepair(pool, flags.undo);

@@ -1,7 +1,8 @@
 /** Shared parts of the migrator's commands: their process, database pool, options, progress and output. */
-import { connect, connectError, describeUrl, type Pool } from "../../db/pg/connect.ts";
+import { connect, connectError, describeUrl, listIgnoredParameters, type Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { isConnectionLost, isDiskFull } from "../../passing.ts";
+import { printError } from "../../process.ts";
 import { openProgress, type Progress, silentProgress } from "./tools/progress.ts";
 
 /** The process that a command runs in. */
@@ -45,12 +46,10 @@ function toAppError(error: unknown, url: string): unknown {
  */
 export async function withPool<T>(context: Context, work: (pool: Pool) => Promise<T>): Promise<T> {
   const url = context.databaseUrl();
-  const pool = connect(url, {
-    max: 2,
-    name: "contactsheet-migrate",
-    session: { DateStyle: "ISO" },
-    noDelay: true,
-  });
+  for (const { name, reason } of listIgnoredParameters(url)) {
+    printError(`note: '${name}' in DATABASE_URL has no effect: ${reason}`);
+  }
+  const pool = connect(url, { max: 2, name: "contactsheet-migrate" });
   try {
     return await work(pool);
   } catch (error) {

@@ -1,4 +1,5 @@
 /** Applies numbered .sql files in order, each of them once, under an advisory lock. Stores their hashes. */
+import { requireWritableServer } from "../../db/pg/server.ts";
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 
@@ -95,6 +96,7 @@ export function checkApplied(steps: Step[], applied: AppliedStep[]): void {
 }
 
 async function withSchemaLock<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  await requireWritableServer(pool);
   const session = await pool.reserve();
   try {
     await session`set lock_timeout = '10s'`;

@@ -20,7 +20,7 @@ async function waitForNoSessions({ sql }: TestDatabase, name: string): Promise<v
 const kinds: [string, ConnectOptions][] = [
   ["a plain pool", {}],
   ["a pool with a limit on silence", { silentMsMax: 60_000 }],
-  ["a pool without Nagle's algorithm", { noDelay: true }],
+  ["a pool without Nagle's algorithm", {}],
 ];
 for (const [what, options] of kinds) {
   Deno.test(`reserve() on ${what} without open connections opens one session per caller`, async () => {
@@ -81,7 +81,7 @@ Deno.test("end() of a pool closes reserved sessions that were not released", asy
 
 Deno.test("rejectWhenLost() reports the end of an idle reserved session", async () => {
   await using database = await createDatabase();
-  const sql = connect(database.url, { max: 1, noDelay: true });
+  const sql = connect(database.url, { max: 1 });
   const session = await sql.reserve();
   const pid = await pidOf(session as unknown as Pool);
   await database.sql`select pg_terminate_backend(${pid})`;

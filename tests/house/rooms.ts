@@ -23,7 +23,7 @@ export const rooms: Record<string, string[]> = {
   "jobs/work": ["db/pg", "db/queue", "redis", "jobs/image", "jobs/slots"],
   "jobs/tell": ["db/pg", "db/queue"],
   "jobs/lead": ["db/pg", "db/people", "db/queue", "redis", "jobs/slots"],
-  "jobs/doctor": ["db/pg", "db/queue", "redis", "jobs/moves", "jobs/lead"],
+  "jobs/doctor": ["db/pg", "db/queue", "redis", "jobs/moves"],
   "jobs": [
     "db/pg",
     "db/queue",
@@ -82,7 +82,6 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/documents",
     "migrate/data/lens",
     "migrate/data/sources",
-    "migrate/data/ledger",
     "migrate/data/load",
   ],
   "migrate/data/backup": [
@@ -92,7 +91,6 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/documents",
     "migrate/data/ledger",
     "migrate/data/load",
-    "migrate/data/assess",
   ],
   "migrate/data": [
     "db/pg",
@@ -137,7 +135,7 @@ export const rooms: Record<string, string[]> = {
     "db/queue",
   ],
   "routes/v2/generated": [],
-  "routes": ["routes/common", "routes/v1", "routes/v2", "routes/v2/kit", "db/pg"],
+  "routes": ["routes/common", "routes/v1", "routes/v2", "db/pg"],
 };
 
 /** Files at the root that every room may import; they import only each other. */
@@ -145,6 +143,7 @@ export const ground = [
   "batch.ts",
   "bell.ts",
   "config.ts",
+  "env_file.ts",
   "errors.ts",
   "http.ts",
   "json.ts",
@@ -154,6 +153,7 @@ export const ground = [
   "passing.ts",
   "process.ts",
   "uuid.ts",
+  "webhook_url.ts",
 ];
 
 /** The three programs. Nothing imports them. */

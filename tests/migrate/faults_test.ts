@@ -100,7 +100,7 @@ Deno.test("a load ends with exit 69 when PostgreSQL dies, and the same command c
 
 Deno.test("a load ends with exit 74 when the disk is full, and the same command completes it later", async () => {
   await using dump = await makeBigDump();
-  await using database = await createDatabase({ noDelay: true });
+  await using database = await createDatabase({});
   const { sql, url } = database;
   await storePlan(url, dump);
   // A server with a full disk raises this error within the COPY.
@@ -125,7 +125,7 @@ Deno.test("a load ends with exit 74 when the disk is full, and the same command 
 
 Deno.test("a second migrator fails with busy while the first one works, and the first one completes", async () => {
   await using dump = await makeBigDump();
-  await using database = await createDatabase({ noDelay: true });
+  await using database = await createDatabase({});
   const { sql, url } = database;
   const { child, blocker } = await startBlocked(sql, url, dump);
   for (const args of [dump.flags, ["data", "quarantine", "--replay", "--quiet"]]) {
@@ -141,7 +141,7 @@ Deno.test("a second migrator fails with busy while the first one works, and the 
 
 Deno.test("another version of the migrator continues with the stored plan", async () => {
   await using dump = await makeBigDump();
-  await using database = await createDatabase({ noDelay: true });
+  await using database = await createDatabase({});
   const { sql, url } = database;
   assert.equal((await spawnMigrateTo("range.committed:8", url, ...dump.flags).output()).signal, "SIGKILL");
   const list = () =>
@@ -168,7 +168,7 @@ Deno.test({
   ignore: !mongod,
   fn: async () => {
     await using dump = await makeBigDump();
-    await using database = await createDatabase({ noDelay: true });
+    await using database = await createDatabase({});
     const { sql } = database;
     const start = async () => {
       const server = await startMongo(mongod!);
@@ -194,7 +194,7 @@ Deno.test({
         if (done > 0 && ++ranges === 5) stopped = first.stop("SIGKILL");
       },
     };
-    const pool = connect(database.url, { max: 2, noDelay: true });
+    const pool = connect(database.url, { max: 2 });
     await assert.rejects(load(pool, source, { progress: killingProgress, rangeBytes: 65_536 }), (error) => {
       assert.ok(error instanceof AppError, String(error));
       assert.equal(error.code, "database_unreachable");
@@ -216,7 +216,7 @@ Deno.test({
 
 Deno.test("load() names the indexes and constraints that it has dropped", async () => {
   const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
-  await using database = await createDatabase({ noDelay: true });
+  await using database = await createDatabase({});
   try {
     writeDump(path, 5000);
     const { code, out } = await runMigrate(database.url, "data", "load", "--quiet", "--from", path);

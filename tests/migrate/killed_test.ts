@@ -59,7 +59,7 @@ async function checkLoad(kills: Kill[], database: TestDatabase, path: string, wa
 }
 
 async function checkLoads(kills: Kill[], path: string, template?: string): Promise<void> {
-  await using reference = await createDatabase({ template, noDelay: true });
+  await using reference = await createDatabase({ template });
   await load(reference.sql, await openSource(path), { progress, rangeBytes });
   const verdict = await verify(reference.sql, await openSource(path), { progress });
   assert.deepEqual(verdict.mismatches, []);
@@ -120,7 +120,7 @@ Deno.test("a decision about unfinished tasks that is killed is applied completel
         (select count(*) from subtasks where status = 'processing')::int as processing`;
     return { ...row };
   };
-  await using reference = await createDatabase({ template: loaded.name, noDelay: true });
+  await using reference = await createDatabase({ template: loaded.name });
   const before = await count(reference.sql);
   await decideUnfinished(reference.sql, "resume");
   const after = await count(reference.sql);
@@ -157,7 +157,7 @@ Deno.test("a verify, a repair or an undo that is killed gives the same result wh
     await damage(sql);
     planName = (await applyRepair(sql, await plan(sql))).plan;
   });
-  await using reference = await createDatabase({ template: damaged.name, noDelay: true });
+  await using reference = await createDatabase({ template: damaged.name });
   const { differences } = await verify(reference.sql, await openSource(generations), { progress });
   const { steps } = await plan(reference.sql);
   assert.ok(steps.length > 2);
@@ -240,7 +240,7 @@ Deno.test("a killed backup is recognized as unfinished, and a killed restore cha
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-backup-" });
   const options = { progress, replace: true, dryRun: false };
   try {
-    await using reference = await createDatabase({ template: loaded.name, noDelay: true });
+    await using reference = await createDatabase({ template: loaded.name });
     const wanted = await snapshot(reference.sql);
     await backup(reference.sql, `${folder}/good`, { progress });
     const checkBackup = async (share: Kill[], database: TestDatabase) => {

@@ -27,6 +27,9 @@ interface Case {
 
 const date = (text: string) => `{"$date":${text}}`;
 
+/** The time in the `_id` of every case. */
+const idTime = "2025-04-02 21:19:27+00";
+
 const cases: Case[] = [
   {
     what: "1 NUL in a text",
@@ -89,7 +92,7 @@ const cases: Case[] = [
     what: "12 Decimal128",
     fields: { seed: '{"$numberDecimal":"1.10"}' },
     columns: { seed: null },
-    rules: ["number_unreadable"],
+    rules: ["number_not_whole"],
   },
   {
     what: "12 a whole Decimal128",
@@ -133,7 +136,37 @@ const cases: Case[] = [
   {
     what: "20 a timestamp in a date field",
     fields: { created_at: '{"$timestamp":{"t":0,"i":0}}' },
-    rules: ["time_missing"],
+    columns: { created_at: idTime },
+    rules: ["time_no_date"],
+  },
+  {
+    what: "20 a number, and a leap second as text, in date fields",
+    fields: { created_at: "1743628767", updated_at: '"2016-12-31T23:59:60Z"' },
+    columns: { created_at: idTime, updated_at: idTime },
+    rules: ["time_no_date", "time_nonexistent"],
+  },
+  {
+    what: "20 null, and no date at all",
+    fields: { created_at: "null", updated_at: undefined },
+    columns: { created_at: idTime, updated_at: idTime },
+    rules: ["time_missing", "time_missing"],
+  },
+  {
+    what: "51 a day that does not exist, as date and as text",
+    fields: { created_at: date('"2025-02-30T00:00:00Z"'), updated_at: '"2025-04-31T00:00:00"' },
+    columns: { created_at: idTime, updated_at: idTime },
+    rules: ["time_nonexistent", "time_nonexistent"],
+  },
+  {
+    what: "51 dates that mongoimport rejects",
+    fields: { created_at: date('"2025-04-02T21:16Z"'), updated_at: date('"2025-04-02T21:16:51+08"') },
+    columns: { created_at: idTime, updated_at: idTime },
+    rules: ["time_no_date", "time_no_date"],
+  },
+  {
+    what: "51 dates that mongoimport accepts",
+    fields: { created_at: date('"2025-04-02T7:16:51+0800"'), updated_at: date('"2024-02-29T00:00:00,5Z"') },
+    columns: { created_at: "2025-04-01 23:16:51+00", updated_at: "2024-02-29 00:00:00.5+00" },
   },
   {
     what: "21 missing fields",
@@ -203,7 +236,18 @@ const cases: Case[] = [
     what: "35 nested indices",
     fields: { variable_indices: '[[0],"1",2.5]' },
     columns: { variable_indices: "{NULL,1,NULL}" },
-    rules: ["index_unreadable"],
+    rules: ["index_unreadable", "number_from_text"],
+  },
+  {
+    what: "35 indices of any width",
+    fields: { variable_indices: '[{"$numberLong":"1"},null,2.0,{"$numberDouble":"3"},{"$numberInt":"4"}]' },
+    columns: { variable_indices: "{1,NULL,2,3,4}" },
+  },
+  {
+    what: "35 indices as an object, of any width",
+    fields: { variable_indices: '{"v0":{"$numberDouble":"2.0"},"v5":{"$numberDecimal":"3.0"}}' },
+    columns: { variable_indices: "{2,NULL,NULL,NULL,NULL,3}" },
+    rules: ["number_from_decimal"],
   },
   {
     what: "36 a scalar in an array field",

@@ -20,7 +20,7 @@ const subtasks = 2000;
 async function loadDump(): Promise<Folder & { template: string; ranges: number }> {
   const path = await Deno.makeTempDir({ prefix: "contactsheet-dump-" });
   writeDump(path, subtasks);
-  const { sql, url } = await createDatabase({ noDelay: true });
+  const { sql, url } = await createDatabase({});
   const { ranges } = await load(sql, await openSource(path), { progress: silentProgress, rangeBytes });
   await sql.end();
   return {
@@ -127,11 +127,11 @@ Deno.test("a verification continues after it was killed, stopped or disconnected
   await using loaded = await loadDump();
   const { path } = loaded;
   assert.ok(loaded.ranges > 10);
-  const { sql, url } = await createDatabase({ template: loaded.template, noDelay: true });
+  const { sql, url } = await createDatabase({ template: loaded.template });
   await damage(sql);
   await sql.end();
   const template = new URL(url).pathname.slice(1);
-  await using reference = await createDatabase({ template, noDelay: true });
+  await using reference = await createDatabase({ template });
   const uninterrupted = await verify(reference.sql, await openSource(path), { progress: silentProgress });
   assert.ok(uninterrupted.differences >= 6, JSON.stringify(uninterrupted.mismatches));
   assert.equal(uninterrupted.resumed, null);
@@ -147,7 +147,7 @@ Deno.test("a verification continues after it was killed, stopped or disconnected
     ]
   ) {
     await t.step(`killed at ${point}`, async () => {
-      await using database = await createDatabase({ template, noDelay: true });
+      await using database = await createDatabase({ template });
       const child = spawnMigrateTo(point, database.url, "data", "verify", "--quiet", "--from", path);
       assert.equal((await child.output()).signal, "SIGKILL");
       await waitForUnlock(database.sql);
@@ -156,7 +156,7 @@ Deno.test("a verification continues after it was killed, stopped or disconnected
     });
   }
   await t.step("stopped twice", async () => {
-    await using database = await createDatabase({ template, noDelay: true });
+    await using database = await createDatabase({ template });
     await interrupt(database.sql, path, 3);
     const done = await countDone(database.sql);
     assert.ok(done >= 3 && done <= 5, String(done));
@@ -167,7 +167,7 @@ Deno.test("a verification continues after it was killed, stopped or disconnected
     assert.deepEqual(withoutResumed(again), withoutResumed(uninterrupted));
   });
   await t.step("its session was terminated", async () => {
-    await using database = await createDatabase({ template, noDelay: true });
+    await using database = await createDatabase({ template });
     let stage = "";
     let ranges = 0;
     const progress: Progress = {
@@ -192,7 +192,7 @@ Deno.test("a verification continues after it was killed, stopped or disconnected
 Deno.test("an interrupted verification starts over with --again, after a repair, or while another session continues it", async () => {
   await using loaded = await loadDump();
   const { path } = loaded;
-  await using database = await createDatabase({ template: loaded.template, noDelay: true });
+  await using database = await createDatabase({ template: loaded.template });
   const { sql } = database;
   const run = async (again = false) =>
     (await verify(sql, await openSource(path), { progress: silentProgress, again })).resumed;
@@ -213,7 +213,7 @@ Deno.test("an interrupted verification starts over with --again, after a repair,
 Deno.test("verify rejects a source that changed after the interruption", async () => {
   await using loaded = await loadDump();
   const { path } = loaded;
-  await using database = await createDatabase({ template: loaded.template, noDelay: true });
+  await using database = await createDatabase({ template: loaded.template });
   const { sql, url } = database;
   await interrupt(sql, path);
   const file = `${path}/users.json`;

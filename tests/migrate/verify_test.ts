@@ -20,14 +20,14 @@ assert.ok(rowDamages.length + ledgerDamages.length >= 60);
 
 /** Asserts that verify finds each damage with the expected kind, path and cause. */
 async function assertFound(damages: Damage[], path: string, t: Deno.TestContext): Promise<void> {
-  await using database = await createDatabase({ noDelay: true });
+  await using database = await createDatabase({});
   await load(database.sql, await openSource(path), { progress });
   assert.deepEqual(await findMismatches(database.sql, path), []);
   await database.sql.end();
   const template = new URL(database.url).pathname.slice(1);
   for (const [what, statement, kind, pathPattern, cause = "outside_writer"] of damages) {
     await t.step(what, async () => {
-      await using copy = await createDatabase({ template, noDelay: true });
+      await using copy = await createDatabase({ template });
       assert.ok((await copy.sql.unsafe(statement)).count > 0, "the statement changed nothing");
       const mismatches = await findMismatches(copy.sql, path);
       assert.ok(mismatches.length > 0, "nothing was found");

@@ -11,13 +11,11 @@ export interface TestDatabase extends AsyncDisposable {
 export interface TestDatabaseOptions {
   /** Template: the migrated one by default, or another database without connections. */
   template?: string | undefined;
-  /** Whether to set TCP_NODELAY as the migrator does, so that a statement after a COPY does not wait 40 ms. */
-  noDelay?: boolean;
 }
 
 /** Creates a database from a template. Disposal drops it. */
 export async function createDatabase(
-  { template = "template_contactsheet", noDelay = false }: TestDatabaseOptions = {},
+  { template = "template_contactsheet" }: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
   const server = Deno.env.get("TEST_POSTGRES_URL");
   if (!server) {
@@ -30,7 +28,7 @@ export async function createDatabase(
   await admin`create database ${admin(name)} template ${admin(template)}`;
   const url = new URL(server);
   url.pathname = `/${name}`;
-  const sql = connect(url.href, { max: 4, noDelay });
+  const sql = connect(url.href, { max: 4 });
   return {
     url: url.href,
     sql,

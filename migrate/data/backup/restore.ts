@@ -1,4 +1,5 @@
 /** Restores the tables of a backup in one transaction, after all its files have been checked. */
+import { requireWritableServer } from "../../../db/pg/server.ts";
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
@@ -25,6 +26,7 @@ export interface RestoreResult {
 }
 
 async function checkSchema(pool: Pool, { schema }: Manifest): Promise<void> {
+  await requireWritableServer(pool);
   await requireSchema(pool);
   const applied = await listApplied(pool);
   const isSame = applied.length === schema.length &&

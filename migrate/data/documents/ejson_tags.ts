@@ -1,16 +1,18 @@
 /** Parses the type tags of Extended JSON: documents whose first key starts with `$`. */
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "./tree.ts";
 import { writeCanonical } from "./ejson_write.ts";
+import { readDateTag } from "./times.ts";
 
 const isText = (value: BsonValue | undefined): value is string => typeof value === "string";
 const quote = (text: string) => JSON.stringify(text);
 
+/** A text that mongoimport rejects is no date, and the document stays an ordinary one. */
 function readDate(value: BsonValue | undefined): DateMs | undefined {
   if (typeof value === "number") return new DateMs(value);
   if (typeof value === "bigint") return new DateMs(shrink(value));
   if (!isText(value)) return undefined;
-  const ms = Date.parse(value);
-  return Number.isNaN(ms) || !/Z$|[+-]\d\d:?\d\d$/.test(value) ? undefined : new DateMs(ms);
+  const ms = readDateTag(value);
+  return typeof ms === "number" ? new DateMs(ms) : undefined;
 }
 
 /** Returns a number if it is exact, else the bigint. */

@@ -1,19 +1,19 @@
 /**
- * The common part of the three lenses: converts the fields of a document to columns, and records everything that a
- * column cannot represent. Columns are texts in PostgreSQL's output form, so that they compare with rows that are read
- * back as text; null is SQL null.
+ * The common part of the three lenses: converts the fields of a document to columns, and records everything
+ * that a column cannot represent. Columns are texts in PostgreSQL's output form, so that they compare with
+ * rows that are read back as text; null is SQL null.
  */
 import { isStorable, toStorable, writeLossless, writePlain } from "../documents/ejson_write.ts";
+import { BsonDocument, type BsonValue, DateMs, findFault, ObjectId } from "../documents/tree.ts";
+import { int8, type IntegerRange, readWhole } from "./numbers.ts";
 import {
-  BsonDocument,
-  type BsonValue,
-  DateMs,
-  Double,
-  findFault,
-  ObjectId,
-  Special,
-} from "../documents/tree.ts";
-import { clamp, isInRange, readIsoText, writeTime } from "../documents/times.ts";
+  clamp,
+  isInRange,
+  type ParsedTime,
+  readDateTag,
+  readIsoText,
+  writeTime,
+} from "../documents/times.ts";
 
 /** A change of a value, made by a rule to fit a column. `path` is the field. */
 export interface Adjustment {
@@ -48,8 +48,6 @@ export function describeValue(value: BsonValue | undefined): string {
   const text = writeLossless(value);
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
-
-const intTextPattern = /^\s*-?\d{1,18}\s*$/;
 
 /** A row in the making: reads fields as columns and collects what goes to `extra` and to the ledger. */
 export class Draft {
@@ -102,25 +100,17 @@ export class Draft {
   }
 
   /** Returns an integer column. */
-  whole(name: string, [min, max]: readonly [bigint, bigint], fallback: string | null): string | null {
+  whole(name: string, range: IntegerRange, fallback: string | null): string | null {
     const value = this.get(name);
     if (value === undefined) return fallback;
     if (value === null) {
       if (fallback !== null) this.keep(name);
       return fallback;
     }
-    const { number, exact, rule } = toWhole(value);
-    if (number === undefined) {
-      this.adjust(rule, name);
-      return fallback;
-    }
-    if (number < min || number > max) {
-      this.adjust("number_out_of_range", name);
-      return fallback;
-    }
-    if (rule !== "") this.adjust(rule, name);
-    else if (!exact) this.keep(name);
-    return String(number);
+    const { number, isExact, rule } = readWhole(value, range);
+    if (rule !== undefined) this.adjust(rule, name);
+    else if (!isExact) this.keep(name);
+    return number === undefined ? fallback : String(number);
   }
 
   /** Returns a boolean column. */
@@ -132,13 +122,19 @@ export class Draft {
       this.keep(name);
       return fallback;
     }
-    const text = typeof value === "string" ? value.trim().toLowerCase() : String(toWhole(value).number);
+    const text = typeof value === "string"
+      ? value.trim().toLowerCase()
+      : String(readWhole(value, int8).number);
     const known = ({ true: "t", "1": "t", yes: "t", false: "f", "0": "f", no: "f" } as const)[text];
     this.adjust(known === undefined ? "flag_unreadable" : "flag_from_value", name);
     return known ?? fallback;
   }
 
-  /** Returns a timestamp column: `fallbackMs` if the document has no valid time. */
+  /**
+   * Returns a timestamp column, from the first source that has a time: a date; a text that is a date;
+   * `fallbackMs`. A `{"$date":"…"}` whose text mongoimport rejects is no date (see readDateTag()), so it
+   * counts as adjusted.
+   */
   time(name: string, fallbackMs: number): string {
     const value = this.get(name);
     if (value instanceof DateMs) {
@@ -146,9 +142,17 @@ export class Draft {
       this.adjust("time_out_of_range", name);
       return writeTime(clamp(value.ms));
     }
-    const ms = typeof value === "string" ? readIsoText(value) : undefined;
-    this.adjust(ms === undefined ? "time_missing" : "time_from_text", name);
-    return writeTime(ms === undefined ? fallbackMs : clamp(ms));
+    const read = readTimeText(value);
+    if (typeof read === "number") {
+      this.adjust("time_from_text", name);
+      return writeTime(clamp(read));
+    }
+    const isMissing = value === undefined || value === null;
+    this.adjust(
+      isMissing ? "time_missing" : read === "nonexistent" ? "time_nonexistent" : "time_no_date",
+      name,
+    );
+    return writeTime(fallbackMs);
   }
 
   /** Returns a json column with plain JSON: `fallback` if the field is missing. */
@@ -168,7 +172,10 @@ export class Draft {
     return id instanceof ObjectId ? parseInt(id.hex.slice(0, 8), 16) * 1000 : 0;
   }
 
-  /** Returns the `extra` column: kept and unknown fields, missing fields, and the field order if it is unusual. */
+  /**
+   * Returns the `extra` column: kept and unknown fields, missing fields, and the field order if it is
+   * unusual.
+   */
   extra(): string | null {
     const { document: { keys, values }, template } = this;
     const present = new Set(keys);
@@ -208,28 +215,10 @@ function defaultOrder(template: Template, present: ReadonlySet<string>, keys: re
   ];
 }
 
-/** Converts a value of any type to an integer. `rule` is empty for integers and for floats without fraction. */
-function toWhole(value: BsonValue): { number?: bigint; exact: boolean; rule: string } {
-  if (typeof value === "number" || typeof value === "bigint") {
-    // readers.whole() yields an int32 where one is possible, even for an int64.
-    const exact = typeof value === "number" || BigInt.asIntN(32, value) !== value;
-    return { number: BigInt(value), exact, rule: "" };
-  }
-  if (value instanceof Double) {
-    return Number.isInteger(value.value)
-      ? { number: BigInt(value.value), exact: false, rule: "" }
-      : { exact: false, rule: "number_not_whole" };
-  }
-  const text = typeof value === "string"
-    ? value
-    : value instanceof Special
-    ? /^\{"\$numberDecimal":"(.*)"\}$/.exec(value.text)?.[1] ?? ""
-    : "";
-  return intTextPattern.test(text)
-    ? {
-      number: BigInt(text.trim()),
-      exact: false,
-      rule: typeof value === "string" ? "number_from_text" : "number_from_decimal",
-    }
-    : { exact: false, rule: "number_unreadable" };
+/** Reads a text as a time, and a document `{"$date":"…"}` that is no date in its source. */
+function readTimeText(value: BsonValue | undefined): ParsedTime {
+  if (typeof value === "string") return readIsoText(value);
+  if (!(value instanceof BsonDocument) || value.keys.join() !== "$date") return undefined;
+  const [text] = value.values;
+  return typeof text === "string" ? readDateTag(text) : undefined;
 }

@@ -2,6 +2,7 @@
 import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { describeValue, Draft, type Mapped, type Row, type Template } from "./draft.ts";
+import { int4, int8 } from "./numbers.ts";
 import { readers, rebuild } from "./rebuild.ts";
 import { isTerminal, toStatus } from "./status.ts";
 import { readIndices, slots, toIndices } from "./indices.ts";
@@ -78,9 +79,6 @@ const templates: Record<SubtaskGeneration, Template> = {
     ...lastFields,
   ),
 };
-
-const int4 = [-0x80000000n, 0x7fffffffn] as const;
-const int8 = [-(1n << 63n), (1n << 63n) - 1n] as const;
 
 /** Returns the generation of a document by its keys. */
 export function subtaskGeneration({ keys }: BsonDocument): SubtaskGeneration {

@@ -2,6 +2,7 @@
 import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { Draft, type Mapped, type Row, type Template } from "./draft.ts";
+import { int4 } from "./numbers.ts";
 import { readers, rebuild } from "./rebuild.ts";
 import { isTerminal, toStatus } from "./status.ts";
 
@@ -65,7 +66,6 @@ const templates: Record<TaskGeneration, Template> = {
   ),
 };
 
-const int4 = [-0x80000000n, 0x7fffffffn] as const;
 // An index entry is limited to about 2,700 bytes.
 const usernameBytesMax = 2000;
 

@@ -2,6 +2,7 @@
  * Loads a source: acquires the migrator lock, surveys the source, stores its plan, and then writes the rows, the
  * ledger entries and the checkpoint of each range in one transaction.
  */
+import { requireWritableServer } from "../../../db/pg/server.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { rejectWhenLost } from "../../../db/pg/reserve.ts";
 import { AppError } from "../../../errors.ts";
@@ -112,6 +113,7 @@ async function loadLocked(
  * source_changed, interrupted
  */
 export async function load(pool: Pool, source: Source, options: LoadOptions): Promise<LoadResult> {
+  await requireWritableServer(pool);
   await requireSchema(pool);
   failpoint("load.schema_checked");
   const connections = [await pool.reserve(), await pool.reserve()] as const;

@@ -1,4 +1,5 @@
 /** Compares the full content of every document of a source with its row. */
+import { requireWritableServer } from "../../../db/pg/server.ts";
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { rejectWhenLost } from "../../../db/pg/reserve.ts";
@@ -165,6 +166,7 @@ async function compare(run: Run): Promise<Verdict> {
  * @throws AppError not_found when the load has not finished; schema_mismatch, interrupted, source_changed
  */
 export async function verify(pool: Pool, source: Source, options: VerifyOptions): Promise<Verdict> {
+  await requireWritableServer(pool);
   await requireSchema(pool);
   const { progress, again = false } = options;
   let form: Form = source.kind === "mongoexport" ? "fast lines" : "bson";

@@ -1,7 +1,7 @@
 /** Routes for webhooks: URLs that receive the signed events of a task, and the log of deliveries. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { readWebhookUrl } from "../../../config.ts";
+import { readWebhookUrl } from "../../../webhook_url.ts";
 import { findChangeableTask } from "../../../db/people/task_access.ts";
 import {
   deleteWebhook,

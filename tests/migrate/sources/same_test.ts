@@ -17,6 +17,7 @@ import { verify } from "../../../migrate/data/verify/verify.ts";
 import { createDatabase } from "../../support/database.ts";
 import { insertRaw } from "../support/mongo_raw.ts";
 import { generations, readPacked } from "../support/program.ts";
+import { makeWidths } from "../support/widths.ts";
 import { type Documents, dumpFiles, gzip, makeArchive, makeFolder, mongod } from "../support/sources.ts";
 
 /** Everything that a load writes, in a form that does not depend on the form of the source. */
@@ -124,6 +125,21 @@ function toBson(line: string): Uint8Array | undefined {
   }
 }
 
+/** Reads the documents of a set, or makes those of the set `widths`. */
+async function readSet(set: string, name: Collection): Promise<{ relaxed: string[]; canonical: string[] }> {
+  if (set === "widths") {
+    const { relaxed, canonical } = makeWidths();
+    return { relaxed: relaxed[name], canonical: canonical[name] };
+  }
+  const relaxed = await readLines(set, name);
+  return {
+    relaxed,
+    canonical: set === "odd"
+      ? await readLines("odd-canonical", name)
+      : relaxed.map((line) => writeCanonical(readDocument(line))),
+  };
+}
+
 async function readForms(set: string): Promise<Forms & { leftOut: number }> {
   const forms: Forms = {
     canonical: perCollection(() => []),
@@ -132,10 +148,7 @@ async function readForms(set: string): Promise<Forms & { leftOut: number }> {
   };
   let leftOut = 0;
   for (const name of collections) {
-    const relaxed = await readLines(set === "odd" ? "odd" : set, name);
-    const canonical = set === "odd"
-      ? await readLines("odd-canonical", name)
-      : relaxed.map((line) => writeCanonical(readDocument(line)));
+    const { relaxed, canonical } = await readSet(set, name);
     canonical.forEach((line, i) => {
       const bytes = toBson(line);
       if (!bytes) return void leftOut++;
@@ -197,7 +210,9 @@ function withoutWidth(collection: Collection, lines: string[]): string[] {
   });
 }
 
-for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
+for (
+  const [set, leftOut, subtasks] of [["odd", 2, 401], ["generations", 0, 401], ["widths", 0, 120]] as const
+) {
   Deno.test({
     name:
       `${set}: MongoDB, canonical JSON and BSON yield the same rows, digests and ledger, relaxed JSON the same rows`,
@@ -210,7 +225,7 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
       await using live = await openLive(standalone.url, "old");
       await sortById(forms, live);
       const expected = await loadAndVerify(live);
-      assert.ok(expected.rows.dramatiq_tasks!.length > 400);
+      assert.ok(expected.rows.dramatiq_tasks!.length >= subtasks);
 
       const compare = async (name: string, source: Source) =>
         await t.step(name, async () => {
@@ -231,6 +246,12 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
       });
       await using canonical = await makeFolder(jsonFiles(forms.canonical));
       await compare("canonical lines", await openSource(canonical.path));
+      await using array = await makeFolder(
+        Object.fromEntries(
+          collections.map((name) => [`${name}.json`, `[${forms.canonical[name].join(",\n")}]`]),
+        ),
+      );
+      await compare("canonical arrays", await openSource(array.path));
       await using dump = await makeFolder(dumpFiles(forms.bson));
       await compare("a mongodump folder", await openSource(dump.path));
       await using packed = await makeFolder({
@@ -240,6 +261,7 @@ for (const [set, leftOut] of [["odd", 2], ["generations", 0]] as const) {
       await t.step("relaxed lines, except the widths of integers", async () => {
         await using relaxed = await makeFolder(jsonFiles(forms.relaxed));
         const state = await loadAndVerify(await openSource(relaxed.path));
+        assert.deepEqual(state.entries.adjustments, expected.entries.adjustments);
         for (const name of collections) {
           assertSame(withoutWidth(name, state.rows[name]!), withoutWidth(name, expected.rows[name]!));
         }

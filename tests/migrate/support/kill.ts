@@ -63,7 +63,7 @@ export async function kill(
 export async function prepareTemplate(
   fill: (sql: Pool, url: string) => Promise<void>,
 ): Promise<TestDatabase & { name: string }> {
-  const database = await createDatabase({ noDelay: true });
+  const database = await createDatabase();
   await fill(database.sql, database.url);
   await database.sql.end();
   return { ...database, name: new URL(database.url).pathname.slice(1) };
@@ -86,7 +86,7 @@ export async function killAtEach(
   await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
     const share = sorted.filter((_, i) => i % lanes === lane);
     if (share.length === 0) return;
-    await using database = await createDatabase({ template, noDelay: true });
+    await using database = await createDatabase({ template });
     await check(share, database).catch((error) => failures.push(error.message));
   }));
   assert.deepEqual(failures, []);

@@ -3,7 +3,8 @@
  * permitted hosts.
  */
 import assert from "node:assert/strict";
-import { parseConfig, readWebhookUrl } from "../../../config.ts";
+import { parseConfig } from "../../../config.ts";
+import { readWebhookUrl } from "../../../webhook_url.ts";
 import { isPublicAddress } from "../../../jobs/tell/webhooks_address.ts";
 import { postPinned } from "../../../jobs/tell/webhooks_post.ts";
 
