@@ -1,4 +1,6 @@
 /** The settings: one table of all environment variables, which only this file reads. */
+import { parseEnvFile } from "./env_file.ts";
+import { originOf } from "./webhook_url.ts";
 import { AppError, type FieldFault } from "./errors.ts";
 import { type Level, levels } from "./log.ts";
 
@@ -196,7 +198,7 @@ function checkSecret(config: Config): FieldFault[] {
 function checkUrls(config: Config): FieldFault[] {
   const wanted: [SettingName, string[]][] = [
     ["DATABASE_URL", ["postgres:", "postgresql:"]],
-    ["REDIS_URL", ["redis:", "rediss:"]],
+    ["REDIS_URL", ["redis:", "rediss:", "valkey:", "valkeys:", "unix:"]],
     ["UPSTASH_REDIS_REST_URL", ["http:", "https:"]],
     ["IMAGE_API_URL", ["http:", "https:"]],
     ["LUMINA_API_URL", ["http:", "https:"]],
@@ -204,47 +206,13 @@ function checkUrls(config: Config): FieldFault[] {
   return wanted.flatMap(([name, schemes]) => {
     const text = String(config[name]);
     if (text === "") return [];
-    const scheme = URL.canParse(text) ? new URL(text).protocol : "";
+    // Connection URLs of PostgreSQL and Unix sockets of Redis need not be URLs by the web's standard.
+    const isUrl = URL.canParse(text) || name === "DATABASE_URL" || /^unix:/i.test(text);
+    const scheme = isUrl ? text.slice(0, text.indexOf(":") + 1).toLowerCase() : "";
     return schemes.includes(scheme)
       ? []
       : [{ field: name, wanted: `a URL that starts with ${schemes.join(" or ")}//` }];
   });
-}
-
-/** A URL that webhooks may be sent to. */
-export interface WebhookTarget {
-  url: URL;
-  /** Whether WEBHOOK_HOSTS lists the origin with its scheme: then http and private addresses are allowed. */
-  trusted: boolean;
-}
-
-const withScheme = /^https?:\/\//i;
-const originOf = (entry: string): string | undefined => {
-  const text = withScheme.test(entry) ? entry : `https://${entry}`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  return url && url.pathname === "/" && url.search + url.hash + url.username === "" ? url.origin : undefined;
-};
-
-/**
- * Parses a webhook's URL and checks it against WEBHOOK_HOSTS.
- *
- * @returns the target, or a text that says what is wanted instead
- *
- * @example
- * ```ts
- * import { readWebhookUrl } from "./config.ts";
- * const hosts = ["hooks.example.com"];
- * const target = readWebhookUrl(hosts, "https://hooks.example.com/a");
- * if (typeof target === "string" || target.trusted) throw new Error("https to a public address");
- * if (typeof readWebhookUrl(hosts, "http://hooks.example.com/a") !== "string") throw new Error("no http");
- * ```
- */
-export function readWebhookUrl(hosts: readonly string[], text: string): WebhookTarget | string {
-  const url = /^https?:\/\/[^\s\0]+$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-  if (!url) return "a URL that starts with https://";
-  if (url.username !== "" || url.password !== "" || url.hash !== "") return "a URL without user and fragment";
-  const entry = hosts.find((host) => originOf(host) === url.origin);
-  return entry === undefined ? "a host of WEBHOOK_HOSTS" : { url, trusted: withScheme.test(entry) };
 }
 
 function checkWebhookHosts({ WEBHOOK_HOSTS }: Config): FieldFault[] {
@@ -289,7 +257,32 @@ export function parseConfig(env: Record<string, string | undefined>, program: Pr
   return parsed;
 }
 
-/** Returns the settings in the environment of this process. */
-export function readEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(Object.keys(settings).map((name) => [name, Deno.env.get(name)]));
+/** Returns the text of `.env` in the working folder, or an empty text if there is none. */
+function readEnvFile(): string {
+  try {
+    return Deno.readTextFileSync(".env");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw new AppError("invalid_config", `reading '.env': ${(error as Error).message}`, { cause: error });
+  }
 }
+
+/**
+ * Reads the settings of this process: its environment, and for names that are not set there, `.env` in the working
+ * folder.
+ *
+ * @throws AppError invalid_config that names each line of `.env` that cannot be read
+ */
+export function readEnvironment(): Record<string, string | undefined> {
+  const names = Object.keys(settings);
+  const environment = Object.fromEntries(names.map((name) => [name, Deno.env.get(name)]));
+  const file = parseEnvFile(readEnvFile(), environment);
+  return Object.fromEntries(names.map((name) => [name, environment[name] ?? file[name]]));
+}
+
+/** libpq's environment variables, which complete a connection URL. */
+const libpqNames = ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PGSSLROOTCERT"];
+
+/** Returns libpq's environment variables of this process. */
+export const readLibpqEnvironment = (): Record<string, string | undefined> =>
+  Object.fromEntries(libpqNames.map((name) => [name, Deno.env.get(name)]));

@@ -1,6 +1,7 @@
 /** Opens the dependencies of a process and closes them in reverse order. */
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
-import { connect, connectError, type Pool } from "./db/pg/connect.ts";
+import { connect, connectError, listIgnoredParameters, type Pool } from "./db/pg/connect.ts";
+import { requireServer } from "./db/pg/server.ts";
 import { AppError } from "./errors.ts";
 import { createLimiter } from "./redis/limiter.ts";
 import { openRedis, type RedisConnection } from "./redis/connect.ts";
@@ -21,6 +22,8 @@ export interface Deps extends AsyncDisposable {
 export interface ApiDeps extends Deps {
   redis: RedisConnection;
   throttle: LoginThrottle;
+  /** Checks whether Redis can count logins. @throws AppError redis_unreachable */
+  checkRedis: () => Promise<void>;
 }
 
 /** Maximum silence of a database connection. Every statement is shorter, including its wait for a lock. */
@@ -36,7 +39,8 @@ const apiSession = { statement_timeout: "10s", idle_in_transaction_session_timeo
  * Reads the settings of `program`, connects to PostgreSQL and checks the version of its schema.
  *
  * @param connectionsMax size of the pool; small pools are faster on few cores
- * @throws AppError invalid_config, database_unreachable, database_refused, schema_mismatch
+ * @throws AppError invalid_config, database_unreachable, database_refused, database_unsuitable,
+ * schema_mismatch
  */
 export async function openDeps(program: Program, connectionsMax = 4): Promise<Deps> {
   const config = parseConfig(readEnvironment(), program);
@@ -53,7 +57,12 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
     silentMsMax,
     session: program === "api" ? apiSession : {},
   });
+  for (const { name, reason } of listIgnoredParameters(config.DATABASE_URL)) {
+    log.warn("a parameter of DATABASE_URL has no effect", { name, reason });
+  }
   try {
+    const obstacle = await requireServer(sql);
+    if (obstacle !== undefined) log.warn("the database permits no writes", { reason: obstacle });
     await requireSchema(sql);
   } catch (error) {
     await sql.end({ timeout: 0 });
@@ -68,6 +77,12 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
       await sql.end({ timeout: 2 });
     },
   };
+}
+
+/** Names the query parameters of REDIS_URL that have no effect. */
+export function warnOfIgnored(log: Log, { ignored }: RedisConnection): void {
+  if (ignored.length === 0) return;
+  log.warn("REDIS_URL has parameters that are ignored", { parameters: ignored.join(", ") });
 }
 
 /** Maximum wait for Redis during a login. After it, the client is asked to try again. */
@@ -88,16 +103,19 @@ export async function openApiDeps(): Promise<ApiDeps> {
     restToken: config.UPSTASH_REDIS_REST_TOKEN,
     timeoutMs: redisMsMax,
   });
-  redis.check().catch((error) =>
-    log.warn("logins are refused until Redis answers", {
+  warnOfIgnored(log, redis);
+  const limiter = createLimiter(redis.redis, "logins", config.SECRET_KEY);
+  const checkRedis = () => redis.check(() => limiter.probe());
+  checkRedis().catch((error) =>
+    log.warn("logins are refused until Redis can count them", {
       why: error instanceof AppError ? error.message : String(error),
     })
   );
-  const limiter = createLimiter(redis.redis, "logins", config.SECRET_KEY);
   return {
     ...deps,
     redis,
     throttle: createSharedThrottle({ limiter, log, metrics }),
+    checkRedis,
     async [Symbol.asyncDispose]() {
       await redis.close();
       await deps[Symbol.asyncDispose]();

@@ -3,6 +3,8 @@
  * answered without its text.
  */
 
+import { formatValue } from "./json.ts";
+
 /** All error codes. `exit` is the exit code of a command line, `status` the HTTP status. */
 export const codes = {
   invalid_config: { exit: 78, status: 500 },
@@ -16,6 +18,7 @@ export const codes = {
   database_unreachable: { exit: 69, status: 503 },
   redis_unreachable: { exit: 68, status: 503 },
   database_refused: { exit: 77, status: 503 },
+  database_unsuitable: { exit: 76, status: 503 },
   schema_mismatch: { exit: 70, status: 503 },
   ledger_unbalanced: { exit: 3, status: 500 },
   differences_found: { exit: 4, status: 500 },
@@ -42,8 +45,8 @@ export type ErrorCode = keyof typeof codes;
 /** An invalid field. */
 export interface FieldFault {
   field: string;
-  /** The given value; absent where it is missing or secret. */
-  value?: string;
+  /** The given value, parsed; absent where it is missing or secret. */
+  value?: unknown;
   /** The valid values, for a person. */
   wanted: string;
 }
@@ -79,11 +82,15 @@ export class AppError extends Error {
   }
 }
 
+/** Returns an invalid value as text: a text as it is, anything else as JSON. */
+export const describeValue = (value: unknown): string =>
+  typeof value === "string" ? value : formatValue(value) ?? String(value);
+
 /** Returns the text of a failure for people: its message, then a line for each invalid field. */
 export function describeError(error: unknown): string {
   if (!(error instanceof AppError)) return error instanceof Error ? error.message : String(error);
   const lines = error.fields.map(({ field, value, wanted }) =>
-    `  ${field}${value === undefined ? "" : ` '${value}'`}: wanted ${wanted}`
+    `  ${field}${value === undefined || value === "" ? "" : ` '${describeValue(value)}'`}: wanted ${wanted}`
   );
   return [error.message, ...lines].join("\n");
 }
