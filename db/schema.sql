@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION public.count_task_changes()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public'
 AS $function$
 declare
   last bigint;
@@ -42,7 +42,7 @@ RETURN COALESCE(NULLIF("left"(btrim(regexp_replace(regexp_replace(error, '^\s*(å
 CREATE OR REPLACE FUNCTION public.fan_out_notices()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public'
 AS $function$
 begin
   insert into deliveries (webhook_id, event)
@@ -68,7 +68,7 @@ END
 CREATE OR REPLACE FUNCTION public.fold_task_counts()
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public'
 AS $function$
 begin
   if not pg_try_advisory_xact_lock(hashtext('fold_task_counts')) then return; end if;
@@ -144,7 +144,7 @@ CREATE OR REPLACE FUNCTION public.name_grams(name text)
  RETURNS bigint[]
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE STRICT
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public'
 AS $function$
 declare
   grams bigint[] := '{}';
@@ -177,7 +177,7 @@ $function$
 CREATE OR REPLACE FUNCTION public.recount_tasks()
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public'
 AS $function$
 begin
   lock table tasks in share mode;
