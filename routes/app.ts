@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import type { Pool } from "../db/pg/connect.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { clientAddress } from "./common/address.ts";
+import { clientAddress, networkOf } from "./common/address.ts";
 import { createDocsFiles } from "./common/docs.ts";
 import { createPasswords, type Passwords } from "./common/passwords.ts";
 import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
@@ -62,7 +62,7 @@ export function createApp(deps: AppDeps): App {
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
     const handle = isV2(request.url) ? v2 : routeV1.bind(null, v1);
-    const { response, route } = await handle(request, address);
+    const { response, route } = await handle(request, networkOf(address));
     const milliseconds = performance.now() - startedAt;
     const method = methods.has(request.method) ? request.method : "OTHER";
     const { status } = response;
@@ -71,7 +71,8 @@ export function createApp(deps: AppDeps): App {
     // Only responses of v2 carry a request id.
     const request_id = response.headers.get("x-request-id") ?? undefined;
     const duration_ms = Math.round(milliseconds * 10) / 10;
-    log.info("request", { method, route, status, duration_ms, ...(request_id ? { request_id } : {}) });
+    const fields = { method, route, status, duration_ms, address, request_id };
+    log.info("request", fields);
     return response;
   });
   return app;

@@ -27,7 +27,7 @@ export interface V1Deps {
 export interface Call {
   deps: V1Deps;
   request: Request;
-  /** The client's address, which the login throttle counts by. */
+  /** The client's network, which the login throttle counts by. */
   address: string;
   /** The value of the path parameter `{…}`, or an empty string if the path has none. */
   id: string;

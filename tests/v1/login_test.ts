@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import bcrypt from "bcryptjs";
 import { createPasswords } from "../../routes/common/passwords.ts";
-import { clientAddress } from "../../routes/common/address.ts";
 import { createThrottle, limitsDefault } from "../../routes/common/throttle.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 
@@ -56,8 +55,10 @@ Deno.test("login accepts the hashes that the old backend stored, and no others",
       if (status === 401) assert.equal(got.text, wrong);
     });
   }
-  const alerts = api.lines.filter(({ level }) => level === "error");
-  assert.equal(alerts.length, 7, "each malformed hash is logged as an error");
+  const alerts = api.lines.filter(({ level }) => level === "error").map(({ msg }) => msg);
+  // v2 logs the same text.
+  const alert = "the stored password hash is not a bcrypt hash";
+  assert.deepEqual(alerts, Array(7).fill(alert), "each malformed hash is logged as an error");
   assert.ok(!JSON.stringify(api.lines).includes("right") && !JSON.stringify(api.lines).includes("$2b$"));
 });
 
@@ -181,20 +182,3 @@ Deno.test("the throttle counts by address, by e-mail and overall, and refills wi
     "a clock that is set back does not block a login",
   );
 });
-
-const hops: [header: string | undefined, trusted: number, address: string][] = [
-  [undefined, 0, "9.9.9.9"],
-  ["1.1.1.1", 0, "9.9.9.9"],
-  ["1.1.1.1", 1, "1.1.1.1"],
-  ["forged, 1.1.1.1", 1, "1.1.1.1"],
-  ["forged, 1.1.1.1, 10.0.0.2", 2, "1.1.1.1"],
-  ["1.1.1.1", 2, "1.1.1.1"],
-  [" , ", 1, "9.9.9.9"],
-  [undefined, 1, "9.9.9.9"],
-];
-for (const [header, trusted, address] of hops) {
-  Deno.test(`clientAddress() of '${header}' behind ${trusted} proxies is ${address}`, () => {
-    const headers = new Headers(header === undefined ? {} : { "x-forwarded-for": header });
-    assert.equal(clientAddress(headers, "9.9.9.9", trusted), address);
-  });
-}

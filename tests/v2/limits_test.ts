@@ -62,6 +62,12 @@ Deno.test("routes without authentication are limited by the address that trusted
   assert.ok(answers.some(({ status }) => status === 429));
   assert.ok(answers.every(({ status }) => [200, 422, 429].includes(status)));
   assert.equal((await readDocument("2.2.2.2")).status, 200);
+  // Changing ports, and addresses of one /64, share a limit.
+  for (const address of [(i: number) => `3.3.3.3:${i}`, (i: number) => `[2001:db8::${i}]:${i}`]) {
+    const statuses: number[] = [];
+    for (let i = 1; i <= 30; i++) statuses.push((await readDocument(address(i))).status);
+    assert.ok(statuses.includes(429), address(1));
+  }
 });
 
 Deno.test("guessing of tokens is limited by address, and does not limit valid tokens from there", async () => {

@@ -89,7 +89,7 @@ export type Access =
 
 /** Values that accompany each request into the app. */
 export interface Bindings {
-  /** The client's address, which the throttle and the rate limit count by. */
+  /** The client's network, which the throttle and the rate limit count by. */
   address: string;
   /** Receives the path of the route that responds, as in the route table. */
   routed: { route: string };
