@@ -1,6 +1,7 @@
 /** Authentication by bearer token, and authorisation by role. */
 import { findUserByEmail, type UserRow } from "../../db/people/users.ts";
 import { HttpError } from "./http_error.ts";
+import { firstHeader } from "../common/headers.ts";
 import type { TokenPayload } from "../common/tokens.ts";
 import type { V1Deps } from "./call.ts";
 import type { Access } from "./table.ts";
@@ -8,12 +9,12 @@ import type { Access } from "./table.ts";
 const challenge = { "www-authenticate": "Bearer" };
 
 /**
- * Returns the payload of a request's token. It does not query the database.
+ * Returns the payload of a request's token, which the first Authorization header carries. It does not query the database.
  *
  * @throws HttpError 401 if the bearer token is absent, invalid or expired
  */
 export async function readTokenPayload({ tokens }: V1Deps, request: Request): Promise<TokenPayload> {
-  const header = request.headers.get("authorization") ?? "";
+  const header = firstHeader(request.headers, "authorization") ?? "";
   const gap = header.indexOf(" ");
   const scheme = gap < 0 ? header : header.slice(0, gap);
   if (scheme.toLowerCase() !== "bearer") throw new HttpError(401, "Not authenticated", challenge);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type Access, type Route, table } from "../../routes/v1/table.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addUsers, type Kind, kinds, type Person } from "../support/people.ts";
+import { sendRaw } from "../support/raw_http.ts";
 import { addTask } from "./support/tasks.ts";
 
 type Caller = Kind | "nobody";
@@ -161,4 +162,26 @@ Deno.test("the next call observes that its caller was disabled, was renamed or l
   assert.deepEqual(await call("/users/me", manager.token), [401, "用户不存在"]);
   await sql`update users set is_active = false where id = ${admin.id}`;
   assert.deepEqual(await call("/users/me", admin.token), [401, "用户已禁用"]);
+});
+
+Deno.test("of several Authorization headers the first counts, as in the old backend", async () => {
+  await using api = await startApi();
+  const { user } = await addUsers(api);
+  const good = `Bearer ${user.token}`;
+  const cases: [values: string[], status: number, detail?: string][] = [
+    [[good, "Bearer junk"], 200],
+    [[good, good], 200],
+    [[good, ""], 200],
+    [[good, "Basic YTpi", "Bearer junk"], 200],
+    [["Bearer junk", good], 401, "无效的认证凭据"],
+    [["Basic YTpi", good], 401, "Not authenticated"],
+    [["", good], 401, "Not authenticated"],
+    [[`${good},${good}`], 401, "无效的认证凭据"],
+  ];
+  for (const [values, status, detail] of cases) {
+    const headers = values.map((value): [string, string] => ["Authorization", value]);
+    const got = await sendRaw(api.port, { method: "GET", path: "/api/v1/users/me", headers });
+    const answer = [got?.status, JSON.parse(got?.text ?? "{}").detail];
+    assert.deepEqual(answer, [status, detail], values.map((value) => value.slice(0, 12)).join(" | "));
+  }
 });

@@ -4,6 +4,7 @@ import type { Access } from "../../routes/v2/kit/context.ts";
 import { routeTable } from "../../routes/v2/kit/route.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { type Kind, kinds } from "../support/people.ts";
+import { sendRaw } from "../support/raw_http.ts";
 import { addMatrix, addPeople, call, type V2Person } from "./support/api.ts";
 import { addShare } from "./support/images.ts";
 
@@ -148,4 +149,21 @@ Deno.test("each route permits the callers that the table names, for every kind o
   }
   assert.ok(requests >= routeTable().length * callers.length);
   assert.deepEqual(api.lines.filter(({ level }) => level === "error"), []);
+});
+
+Deno.test("of several Authorization headers the first counts, as in v1", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const good = `Bearer ${user.access}`;
+  const cases: [values: string[], status: number][] = [
+    [[good, "Bearer junk"], 200],
+    [["Bearer junk", good], 401],
+    [["", good], 401],
+    [["Basic YTpi", good], 401],
+  ];
+  for (const [values, status] of cases) {
+    const headers = values.map((value): [string, string] => ["Authorization", value]);
+    const got = await sendRaw(api.port, { method: "GET", path: "/api/v2/users/me", headers });
+    assert.equal(got?.status, status, values.map((value) => value.slice(0, 12)).join(" | "));
+  }
 });
