@@ -2,10 +2,12 @@
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
 import { transact } from "../pg/transaction.ts";
-import { isEmailTaken, type NewUser, type Role } from "./users.ts";
+import { isEmailTaken, type NewUser, oldUserId, type Role } from "./users.ts";
 
 export interface AccountRow {
   id: string;
+  /** Id of a migrated user in the old backend; null for a user that was created here. */
+  old_id: string | null;
   email: string;
   fullname: string | null;
   roles: Role[];
@@ -14,7 +16,8 @@ export interface AccountRow {
   updated_at: Date;
 }
 
-const columns = (sql: Sql) => sql`id, email, fullname, roles, is_active, created_at, updated_at`;
+const columns = (sql: Sql) =>
+  sql`id, ${sql.unsafe(oldUserId)} as old_id, email, fullname, roles, is_active, created_at, updated_at`;
 
 /** Finds an account. */
 export async function findAccount(sql: Sql, id: string): Promise<AccountRow | undefined> {

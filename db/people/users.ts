@@ -1,5 +1,6 @@
 /** Users as v1 manages them. */
-import { isUuid } from "../../uuid.ts";
+import { isUuid, userUuidOf, userUuidOfNumber } from "../../uuid.ts";
+import { keptDocumentId } from "../pg/extra.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
 import { transact } from "../pg/transaction.ts";
@@ -9,7 +10,7 @@ export type Role = (typeof roles)[number];
 
 export interface UserRow {
   id: string;
-  /** ObjectId of the old backend, which v1 shows as the id. */
+  /** Id of the old backend, which v1 shows: an ObjectId, or another `_id` as text. */
   legacy_id: string;
   email: string;
   fullname: string | null;
@@ -32,8 +33,14 @@ export interface NewUser {
 const timeWithoutZone = (sql: Sql, column: string) =>
   sql`replace(to_char(${sql(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '') as ${sql(column)}`;
 
+/** SQL text for the id of the old backend as JSON; the driver parses it. */
+const oldId = `coalesce(${keptDocumentId("extra")}, to_json(legacy_id)::text)::json`;
+
+/** SQL text for the id that a migrated user had in the old backend, as JSON; null for other users. */
+export const oldUserId = `case when generation is not null then ${oldId} end`;
+
 const userColumns = (sql: Sql) =>
-  sql`id, legacy_id, email, fullname, roles, is_active,
+  sql`id, ${sql.unsafe(oldId)} as legacy_id, email, fullname, roles, is_active,
     ${timeWithoutZone(sql, "created_at")}, ${timeWithoutZone(sql, "updated_at")}`;
 
 /** Finds the user of an e-mail, compared exactly. */
@@ -58,11 +65,13 @@ export async function findPassword(
 ): Promise<Credentials | undefined> {
   if (email.includes("\0")) return undefined;
   const [row] = await sql<Credentials[]>`
-    select id, legacy_id, email, hashed_password, is_active from users where email = ${email}`;
+    select id, ${sql.unsafe(oldId)} as legacy_id, email, hashed_password, is_active
+    from users
+    where email = ${email}`;
   return row;
 }
 
-/** Finds a user by either kind of id: 24 hex digits in any case, or a UUID in canonical form. */
+/** Finds a user by any id: 24 hex digits in any case, a UUID in canonical form, or another `_id` as text. */
 export async function findUser(sql: Sql, id: string): Promise<UserRow | undefined> {
   const [row] = await sql<UserRow[]>`select ${userColumns(sql)} from users where ${byId(sql, id)}`;
   return row;
@@ -75,7 +84,7 @@ export async function listUsers(
 ): Promise<UserRow[]> {
   return await sql<UserRow[]>`
     select ${userColumns(sql)} from users
-    order by left(legacy_id, 8), created_at, legacy_id
+    order by left(users.legacy_id, 8), created_at, users.legacy_id
     offset ${String(skip)}::bigint limit ${String(limit)}::bigint`;
 }
 
@@ -148,9 +157,21 @@ export async function deleteUser(sql: Sql, id: string): Promise<boolean> {
   return count > 0;
 }
 
-const legacyIdForm = /^[0-9a-fA-F]{24}$/;
+const legacyIdForm = /^[0-9a-f]{24}$/i;
+/** Whole numbers of MongoDB have at most 64 bits. */
+const wholeNumber = /^(?:0|-?[1-9]\d{0,18})$/;
 
+/** Returns a condition that selects the user of an id. A migrated `_id` that is no ObjectId has a derived UUID. */
 function byId(sql: Sql, id: string) {
-  if (legacyIdForm.test(id)) return sql`legacy_id = ${id.toLowerCase()}`;
-  return isUuid(id) ? sql`id = ${id}` : sql`false`;
+  const known = legacyIdForm.test(id)
+    ? sql`select id from users where legacy_id = ${id.toLowerCase()}`
+    : isUuid(id)
+    ? sql`select id from users where id = ${id}`
+    : sql`null`;
+  const ofNumber = wholeNumber.test(id) ? userUuidOfNumber(BigInt(id)) : null;
+  return sql`id = coalesce(
+    (${known}),
+    (select id from users where id = ${userUuidOf(id)}),
+    ${ofNumber}
+  )`;
 }

@@ -15,13 +15,14 @@ export class Cells {
   total = 0;
   completed = 0;
   failed = 0;
-  readonly #parent: Uint8Array;
+  #parent = toBytes("");
   readonly #keys = new Set<string>();
   #last: Uint8Array | string = "";
   #hasItem = false;
 
-  constructor(taskId: string) {
-    this.#parent = toBytes(`","parent_task_id":"${taskId}"`);
+  /** Sets the id of the subtasks' task. @param taskId JSON text */
+  setTask(taskId: Uint8Array): void {
+    this.#parent = toBytes(`","parent_task_id":${toText(taskId)}`);
   }
 
   /** Legacy id of the last subtask so far. The next batch starts after it. */

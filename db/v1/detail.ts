@@ -3,8 +3,10 @@
  */
 import type { Sql } from "../pg/connect.ts";
 import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
-import { isTaskId, timeText } from "./fields.ts";
+import { isUuid } from "../../uuid.ts";
+import { listedProcessed, listedProgress, timeText } from "./fields.ts";
 import { Cells } from "./cells.ts";
+import { taskIdJson } from "./task_ids.ts";
 import { type Cell, cellColumns } from "./subtask.ts";
 
 /** Maximum subtasks of the first statement. A common task has 3,024; its whole text fits into memory. */
@@ -17,10 +19,27 @@ const batchBytesMax = 16_000_000;
 /** Separates the parts of one column: a character that JSON text never contains unescaped. */
 const separator = 0x1e;
 
+/** The texts that the first statement selects of a task, in order. */
+const partNames = [
+  "id",
+  "status",
+  "total",
+  "completed",
+  "failed",
+  "listedProcessed",
+  "listedProgress",
+  "names",
+  "times",
+  "before",
+  "variables",
+  "settings",
+  "error",
+] as const;
+type Parts = Record<typeof partNames[number], Uint8Array>;
+
 /** The task's own fields, and its first batch of subtasks. */
 interface Opening {
-  /** The parts of the task's text, see {@link readOpening}. */
-  parts: Uint8Array[];
+  parts: Parts;
   cells: Cells;
   /** Maximum rows of the first batch. */
   limit: number;
@@ -28,13 +47,11 @@ interface Opening {
   more: boolean;
 }
 
-/**
- * Reads the task's row and its first subtasks in one statement. Parts 1 to 4 are the status and the three
- * counters.
- */
+/** Reads the task's row and its first subtasks in one statement. */
 async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Opening | undefined> {
-  let task: Cell | undefined;
-  const cells = new Cells(id);
+  let parts: Parts | undefined;
+  let limit = 0;
+  const cells = new Cells();
   await sql`
     with sample as materialized (
       select least(${rowsMax}::bigint, greatest(1, ${batchBytesMax} / max(octet_length(prompts::text)))) as rows
@@ -46,8 +63,10 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
       null, null, null, null,
       concat_ws(
         e'\x1e',
-        concat('{"id":"', t.id, '","task_name":', to_json(t.task_name), ',"username":', to_json(t.username)),
+        ${sql.unsafe(taskIdJson)},
         t.status, t.subtasks_total, t.subtasks_completed, t.subtasks_failed,
+        ${sql.unsafe(listedProcessed)}, ${sql.unsafe(listedProgress)},
+        concat('"task_name":', to_json(t.task_name), ',"username":', to_json(t.username)),
         concat(
           '"created_at":"', ${sql.unsafe(timeText("t.created_at"))}, '","updated_at":"',
           ${sql.unsafe(timeText("t.updated_at"))}, '","total_images":', t.total_images
@@ -68,42 +87,49 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
       limit (select rows from sample)
     )`.raw().forEach((row) => {
     const cell = row as unknown as Cell;
-    if (task) cells.add(cell);
-    else task = cell;
+    if (parts) return cells.add(cell);
+    parts = splitParts(cell[6]!);
+    limit = Number(toText(cell[1]));
+    cells.setTask(parts.id);
   });
-  if (!task) return undefined;
-  const [, rowsText, , , , , text] = task;
-  const limit = Number(toText(rowsText));
-  return { parts: splitParts(text!), cells, limit, more: cells.total > 0 && cells.total >= limit };
+  return parts && { parts, cells, limit, more: cells.total > 0 && cells.total >= limit };
 }
 
-function splitParts(text: Uint8Array): Uint8Array[] {
+function splitParts(text: Uint8Array): Parts {
   const parts: Uint8Array[] = [];
   let from = 0;
   for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, from)) {
     parts.push(text.subarray(from, at));
     from = at + 1;
   }
-  return [...parts, text.subarray(from)];
+  parts.push(text.subarray(from));
+  return Object.fromEntries(partNames.map((name, i) => [name, parts[i]])) as Parts;
 }
 
 /**
  * Computes status and progress. Unlike the list, the detail derives them from the subtasks: if all have
- * completed or failed, the task is `completed` whatever is stored, or `failed` if none completed.
+ * completed or failed, the task is `completed` whatever is stored, or `failed` if none completed. Without subtasks
+ * it answers what the list answers.
  */
 function settle(
   { parts, cells, more }: Opening,
 ): { status: string; processed: number; progress: number; shows: boolean } {
-  const stored = toText(parts[1]);
-  const counters = [2, 3, 4].map((place) => Number(toText(parts[place]))) as [number, number, number];
-  const [total, completed, failed] = more ? counters : [cells.total, cells.completed, cells.failed];
+  const stored = toText(parts.status);
+  const numberOf = (name: keyof Parts) => Number(toText(parts[name]));
+  const total = more ? numberOf("total") : cells.total;
+  if (total === 0) {
+    const processed = numberOf("listedProcessed");
+    return { status: stored, processed, progress: numberOf("listedProgress"), shows: false };
+  }
+  const completed = more ? numberOf("completed") : cells.completed;
+  const failed = more ? numberOf("failed") : cells.failed;
   const processed = completed + failed;
-  const ended = total > 0 && processed >= total;
+  const ended = processed >= total;
   const status = !ended ? stored : completed > 0 ? "completed" : "failed";
   return {
     status,
     processed,
-    progress: total === 0 ? 0 : Math.floor((100 * processed) / total),
+    progress: Math.floor((100 * processed) / total),
     shows: completed > 0 && (status === "completed" || status === "processing"),
   };
 }
@@ -140,16 +166,21 @@ function matrixText(variables: Uint8Array): string {
 }
 
 async function* detailPieces(sql: Sql, id: string, opening: Opening) {
-  const [identity, , , , , times, before, variables, settings, error] = opening.parts as [
-    ...[Uint8Array, unknown, unknown, unknown, unknown],
-    ...[Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array],
-  ];
+  const { id: taskId, names, times, before, variables, settings, error } = opening.parts;
   const { status, processed, progress, shows } = settle(opening);
   const { last } = opening.cells;
   const packer = new Packer();
   const add = (...pieces: (Uint8Array | string)[]) =>
     pieces.forEach((piece) => packer.add(typeof piece === "string" ? toBytes(piece) : piece));
-  add(identity, `,"status":"${status}",`, times, `,"processed_images":${processed},"progress":${progress},`);
+  add(
+    '{"id":',
+    taskId,
+    ",",
+    names,
+    `,"status":"${status}",`,
+    times,
+    `,"processed_images":${processed},"progress":${progress},`,
+  );
   add(before, ',"variables":', variables, ",", settings, ',"results":');
   if (shows) {
     add(`{"matrix":{${matrixText(variables)}},"raw":{`);
@@ -170,7 +201,7 @@ export interface DetailOptions {
 }
 
 /**
- * Opens the `data` of `GET /tasks/{id}` as a stream of JSON text; undefined if no task has the id. Deleted
+ * Opens the `data` of `GET /tasks/{id}` as a stream of JSON text; undefined if no task has the UUID. Deleted
  * tasks are answered too, as in the old backend. Memory holds one batch whatever the size of the task. No
  * connection is held between two batches, so a slow reader occupies none.
  */
@@ -179,7 +210,7 @@ export async function openTaskDetail(
   id: string,
   { rowsMax = batchRowsMax }: DetailOptions = {},
 ): Promise<ReadableStream<Uint8Array> | undefined> {
-  if (!isTaskId(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const opening = await readOpening(sql, id, rowsMax);
   return opening && streamPieces(detailPieces(sql, id, opening));
 }

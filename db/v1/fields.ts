@@ -1,12 +1,6 @@
 /** SQL that builds the JSON text shared by v1's list, detail and create answers. */
-import { isUuid } from "../../uuid.ts";
 import type { Sql } from "../pg/connect.ts";
-
-/**
- * Reports whether a path segment can be a task id. v1 compares ids exactly, so capital letters make another
- * id.
- */
-export const isTaskId = (text: string): boolean => isUuid(text);
+import { taskIdJson } from "./task_ids.ts";
 
 /**
  * Returns SQL text that formats a time as v1 does: UTC without a zone, six fraction digits, none if the
@@ -26,8 +20,9 @@ export const timeText = (column: string): string =>
  */
 export const taskText = (sql: Sql, total = "t.total_images") =>
   sql`concat(
-    '{"id":"', t.id, '","task_name":', to_json(t.task_name), ',"username":', to_json(t.username),
-    ',"status":"', t.status, '","created_at":"', ${sql.unsafe(timeText("t.created_at"))},
+    '{"id":', ${sql.unsafe(taskIdJson)}, ',"task_name":', to_json(t.task_name),
+    ',"username":', to_json(t.username), ',"status":"', t.status,
+    '","created_at":"', ${sql.unsafe(timeText("t.created_at"))},
     '","updated_at":"', ${sql.unsafe(timeText("t.updated_at"))}, '","total_images":', ${sql.unsafe(total)},
     ',"processed_images":', ${sql.unsafe(listedProcessed)}, ',"progress":', ${sql.unsafe(listedProgress)},
     ',"priority":', t.priority, '}'
@@ -44,5 +39,6 @@ const listed = (ofCompleted: string, count: string, name: "processed_images" | "
   `case t.status when 'completed' then ${ofCompleted} when 'pending' then 0 when 'processing' then ${count} ` +
   `else case when t.generation is null then ${count} else ${stored(name)} end end`;
 
-const listedProcessed = listed("t.total_images", counted, "processed_images");
-const listedProgress = listed("100", countedShare, "progress");
+/** SQL text for the numbers of the task `t` in a list. */
+export const listedProcessed = listed("t.total_images", counted, "processed_images");
+export const listedProgress = listed("100", countedShare, "progress");

@@ -1,7 +1,9 @@
 /** v1's matrix of a task: the image at each combination of indices. */
 import type { Sql } from "../pg/connect.ts";
 import { Packer, streamPieces, toBytes, toText } from "../pg/json_stream.ts";
-import { isTaskId, timeText } from "./fields.ts";
+import { isUuid } from "../../uuid.ts";
+import { timeText } from "./fields.ts";
+import { taskIdJson } from "./task_ids.ts";
 import { indicesText, toMatrixKey } from "./indices.ts";
 
 type Bytes = Uint8Array | null;
@@ -23,7 +25,7 @@ async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
     select
       null,
       concat(
-        '{"task_id":"', t.id, '","task_name":', to_json(t.task_name), ',"created_at":"',
+        '{"task_id":', ${sql.unsafe(taskIdJson)}, ',"task_name":', to_json(t.task_name), ',"created_at":"',
         ${sql.unsafe(timeText("t.created_at"))}, '","variables":', t.variables, ',"coordinates_by_indices":{'
       )
     from tasks as t
@@ -60,7 +62,7 @@ async function* matrixPieces({ head, images }: Matrix) {
  * Subtasks with the same indices share one entry: the position of the first, the image of the last.
  */
 export async function openTaskMatrix(sql: Sql, id: string): Promise<ReadableStream<Uint8Array> | undefined> {
-  if (!isTaskId(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const matrix = await readMatrix(sql, id);
   return matrix && streamPieces(matrixPieces(matrix));
 }

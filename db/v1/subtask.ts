@@ -5,6 +5,7 @@
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { type Packer, toBytes, toText } from "../pg/json_stream.ts";
+import { keptDocumentId, keptText } from "../pg/extra.ts";
 import { timeText } from "./fields.ts";
 import { indicesText, readIndices } from "./indices.ts";
 
@@ -53,9 +54,21 @@ const tail = `(',"error":' || ${error} || ',"retry_count":' || s.retry_count || 
   || (',"ratio":' || ${ratio} || ',"seed":' || ${seed}
   || case when s.use_polish then ',"use_polish":true,"created_at":"' else ',"use_polish":false,"created_at":"' end)`;
 
+/** SQL text for the JSON text of the `_id` of the subtask `s`. */
+const documentIdJson = `coalesce(${keptDocumentId("s.extra")}, '"' || s.legacy_id || '"')`;
+
+/**
+ * SQL text for the JSON text of the id that the subtask `s` had in the old backend, if it is not the row's id. The
+ * oldest documents have only an `_id`.
+ */
+export const oldSubtaskIdJson = `case
+  when s.generation = 'S1' then ${documentIdJson}
+  when s.generation is not null then ${keptText("s.extra", "id")}
+end`;
+
 /** Field names with the JSON texts of their columns, for documents of older generations. */
 const fields: [name: string, text: string][] = [
-  ["_id", `'"' || s.legacy_id || '"'`],
+  ["_id", documentIdJson],
   ["id", `'"' || s.id || '"'`],
   ["parent_task_id", `'"' || s.parent_task_id || '"'`],
   ["variable_indices", `coalesce(${indices}::text, 'null')`],

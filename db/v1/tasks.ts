@@ -3,7 +3,8 @@
  */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
-import { isTaskId, taskText } from "./fields.ts";
+import { isUuid } from "../../uuid.ts";
+import { taskText } from "./fields.ts";
 import { matchingTasks } from "./search.ts";
 
 type Fragment = PendingQuery<Row[]>;
@@ -111,7 +112,7 @@ function searched(sql: Sql, { statuses = [], username = "", taskName = "" }: Tas
  * Undefined if no task has the id.
  */
 export async function findTaskVersion(sql: Sql, id: string): Promise<string | undefined> {
-  if (!isTaskId(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const [row] = await sql<{ version: string }[]>`
     select
       -- Claims and retries of an open task do not write the task's row. The sum of the last writing

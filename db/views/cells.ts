@@ -1,6 +1,7 @@
 /** Cells as v2 shows them: rows of a grid, one cell in detail, and the feedback on each of its images. */
 import type { Sql } from "../pg/connect.ts";
 import type { TaskStatus } from "../queue/task_fields.ts";
+import { oldSubtaskIdJson } from "../v1/subtask.ts";
 
 /** A cell of a grid, with the rater's own rating. */
 export interface CellRow {
@@ -48,6 +49,8 @@ export async function listCells(
 /** One cell with its request to the image API; JSON as text. */
 export interface CellDetail extends CellRow {
   id: string;
+  /** Id of a migrated subtask in the old backend if it is not `id`. */
+  old_id: string | null;
   prompts: string | null;
   ratio: string | null;
   use_polish: boolean;
@@ -72,7 +75,8 @@ export async function findCellDetail(
 ): Promise<CellDetail | undefined> {
   const [row] = await sql<CellDetail[]>`
     select ${cellColumns(sql)},
-      s.id, s.prompts::text, s.ratio, s.use_polish, s.client_args::text, s.result::text, s.queue,
+      s.id, (${sql.unsafe(oldSubtaskIdJson)})::json as old_id,
+      s.prompts::text, s.ratio, s.use_polish, s.client_args::text, s.result::text, s.queue,
       case when s.error is not null then failure_cause(s.error) end as cause, s.retry_count, s.run_after, s.remote_id,
       s.created_at, s.started_at, s.completed_at, t.variables::text
     from ${withOwnRating(sql, raterId)}

@@ -2,6 +2,7 @@
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { matchingTasks } from "../v1/search.ts";
+import { oldTaskIdJson } from "../v1/task_ids.ts";
 import type { SeedPolicy, TaskStatus } from "../queue/task_fields.ts";
 
 type Fragment = PendingQuery<Row[]>;
@@ -9,6 +10,8 @@ type Fragment = PendingQuery<Row[]>;
 /** A task in a list. */
 export interface TaskItem {
   id: string;
+  /** Id of a migrated task in the old backend if it is not `id`. */
+  old_id: string | null;
   task_name: string;
   username: string;
   status: TaskStatus;
@@ -30,7 +33,8 @@ export interface TaskItem {
 }
 
 export const itemColumns = (sql: Sql) =>
-  sql`t.id, t.task_name, t.username, t.status, t.hold, t.hold_reason, t.error, t.priority, t.blind, t.seed_policy,
+  sql`t.id, (${sql.unsafe(oldTaskIdJson)})::json as old_id,
+    t.task_name, t.username, t.status, t.hold, t.hold_reason, t.error, t.priority, t.blind, t.seed_policy,
     t.revision::text, t.created_at, t.updated_at, t.started_at, t.completed_at, t.subtasks_total, t.subtasks_completed,
     t.subtasks_failed, t.subtasks_cancelled`;
 

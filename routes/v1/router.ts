@@ -57,6 +57,19 @@ function matchPath(path: string): { route: Route; id: string }[] {
   return matchExactly(path.endsWith("/") ? path.replace(/\/+$/, "") : `${path}/`);
 }
 
+/** Stands for an encoded slash while a path is matched. unquote() never returns it. */
+const slashMark = "\ud800";
+
+/**
+ * Returns the routes of a path that the old backend did not know, because it decoded `%2F` before it matched. Here
+ * the slash belongs to the id, so that v1 serves documents whose id contains one. Any other path stays unknown.
+ */
+function matchEncodedSlash(path: string, method: string): { route: Route; id: string }[] {
+  return matchPath(path.split(/%2f/i).map(unquote).join(slashMark))
+    .filter(({ route }) => route.methods.includes(method))
+    .map(({ route, id }) => ({ route, id: id.replaceAll(slashMark, "/") }));
+}
+
 /** Discards a response that must not be sent, and cancels its body. */
 function discard(responding: Promise<Response>): void {
   responding.then((response) => response.body?.cancel()).catch(() => {});
@@ -148,13 +161,20 @@ function respondError({ log }: V1Deps, error: unknown): Response {
   });
 }
 
+const notFound = () => new HttpError(404, "Not Found");
 const clientClosedRequest = () => new HttpError(499, "Client Closed Request");
+
+/** Returns the error for a path that only matches with an encoded slash: an unknown id is an unknown path. */
+const hideRoute = (error: unknown) =>
+  error instanceof HttpError && [401, 404].includes(error.status) ? notFound() : error;
 
 async function handleRequest(deps: V1Deps, request: Request, address: string): Promise<Routed> {
   const { path, query } = splitTarget(request);
-  const matches = matchPath(unquote(path));
+  const known = matchPath(unquote(path));
+  const isEncoded = known.length === 0 && /%2f/i.test(path);
+  const matches = isEncoded ? matchEncodedSlash(path, request.method) : known;
   const first = matches[0];
-  if (!first) return { response: respondHttpError(new HttpError(404, "Not Found")), route: unrouted };
+  if (!first) return { response: respondHttpError(notFound()), route: unrouted };
   const found = matches.find(({ route }) => route.methods.includes(request.method));
   if (!found) {
     const allow = { allow: first.route.methods.join(", ") };
@@ -178,7 +198,7 @@ async function handleRequest(deps: V1Deps, request: Request, address: string): P
     // does.
     const response = request.signal.aborted
       ? respondHttpError(clientClosedRequest())
-      : respondError(deps, error);
+      : respondError(deps, isEncoded ? hideRoute(error) : error);
     return { response, route: route.path };
   }
 }

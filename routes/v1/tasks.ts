@@ -2,6 +2,7 @@
 import { findTaskVersion, getTaskJson, listTasks } from "../../db/v1/tasks.ts";
 import { openTaskDetail } from "../../db/v1/detail.ts";
 import { openTaskMatrix } from "../../db/v1/matrix.ts";
+import { findTaskUuid } from "../../db/v1/task_ids.ts";
 import { cancelTask, deleteTask } from "../../jobs/moves/cancel.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
 import { type AuthenticatedCall, type Call, respond, respondStream } from "./call.ts";
@@ -39,8 +40,15 @@ export async function readTasks({ deps: { sql }, query }: Call): Promise<Respons
   return respond("success", data);
 }
 
+/** Returns the UUID of the task with the id in the path. @throws HttpError 404 */
+async function getTaskUuid({ deps: { sql }, id }: Call): Promise<string> {
+  const uuid = await findTaskUuid(sql, id);
+  if (uuid === undefined) throw taskNotFound();
+  return uuid;
+}
+
 /** Returns a weak ETag that changes with every change of the task or its subtasks. */
-const versionTag = (id: string, version: string) => `W/"${id.slice(0, 8)}-${version}"`;
+const versionTag = (uuid: string, version: string) => `W/"${uuid.slice(0, 8)}-${version}"`;
 
 /** Reports whether `If-None-Match` lists the tag. `*` does not match, because it names no version. */
 function matchesIfNoneMatch(request: Request, tag: string): boolean {
@@ -48,16 +56,15 @@ function matchesIfNoneMatch(request: Request, tag: string): boolean {
   return header !== null && header.split(",").some((part) => part.trim().replace(/^(W\/)?/, "W/") === tag);
 }
 
-async function readVersioned(
-  { deps: { sql }, request, id }: Call,
-  open: typeof openTaskMatrix,
-): Promise<Response> {
+async function readVersioned(call: Call, open: typeof openTaskMatrix): Promise<Response> {
+  const { deps: { sql }, request } = call;
+  const uuid = await getTaskUuid(call);
   // The version is read before the data, so that a client never keeps data that is older than its tag.
-  const version = await findTaskVersion(sql, id);
+  const version = await findTaskVersion(sql, uuid);
   if (!version) throw taskNotFound();
-  const etag = versionTag(id, version);
+  const etag = versionTag(uuid, version);
   if (matchesIfNoneMatch(request, etag)) return new Response(null, { status: 304, headers: { etag } });
-  const data = await open(sql, id);
+  const data = await open(sql, uuid);
   if (!data) throw taskNotFound();
   return respondStream("success", data, { etag });
 }
@@ -77,16 +84,18 @@ export async function createTask({ deps: { sql, log }, user, body }: Authenticat
 }
 
 /** `POST /tasks/{id}/cancel`: a task that has ended does not change, and the response is the same. */
-export async function cancelOwnTask({ deps: { sql, log }, user, id }: AuthenticatedCall): Promise<Response> {
-  const outcome = await cancelTask({ sql, log }, { taskId: id, userId: user.id });
+export async function cancelOwnTask(call: AuthenticatedCall): Promise<Response> {
+  const { deps: { sql, log }, user } = call;
+  const outcome = await cancelTask({ sql, log }, { taskId: await getTaskUuid(call), userId: user.id });
   if (outcome === "not_found") throw taskNotFound();
   if (outcome === "forbidden") throw new HttpError(403, "无权限取消此任务");
   return respond("任务已取消", "null");
 }
 
 /** `DELETE /tasks/{id}` */
-export async function deleteOwnTask({ deps: { sql, log }, user, id }: AuthenticatedCall): Promise<Response> {
-  const outcome = await deleteTask({ sql, log }, { taskId: id, userId: user.id });
+export async function deleteOwnTask(call: AuthenticatedCall): Promise<Response> {
+  const { deps: { sql, log }, user } = call;
+  const outcome = await deleteTask({ sql, log }, { taskId: await getTaskUuid(call), userId: user.id });
   if (outcome === "not_found") throw taskNotFound();
   if (outcome === "forbidden") throw new HttpError(403, "无权限删除此任务");
   return respond("任务已删除", "null");

@@ -140,7 +140,9 @@ const detailStates: [
   ["completed", ["failed"], ["failed", 1, 100, false]],
   ["pending", ["pending"], ["pending", 0, 0, false]],
   ["pending", [], ["pending", 0, 0, false]],
-  ["completed", [], ["completed", 0, 0, false]],
+  ["processing", [], ["processing", 0, 0, false]],
+  ["completed", [], ["completed", 1, 100, false]],
+  ["failed", [], ["failed", 0, 0, false]],
 ];
 for (const [stored, statuses, [status, processed, progress, results]] of detailStates) {
   Deno.test(`the detail of a ${stored} task with subtasks [${statuses}] shows ${status}, ${progress} %`, async () => {

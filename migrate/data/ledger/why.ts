@@ -5,7 +5,8 @@ import { AppError } from "../../../errors.ts";
 import { copyOut, decodeLine } from "../tools/copy.ts";
 import { readValue } from "../documents/ejson_read.ts";
 import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
-import { isUuidText, legacyIdOf, uuidOf } from "../documents/ids.ts";
+import { taskUuidOf } from "../../../uuid.ts";
+import { isUuidText, legacyIdOf, subtaskUuidOf } from "../documents/ids.ts";
 import type { Row } from "../lens/draft.ts";
 import { parseOriginal } from "./original.ts";
 import { type Collection, collections } from "../documents/source.ts";
@@ -49,9 +50,7 @@ function parseId(text: string): IdCandidates {
   } catch {
     // The text is not JSON; it is only considered as a plain string.
   }
-  const uuids = isUuidText(text)
-    ? [text.toLowerCase()]
-    : [uuidOf(`tasks.id:${text}`), uuidOf(`dramatiq_tasks.id:${text}`)];
+  const uuids = isUuidText(text) ? [text.toLowerCase()] : [taskUuidOf(text), subtaskUuidOf(text)];
   return { ids, uuids };
 }
 

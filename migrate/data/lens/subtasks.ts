@@ -1,5 +1,5 @@
 /** The lens of subtasks (collection `dramatiq_tasks`), generations S1 to S4. */
-import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+import { isUuidText, legacyIdOf, subtaskUuidOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { describeValue, Draft, type Mapped, type Row, type Template } from "./draft.ts";
 import { int4, int8 } from "./numbers.ts";
@@ -97,7 +97,7 @@ function toId(draft: Draft, generation: SubtaskGeneration): string {
   }
   draft.adjust("id_no_uuid", "id");
   return typeof own === "string" && own !== ""
-    ? uuidOf(`dramatiq_tasks.id:${own}`)
+    ? subtaskUuidOf(own)
     : uuidOfId("dramatiq_tasks", draft.get("_id")!);
 }
 

@@ -1,5 +1,6 @@
 /** The lens of tasks. Generations T1 and T2 have `task_uuid`, T3 has `id`. */
-import { isUuidText, legacyIdOf, uuidOf, uuidOfId } from "../documents/ids.ts";
+import { taskUuidOf } from "../../../uuid.ts";
+import { isUuidText, legacyIdOf, uuidOfId } from "../documents/ids.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { Draft, type Mapped, type Row, type Template } from "./draft.ts";
 import { int4 } from "./numbers.ts";
@@ -85,9 +86,7 @@ function toId(draft: Draft, field: "id" | "task_uuid"): string {
     return own.toLowerCase();
   }
   if (own !== undefined) draft.adjust("id_no_uuid", field);
-  return typeof own === "string" && own !== ""
-    ? uuidOf(`tasks.id:${own}`)
-    : uuidOfId("tasks", draft.get("_id")!);
+  return typeof own === "string" && own !== "" ? taskUuidOf(own) : uuidOfId("tasks", draft.get("_id")!);
 }
 
 function toUsername(draft: Draft): string {

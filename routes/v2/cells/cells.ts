@@ -70,6 +70,9 @@ const versionOut = z.object({
 const cellDetailOut = z.object({
   ...cellFields,
   id: z.uuid(),
+  old_id: z.string().nullable().openapi({
+    description: "Id of a migrated subtask in the old backend; null if it is the same",
+  }),
   places: z.array(z.object({ axis: z.string(), place: z.int(), value: z.unknown() })).nullable()
     .openapi({
       description: "Index (from 0) and value on each axis; null if cells do not fill the axes",
@@ -176,10 +179,23 @@ async function readCellDetail(c: Context<V2Env>, task: ReadableTask, cell: numbe
   const row = await findCellDetail(sql, { taskId: task.id, raterId: principal.id, cell });
   if (!row) throw cellNotFound(cell);
   const [places, history] = await Promise.all([readPlaces(c, task, row), readHistory(c, task, row)]);
-  const { id, ratio, seed, use_polish, queue, cause, created_at, started_at, completed_at, run_after } = row;
+  const {
+    id,
+    old_id,
+    ratio,
+    seed,
+    use_polish,
+    queue,
+    cause,
+    created_at,
+    started_at,
+    completed_at,
+    run_after,
+  } = row;
   return toJson({
     ...toCell(row, task.hidesOthers),
     id,
+    old_id,
     places,
     request: {
       prompts: parseNullable(row.prompts),

@@ -3545,6 +3545,8 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             not_before: string | null;
+            /** @description Id of a migrated subtask in the old backend; null if it is the same */
+            old_id: string | null;
             /** @description Index (from 0) and value on each axis; null if cells do not fill the axes */
             places: {
                 axis: string;
@@ -4383,6 +4385,8 @@ export interface components {
             /** @enum {string} */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
             /**
+            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
+            old_id: string | null;
              * Format: date-time
              * @example 2025-05-13T07:40:46.622Z
              */
@@ -4502,6 +4506,8 @@ export interface components {
                 /** @description Cells that ended within the window */
                 cells: number;
                 per_minute: number;
+            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
+            old_id: string | null;
                 window_seconds: number;
             } | null;
             /** @description Increases with each change */
@@ -4762,6 +4768,8 @@ export interface components {
             updated_at: string;
         };
         UserIn: {
+            /** @description Id in the old backend, which v1 shows; null for a user that was created here */
+            old_id: string | null;
             /**
              * Format: email
              * @description Unique and compared exactly. The domain is converted to lower case

@@ -35,6 +35,9 @@ const roleList = z.array(z.enum(roles)).min(1).refine((list) => new Set(list).si
 
 const userOut = z.object({
   id: z.uuid(),
+  old_id: z.string().nullable().openapi({
+    description: "Id in the old backend, which v1 shows; null for a user that was created here",
+  }),
   email: z.string(),
   fullname: z.string().nullable(),
   roles: z.array(z.enum(roles)),

@@ -18,6 +18,9 @@ import { time } from "../kit/route.ts";
 const hold = z.enum(["import", "pause", "canary"]);
 const itemFields = {
   id: z.uuid(),
+  old_id: z.string().nullable().openapi({
+    description: "Id of a migrated task in the old backend, which v1 shows; null if it is the same",
+  }),
   name: z.string(),
   owner: z.string().nullable().openapi({
     description: "E-mail address of the owner; null for requests with a share",
@@ -75,9 +78,10 @@ export function toTaskSummary(row: TaskItem, email: string | null): z.infer<type
   const { subtasks_total: total, subtasks_completed: completed } = row;
   const { subtasks_failed: failed, subtasks_cancelled: cancelled } = row;
   const iso = (at: Date | null) => at?.toISOString() ?? null;
-  const { id, status, hold, hold_reason, error, priority, blind, seed_policy } = row;
+  const { id, old_id, status, hold, hold_reason, error, priority, blind, seed_policy } = row;
   return {
     id,
+    old_id,
     name: row.task_name,
     owner: email === null ? null : row.username,
     mine: row.username === email,

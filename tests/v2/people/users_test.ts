@@ -18,7 +18,13 @@ Deno.test("an admin creates, reads, changes and deletes a user", async () => {
   const made = await create(api, admin, newUser);
   assert.equal(made.status, 201, made.text);
   const { id, created_at, updated_at, ...rest } = made.body;
-  assert.deepEqual(rest, { email: newUser.email, fullname: null, roles: ["user"], is_active: true });
+  assert.deepEqual(rest, {
+    email: newUser.email,
+    old_id: null,
+    fullname: null,
+    roles: ["user"],
+    is_active: true,
+  });
   assert.equal(made.headers.get("location"), `/api/v2/users/${id}`);
   assert.ok(Date.parse(created_at) > 0 && updated_at === created_at);
   assert.deepEqual((await call(api, manager, "GET", `/users/${id}`)).body, made.body);
