@@ -318,3 +318,14 @@ export function stringifyJson(value: Json): string {
   }
   return `{${text}}`;
 }
+
+/**
+ * Formats a value as JSON that may also hold `JsonNumber`, maps and big integers. Returns undefined where there is no
+ * JSON for it.
+ */
+export function formatValue(value: unknown): string | undefined {
+  if (value instanceof JsonNumber) return value.text;
+  if (typeof value === "bigint") return String(value);
+  if (value instanceof Map || Array.isArray(value)) return stringifyJson(value as Json);
+  return JSON.stringify(value);
+}

@@ -94,7 +94,7 @@ export function readTags(tags: Json[], axes: Axis[]): TagUse[] {
     else {
       faults.push({
         field: `tags.${index}.name`,
-        value: typeof name === "string" ? name : String(name),
+        value: name,
         wanted: "the name of one of the variables",
       });
     }

@@ -115,7 +115,7 @@ function readSeed(source: Json): number | bigint | undefined {
   if (seed === undefined) return undefined;
   if (seed !== BigInt.asIntN(64, seed)) {
     throw new AppError("invalid_request", `expanding the task: seed '${seed}' is past 64 bits`, {
-      fields: [{ field: "tags", value: String(seed), wanted: "a seed from -2^63 to 2^63 - 1" }],
+      fields: [{ field: "tags", value: seed, wanted: "a seed from -2^63 to 2^63 - 1" }],
     });
   }
   const number = Number(seed);
@@ -139,7 +139,7 @@ function countCells(axes: Axis[], repeats: bigint): { total: number; imagesExpec
   if (total > BigInt(cellsMax)) {
     const fault: FieldFault = {
       field: "variables",
-      value: String(total),
+      value: total,
       wanted: `at most ${cellsMax} combinations, repeats of batch counted`,
     };
     const detail = `expanding the task: ${total} subtasks, at most ${cellsMax} are allowed`;

@@ -38,7 +38,7 @@ export function planSeeds(
     throw new AppError(
       "invalid_request",
       `expanding the task: seed '${seed}' and its replicates pass ${seedMax}`,
-      { fields: [{ field: "seed", value: String(seed), wanted: `at most ${highest}` }] },
+      { fields: [{ field: "seed", value: seed, wanted: `at most ${highest}` }] },
     );
   }
   const bases: number[] = [];

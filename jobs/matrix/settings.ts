@@ -1,5 +1,5 @@
 /** The settings that the expansion uses: `concurrency`, and `client_args` with the tags that add to it. */
-import { AppError } from "../../errors.ts";
+import { AppError, describeValue } from "../../errors.ts";
 import { formatFloat, int, type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Axis, TagUse } from "./axes.ts";
 import { isObject, isTruthy, readInteger, readNumber } from "./values.ts";
@@ -15,11 +15,17 @@ export function storeSettings(settings: JsonObject): JsonObject {
   const given = settings.get("concurrency");
   if (given === undefined) return settings;
   if (!(given instanceof JsonNumber) && typeof given !== "boolean") {
-    const value = typeof given === "string" ? given : stringifyJson(given);
+    const shown = given === "" ? "an empty text" : `'${describeValue(given)}'`;
     throw new AppError(
       "invalid_request",
-      `expanding the task: settings.concurrency '${value}' is no number`,
-      { fields: [{ field: "settings.concurrency", value, wanted: `a number from 1 to ${concurrencyMax}` }] },
+      `expanding the task: settings.concurrency ${shown} is no number`,
+      {
+        fields: [{
+          field: "settings.concurrency",
+          value: given,
+          wanted: `a number from 1 to ${concurrencyMax}`,
+        }],
+      },
     );
   }
   const wanted = given instanceof JsonNumber ? given.value : Number(given);

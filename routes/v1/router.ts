@@ -3,7 +3,7 @@
  * in that order.
  */
 import { cancelOnAbort } from "../../db/pg/cancel_on_abort.ts";
-import { AppError } from "../../errors.ts";
+import { AppError, describeValue } from "../../errors.ts";
 import { isPassingForClient } from "../../passing.ts";
 import { authorize, getActiveUser, readTokenPayload } from "./authenticate.ts";
 import { parseBody, readBytes, unauthenticatedBytesMax } from "./body.ts";
@@ -132,7 +132,7 @@ function respondFieldFaults({ message, fields }: AppError): Response {
       type: "value_error",
       loc: ["body", ...field.split(".")],
       msg: `Value error, ${message}; wanted ${wanted}`,
-      input: value ?? null,
+      input: value === undefined ? null : describeValue(value),
       ctx: new Map([["error", new Map()]]),
     }))),
   );
@@ -206,7 +206,7 @@ async function handleRequest(deps: V1Deps, request: Request, address: string): P
 /**
  * Handles a request of v1 or of an unknown path.
  *
- * @param address the client's address, which the login throttle counts by
+ * @param address the client's network, which the login throttle counts by
  */
 export async function routeV1(deps: V1Deps, request: Request, address: string): Promise<Routed> {
   const origins = deps.config.CORS_ORIGINS;

@@ -37,6 +37,7 @@ import { addSystem } from "./system.ts";
 import { addTasks } from "./tasks/tasks.ts";
 import { addUsers } from "./people/users.ts";
 import { addVotes } from "./judging/votes.ts";
+import { useWantedTexts } from "./kit/wanted.ts";
 import { addWebhooks } from "./live/webhooks.ts";
 
 /** Dependencies of the routes, with the caches that only some of them use. */
@@ -130,6 +131,7 @@ export function createV2App(options: V2Options): V2App {
     rateLimits: createRateLimits(perSecond),
     layouts: createLayouts(options.sql),
   };
+  useWantedTexts();
   const app: V2App = new OpenAPIHono<V2Env>({
     async defaultHook(result, c) {
       if (result.success) return;

@@ -31,7 +31,7 @@ const getCells = defineRoute({
   request: {
     params: taskParams,
     query: z.object({
-      ids: z.string().regex(/^\d{1,5}(?:,\d{1,5})*$/, "wanted numbers of cells by commas").openapi({
+      ids: z.string().regex(/^\d{1,5}(?:,\d{1,5})*$/, "numbers of cells by commas").openapi({
         param: { name: "ids", in: "query" },
         description: `Comma-separated cell numbers, at most ${idsMax}`,
         example: "0,5,9",

@@ -24,12 +24,12 @@ const getPlanes = defineRoute({
     query: z.object({
       f: z.string().regex(
         new RegExp(`^(?:${planeNames})(?:,(?:${planeNames}))*$`),
-        `wanted some of ${planes.join(", ")} by commas`,
+        `some of ${planes.join(", ")} by commas`,
       ).default("status,rating").openapi({
         param: { name: "f", in: "query" },
         description: "Comma-separated planes",
       }),
-      since: z.string().regex(/^\d{1,15}$/, "wanted a revision").optional().openapi({
+      since: z.string().regex(/^\d{1,15}$/, "a revision").optional().openapi({
         param: { name: "since", in: "query" },
         description: "`X-Revision` of the response that the client has",
       }),

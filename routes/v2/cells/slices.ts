@@ -10,12 +10,13 @@ import type { V2App, V2Env } from "../kit/context.ts";
 import { createMatrix, type Matrix } from "../tasks/matrix.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { respondTagged } from "../kit/etag.ts";
+import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
 import { getReadableTask } from "../tasks/task_access.ts";
 
 /** Maximum number of cells of a slice. */
 const cellsMax = 10_000;
 
-const axisName = z.string().regex(/^(?:v[0-5]|batch)$/, "wanted v0 to v5, or batch");
+const axisName = z.string().regex(/^(?:v[0-5]|batch)$/, "v0 to v5, or batch");
 const sliceQuery = z.object({
   x: axisName.openapi({ param: { name: "x", in: "query" }, description: "Axis of the columns" }),
   y: axisName.optional().openapi({
@@ -24,7 +25,7 @@ const sliceQuery = z.object({
   }),
   at: z.string().regex(
     /^(?:v[0-5]|batch):\d{1,5}(?:,(?:v[0-5]|batch):\d{1,5})*$/,
-    "wanted axis:place by commas",
+    "axis:index by commas, such as v1:3,v3:0",
   )
     .optional().openapi({
       param: { name: "at", in: "query" },
@@ -54,7 +55,8 @@ const getSlice = defineRoute({
   problems: ["conflict"],
 });
 
-const fault = (name: string, value: string, wanted: string) => invalidField(`query.${name}`, value, wanted);
+const fault = (name: string, value: string | undefined, wanted: string) =>
+  invalidField(`query.${name}`, value, wanted);
 
 /** Positions of a slice's axes. */
 interface SliceAxes {
@@ -69,7 +71,7 @@ interface SliceAxes {
 function resolveSlice(matrix: Matrix, { x, y, at = "" }: z.infer<typeof sliceQuery>): SliceAxes {
   const find = (name: "x" | "y" | "at", axis: string): number => {
     const found = matrix.axes.indexOf(axis);
-    if (found < 0) throw fault(name, axis, `one of ${matrix.axes.join(", ")}`);
+    if (found < 0) throw fault(name, axis, wantedAxis(matrix.axes));
     return found;
   };
   const slice: SliceAxes = {
@@ -77,18 +79,18 @@ function resolveSlice(matrix: Matrix, { x, y, at = "" }: z.infer<typeof sliceQue
     y: y === undefined ? undefined : find("y", y),
     at: matrix.axes.map(() => 0),
   };
-  if (slice.x === slice.y) throw fault("y", x, "another axis than x");
+  if (slice.x === slice.y) throw fault("y", y, wantedOtherAxis(matrix.axes, x));
   for (const part of at.split(",").filter((text) => text !== "")) {
     const [axis = "", index = ""] = part.split(":");
     const found = find("at", axis);
     if (found === slice.x || found === slice.y) throw fault("at", part, "axes other than x and y");
     if (Number(index) >= matrix.lengths[found]!) {
-      throw fault("at", part, `${axis}:0 to ${axis}:${matrix.lengths[found]! - 1}`);
+      throw fault("at", part, `${axis} with an index: ${wantedIndex(matrix.lengths[found]!)}`);
     }
     slice.at[found] = Number(index);
   }
   const size = matrix.lengths[slice.x]! * (slice.y === undefined ? 1 : matrix.lengths[slice.y]!);
-  if (size > cellsMax) throw fault("x", `${size} cells`, `at most ${cellsMax} cells in a slice`);
+  if (size > cellsMax) throw fault("x", x, `axes with at most ${cellsMax} cells in all; these have ${size}`);
   return slice;
 }
 

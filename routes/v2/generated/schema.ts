@@ -1836,12 +1836,12 @@ export interface paths {
         };
         /**
          * Export all cells with their feedback as a file
-         * @description Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that one has not rated are exported without means, evaluations and tags of others.
+         * @description Each cell is exported in its state at the time of reading, with everything that people said about it: ratings and reasons for skipping, evaluations with their tags, tags of the cell, votes, and feedback on earlier images (`earlier_images`). Lists whose names begin with the same word have the same order. A person is an e-mail address, or an id for a share, for a deleted user, and for requests with a share. Where others' ratings are hidden, cells that one has not rated are exported without means, ratings, evaluations and tags of others; votes of others only for the owner of the task and admins. `favourite` is one's own.
          */
         get: {
             parameters: {
                 query?: {
-                    /** @description CSV only: start with a byte order mark, so that Excel detects UTF-8 */
+                    /** @description CSV only: starts with a byte order mark, without which spreadsheets on many systems do not detect UTF-8. Programs that do not skip the mark ask for `false` */
                     bom?: "true" | "false";
                     format?: "csv" | "ndjson" | "html";
                 };
@@ -3930,7 +3930,15 @@ export interface components {
             errors?: {
                 /** @example body.stars */
                 field: string;
+                /**
+                 * @description The given value as JSON, shortened if it is long. Absent for containers and secrets
+                 * @example 6
+                 */
                 value?: string;
+                /**
+                 * @description The valid values, for a person
+                 * @example at most 5
+                 */
                 wanted: string;
             }[];
             /** @description Id of the request, which the log contains too */
@@ -4377,6 +4385,8 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
+            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
+            old_id: string | null;
             /** @description E-mail address of the owner; null for requests with a share */
             owner: string | null;
             priority: number;
@@ -4385,8 +4395,6 @@ export interface components {
             /** @enum {string} */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
             /**
-            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
-            old_id: string | null;
              * Format: date-time
              * @example 2025-05-13T07:40:46.622Z
              */
@@ -4498,6 +4506,8 @@ export interface components {
             id: string;
             mine: boolean;
             name: string;
+            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
+            old_id: string | null;
             /** @description E-mail address of the owner; null for requests with a share */
             owner: string | null;
             priority: number;
@@ -4506,8 +4516,6 @@ export interface components {
                 /** @description Cells that ended within the window */
                 cells: number;
                 per_minute: number;
-            /** @description Id of a migrated task in the old backend, which v1 shows; null if it is the same */
-            old_id: string | null;
                 window_seconds: number;
             } | null;
             /** @description Increases with each change */
@@ -4760,6 +4768,8 @@ export interface components {
             /** Format: uuid */
             id: string;
             is_active: boolean;
+            /** @description Id in the old backend, which v1 shows; null for a user that was created here */
+            old_id: string | null;
             roles: ("admin" | "manager" | "user" | "guest")[];
             /**
              * Format: date-time
@@ -4768,8 +4778,6 @@ export interface components {
             updated_at: string;
         };
         UserIn: {
-            /** @description Id in the old backend, which v1 shows; null for a user that was created here */
-            old_id: string | null;
             /**
              * Format: email
              * @description Unique and compared exactly. The domain is converted to lower case

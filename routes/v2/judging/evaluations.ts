@@ -37,7 +37,7 @@ const text = textSchema(4000).openapi({ description: "Stored byte for byte. Mark
 const evaluationIn = z.strictObject({ text, tags: tagsIn.default([]) }).openapi("EvaluationIn");
 const evaluationPatch = z.strictObject({ text: text.optional(), tags: tagsIn.optional() })
   .refine((patch) => patch.text !== undefined || patch.tags !== undefined, {
-    message: "wanted text, tags or both",
+    message: "text, tags or both",
   })
   .openapi("EvaluationPatch", { minProperties: 1 });
 

@@ -40,7 +40,7 @@ const ratingFields = {
 };
 const starsXorSkipped = ({ stars, skipped }: { stars?: number | undefined; skipped?: string | undefined }) =>
   (stars === undefined) !== (skipped === undefined);
-const starsXorSkippedFault = { message: "wanted either stars or skipped", path: ["stars"] };
+const starsXorSkippedFault = { message: "either stars or skipped", path: ["stars"] };
 
 const ratingIn = z.strictObject(ratingFields).refine(starsXorSkipped, starsXorSkippedFault).openapi(
   "RatingIn",

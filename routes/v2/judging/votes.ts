@@ -21,6 +21,7 @@ import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { choosePairs, orderPairs, type Pair } from "./pair_choice.ts";
 import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
 import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { wantedAxis } from "../tasks/axis_faults.ts";
 import { cellNotFound, getReadableTask, newCellNumberMax, taskNotFound } from "../tasks/task_access.ts";
 
 const tags: ["votes"] = ["votes"];
@@ -67,7 +68,7 @@ const voteIn = z.strictObject({
   blind: z.boolean().default(false).openapi({ description: "Whether the axes were hidden" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
 }).refine(({ left, right }) => left.cell !== right.cell, {
-  message: "requested two cells",
+  message: "another cell than the left one",
   path: ["right", "cell"],
 })
   .openapi("VoteIn");
@@ -128,9 +129,10 @@ function findAxis({ axes }: Layout, requested: string | undefined): number | und
   if (requested === undefined) return varying.find((i) => axes[i]!.role === "treatment") ?? varying[0];
   const found = varying.find((i) => axes[i]!.key === requested);
   if (found !== undefined) return found;
-  const names = varying.map((i) => axes[i]!.key).join(", ");
-  const expected = names === "" ? "no axis: none of this task has several values" : `one of ${names}`;
-  throw invalidField("query.axis", requested, expected);
+  const wanted = axes.length > 0 && varying.length === 0
+    ? "to be left out: no axis of this task has several values"
+    : wantedAxis(varying.map((i) => axes[i]!.key));
+  throw invalidField("query.axis", requested, wanted);
 }
 
 /** Unpacks cell numbers of four bytes each. */

@@ -98,14 +98,15 @@ async function readText(c: Context<V2Env>, bytesMax: number): Promise<string> {
   if (read === "too_slow") throw new AppError("too_slow", `reading the body: it took over ${bodyMsMax} ms`);
   if (read === "broken") throw new AppError("invalid_json", "reading the body: it broke off");
   if (type === undefined || !isJson.test(type)) {
-    const shown = (type ?? "").slice(0, 100);
-    throw new AppError("unsupported_media", `reading the body: it is '${shown}'`, {
-      fields: [{ field: "content-type", value: shown, wanted: "application/json" }],
-    });
+    const wanted = { field: "content-type", wanted: "application/json" };
+    const [shown, fault] = type === undefined || type === ""
+      ? ["it has no Content-Type", wanted]
+      : [`it is '${type.slice(0, 100)}'`, { ...wanted, value: type }];
+    throw new AppError("unsupported_media", `reading the body: ${shown}`, { fields: [fault] });
   }
   const encoding = c.req.header("content-encoding") ?? "identity";
   if (encoding.toLowerCase() !== "identity") {
-    const fault = { field: "content-encoding", value: encoding.slice(0, 100), wanted: "none" };
+    const fault = { field: "content-encoding", value: encoding, wanted: "none" };
     throw new AppError("unsupported_media", "reading the body: it is packed", { fields: [fault] });
   }
   return decode(read);

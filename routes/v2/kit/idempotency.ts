@@ -28,7 +28,7 @@ function readKey(c: Context<V2Env>): string | undefined {
   const key = c.req.header("idempotency-key");
   if (key === undefined || keyPattern.test(key)) return key;
   const wanted = "1 to 255 visible ASCII characters";
-  const fault = { field: "idempotency-key", value: key.slice(0, 100), wanted };
+  const fault = { field: "idempotency-key", value: key, wanted };
   throw invalidFields([fault], "header Idempotency-Key");
 }
 

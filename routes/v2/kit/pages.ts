@@ -4,7 +4,7 @@ import { invalidField } from "./faults.ts";
 import { findUnstorable } from "./storable.ts";
 
 export const pageQuery = z.object({
-  limit: z.string().regex(/^(?:[1-9]|[1-9][0-9]|1[0-9]{2}|200)$/, "wanted a whole number from 1 to 200")
+  limit: z.string().regex(/^(?:[1-9]|[1-9][0-9]|1[0-9]{2}|200)$/, "a whole number from 1 to 200")
     .transform(Number).default(50)
     .openapi({
       param: { name: "limit", in: "query" },
@@ -41,7 +41,7 @@ export function decodeCursor<S extends z.ZodType>(
     if (findUnstorable(values).length > 0) throw new TypeError("a value that PostgreSQL cannot store");
     return shape.parse(values);
   } catch {
-    throw invalidField("query.cursor", cursor.slice(0, 100), "'next' of the page before");
+    throw invalidField("query.cursor", cursor, "'next' of the page before");
   }
 }
 

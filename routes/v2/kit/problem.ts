@@ -5,6 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { AppError, codes, type ErrorCode } from "../../../errors.ts";
 import { isPassingForClient } from "../../../passing.ts";
 import type { V2App, V2Env } from "./context.ts";
+import { toFieldProblem } from "./faults.ts";
 
 export const problemSchema = z.object({
   type: z.string().openapi({ example: "urn:contactsheet:problem:not_found" }),
@@ -14,8 +15,11 @@ export const problemSchema = z.object({
   instance: z.string().openapi({ description: "Id of the request, which the log contains too" }),
   errors: z.array(z.object({
     field: z.string().openapi({ example: "body.stars" }),
-    value: z.string().optional(),
-    wanted: z.string(),
+    value: z.string().optional().openapi({
+      description: "The given value as JSON, shortened if it is long. Absent for containers and secrets",
+      example: "6",
+    }),
+    wanted: z.string().openapi({ description: "The valid values, for a person", example: "at most 5" }),
   })).optional().openapi({ description: "The invalid fields of the request" }),
 }).openapi("Problem");
 
@@ -87,7 +91,7 @@ export function respondProblem(c: Context<V2Env>, error: unknown): Response {
     status,
     detail: message,
     instance: c.var.requestId,
-    ...(fields.length > 0 ? { errors: fields } : {}),
+    ...(fields.length > 0 ? { errors: fields.map(toFieldProblem) } : {}),
   };
   return c.body(JSON.stringify(body), status, {
     "content-type": "application/problem+json",

@@ -15,15 +15,15 @@ function countCharacters(text: string): number {
 export const textSchema = (max: number, min = 1) =>
   z.string().superRefine((text, ctx) => {
     const addIssue = (message: string) => ctx.addIssue({ code: "custom", message });
-    if (text.includes("\0")) addIssue("wanted no NUL");
-    else if (!text.isWellFormed()) addIssue("wanted whole characters, no half of a surrogate pair");
+    if (text.includes("\0")) addIssue("text without NUL");
+    else if (!text.isWellFormed()) addIssue("whole characters, no half of a surrogate pair");
     else if (text.length < min || text.length > max && countCharacters(text) > max) {
-      addIssue(`wanted ${min} to ${max} characters`);
+      addIssue(`${min} to ${max} characters`);
     }
   }).openapi({ minLength: min, maxLength: max, pattern: "^[^\\u0000]*$" });
 
 /** A tag: one line without white space at its ends. */
 export const tagSchema = (max: number) =>
   textSchema(max).refine((text) => !/[\p{Cc}\u2028\u2029]/u.test(text) && text.trim() === text, {
-    message: "wanted one line without control characters, and without white space around it",
+    message: "one line without control characters, and without white space around it",
   });

@@ -13,7 +13,7 @@ const encoder = new TextEncoder();
 /** A new password. */
 export const newPassword = z.string().superRefine((text, ctx) => {
   const fits = [...text].length >= lengthMin && encoder.encode(text).length <= bytesMax;
-  if (!fits) ctx.addIssue({ code: "custom", message: `wanted ${lengthMin} characters to ${bytesMax} bytes` });
+  if (!fits) ctx.addIssue({ code: "custom", message: `${lengthMin} characters to ${bytesMax} bytes` });
 }).openapi({ minLength: lengthMin, maxLength: bytesMax, format: "password" });
 
 /** A password for verification. It need not satisfy the rules for new passwords. */

@@ -30,7 +30,7 @@ const email = z.email({ pattern: z.regexes.unicodeEmail }).max(320)
   .openapi({ description: "Unique and compared exactly. The domain is converted to lower case" });
 const fullname = textSchema(200).nullable();
 const roleList = z.array(z.enum(roles)).min(1).refine((list) => new Set(list).size === list.length, {
-  message: "wanted each role once",
+  message: "each role once",
 }).openapi({ uniqueItems: true, example: ["user"] });
 
 const userOut = z.object({

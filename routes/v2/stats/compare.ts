@@ -55,7 +55,7 @@ const readComparison = defineRoute({
   summary: "Compare two tasks on the units that both have rated",
   request: {
     query: z.object({
-      tasks: z.string().max(200).regex(/^[^,]+,[^,]+$/, "wanted two ids, with a comma between")
+      tasks: z.string().max(200).regex(/^[^,]+,[^,]+$/, "two ids, with a comma between")
         .openapi({ description: "Ids of tasks A and B", example: `${"0".repeat(8)}-…,${"1".repeat(8)}-…` }),
     }),
   },
@@ -161,7 +161,7 @@ export function addCompare(app: V2App): void {
   app.openapi(readComparison, async (c) => {
     const [idA = "", idB = ""] = c.req.valid("query").tasks.split(",");
     if (idA === idB) {
-      throw invalidField("query.tasks", idA.slice(0, 100), "two different tasks");
+      throw invalidField("query.tasks", `${idA},${idB}`, "two different tasks");
     }
     const a = await loadTaskDataset(c, idA, { ratings: true });
     const b = await loadTaskDataset(c, idB, { ratings: true });

@@ -5,6 +5,7 @@ import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
 import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
+import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
 import { newCellNumberMax } from "../tasks/task_access.ts";
 import type { Axis } from "../../../statistics/axes.ts";
 import { findInteractions } from "../../../statistics/interactions.ts";
@@ -36,7 +37,7 @@ import { setQValues, statsOut, toAxis } from "./shapes.ts";
 import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
 import { respondTagged } from "../kit/etag.ts";
 
-const axisKey = z.string().regex(/^v[0-5]$/, "wanted v0 to v5");
+const axisKey = z.string().regex(/^v[0-5]$/, "v0 to v5");
 
 const readStats = defineRoute({
   method: "get",
@@ -51,7 +52,7 @@ const readStats = defineRoute({
       by: axisKey.optional().openapi({ description: "Repeat the analysis within each level of this axis" }),
       measure: z.string().regex(
         /^(?:mean|top2|fail|bt)(?:,(?:mean|top2|fail|bt))*$/,
-        `wanted some of ${measures}`,
+        `some of ${measures.join(", ")} by commas`,
       )
         .default(measures.join()).openapi({ example: "mean,fail" }),
       baseline: z.coerce.number().int().min(0).max(newCellNumberMax).default(0)
@@ -66,12 +67,7 @@ type Query = { axis: string; by?: string | undefined; baseline: number };
 function findAxis(axes: readonly Axis[], field: string, key: string): number {
   const found = axes.findIndex((axis) => axis.key === key);
   if (found < 0) {
-    const known = axes.map((axis) => axis.key).join(", ");
-    throw invalidField(
-      `query.${field}`,
-      key,
-      known === "" ? "an axis; this task has none" : `one of ${known}`,
-    );
+    throw invalidField(`query.${field}`, key, wantedAxis(axes.map((axis) => axis.key)));
   }
   return found;
 }
@@ -80,10 +76,12 @@ function findAxis(axes: readonly Axis[], field: string, key: string): number {
 function resolveQuery({ axes }: TaskDataset, { axis, by, baseline }: Query) {
   const analysed = findAxis(axes, "axis", axis);
   const other = by === undefined ? undefined : findAxis(axes, "by", by);
-  if (other === analysed) throw invalidField("query.by", by!, "another axis than 'axis'");
+  if (other === analysed) {
+    throw invalidField("query.by", by, wantedOtherAxis(axes.map(({ key }) => key), axis));
+  }
   const { levelOf } = axes[analysed]!;
   if (baseline >= levelOf.length) {
-    throw invalidField("query.baseline", String(baseline), `at most ${levelOf.length - 1}`);
+    throw invalidField("query.baseline", String(baseline), wantedIndex(levelOf.length));
   }
   return { analysed, other, baseline: levelOf[baseline]! };
 }

@@ -18,7 +18,8 @@ import {
   resumeTask,
   retryFailed,
 } from "../../../jobs/moves/control.ts";
-import { invalidField } from "../kit/faults.ts";
+import { invalidField, invalidFields } from "../kit/faults.ts";
+import { wantedAxis, wantedIndex } from "./axis_faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { createMatrix, type Matrix } from "./matrix.ts";
 import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
@@ -108,7 +109,7 @@ const postRetry = defineRoute(action("retry", "Retry failed cells: all, or those
 
 const pruneIn = z.strictObject(selection).refine(
   ({ cells, where }) => cells !== undefined || where !== undefined && Object.keys(where).length > 0,
-  { message: "wanted cells or where" },
+  { message: "cells or where" },
 ).openapi("PruneIn");
 const postPrune = defineRoute(
   action("prune", "Cancel pending cells of the selection. Other cells are unaffected", {
@@ -170,10 +171,10 @@ function listCellsAt(matrix: Matrix, where: Record<string, number[]>): number[] 
   for (const [axis, indices] of Object.entries(where)) {
     const position = matrix.axes.indexOf(axis);
     const field = `body.where.${axis.slice(0, 50)}`;
-    if (position < 0) throw invalidField(field, axis, `one of ${matrix.axes.join(", ")}`);
+    if (position < 0) throw invalidFields([{ field, wanted: wantedAxis(matrix.axes) }]);
     const length = matrix.lengths[position]!;
     const wrong = indices.find((index) => index >= length);
-    if (wrong !== undefined) throw invalidField(field, String(wrong), `0 to ${length - 1}`);
+    if (wrong !== undefined) throw invalidField(field, wrong, wantedIndex(length));
     levels[position] = [...new Set(indices)];
   }
   let combinations: number[][] = [[]];

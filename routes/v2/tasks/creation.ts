@@ -16,6 +16,7 @@ import {
   checkTaskInput,
   cloneIn,
   dropUndefined,
+  findSeedFault,
   inputFields,
   parseTaskInput,
   readClientJson,
@@ -99,11 +100,10 @@ async function parseCloneInput(c: Context<V2Env>, id: string, changes: z.infer<t
   const { priority = 1, blind = row.blind } = changes;
   checkPriority(c, priority);
   const policy = changes.seed_policy ?? (changes.seed === undefined ? row.seed_policy : "pinned");
-  const seed = policy === "pinned" ? changes.seed ?? Number(row.first_seed ?? NaN) : changes.seed;
-  const isValidSeed = policy === "pinned" ? inputFields.seed.safeParse(seed).success : seed === undefined;
-  if (!isValidSeed) {
-    throw invalidField("body.seed", String(seed), "with seed_policy pinned a seed, else none");
-  }
+  const stored = inputFields.seed.safeParse(Number(row.first_seed ?? NaN)).data;
+  const seed = policy === "pinned" ? changes.seed ?? stored : changes.seed;
+  const wanted = findSeedFault(policy, seed);
+  if (wanted !== undefined) throw invalidField("body.seed", changes.seed, wanted);
   const taskName = changes.name ?? `${row.task_name.slice(0, 490)} (copy)`;
   return {
     ...input,

@@ -51,10 +51,21 @@ export const inputFields = {
   priority: priorityIn,
 };
 
-const seedMatchesPolicy = (
-  { seed_policy, seed }: { seed_policy?: string | undefined; seed?: number | undefined },
-) => (seed_policy === "pinned") === (seed !== undefined);
-const seedWanted = { message: "wanted with seed_policy pinned, and with no other", path: ["seed"] };
+/** Returns what is wanted instead of a seed that does not match its policy; undefined if it matches. */
+export function findSeedFault(policy: string | undefined, seed: number | undefined): string | undefined {
+  if ((policy === "pinned") === (seed !== undefined)) return undefined;
+  return seed === undefined
+    ? `a seed from 0 to ${seedMax}, as seed_policy is pinned`
+    : "to be left out, as seed_policy is not pinned";
+}
+
+function checkSeed(
+  { seed_policy, seed }: { seed_policy: string; seed?: number | undefined },
+  ctx: z.core.$RefinementCtx,
+): void {
+  const message = findSeedFault(seed_policy, seed);
+  if (message !== undefined) ctx.addIssue({ code: "custom", message, path: ["seed"] });
+}
 
 const { tags, variables, settings, seed_policy, seed, axis_roles, blind, priority } = inputFields;
 const withDefaults = {
@@ -67,10 +78,10 @@ const withDefaults = {
   blind: blind.default(false),
   priority: priority.default(1),
 };
-export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).refine(seedMatchesPolicy, seedWanted)
+export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).superRefine(checkSeed)
   .openapi("TaskIn");
 export const planIn = z.strictObject({ name: nameIn.optional(), ...withDefaults })
-  .refine(seedMatchesPolicy, seedWanted).openapi("TaskPlanIn");
+  .superRefine(checkSeed).openapi("TaskPlanIn");
 
 const optional = <S extends z.ZodType>(schema: S) => schema.optional();
 export const cloneIn = z.strictObject({
@@ -103,7 +114,7 @@ export async function withBodyFieldNames<T>(work: () => T | Promise<T>): Promise
 
 function findNonFinite(value: Json, path: string): FieldFault | undefined {
   if (value instanceof JsonNumber) {
-    return value.isFinite ? undefined : { field: path, value: value.text, wanted: "a finite number" };
+    return value.isFinite ? undefined : { field: path, value, wanted: "a finite number" };
   }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, item] of value.entries()) {
@@ -144,14 +155,15 @@ export function checkTaskInput(
     const values = variable instanceof Map ? variable.get("values") ?? [] : undefined;
     if (!Array.isArray(values)) faults.push({ field, wanted: "an object with a list of values" });
     else if (values.length > valuesMax) {
-      faults.push({ field: `${field}.values`, value: String(values.length), wanted: `at most ${valuesMax}` });
+      const wanted = `at most ${valuesMax} values; it has ${values.length}`;
+      faults.push({ field: `${field}.values`, wanted });
     }
   }
   for (const [key, role] of Object.entries(roles)) {
     const variable = variables.get(key);
     const values = variable instanceof Map ? variable.get("values") : undefined;
     if (!Array.isArray(values) || values.length === 0) {
-      faults.push({ field: `body.axis_roles.${key}`, value: String(role), wanted: "a variable with values" });
+      faults.push({ field: `body.axis_roles.${key}`, value: role, wanted: "a variable with values" });
     }
   }
   for (const [name, value] of Object.entries({ tags, variables, settings })) {

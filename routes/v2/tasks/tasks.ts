@@ -87,7 +87,7 @@ const patchIn = z.strictObject({
   blind: z.boolean().optional(),
   axis_roles: rolesIn.optional(),
   priority: priorityIn.optional(),
-}).refine((patch) => Object.keys(patch).length > 0, { message: "wanted at least one of the fields" })
+}).refine((patch) => Object.keys(patch).length > 0, { message: "at least one of the fields" })
   .openapi("TaskPatch");
 
 const patchTask = defineRoute({

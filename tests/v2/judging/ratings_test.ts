@@ -280,7 +280,7 @@ Deno.test("an invalid rating is refused with the name of the field", async () =>
   await using api = await startApi();
   const { user } = await addPeople(api);
   const task = await addMatrix(api, user);
-  const either = "wanted either stars or skipped";
+  const either = "^either stars or skipped$";
   const cases: [unknown, string, RegExp?][] = [
     [{}, "body.stars", new RegExp(either)],
     [{ stars: 3, skipped: "x" }, "body.stars", new RegExp(either)],

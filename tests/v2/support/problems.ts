@@ -21,14 +21,18 @@ export function checkProblem(
   assert.equal(headers.get("x-content-type-options"), "nosniff", context);
   const known = ["type", "title", "status", "detail", "instance", "errors"];
   assert.deepEqual(Object.keys(problem).filter((key) => !known.includes(key)), [], context);
-  for (const { field, wanted } of problem.errors ?? []) {
-    assert.ok(field.length > 0 && wanted.length > 0, context);
+  for (const { field, value, wanted } of problem.errors ?? []) {
+    assert.ok(field.length > 0, context);
+    assert.match(wanted, /^(?!wanted )(?!Invalid ).*[^ :,]$/, context);
+    // A long number is cut.
+    if (value !== undefined) assert.doesNotThrow(() => JSON.parse(value.replace(/(\d)…$/, "$1")), context);
   }
+  assert.doesNotMatch(problem.detail, /(?<=[ (])(?:''|"")(?=[,.:;)]|$)/, context);
   assert.doesNotMatch(text, /\bat .*\.ts:|node_modules|PostgresError/, context);
   return { ...problem, code } as {
     code: string;
     detail: string;
-    errors?: { field: string; value?: string }[];
+    errors?: { field: string; value?: string; wanted: string }[];
   };
 }
 
