@@ -1,7 +1,7 @@
 /** Authentication by bearer token, and authorisation by role. */
 import { findUserByEmail, type UserRow } from "../../db/people/users.ts";
 import { HttpError } from "./http_error.ts";
-import { firstHeader } from "../common/headers.ts";
+import { firstAuthorization } from "../common/headers.ts";
 import type { TokenPayload } from "../common/tokens.ts";
 import type { V1Deps } from "./call.ts";
 import type { Access } from "./table.ts";
@@ -14,7 +14,7 @@ const challenge = { "www-authenticate": "Bearer" };
  * @throws HttpError 401 if the bearer token is absent, invalid or expired
  */
 export async function readTokenPayload({ tokens }: V1Deps, request: Request): Promise<TokenPayload> {
-  const header = firstHeader(request.headers, "authorization") ?? "";
+  const header = firstAuthorization(request.headers) ?? "";
   const gap = header.indexOf(" ");
   const scheme = gap < 0 ? header : header.slice(0, gap);
   if (scheme.toLowerCase() !== "bearer") throw new HttpError(401, "Not authenticated", challenge);

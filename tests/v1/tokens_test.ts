@@ -144,7 +144,8 @@ const schemes: [header: string, status: number, detail?: string][] = [
   ["<token>", 401, "Not authenticated"],
   ["BearerX <token>", 401, "Not authenticated"],
   ["Bearer, <token>", 401, "Not authenticated"],
-  ["Bearer <token>, Basic YTpi", 401, "无效的认证凭据"],
+  // Deno shows this value and two headers alike; of two headers the first counts.
+  ["Bearer <token>, Basic YTpi", 200],
   ["Bearer <token>", 200],
   ["bearer <token>", 200],
   ["BEARER <token>   ", 200],

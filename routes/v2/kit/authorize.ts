@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { findPrincipalUser } from "../../../db/people/sessions.ts";
 import { findShare } from "../../../db/people/shares.ts";
 import { AppError } from "../../../errors.ts";
-import { firstHeader } from "../../common/headers.ts";
+import { firstAuthorization } from "../../common/headers.ts";
 import type { Access, Principal, V2Env } from "./context.ts";
 import { limitRate } from "./rate_limit.ts";
 import { hashToken, shareTokenPrefix } from "./secrets.ts";
@@ -11,7 +11,7 @@ import { hashToken, shareTokenPrefix } from "./secrets.ts";
 const unauthenticated = (reason: string) => new AppError("unauthenticated", `signing in: ${reason}`);
 
 function readToken(c: Context<V2Env>): string {
-  const header = firstHeader(c.req.raw.headers, "authorization") ?? "";
+  const header = firstAuthorization(c.req.raw.headers) ?? "";
   const [, token] = /^bearer +(\S+)$/i.exec(header) ?? [];
   if (token === undefined) throw unauthenticated("no bearer token in Authorization");
   return token;
