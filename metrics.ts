@@ -1,12 +1,8 @@
 /** The Prometheus metrics, in base units. Each process has one registry, which is passed as a dependency. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-/** Creates a registry with all metrics of the product. */
-export function createMetrics() {
-  const registry = new Registry();
-  const registers = [registry];
+function createHttpMetrics(registers: Registry[]) {
   return {
-    registry,
     requests: new Counter({
       name: "contactsheet_http_requests_total",
       help: "Answered requests",
@@ -20,6 +16,21 @@ export function createMetrics() {
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
       registers,
     }),
+    limiterFailOpens: new Counter({
+      name: "contactsheet_limiter_fail_opens_total",
+      help: "Calls accepted because the limiter did not answer",
+      registers,
+    }),
+    limiterFailCloses: new Counter({
+      name: "contactsheet_limiter_fail_closes_total",
+      help: "Logins refused because the limiter did not answer",
+      registers,
+    }),
+  };
+}
+
+function createQueueMetrics(registers: Registry[]) {
+  return {
     attempts: new Counter({
       name: "contactsheet_attempts_total",
       help: "Ended attempts",
@@ -56,17 +67,20 @@ export function createMetrics() {
       labelNames: ["kind"],
       registers,
     }),
-    limiterFailOpens: new Counter({
-      name: "contactsheet_limiter_fail_opens_total",
-      help: "Calls accepted because the limiter did not answer",
-      registers,
-    }),
-    limiterFailCloses: new Counter({
-      name: "contactsheet_limiter_fail_closes_total",
-      help: "Logins refused because the limiter did not answer",
+    redisFailing: new Gauge({
+      name: "contactsheet_redis_failing",
+      help: "1 while a use of Redis (reads, feed, logins) fails, with the cause",
+      labelNames: ["use", "cause"],
       registers,
     }),
   };
+}
+
+/** Creates a registry with every metric of the product. */
+export function createMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  return { registry, ...createHttpMetrics(registers), ...createQueueMetrics(registers) };
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
