@@ -21,17 +21,37 @@ function listen(
   }
 }
 
+const usage = `Usage: deno task start
+
+Runs the API on PORT until it receives SIGTERM. It takes no arguments: docs/settings.md lists its settings.`;
+
+/**
+ * Prints the usage where it is requested.
+ *
+ * @returns whether the API should run
+ * @throws AppError usage
+ */
+function checkArguments([first]: string[]): boolean {
+  if (first === "--help" || first === "-h") {
+    print(usage);
+    return false;
+  }
+  if (first === undefined) return true;
+  throw new AppError("usage", `reading the arguments: '${first}' is unknown; see 'deno task start --help'`);
+}
+
 /** Maximum wait for answers under way. It bounds the wait for clients that do not read. */
 const shutdownMsMax = 4_000;
 
 async function main(signal: AbortSignal): Promise<void> {
+  if (!checkArguments(Deno.args)) return;
   await using deps = await openApiDeps();
-  const { config, log, metrics, sql, redis } = deps;
+  const { config, log, metrics, sql, checkRedis } = deps;
   const server = listen(config.HOST, config.PORT, "PORT", createApp({ ...deps, draining: signal }).fetch);
   const ops = createOps({
     metrics,
     checks: { database: () => ping(sql) },
-    optionalChecks: { redis: () => redis.check() },
+    optionalChecks: { redis: checkRedis },
     draining: signal,
   });
   const admin = config.ADMIN_PORT === 0

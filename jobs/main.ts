@@ -1,11 +1,12 @@
 /** The worker process: works until SIGTERM, or carries out one command of its command line. */
 import { ping } from "../db/pg/connect.ts";
-import { openDeps } from "../deps.ts";
+import { openDeps, warnOfIgnored } from "../deps.ts";
 import { print, runMain } from "../process.ts";
 import { createOps } from "../ops.ts";
 import { parseCommand } from "./commands.ts";
 import { runCommand } from "./run_command.ts";
 import { openRedis } from "../redis/connect.ts";
+import { Streams } from "../redis/stream.ts";
 import { runWorker } from "./worker.ts";
 
 async function main(signal: AbortSignal): Promise<number> {
@@ -19,8 +20,12 @@ async function main(signal: AbortSignal): Promise<number> {
     restToken: config.UPSTASH_REDIS_REST_TOKEN,
   });
   if (command.kind !== "work") return await runCommand({ ...deps, redis }, command);
+  warnOfIgnored(deps.log, redis);
   const checks = { database: () => ping(sql), redis: () => redis.check() };
-  const ops = createOps({ metrics, checks, draining: signal });
+  const streams = new Streams(redis);
+  // The worker works from PostgreSQL while entries cannot be added.
+  const optionalChecks = { redis_writes: () => redis.check(() => streams.probe()) };
+  const ops = createOps({ metrics, checks, optionalChecks, draining: signal });
   if (config.ADMIN_PORT !== 0) {
     Deno.serve({ hostname: "127.0.0.1", port: config.ADMIN_PORT, onListen() {} }, ops.fetch);
   }

@@ -26,7 +26,7 @@ const consumerIdleMs = 60_000;
  *
  * @returns a function that ends listening
  */
-async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health }: WorkerParts) {
+async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health, leader }: WorkerParts) {
   const wake = () => {
     feedBell.ring();
     if (health.isAway) wakePullers();
@@ -37,6 +37,11 @@ async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health }
       wakePullers();
     }),
     sql.listen(channels.fed, (queues) => wakePullers(queues.split(",") as Queue[])),
+    sql.listen(channels.feed, (failure) => {
+      if (leader.isLeading) return;
+      if (failure === "") health.fed();
+      else health.feedFailed(failure);
+    }),
     sql.listen(channels.settled, () => feedBell.ring()),
     sql.listen(channels.slots, () => member.beatSoon()),
     sql.listen(channels.cancelled, (task) => void crew.dropTask(task)),

@@ -1,7 +1,7 @@
 /** Creates the parts of a worker and connects them. */
 import type { Config } from "../config.ts";
 import type { Pool } from "../db/pg/connect.ts";
-import { announceFed } from "../db/queue/dispatch.ts";
+import { announceFed, announceFeed } from "../db/queue/dispatch.ts";
 import { type Queue, queues as allQueues } from "../db/queue/subtasks.ts";
 import { attemptMsMax } from "../db/queue/times.ts";
 import type { Log } from "../log.ts";
@@ -16,7 +16,7 @@ import { Member } from "./work/member.ts";
 import { sendNotices } from "./tell/notify.ts";
 import { Puller } from "./work/pull.ts";
 import type { RedisConnection } from "../redis/connect.ts";
-import { RedisHealth } from "../redis/health.ts";
+import { createFailureGauge, RedisHealth } from "../redis/health.ts";
 import { readScaleRules } from "./slots/scale_rules.ts";
 import { createWrites } from "./work/settle.ts";
 import { Streams } from "../redis/stream.ts";
@@ -57,12 +57,36 @@ export interface WorkerParts {
   wakePullers: (queues?: readonly Queue[]) => void;
 }
 
-const createHealth = (log: Log) =>
-  new RedisHealth((away, cause) =>
-    away
-      ? log.warn("Redis does not answer: working from PostgreSQL", { cause: String(cause) })
-      : log.info("Redis answers again")
-  );
+/** @param onAway called when Redis can no longer be used */
+function createHealth(log: Log, metrics: Metrics, onAway: () => void): RedisHealth {
+  const showFailure = createFailureGauge(metrics);
+  return new RedisHealth((use, cause) => {
+    showFailure(use, cause?.fault);
+    if (cause === undefined) return log.info("Redis works again", { use });
+    log.warn("Redis cannot be used: working from PostgreSQL", { use, cause: cause.fault, why: cause.text });
+    onAway();
+  });
+}
+
+/** Interval at which a failing feed is reported again. */
+const feedReportMs = 1_000;
+
+/**
+ * Returns a function that reports to all workers whether the feed works: changes at once, a failure each
+ * second.
+ */
+function createFeedReport(sql: Pool, health: RedisHealth): () => void {
+  let reported = "";
+  let reportedAt = -Infinity;
+  return () => {
+    const failure = health.feedCause?.said ?? "";
+    const isRepeated = failure !== "" && performance.now() - reportedAt > feedReportMs;
+    if (failure === reported && !isRepeated) return;
+    reported = failure;
+    reportedAt = performance.now();
+    announceFeed(sql, failure).catch(() => reported = "");
+  };
+}
 
 /** Creates the crew and the member, which know each other. */
 function createCrew(
@@ -124,9 +148,9 @@ function createPullers(
 
 function createLeader(
   { sql, log, metrics, config, http = callHttp }: WorkerOptions,
-  { streams, member, feedBell, wakePullers }: Pick<
+  { streams, health, member, feedBell, wakePullers }: Pick<
     WorkerParts,
-    "streams" | "member" | "feedBell" | "wakePullers"
+    "streams" | "health" | "member" | "feedBell" | "wakePullers"
   >,
   feed: Feed,
 ): Leader {
@@ -142,6 +166,7 @@ function createLeader(
     steadyMs: () => member.steadyMs,
     // Over TCP, pullers wait in Redis itself. Over REST, PostgreSQL wakes them.
     onFed: (fed) => streams.kind === "rest" && void announceFed(sql, fed).catch(() => wakePullers(fed)),
+    onFeedRun: createFeedReport(sql, health),
     sendNotices: () =>
       Promise.all([webhooks.startDue(), sendNotices({ sql, log, http, urls: config.NOTIFY_URLS })]),
   });
@@ -149,9 +174,9 @@ function createLeader(
 
 /** Creates the parts of a worker and connects them. Starts nothing. */
 export function createParts(options: WorkerOptions, closing: AbortSignal): WorkerParts {
-  const { sql, redis, log, config, http = callHttp } = options;
+  const { sql, redis, log, metrics, config, http = callHttp } = options;
   const streams = new Streams(redis, options.prefix);
-  const health = createHealth(log);
+  const health: RedisHealth = createHealth(log, metrics, () => wakePullers());
   const backends = openBackends({ config, http, log });
   const feedBell = new Bell();
   const feed = new Feed({ sql, streams, health, queues: allQueues, mark: crypto.randomUUID() });
@@ -162,6 +187,6 @@ export function createParts(options: WorkerOptions, closing: AbortSignal): Worke
   });
   const wakePullers = (queues: readonly Queue[] = allQueues) =>
     pullers.filter(({ queue }) => queues.includes(queue)).forEach(({ bell }) => bell.ring());
-  const leader = createLeader(options, { streams, member, feedBell, wakePullers }, feed);
+  const leader = createLeader(options, { streams, health, member, feedBell, wakePullers }, feed);
   return { streams, health, crew, member, pullers, leader, feedBell, wakePullers };
 }

@@ -1,13 +1,18 @@
-/** Opens Redis over either of two transports: REST with Upstash's client, or TCP with the same client over node-redis. */
+/**
+ * Opens Redis over either of two transports: REST with Upstash's client, or TCP with the same client over
+ * node-redis.
+ */
 import { Redis } from "@upstash/redis";
-import { createClient, ErrorReply } from "redis";
 import { AppError } from "../errors.ts";
+import { parseRedisUrl } from "./address.ts";
+import { describeFault } from "./refusal.ts";
+import { TcpRequester } from "./tcp.ts";
 
 type Requester = ConstructorParameters<typeof Redis>[0] & { request: unknown };
 
 /** The address of a Redis server. */
 export interface RedisAddress {
-  /** redis:// or rediss:// */
+  /** A URL as `parseRedisUrl` reads it. */
   url?: string;
   /** URL of Upstash's REST interface. It takes precedence over `url`. */
   restUrl?: string;
@@ -19,10 +24,18 @@ export interface RedisAddress {
 export interface RedisConnection extends AsyncDisposable {
   kind: "tcp" | "rest";
   redis: Redis;
-  /** Opens a separate connection for reads that block up to `blockMs`. Absent over REST, which cannot block. */
+  /**
+   * Opens a separate connection for reads that block up to `blockMs`. Absent over REST, which cannot block.
+   */
   openBlocking?: (blockMs: number) => BlockingConnection;
-  /** @throws AppError redis_unreachable; its text names the setting to correct */
-  check(): Promise<void>;
+  /** Names of the URL's query parameters that have no meaning here. */
+  ignored: string[];
+  /**
+   * Runs `probe`, by default a PING.
+   *
+   * @throws AppError redis_unreachable; its text names the cause and the setting to correct
+   */
+  check(probe?: () => Promise<unknown>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,126 +45,13 @@ export interface BlockingConnection {
   close(): void;
 }
 
-const callTimeoutMs = 5_000;
+/** Over REST no call blocks, so a silent gateway is noticed sooner. */
+const callTimeoutMs = { tcp: 5_000, rest: 2_500 };
+const defaultUrl = "redis://127.0.0.1:6379/0";
 
-type TcpClient = ReturnType<typeof createTcpClient>;
-
-function createTcpClient(url: string) {
-  const client = createClient({
-    url,
-    RESP: 2,
-    // Commands fail at once while disconnected, so that the worker reads from PostgreSQL instead.
-    disableOfflineQueue: true,
-    socket: {
-      connectTimeout: callTimeoutMs,
-      reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 1_000) + Math.random() * 50,
-    },
-  });
-  // Without a listener, an error event would end the process. Each command reports its own failure.
-  client.on("error", () => {});
-  return client;
-}
-
-class RedisTimeout extends Error {}
-
-/** @throws RedisTimeout when `work` has not ended after `ms` */
-async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new RedisTimeout(`asking Redis: no answer within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-const toText = (part: unknown): string => typeof part === "string" ? part : String(part);
-const describe = (error: unknown): string => error instanceof Error ? error.message : String(error);
-
-interface Reply {
-  result?: unknown;
-  error?: string;
-}
-
-/** Turns an error that Redis answered into a reply. Throws other errors: the connection failed. */
-function toReply(result: unknown): Reply {
-  if (result instanceof ErrorReply) return { error: result.message };
-  if (result instanceof Error) throw result;
-  return { result };
-}
-
-const sendOne = (client: TcpClient, command: unknown[]): Promise<Reply> =>
-  client.sendCommand(command.map(toText)).catch((error) => error).then(toReply);
-
-async function sendAtomic(client: TcpClient, commands: unknown[][]): Promise<Reply[]> {
-  const multi = client.multi();
-  for (const command of commands) multi.addCommand(command.map(toText));
-  const replies = await multi.exec().catch((error: { replies?: unknown[] }) => {
-    if (!error.replies) throw error;
-    return error.replies;
-  });
-  return (replies as unknown[]).map(toReply);
-}
-
-/** @param mode path of Upstash's REST interface; undefined sends a single command */
-function send(client: TcpClient, mode: string | undefined, body: unknown[]): Promise<Reply | Reply[]> {
-  if (mode === "multi-exec") return sendAtomic(client, body as unknown[][]);
-  // node-redis sends commands that are written in the same turn in one packet.
-  if (mode === "pipeline") {
-    return Promise.all((body as unknown[][]).map((command) => sendOne(client, command)));
-  }
-  return sendOne(client, body);
-}
-
-/** Carries out the requests of Upstash's client on a TCP connection. Connects on first use. */
-class TcpRequester {
-  readonly #client: TcpClient;
-  readonly #timeoutMs: number;
-  #connecting: Promise<unknown> | undefined;
-
-  constructor(url: string, timeoutMs: number) {
-    this.#client = createTcpClient(url);
-    this.#timeoutMs = timeoutMs;
-  }
-
-  async #waitUntilReady(): Promise<void> {
-    if (this.#client.isReady) return;
-    // The first connect() retries by itself. A caller waits for it at most a second.
-    this.#connecting ??= this.#client.connect().catch(() => this.#connecting = undefined);
-    const until = performance.now() + 1_000;
-    while (!this.#client.isReady && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    if (!this.#client.isReady) throw new Error("Redis is not connected");
-  }
-
-  async request({ path, body }: { path?: string[]; body?: unknown }): Promise<Reply | Reply[]> {
-    await this.#waitUntilReady();
-    const call = send(this.#client, path?.[0], body as unknown[]);
-    try {
-      return await withTimeout(call, this.#timeoutMs);
-    } catch (error) {
-      if (error instanceof RedisTimeout) this.#disconnect();
-      throw error;
-    }
-  }
-
-  /** Closes a silent connection. The next request opens a new one. */
-  #disconnect(): void {
-    this.close();
-    this.#connecting = undefined;
-  }
-
-  close(): void {
-    try {
-      this.#client.destroy();
-    } catch {
-      // It was never open.
-    }
-  }
-}
-
-/** Upstash's client without deserialization. Its own constructor ignores options when it receives a requester. */
+/**
+ * Upstash's client without deserialization. Its own constructor ignores options when it receives a requester.
+ */
 class PlainRedis extends Redis {
   constructor(requester: TcpRequester) {
     super(requester as unknown as Requester);
@@ -166,6 +66,7 @@ function openTcp(url: string, timeoutMs: number): Transport {
   const blockingRequesters = new Set<TcpRequester>();
   return {
     kind: "tcp",
+    ignored: parseRedisUrl(url).ignored,
     redis: new PlainRedis(requester),
     openBlocking(blockMs) {
       const own = new TcpRequester(url, timeoutMs + blockMs);
@@ -196,28 +97,35 @@ function openRest(restUrl: string, token: string, timeoutMs: number): Transport 
     retry: { retries: 2, backoff: (retry) => 50 * 2 ** retry },
     signal: () => AbortSignal.timeout(timeoutMs),
   });
-  return { kind: "rest", redis, close: () => Promise.resolve() };
+  return { kind: "rest", ignored: [], redis, close: () => Promise.resolve() };
 }
 
-/** Returns host and port, without user, password and token. */
-function describeAddress({ url = "", restUrl = "" }: RedisAddress): string {
+/** Returns host and port, or the path of a Unix socket, without user, password and token. */
+function describeAddress({ url = defaultUrl, restUrl = "" }: RedisAddress): string {
+  if (restUrl === "" && /^unix:/i.test(url)) return parseRedisUrl(url).socket.path!;
   const text = restUrl || url;
-  return URL.canParse(text) ? new URL(text).host : text;
+  return URL.canParse(text) ? new URL(text).host : "an invalid URL";
 }
 
-/** Opens Redis. Connects with the first command. */
+/**
+ * Opens Redis. Connects with the first command.
+ *
+ * @throws AppError invalid_config if the URL is invalid
+ */
 export function openRedis(address: RedisAddress): RedisConnection {
-  const { url = "redis://127.0.0.1:6379/0", restUrl, restToken = "", timeoutMs = callTimeoutMs } = address;
+  const { url = defaultUrl, restUrl, restToken = "" } = address;
+  const timeoutMs = address.timeoutMs ?? callTimeoutMs[restUrl ? "rest" : "tcp"];
   const transport = restUrl ? openRest(restUrl, restToken, timeoutMs) : openTcp(url, timeoutMs);
   return {
     ...transport,
-    async check() {
+    async check(probe = () => transport.redis.ping()) {
       try {
-        await transport.redis.ping();
+        await probe();
       } catch (cause) {
         const setting = restUrl ? "UPSTASH_REDIS_REST_URL" : "REDIS_URL";
-        const text = `connecting to Redis at '${describeAddress(address)}': it does not answer ` +
-          `(${describe(cause)}); start it or set ${setting}`;
+        const { text: what, advice } = describeFault(cause);
+        const text = `connecting to Redis at '${describeAddress(address)}': it ${what}; ${advice}; ` +
+          `or set ${setting} to another`;
         throw new AppError("redis_unreachable", text, { cause });
       }
     },

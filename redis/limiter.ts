@@ -37,12 +37,15 @@ export interface Limiter {
   /** Returns the try to every limit and remembers `pass` for `passDays`. */
   release(limits: Limit[], pass: string): Promise<void>;
   /**
-   * Asks whether tries can be counted, by counting one under a name of its own. Its key expires after a second.
+   * Asks whether tries can be counted, by counting one under a name of its own. Its key expires after a
+   * second.
    *
    * @throws the refusal of Redis, or the failure of the connection
    */
   probe(): Promise<void>;
 }
+
+const probeLimit: Limit = { name: "probe", burst: 1_000_000, perSecond: 1_000_000, slowestMax: 1 };
 
 /**
  * Days for which a successful sign-in exempts its address and account from the limit that strangers can

@@ -106,7 +106,8 @@ export class Streams {
   }
 
   /**
-   * Asks whether entries can be added, without adding one: the stream of the probe does not exist and is not created.
+   * Asks whether entries can be added, without adding one: the stream of the probe does not exist and is not
+   * created.
    *
    * @throws the refusal of Redis, or the failure of the connection
    */

@@ -70,6 +70,15 @@ export async function announceFed(sql: Sql, queues: Queue[]): Promise<void> {
   await sql`select pg_notify(${channels.fed}, ${queues.join(",")})`;
 }
 
+/**
+ * Reports to all workers whether the leader can add entries to the streams.
+ *
+ * @param failure the text of the failure; empty when the feed works
+ */
+export async function announceFeed(sql: Sql, failure: string): Promise<void> {
+  await sql`select pg_notify(${channels.feed}, ${failure})`;
+}
+
 /** Counts running cells by queue, over all workers. */
 export async function countRunning(sql: Sql): Promise<Map<Queue, number>> {
   const rows = await sql<{ queue: Queue; cells: number }[]>`

@@ -9,6 +9,8 @@ import {
   readLeadership,
 } from "../../db/queue/doctor_fleet.ts";
 import { queues } from "../../db/queue/subtasks.ts";
+import { AppError } from "../../errors.ts";
+import { type DescribedFault, describeFault } from "../../redis/refusal.ts";
 import type { Check, DoctorDeps, Finding } from "./check.ts";
 import { deadAfterMs, messageLostMs } from "../../db/queue/times.ts";
 import { Streams } from "../../redis/stream.ts";
@@ -21,7 +23,7 @@ function judgeStream(
   { redis, prefix }: DoctorDeps,
   { queue, type, length, hasGroup, unfinished }: StreamState,
   load: QueueLoad | undefined,
-  workers: Set<string>,
+  { workers, accepts }: { workers: Set<string>; accepts: boolean },
 ): Finding[] {
   const streams = new Streams(redis, prefix);
   if (type !== "stream" && type !== "none") {
@@ -34,7 +36,8 @@ function judgeStream(
     }];
   }
   const found: Finding[] = [];
-  if (!hasGroup && (load?.workers ?? 0) > 0) {
+  // Where Redis refuses writes, nobody can create a group.
+  if (accepts && !hasGroup && (load?.workers ?? 0) > 0) {
     found.push({
       about: `${queue} group`,
       fault: true,
@@ -66,34 +69,61 @@ function judgeStream(
   return found;
 }
 
+/** Returns why the leader cannot add entries. */
+const findRefusal = (streams: Streams): Promise<DescribedFault | undefined> =>
+  streams.probe().then(() => undefined, describeFault);
+
 const streamsCheck: Check = {
   name: "streams",
   async examine(deps) {
     const { sql, redis, prefix } = deps;
+    const streams = new Streams(redis, prefix);
+    let states: StreamState[];
     try {
       await redis.check();
+      states = await readStreams(redis, streams, queues, messageLostMs);
     } catch (error) {
+      const said = error instanceof AppError ? error.message : `Redis ${describeFault(error).text}`;
       return [{
         about: "redis",
         fault: true,
-        text: `Redis does not answer: ${error instanceof Error ? error.message : String(error)}`,
+        text: `the streams cannot be read: ${said}`,
         advice: "meanwhile the workers read from PostgreSQL, a little slower",
       }];
     }
     const loads = await listQueueLoads(sql, queues, deadAfterMs);
-    const states = await readStreams(redis, new Streams(redis, prefix), queues, messageLostMs);
-    const workers = await listWorkerIds(sql);
+    const fleet = {
+      workers: await listWorkerIds(sql),
+      accepts: await findRefusal(streams) === undefined,
+    };
     return states.flatMap((state) =>
-      judgeStream(deps, state, loads.find(({ queue }) => queue === state.queue), workers)
+      judgeStream(deps, state, loads.find(({ queue }) => queue === state.queue), fleet)
     );
+  },
+};
+
+const writes: Check = {
+  name: "writes",
+  async examine({ redis, prefix }) {
+    const refusal = await findRefusal(new Streams(redis, prefix));
+    // The check of the streams reports a Redis that does not answer.
+    if (!refusal || refusal.fault === "unreachable") return [];
+    return [{
+      about: refusal.fault,
+      fault: true,
+      text: `the leader cannot add entries: Redis ${refusal.text}`,
+      advice: `${refusal.advice}; meanwhile the workers read from PostgreSQL, a little slower`,
+    }];
   },
 };
 
 const epoch: Check = {
   name: "epoch",
   async examine({ sql, redis, prefix }) {
-    const answer = await new Streams(redis, prefix).readState([]).catch(() => undefined);
-    if (!answer || answer.epoch) return [];
+    const streams = new Streams(redis, prefix);
+    const answer = await streams.readState([]).catch(() => undefined);
+    // Where Redis refuses writes, the leader cannot set the key.
+    if (!answer || answer.epoch || await findRefusal(streams)) return [];
     const { leads } = await readLeadership(sql);
     const hasWork = (await listQueueLoads(sql, queues, deadAfterMs)).some(({ backlog, room }) =>
       backlog > 0 && room > 0
@@ -123,4 +153,4 @@ const eviction: Check = {
   },
 };
 
-export const redisChecks: Check[] = [streamsCheck, epoch, eviction];
+export const redisChecks: Check[] = [streamsCheck, writes, epoch, eviction];

@@ -4,6 +4,8 @@ import type { Sql } from "../../db/pg/connect.ts";
 import type { CellRef } from "../../db/queue/control.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { deadAfterMs } from "../../db/queue/times.ts";
+import { describeFault } from "../../redis/refusal.ts";
+import type { Streams } from "../../redis/stream.ts";
 
 /** The explanation: `state` for programs, `text` for people. */
 export interface Why {
@@ -100,7 +102,14 @@ function whyStuck(cell: CellState, queue: QueueCapacity): Why | undefined {
   }
 }
 
-async function whyPending(sql: Sql, cell: CellState): Promise<Why> {
+/** Returns how cells of the queue are dispatched while Redis refuses entries; nothing otherwise. */
+async function describeDispatch(streams: Streams | undefined): Promise<string> {
+  const refusal = await streams?.probe().then(() => undefined, describeFault);
+  if (!refusal) return "";
+  return ` The workers claim from PostgreSQL, because Redis ${refusal.text}: ${refusal.advice}.`;
+}
+
+async function whyPending(sql: Sql, cell: CellState, streams?: Streams): Promise<Why> {
   const { task_status, is_deleted, hold, hold_reason, run_after, attempt, error, queue: name } = cell;
   if (task_status !== "pending" && task_status !== "processing") {
     const text = `Its task has ended as ${task_status}. The cell is being cancelled; otherwise run ` +
@@ -125,26 +134,38 @@ async function whyPending(sql: Sql, cell: CellState): Promise<Why> {
   if (stuck) return stuck;
   const order = await listDispatchable(sql, name, orderMax);
   const behind = order.findIndex(({ id, task_id }) => id === cell.id && task_id === cell.task_id);
+  const dispatch = await describeDispatch(streams);
   const busy = `${queue.running} of ${queue.worker_slots} slots of queue ${name} are in use`;
   if (behind < 0) {
-    const text = `It is in queue ${name} behind ${order.length} cells or more; ${busy}.`;
+    const text = `It is in queue ${name} behind ${order.length} cells or more; ${busy}.${dispatch}`;
     return { state: "queued", behind: order.length, text };
   }
   if (behind < queue.worker_slots - queue.running) {
-    return { state: "next", behind, text: `It starts next: ${behind} cells are before it and ${busy}.` };
+    const text = `It starts next: ${behind} cells are before it and ${busy}.${dispatch}`;
+    return { state: "next", behind, text };
   }
-  return { state: "queued", behind, text: `It is in queue ${name} behind ${behind} cells; ${busy}.` };
+  return {
+    state: "queued",
+    behind,
+    text: `It is in queue ${name} behind ${behind} cells; ${busy}.${dispatch}`,
+  };
 }
 
 /**
  * Explains why a cell is not running, where it is running, or how it ended.
  *
  * @param cell the cell's number from 0, or the subtask's id
+ * @param streams asked whether they accept entries
  * @returns undefined when there is no such task or cell
  */
-export async function whyCell(sql: Sql, taskId: string, cell: CellRef): Promise<Why | undefined> {
+export async function whyCell(
+  sql: Sql,
+  taskId: string,
+  cell: CellRef,
+  streams?: Streams,
+): Promise<Why | undefined> {
   const found = await findCell(sql, taskId, cell);
   if (!found) return undefined;
   if (found.status === "processing") return whyProcessing(found);
-  return found.status === "pending" ? await whyPending(sql, found) : whyEnded(found);
+  return found.status === "pending" ? await whyPending(sql, found, streams) : whyEnded(found);
 }

@@ -27,14 +27,15 @@ const keyOf = ({ task_id, id }: SubtaskRef): string => `${task_id}/${id}`;
  *
  * States of a window: unknown, filling, full. Moves:
  * - At first, and after `forget`, the content is unknown: the next run inspects Redis and writes the whole
- *   window.
+ * window.
  * - `runOnce` adds the subtasks that are missing from the window and forgets those that are no longer
- *   pending.
+ * pending.
  * - A subtask that stays pending for `refeedMs` is written again while the stream is shorter than the window.
- *   The claim ensures that a subtask in two entries starts once.
+ * The claim ensures that a subtask in two entries starts once.
  * - A stream of two windows is full: nothing is added until an inspection finds it shorter.
  * - An inspection that finds Redis wiped creates the streams again and makes all windows unknown.
- * - A failed call of Redis makes all windows unknown.
+ * - A failed call of Redis makes all windows unknown. While the feed fails, a run without new entries asks
+ * Redis whether it accepts entries again.
  */
 export class Feed {
   readonly #sql: Sql;
@@ -89,16 +90,26 @@ export class Feed {
    * @returns the queues to which entries were added
    */
   async runOnce(slots: Map<Queue, number>): Promise<Queue[]> {
-    if (!this.#health.isWorthTrying) return [];
     const added: Queue[] = [];
     for (const queue of this.#queues) {
+      if (!this.#health.mayFeed) return added;
       const length = 2 * (slots.get(queue) ?? 0);
       if (length === 0) continue;
       const refs = await listDispatchable(this.#sql, queue, length);
       this.#forgetGone(queue, refs);
       if (refs.length > 0 && await this.#tryAdd(queue, refs, length)) added.push(queue);
     }
+    if (this.#health.isFeedFailing && this.#health.mayFeed) await this.#probe();
     return added;
+  }
+
+  async #probe(): Promise<void> {
+    try {
+      await this.#streams.probe();
+      this.#health.fed();
+    } catch (error) {
+      this.#health.feedFailed(error);
+    }
   }
 
   #forgetGone(queue: Queue, pending: SubtaskRef[]): void {
@@ -148,10 +159,10 @@ export class Feed {
       for (const ref of missing) fed.set(keyOf(ref), now);
       this.#entries.set(queue, (this.#entries.get(queue) ?? 0) + Math.ceil(missing.length / perEntry));
       this.#grown = true;
-      this.#health.answered();
+      this.#health.fed();
       return true;
     } catch (error) {
-      this.#health.failed(error);
+      this.#health.feedFailed(error);
       this.forget();
       return false;
     }

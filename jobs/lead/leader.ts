@@ -25,6 +25,8 @@ export interface LeaderDeps {
   steadyMs: () => number;
   /** Called after entries were added to streams. */
   onFed: (queues: Queue[]) => void;
+  /** Called after each run of the feed. */
+  onFeedRun: () => void;
   /** Sends the notices and webhooks that are due. */
   sendNotices: () => Promise<unknown>;
 }
@@ -93,6 +95,7 @@ export class Leader {
   async #runFeed(): Promise<void> {
     while (!this.#stopping) {
       const fed = this.isLeading ? await this.#try("feed", () => this.#deps.feed.runOnce(this.#slots)) : [];
+      if (this.isLeading) this.#deps.onFeedRun();
       if (fed && fed.length > 0) {
         this.#deps.onFed(fed);
         await new Promise((resolve) => setTimeout(resolve, feedPauseMs));

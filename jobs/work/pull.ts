@@ -52,7 +52,7 @@ const fallbackMs = 500;
  *
  * States: waiting for a slot, reading, claiming, waiting after a failure, stopped. Moves:
  * - A free slot moves it from waiting to reading, while the worker may start attempts.
- * - Messages, or rows while Redis is unavailable, move it from reading to claiming.
+ * - Messages move it from reading to claiming; so do rows while Redis does not answer or the feed fails.
  * - After a claim it starts the claimed subtasks and waits or reads again.
  * - A failed claim keeps the messages and moves it to waiting after a failure, then to reading.
  * - `stop` ends a read under way; it then returns unclaimed messages and stock to the stream.
@@ -72,7 +72,9 @@ export class Puller {
   #unclaimed: Message[] = [];
   /** Number of messages read so far. */
   reads = 0;
-  /** Rung when the stream, or the rows while Redis is unavailable, may have new subtasks. */
+  /**
+   * Rung when the stream, or the rows while Redis is away, may have new subtasks; and when Redis goes away.
+   */
   readonly bell = new Bell();
 
   constructor(queue: Queue, deps: PullDeps) {
@@ -134,7 +136,7 @@ export class Puller {
   async runOnce(): Promise<number> {
     if (this.#unclaimed.length > 0) return await this.claimMessages(this.#unclaimed.splice(0));
     if (this.#stock.length > 0) return await this.#claimStock();
-    const messages = this.#deps.health.isWorthTrying ? await this.#tryRead() : undefined;
+    const messages = this.#deps.health.mayRead ? await this.#tryRead() : undefined;
     if (!messages) return this.#stopping ? 0 : await this.#claimFromRows();
     if (messages.length === 0) return 0;
     return await this.claimMessages(messages);

@@ -1,6 +1,8 @@
 /** Login throttle that all API processes share: counted in Redis, with local buckets in front of it. */
 import { AppError } from "../../errors.ts";
 import type { Limit, Limiter } from "../../redis/limiter.ts";
+import { createFailureGauge } from "../../redis/health.ts";
+import { type DescribedFault, describeFault, type RedisFault } from "../../redis/refusal.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import {
@@ -52,6 +54,8 @@ export function createSharedThrottle(
   /** End of the wait by refused key: an address, or an address and an e-mail. */
   const refusedUntil = new Map<string, number>();
   let redisPausedUntil = -Infinity;
+  let shownFault: RedisFault | undefined;
+  const showInMetrics = createFailureGauge(metrics);
 
   function secondsLeft(...keys: string[]): number {
     const until = Math.max(...keys.map((key) => refusedUntil.get(key) ?? -Infinity));
@@ -61,6 +65,14 @@ export function createSharedThrottle(
     refusedUntil.delete(key);
     refusedUntil.set(key, now() + seconds * 1000);
     if (refusedUntil.size > keysMax) refusedUntil.delete(refusedUntil.keys().next().value!);
+  }
+  /** Shows in log and metrics why attempts cannot be counted, once for each cause. */
+  function showFailure(failure: DescribedFault | undefined): void {
+    if (failure?.fault === shownFault) return;
+    shownFault = failure?.fault;
+    showInMetrics("logins", shownFault);
+    if (failure === undefined) log.info("logins are counted again");
+    else log.warn("logins are refused: Redis cannot count them", { cause: failure.fault, why: failure.text });
   }
   function failClosed(cause?: unknown): never {
     metrics.limiterFailCloses.inc();
@@ -82,11 +94,13 @@ export function createSharedThrottle(
           pair,
           emailIndex,
         );
+        showFailure(undefined);
         if (refusedBy === addressIndex) refuse(address, seconds);
         if (refusedBy === emailIndex) refuse(pair, seconds);
         return seconds;
       } catch (cause) {
         redisPausedUntil = now() + redisPauseMs;
+        showFailure(describeFault(cause));
         failClosed(cause);
       }
     },

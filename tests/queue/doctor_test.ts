@@ -248,7 +248,7 @@ const unrepairable: [string, string, Fault][] = [
   }],
   ["an unreachable Redis", "streams", async ({ rig }) => {
     await rig.redis.stop();
-    return /Redis does not answer: connecting to Redis at/;
+    return /the streams cannot be read: connecting to Redis at .* it does not answer/;
   }],
 ];
 for (const [what, check, make] of unrepairable) {

@@ -1,6 +1,7 @@
 /** The worker's command line: valid and invalid commands, and what each command prints and changes. */
 import assert from "node:assert/strict";
 import { settleSubtasks } from "../../db/queue/subtasks.ts";
+import { noSettings } from "../../dev/servers/programs.ts";
 import { codes } from "../../errors.ts";
 import { type Command, parseCommand } from "../../jobs/commands.ts";
 import { claim, done, failed, join } from "../support/cells.ts";
@@ -98,6 +99,7 @@ async function run(rig: Rig, task: string, ...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "--config", config, task, ...args],
     env: {
+      ...noSettings,
       ...kept,
       ...rig.env,
       NO_COLOR: "1",

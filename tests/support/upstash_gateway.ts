@@ -7,8 +7,8 @@ export interface UpstashGateway extends AsyncDisposable {
   token: string;
   /** Number of executed commands, including each command of a pipeline. */
   commands: number;
-  /** Status with which every request fails, if it is set. */
-  failWith: number | undefined;
+  /** Answer with which every request fails, if it is set. */
+  failWith: { status: number; error: string } | undefined;
 }
 
 type Value = unknown;
@@ -27,7 +27,7 @@ export async function startGateway(redisUrl: string): Promise<UpstashGateway> {
   client.on("error", () => {});
   await client.connect();
   const token = crypto.randomUUID();
-  const gateway = { token, commands: 0, failWith: undefined as number | undefined };
+  const gateway = { token, commands: 0, failWith: undefined as UpstashGateway["failWith"] };
 
   async function runOne(command: Value, base64: boolean) {
     if (!Array.isArray(command) || command.length === 0) return { error: "ERR empty command" };
@@ -54,7 +54,7 @@ export async function startGateway(redisUrl: string): Promise<UpstashGateway> {
   }
 
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
-    if (gateway.failWith !== undefined) return refuse(gateway.failWith, "simulated failure");
+    if (gateway.failWith) return refuse(gateway.failWith.status, gateway.failWith.error);
     if (request.headers.get("authorization") !== `Bearer ${token}`) {
       return refuse(401, "WRONGPASS invalid or missing auth token");
     }
