@@ -198,7 +198,7 @@ export interface Viewer {
 export const maySee = (
   sql: Sql,
   { id, hidesOthers }: Viewer,
-  alias: "h" | "e",
+  alias: "h" | "e" | "r",
   author: "rater_id" | "author_id",
 ) =>
   hidesOthers

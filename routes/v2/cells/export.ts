@@ -1,12 +1,20 @@
 /** GET /tasks/{id}/export: all cells as CSV, JSON lines or one HTML page, streamed in constant memory. */
 import { z } from "@hono/zod-openapi";
 import type { Pool } from "../../../db/pg/connect.ts";
-import { type ExportHead, findExportHead, listExportCells } from "../../../db/views/export.ts";
+import {
+  type ExportCell,
+  type ExportHead,
+  type ExportViewer,
+  findExportHead,
+  findExportNames,
+  listExportCells,
+} from "../../../db/views/export.ts";
 import { streamPieces } from "../../../db/pg/json_stream.ts";
-import type { Viewer } from "../../../db/judging/ratings.ts";
 import type { Principal, V2App } from "../kit/context.ts";
+import { listPeople } from "./export_feedback.ts";
 import { pageEnd, pageRows, pageStart } from "./export_page.ts";
-import { csvHead, csvRow, type ExportRow, ndjsonRow, readExportAxes, toRow } from "./export_rows.ts";
+import { readExportAxes } from "./export_axes.ts";
+import { csvHead, csvRow, type ExportRow, ndjsonRow, toRow } from "./export_rows.ts";
 import { HttpError } from "../kit/problem.ts";
 import { defineRoute, taskParams } from "../kit/route.ts";
 import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
@@ -17,9 +25,11 @@ const exportQuery = z.object({
   format: z.enum(["csv", "ndjson", "html"]).default("csv").openapi({
     param: { name: "format", in: "query" },
   }),
-  bom: z.enum(["true", "false"]).default("false").openapi({
+  bom: z.enum(["true", "false"]).default("true").openapi({
     param: { name: "bom", in: "query" },
-    description: "CSV only: start with a byte order mark, so that Excel detects UTF-8",
+    description:
+      "CSV only: starts with a byte order mark, without which spreadsheets on many systems do not detect " +
+      "UTF-8. Programs that do not skip the mark ask for `false`",
   }),
 });
 
@@ -31,17 +41,26 @@ const getExport = defineRoute({
   tags: ["tasks"],
   summary: "Export all cells with their feedback as a file",
   description:
-    "Each cell is exported in its state at the time of reading. Where others' ratings are hidden, cells that " +
-    "one has not rated are exported without means, evaluations and tags of others.",
+    "Each cell is exported in its state at the time of reading, with everything that people said about it: ratings " +
+    "and reasons for skipping, evaluations with their tags, tags of the cell, votes, and feedback on earlier images " +
+    "(`earlier_images`). Lists whose names begin with the same word have the same order. A person is an e-mail " +
+    "address, or an id for a share, for a deleted user, and for requests with a share. Where others' ratings are " +
+    "hidden, cells that one has not rated are exported without means, ratings, evaluations and tags of others; votes " +
+    "of others only for the owner of the task and admins. `favourite` is one's own.",
   request: { params: taskParams, query: exportQuery },
   responses: {
     200: {
       description: "The file",
       content: {
         "text/csv": fileSchema(
-          "RFC 4180. A field that a spreadsheet would interpret as a formula starts with an apostrophe",
+          "RFC 4180 in UTF-8. A field of the header or of a row that a spreadsheet would interpret as a formula gets " +
+            "an apostrophe before it. Lists are JSON in the field, and empty fields if they are empty. Null is an " +
+            'empty field, an empty text `""`. The columns hold the same values as the fields of a JSON line',
         ),
-        "application/x-ndjson": fileSchema("One JSON object per line and cell"),
+        "application/x-ndjson": fileSchema(
+          "One JSON object per line and cell; `axes` lists the cell's value on each axis. A seed may exceed the " +
+            "precision of a double",
+        ),
         "text/html": fileSchema("One page that contains everything except the images"),
       },
     },
@@ -66,15 +85,30 @@ interface ExportOptions {
   taskId: string;
   format: Format;
   bom: boolean;
-  viewer: Viewer;
+  viewer: ExportViewer;
+  /** Writes e-mail addresses of people instead of their ids. */
+  seesNames: boolean;
   head: ExportHead;
 }
 
 /** Reads batches of rows. The next batch is read while the caller writes one. */
-async function* readBatches(sql: Pool, { taskId, viewer, head }: ExportOptions): AsyncGenerator<ExportRow[]> {
+async function* readBatches(sql: Pool, options: ExportOptions): AsyncGenerator<ExportRow[]> {
+  const { taskId, viewer, seesNames, head } = options;
   const axes = readExportAxes(head);
+  const names = new Map<string, string>();
+  const addNames = async (cells: ExportCell[]) => {
+    const ids = [...listPeople(cells)].filter((id) => !names.has(id));
+    for (const id of ids) names.set(id, id);
+    const found = ids.length === 0 ? [] : await findExportNames(sql, ids);
+    for (const { id, email } of found) names.set(id, email);
+  };
+  const readCells = async (after: number, limit: number) => {
+    const cells = await listExportCells(sql, { taskId, after, limit, viewer, head });
+    if (seesNames) await addNames(cells);
+    return cells;
+  };
   const read = (after: number, limit: number) => {
-    const cells = listExportCells(sql, { taskId, after, limit, viewer, hasTags: head.has_tags });
+    const cells = readCells(after, limit);
     // If the reader stops, nobody awaits this promise. If it continues, it receives the error from `await
     // next`.
     cells.catch(() => {});
@@ -87,7 +121,7 @@ async function* readBatches(sql: Pool, { taskId, viewer, head }: ExportOptions):
     const isLast = cells.length < limit;
     limit = batchRows;
     if (!isLast) next = read(cells.at(-1)!.cell, limit);
-    if (cells.length > 0) yield cells.map((cell) => toRow(axes, cell));
+    if (cells.length > 0) yield cells.map((cell) => toRow(axes, cell, (id) => names.get(id) ?? id));
     if (isLast) return;
   }
 }
@@ -172,12 +206,20 @@ export function addExport(app: V2App): void {
     const { id } = c.req.valid("param");
     const { format, bom } = c.req.valid("query");
     const { sql } = c.var.deps;
-    const { hidesOthers } = await getReadableTask(c, id);
+    const { hidesOthers, mayChange } = await getReadableTask(c, id);
     const head = await findExportHead(sql, id);
     if (!head) throw taskNotFound(id);
     const endExport = startExport(running, c.var.principal);
-    const viewer = { id: c.var.principal.id, hidesOthers };
-    const pieces = writeExport(sql, { taskId: id, format, bom: bom === "true", viewer, head });
+    const { id: viewerId, kind } = c.var.principal;
+    const viewer = { id: viewerId, hidesOthers, seesVotes: mayChange };
+    const pieces = writeExport(sql, {
+      taskId: id,
+      format,
+      bom: bom === "true",
+      viewer,
+      seesNames: kind === "user",
+      head,
+    });
     c.req.raw.signal.addEventListener("abort", endExport, { once: true });
     return c.body(streamPieces(withFinalizer(pieces, endExport)), 200, {
       "content-type": contentTypes[format],

@@ -4,7 +4,9 @@
  */
 import script from "./export_viewer.js" with { type: "text" };
 import style from "./export_viewer.css" with { type: "text" };
-import type { ExportAxis, ExportRow } from "./export_rows.ts";
+import type { ExportAxis } from "./export_axes.ts";
+import { feedbackColumns } from "./export_feedback.ts";
+import type { ExportRow } from "./export_rows.ts";
 
 /** Formats JSON for a script element: it cannot end the element or start a comment. */
 export const scriptJson = (value: unknown): string =>
@@ -47,10 +49,27 @@ export interface PageHead {
   blind: boolean;
 }
 
+/** Columns of the rows; `export_viewer.js` reads their names from the page. */
+const columns = [
+  "cell",
+  "indices",
+  "status",
+  "image",
+  "seed",
+  "ratio",
+  "prompts",
+  "error",
+  "mean",
+  "n",
+  "distribution",
+  ...feedbackColumns,
+  "favourite",
+] as const satisfies (keyof ExportRow)[];
+
 /** Returns the page up to its rows. */
 export function pageStart(head: PageHead): string {
-  const { axes, ...rest } = head;
-  const shown = { ...rest, axes: axes.map(({ axis, name, values }) => ({ axis, name, values })) };
+  const axes = head.axes.map(({ axis, name, values }) => ({ axis, name, values }));
+  const shown = Object.assign({}, head, { axes, columns });
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -69,21 +88,7 @@ export function pageStart(head: PageHead): string {
 
 /** Returns rows as arrays; property names would dominate the size of the file. */
 export function pageRows(rows: ExportRow[]): string {
-  const lists = rows.map((row) => [
-    row.cell,
-    row.indices,
-    row.status,
-    row.image,
-    row.seed,
-    row.ratio,
-    row.prompts.join(", "),
-    row.error,
-    row.mean,
-    row.n,
-    row.distribution,
-    row.evaluations ?? [],
-    row.tags ?? [],
-  ]);
+  const lists = rows.map((row) => columns.map((column) => row[column]));
   return `<script type="application/json" class="rows">${scriptJson(lists)}</script>\n`;
 }
 

@@ -1,72 +1,22 @@
-/** A cell as a row of an export, and its CSV and JSON formats. */
-import type { ExportCell, ExportHead } from "../../../db/views/export.ts";
-import { type Json, parseJson, stringifyJson } from "../../../json.ts";
-
 /**
- * An axis `v0` to `v5` with the texts of its values, or `repeat` if combinations are drawn more than once.
+ * A cell as a row of an export, and its CSV and JSON formats. Both hold the same values, and a reader can restore them:
+ * tests/v2/cells/export_round_trip_test.ts does.
  */
-export interface ExportAxis {
-  axis: string;
-  name: string;
-  values: string[];
-  /**
-   * Number of consecutive cells with the same index; undefined if the index does not follow from the cell
-   * number.
-   */
-  stride: number | undefined;
-}
+import type { ExportCell } from "../../../db/views/export.ts";
+import { type ExportAxis, indexOn, valueAt } from "./export_axes.ts";
+import { countStars, type Feedback, feedbackColumns, type NameOf, toFeedback } from "./export_feedback.ts";
 
-export interface ExportRow extends Omit<ExportCell, "variable_indices" | "prompts"> {
+type CellColumns = Pick<
+  ExportCell,
+  "cell" | "status" | "version" | "image" | "seed" | "ratio" | "error" | "mean" | "n" | "favourite"
+>;
+
+export interface ExportRow extends CellColumns, Feedback {
   /** Index on each axis; null if unknown. */
   indices: (number | null)[];
   prompts: string[];
-}
-
-const uuidForm = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
-
-/** Returns the text of a value: its name if the value itself is only an id. */
-function textOf(value: Json | undefined): string {
-  if (typeof value === "string") return value;
-  if (!(value instanceof Map)) return value === undefined || value === null ? "" : stringifyJson(value);
-  const own = value.get("value");
-  const name = value.get("name");
-  if (typeof name === "string" && name !== "" && (typeof own !== "string" || uuidForm.test(own))) return name;
-  return own === undefined ? stringifyJson(value) : textOf(own);
-}
-
-/** Returns the axes of a task that have values, slowest first. */
-export function readExportAxes(
-  { variables, subtasks_total: total, has_grown: hasGrown }: ExportHead,
-): ExportAxis[] {
-  const parsed = parseJson(variables);
-  const axes: ExportAxis[] = [];
-  for (let slot = 0; slot < 6; slot++) {
-    const variable = parsed instanceof Map ? parsed.get(`v${slot}`) : undefined;
-    const values = variable instanceof Map ? variable.get("values") : undefined;
-    if (!(variable instanceof Map) || !Array.isArray(values) || values.length === 0) continue;
-    const name = textOf(variable.get("name")) || `v${slot}`;
-    axes.push({ axis: `v${slot}`, name, values: values.map(textOf), stride: undefined });
-  }
-  const combinations = axes.reduce((product, { values }) => product * values.length, 1);
-  const repeats = total / combinations;
-  if (hasGrown || !Number.isSafeInteger(repeats) || repeats < 1) return axes;
-  if (repeats > 1) {
-    const values = Array.from({ length: repeats }, (_, i) => String(i + 1));
-    axes.push({ axis: "repeat", name: "repeat", values, stride: undefined });
-  }
-  let stride = 1;
-  for (const axis of axes.toReversed()) {
-    axis.stride = stride;
-    stride *= axis.values.length;
-  }
-  return axes;
-}
-
-/** Returns a cell's index on an axis: the stored one, or else computed from the cell number. */
-function indexOn({ axis, values, stride }: ExportAxis, { cell, variable_indices: indices }: ExportCell) {
-  const stored = indices?.[axis === "repeat" ? 5 : Number(axis[1])] ?? undefined;
-  if (stored !== undefined && stored >= 0 && stored < values.length) return stored;
-  return stride === undefined ? null : Math.floor(cell / stride) % values.length;
+  /** Numbers of ratings with one to five stars; null if hidden or zero. */
+  distribution: number[] | null;
 }
 
 /** Returns the texts of a prompt's entries: free text as it is, characters and elements by name. */
@@ -80,31 +30,43 @@ function readPrompts(text: string | null): string[] {
 }
 
 /** Converts a cell to a row. */
-export function toRow(axes: ExportAxis[], found: ExportCell): ExportRow {
-  const { variable_indices: _, prompts, ...cell } = found;
-  return { ...cell, indices: axes.map((axis) => indexOn(axis, found)), prompts: readPrompts(prompts) };
+export function toRow(axes: ExportAxis[], found: ExportCell, nameOf: NameOf): ExportRow {
+  const { cell, status, version, image, seed, ratio, error, mean, n, favourite } = found;
+  const columns: CellColumns = { cell, status, version, image, seed, ratio, error, mean, n, favourite };
+  const feedback = toFeedback(found, nameOf);
+  return Object.assign(columns, feedback, {
+    indices: axes.map((axis) => indexOn(axis, found)),
+    prompts: readPrompts(found.prompts),
+    distribution: n === null ? null : countStars(feedback),
+  });
 }
 
-const valueAt = ({ values }: ExportAxis, index: number | null | undefined): string | null =>
-  index === null || index === undefined ? null : values[index]!;
-
-/** Characters with which spreadsheets start a formula. */
-const formulaStart = /^[=+\-@\t\r]/;
+/**
+ * Text that spreadsheets take for a formula: it starts with one of the signs, as they are or in full width, after white
+ * space or not. Apostrophes before it count, so that the added one can be told from the text's own.
+ */
+const formula = /^['\s]*[=+\-@＝＋－＠]|^'*[\t\r\n]/;
 
 /**
- * Formats a CSV field (RFC 4180) that no spreadsheet evaluates.
+ * Formats a CSV field (RFC 4180) that no spreadsheet evaluates: a text that starts like a formula gets an apostrophe. An
+ * empty text is `""`, null is nothing.
  *
  * @example
  * ```ts
  * import { csvField } from "./export_rows.ts";
- * if (csvField('=1+"1"') !== `"'=1+""1"""` || csvField("a") !== "a") throw new Error();
+ * if (csvField('=1+"1"') !== `"'=1+""1"""` || csvField("a") !== "a" || csvField("'=1") !== "''=1") throw new Error();
  * ```
  */
 export function csvField(text: string | null): string {
   if (text === null) return "";
-  const safe = formulaStart.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) || safe !== safe.trim() ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const safe = formula.test(text) ? `'${text}` : text;
+  return safe === "" || /[",\r\n]/.test(safe) || safe !== safe.trim()
+    ? `"${safe.replaceAll('"', '""')}"`
+    : safe;
 }
+
+/** Formats a list as JSON, whose separators no value can contain; an empty one as an empty field. */
+const csvList = (list: unknown[]): string => csvField(list.length === 0 ? null : JSON.stringify(list));
 
 const stars = [1, 2, 3, 4, 5];
 
@@ -124,11 +86,13 @@ export function csvHead(axes: ExportAxis[]): string {
     "mean",
     "n",
     ...stars.map((star) => `stars_${star}`),
-    "evaluations",
-    "tags",
+    ...feedbackColumns,
+    "favourite",
   ];
   return `${columns.map(csvField).join(",")}\r\n`;
 }
+
+const csvNumber = (value: number | null): string => value === null ? "" : String(value);
 
 /** Formats a row as a CSV line. */
 export function csvRow(axes: ExportAxis[], row: ExportRow): string {
@@ -136,37 +100,38 @@ export function csvRow(axes: ExportAxis[], row: ExportRow): string {
   const fields = [
     String(row.cell),
     ...axes.map((axis, i) => csvField(valueAt(axis, row.indices[i]))),
-    row.status,
+    csvField(row.status),
     String(row.version),
     csvField(row.image),
     row.seed ?? "",
     csvField(row.ratio),
-    csvField(row.prompts.join(", ")),
+    csvList(row.prompts),
     csvField(row.error),
-    row.mean === null ? "" : String(Number(row.mean.toFixed(4))),
-    row.n === null ? "" : String(row.n),
-    ...stars.map((_, i) => distribution ? String(distribution[i]) : ""),
-    csvField(row.evaluations?.join("\n") ?? null),
-    csvField(row.tags?.join(", ") ?? null),
+    csvNumber(row.mean),
+    csvNumber(row.n),
+    ...stars.map((_, i) => csvNumber(distribution?.[i] ?? null)),
+    ...feedbackColumns.map((column) => csvList(row[column])),
+    String(row.favourite),
   ];
   return `${fields.join(",")}\r\n`;
 }
+
+/** Characters that JSON allows within a text, but that some readers take for the end of a line. */
+const otherLineEnds = /[\u0085\u2028\u2029]/g;
+const escapeSign = (sign: string): string => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** Formats a row as a JSON line. */
 export function ndjsonRow(axes: ExportAxis[], row: ExportRow): string {
   const { cell, status, version, image, seed, ratio, prompts, error, mean, n, distribution } = row;
   const values = axes.map(({ axis, name }, i) => ({ axis, name, value: valueAt(axes[i]!, row.indices[i]) }));
   const before = JSON.stringify({ cell, axes: values, status, version, image });
-  const after = JSON.stringify({
-    ratio,
-    prompts,
-    error,
-    mean,
-    n,
-    distribution,
-    evaluations: row.evaluations ?? [],
-    tags: row.tags ?? [],
-  });
+  const feedback = Object.fromEntries(feedbackColumns.map((column) => [column, row[column]]));
+  const after = JSON.stringify(
+    Object.assign({ ratio, prompts, error, mean, n, distribution }, feedback, { favourite: row.favourite }),
+  );
   // A seed may exceed the integer precision of a JavaScript number.
-  return `${before.slice(0, -1)},"seed":${seed ?? "null"},${after.slice(1)}\n`;
+  return `${before.slice(0, -1)},"seed":${seed ?? "null"},${after.slice(1)}\n`.replace(
+    otherLineEnds,
+    escapeSign,
+  );
 }

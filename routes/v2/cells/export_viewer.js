@@ -2,31 +2,27 @@
 // Shows the cells of an exported task. Works from disk and requests only the images.
 (() => {
   const head = JSON.parse(document.getElementById("head").textContent);
-  const names = [
-    "cell",
-    "places",
-    "status",
-    "image",
-    "seed",
-    "ratio",
-    "prompts",
-    "error",
-    "mean",
-    "n",
-    "stars",
-  ];
   const rows = [...document.querySelectorAll("script.rows")].flatMap((part) =>
     JSON.parse(part.textContent).map((list) => {
-      const row = Object.fromEntries(names.map((name, i) => [name, list[i]]));
-      row.evaluations = list[11];
-      row.tags = list[12];
-      row.words = [row.prompts, row.error ?? "", ...row.evaluations, ...row.tags].join("\n").toLowerCase();
+      const row = Object.fromEntries(head.columns.map((name, i) => [name, list[i]]));
+      row.words = [
+        ...row.prompts,
+        row.error ?? "",
+        ...row.tags,
+        ...[row, ...row.earlier_images].flatMap((image) => [
+          ...image.evaluations,
+          ...image.evaluation_tags.flat(),
+          ...image.evaluation_authors,
+          ...image.raters,
+          ...image.skip_reasons,
+        ]),
+      ].join("\n").toLowerCase();
       return row;
     })
   );
   const { axes } = head;
   const key = (places) => places.join(" ");
-  const byPlace = new Map(rows.map((row) => [key(row.places), row]));
+  const byPlace = new Map(rows.map((row) => [key(row.indices), row]));
   const none = -1;
   const longest = axes.map((_, i) => i).sort((a, b) =>
     axes[b].values.length - axes[a].values.length || b - a
@@ -141,7 +137,7 @@
     return cell;
   }
 
-  const valueOf = (row, axis) => row.places[axis] === null ? "?" : axes[axis].values[row.places[axis]];
+  const valueOf = (row, axis) => row.indices[axis] === null ? "?" : axes[axis].values[row.indices[axis]];
   const describe = (row) =>
     axes.map(({ name }, i) => `${name}: ${valueOf(row, i)}`).join("\n") || `cell ${row.cell}`;
 
@@ -295,15 +291,47 @@
   const rowAt = (index) => laid.at(index % laid.nx, Math.floor(index / laid.nx));
 
   function bars(row) {
-    if (!row.stars) return null;
-    const most = Math.max(...row.stars, 1);
+    if (!row.distribution) return null;
+    const most = Math.max(...row.distribution, 1);
     const list = make("div", { className: "bars" });
-    row.stars.forEach((many, i) => {
+    row.distribution.forEach((many, i) => {
       const bar = make("i", {});
       bar.style.width = `${Math.round(many * 100 / most)}%`;
       list.append(make("span", {}, `${i + 1}★`), make("div", {}, bar), make("span", {}, String(many)));
     });
     return list;
+  }
+
+  /** Tags in frames of their own, each with its author if known. */
+  const tagList = (tags, authors = []) =>
+    tags.length === 0 ? null : make(
+      "p",
+      { className: "tags" },
+      ...tags.map((tag, i) => make("span", { title: authors[i] ?? "" }, tag)),
+    );
+  const voteTexts = { better: "better than", worse: "worse than", tie: "equal to", skip: "undecided beside" };
+
+  /** What people said about one image: ratings, votes and evaluations. */
+  function said({ raters, ratings, skip_reasons: reasons, votes, ...image }) {
+    const lines = [
+      ...raters.map((
+        rater,
+        i,
+      ) => [rater, ratings[i] === null ? `skipped: ${reasons[i]}` : `★ ${ratings[i]}`]),
+      ...votes.map(({ rater, outcome, other_cell: other }) => [rater, `${voteTexts[outcome]} cell ${other}`]),
+    ];
+    return [
+      make("dl", {}, ...lines.flatMap(([who, what]) => [make("dt", {}, who), make("dd", {}, what)])),
+      ...image.evaluations.map((text, i) =>
+        make(
+          "blockquote",
+          {},
+          text,
+          tagList(image.evaluation_tags[i]),
+          image.evaluation_authors[i] === null ? null : make("footer", {}, image.evaluation_authors[i]),
+        )
+      ),
+    ];
   }
 
   function open(index) {
@@ -315,7 +343,7 @@
       ...axes.map(({ name }, i) => [name, valueOf(row, i)]),
       ["seed", row.seed],
       ["ratio", row.ratio],
-      ["prompts", row.prompts],
+      ["prompts", row.prompts.join(", ")],
       ["error", row.error],
       [
         "rating",
@@ -323,7 +351,7 @@
           ? (head.blind && row.n === null ? "hidden until you rate it" : null)
           : `${row.mean.toFixed(2)} of ${row.n}`,
       ],
-      ["tags", row.tags.join(", ")],
+      ["favourite", row.favourite ? "yours" : null],
     ].filter(([, value]) => value !== null && value !== "");
     facts.replaceChildren(
       make("h2", {}, `Cell ${row.cell} · ${row.status}`),
@@ -332,8 +360,12 @@
         {},
         ...told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]),
       ),
+      tagList(row.tags, row.tag_authors) ?? "",
       bars(row) ?? "",
-      ...row.evaluations.map((text) => make("blockquote", {}, text)),
+      ...said(row),
+      ...row.earlier_images.flatMap((
+        image,
+      ) => [make("h3", {}, `Image ${image.version}, earlier`), ...said(image)]),
       isImage(row.image)
         ? make("a", { href: row.image, target: "_blank", rel: "noopener noreferrer" }, "Open the image")
         : "",

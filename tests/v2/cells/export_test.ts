@@ -4,31 +4,16 @@ import { createHash } from "node:crypto";
 import { connect, type Pool } from "../../../db/pg/connect.ts";
 import { findExportHead } from "../../../db/views/export.ts";
 import { writeExport } from "../../../routes/v2/cells/export.ts";
-import { csvField } from "../../../routes/v2/cells/export_rows.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
 import { waitFor } from "../../support/wait.ts";
 import { addMatrix, addPeople, call, type V2Person } from "../support/api.ts";
+import { parseCsv, withoutGuard } from "../support/export_files.ts";
 
 async function setUp() {
   const api = await startApi();
   const people = await addPeople(api);
   const task = await addMatrix(api, people.user);
   return { api, ...people, task, [Symbol.asyncDispose]: () => api[Symbol.asyncDispose]() };
-}
-
-/** Parses CSV by RFC 4180, like a spreadsheet. */
-function parseCsv(text: string): string[][] {
-  const rows: string[][] = [[]];
-  const field = /("(?:[^"]|"")*"|[^,"\r\n]*)(,|\r\n)/y;
-  for (let found; (found = field.exec(text));) {
-    const [, value = "", end] = found;
-    rows.at(-1)!.push(value.startsWith('"') ? value.slice(1, -1).replaceAll('""', '"') : value);
-    if (end === "\r\n") rows.push([]);
-    if (field.lastIndex === text.length) break;
-  }
-  assert.equal(field.lastIndex, text.length, "the whole text is CSV");
-  assert.deepEqual(rows.pop(), []);
-  return rows;
 }
 
 async function download(api: TestApi, who: V2Person | string, task: string, query: string) {
@@ -105,16 +90,39 @@ Deno.test("csv has a header, a row per cell in order, named axes, means and coun
   assert.deepEqual(head, [
     ...["cell", "v0 prompt", "v1 ratio", "status", "version", "image", "seed", "ratio", "prompts", "error"],
     ...["mean", "n", "stars_1", "stars_2", "stars_3", "stars_4", "stars_5", "evaluations", "tags"],
+    ...[
+      "evaluation_authors",
+      "evaluation_tags",
+      "tag_authors",
+      "raters",
+      "ratings",
+      "skip_reasons",
+      "ratings_blind",
+    ],
+    ...["ratings_took_ms", "votes", "earlier_images", "favourite"],
   ]);
   assert.deepEqual(rows.map(([cell]) => cell), ["0", "1", "2", "3", "4", "5"]);
-  assert.deepEqual(rows[3], [
+  assert.deepEqual(rows[3]!.slice(0, 19), [
     ...["3", "prompt 1", "2:1", "completed", "1", "https://images.example/3.png", "-9007199254740993", "2:1"],
-    ...[rows[3]![8]!, "", "4.5", "2", "0", "0", "0", "1", "1", "", ""],
+    ...[rows[3]![8]!, null, "4.5", "2", "0", "0", "0", "1", "1", null, null],
   ]);
-  const marked = await fetch(`${api.origin}/api/v2/tasks/${task}/export?bom=true`, {
-    headers: { authorization: `Bearer ${user.access}` },
-  });
-  assert.deepEqual([...new Uint8Array(await marked.arrayBuffer()).slice(0, 3)], [0xef, 0xbb, 0xbf]);
+});
+
+Deno.test("csv starts with a byte order mark unless bom=false; the other formats never do", async () => {
+  await using fixture = await setUp();
+  const { api, user, task } = fixture;
+  const startOf = async (query: string) => {
+    const answer = await fetch(`${api.origin}/api/v2/tasks/${task}/export${query}`, {
+      headers: { authorization: `Bearer ${user.access}` },
+    });
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await answer.arrayBuffer()).slice(0, 5);
+  };
+  for (const query of ["", "?format=csv", "?bom=true"]) {
+    assert.equal(await startOf(query), "\ufeffcell", query);
+  }
+  assert.equal(await startOf("?bom=false"), "cell,");
+  assert.equal(await startOf("?format=ndjson&bom=true"), '{"cel');
+  assert.equal(await startOf("?format=html&bom=true"), "<!doc");
 });
 
 Deno.test("csv contains no formulas, and every text is complete", async () => {
@@ -124,23 +132,18 @@ Deno.test("csv contains no formulas, and every text is complete", async () => {
     (await download(fixture.api, fixture.user, fixture.task, "format=csv")).text,
   );
   for (const row of [head!, ...rows]) {
-    for (const field of row) assert.doesNotMatch(field, /^[=+\-@\t\r]/);
+    for (const field of row) assert.doesNotMatch(field ?? "", /^\s*[=+\-@]|^[\t\r\n]/);
   }
-  const withoutApostrophe = (field: string) => field.replace(/^'(?=[=+\-@\t\r])/, "");
-  assert.deepEqual(rows.map((row) => withoutApostrophe(row[9]!)), hostile.filter((_, i) => i % 2 === 1));
-  assert.deepEqual(rows.map((row) => withoutApostrophe(row[18]!)), hostile.filter((_, i) => i % 2 === 0));
+  const texts = (column: number) => rows.map((row) => withoutGuard(row[column]!));
+  assert.deepEqual(texts(9), hostile.filter((_, i) => i % 2 === 1));
   assert.deepEqual(
-    rows.map((row) => withoutApostrophe(row[17]!)),
-    [0, 1, 2, 3, 4, 5].map((cell) => hostile.slice(2 * cell, 2 * cell + 2).join("\n")),
+    texts(18).map((list) => JSON.parse(list)),
+    hostile.filter((_, i) => i % 2 === 0).map((tag) => [tag]),
   );
-  for (
-    const [given, wanted] of [["=1", "'=1"], ["a,b", '"a,b"'], [" a", '" a"'], ["\r", `"'\r"`], [
-      null,
-      "",
-    ]] as const
-  ) {
-    assert.equal(csvField(given), wanted);
-  }
+  assert.deepEqual(
+    texts(17).map((list) => JSON.parse(list)),
+    [0, 1, 2, 3, 4, 5].map((cell) => hostile.slice(2 * cell, 2 * cell + 2)),
+  );
 });
 
 Deno.test("ndjson has a line per cell with exact seeds and arrays", async () => {
@@ -160,9 +163,8 @@ Deno.test("ndjson has a line per cell with exact seeds and arrays", async () => 
     { axis: "v1", name: "ratio", value: "2:1" },
   ]);
   assert.deepEqual([row.mean, row.n, row.distribution], [2, 1, [0, 1, 0, 0, 0]]);
-  assert.deepEqual([row.evaluations, row.tags, row.prompts], [hostile.slice(2, 4), [hostile[2]], [
-    hostile[2],
-  ]]);
+  assert.deepEqual([row.evaluations, row.evaluation_authors], [hostile.slice(2, 4), [null, null]]);
+  assert.deepEqual([row.tags, row.prompts], [[hostile[2]], [hostile[2]]]);
 });
 
 Deno.test("html is one page whose policy permits only its own script and style, with inert data", async () => {
@@ -288,9 +290,16 @@ Deno.test("when the client disconnects, the export stops reading and frees its s
     },
   }) as Pool;
   const head = await findExportHead(pool, large);
-  const viewer = { id: user.id, hidesOthers: false };
+  const viewer = { id: user.id, hidesOthers: false, seesVotes: true };
   for await (
-    const _ of writeExport(counted, { taskId: large, format: "ndjson", bom: false, viewer, head: head! })
+    const _ of writeExport(counted, {
+      taskId: large,
+      format: "ndjson",
+      bom: false,
+      viewer,
+      seesNames: true,
+      head: head!,
+    })
   ) break;
   assert.ok(queries <= 2, "the batch that was read, and the next one");
   await pool.end();
