@@ -1,4 +1,5 @@
 /** `deno task bench NAME [options]`: runs each bench as a separate process, so that no bench warms up another. */
+import { noSettings } from "../dev/servers/programs.ts";
 import { AppError } from "../errors.ts";
 import { print, runMain } from "../process.ts";
 
@@ -35,7 +36,7 @@ async function main(): Promise<number> {
     );
   }
   const args = ["run", "-A", new URL(`${name}/main.ts`, import.meta.url).pathname, ...options];
-  return (await new Deno.Command(Deno.execPath(), { args }).spawn().status).code;
+  return (await new Deno.Command(Deno.execPath(), { args, env: noSettings }).spawn().status).code;
 }
 
 if (import.meta.main) await runMain(main);

@@ -1,4 +1,5 @@
 /** `deno task openapi [--check]`: writes or checks v2's OpenAPI document and the types of its client. */
+import { Command } from "commander";
 import openapiTypes, { astToString, type OpenAPI3 } from "openapi-typescript";
 import { parseConfig } from "../config.ts";
 import { connect } from "../db/pg/connect.ts";
@@ -12,6 +13,7 @@ import { createGate } from "../routes/common/gate.ts";
 import { createThrottle } from "../routes/common/throttle.ts";
 import { createV2App } from "../routes/v2/app.ts";
 import { describeApi } from "../routes/v2/docs.ts";
+import { parseOptions } from "./command_line.ts";
 
 const documentUrl = new URL("../routes/v2/generated/openapi.json", import.meta.url);
 const typesUrl = new URL("../routes/v2/generated/schema.ts", import.meta.url);
@@ -42,8 +44,14 @@ async function formatTypes(document: string): Promise<string> {
   return `// Written by 'deno task openapi' from the routes of v2. Do not edit.\n\n${astToString(nodes)}`;
 }
 
+const command = new Command("deno task openapi")
+  .description("Writes v2's OpenAPI document and the types of its client from the routes.")
+  .option("--check", "only compare the files with the routes");
+
 async function main(): Promise<void> {
-  const isCheck = Deno.args.includes("--check");
+  const options = parseOptions<{ check?: true }>(command, Deno.args);
+  if (!options) return;
+  const isCheck = options.check ?? false;
   const document = formatDocument();
   const files: [URL, string][] = [[documentUrl, document], [typesUrl, await formatTypes(document)]];
   for (const [url, text] of files) {

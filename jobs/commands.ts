@@ -226,7 +226,8 @@ function configureOutput(command: Program): void {
   for (const subcommand of command.commands) configureOutput(subcommand);
 }
 
-function createProgram(accept: Accept): Program {
+/** Creates the command line; `accept` receives the parsed command. */
+export function createProgram(accept: Accept): Program {
   const program = new Program("worker")
     .description("Draws pending cells until it is stopped, or carries out one command.")
     .option("--once", "exit when no pending cells are left")

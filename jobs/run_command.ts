@@ -21,6 +21,7 @@ import { describeReport, runDoctor } from "./doctor/doctor.ts";
 import type { DoctorDeps } from "./doctor/check.ts";
 import { clearSlots, describeSlots, listSlots, setSlots } from "./moves/slot_settings.ts";
 import { whyCell } from "./doctor/why.ts";
+import { Streams } from "../redis/stream.ts";
 
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
 
@@ -80,7 +81,7 @@ function describeDead({ letters, causes }: DeadLetterPage): string {
 }
 
 async function runWhy(deps: DoctorDeps, { taskId, cell, json }: CommandOf<"why">): Promise<void> {
-  const why = await whyCell(deps.sql, taskId, cell);
+  const why = await whyCell(deps.sql, taskId, cell, new Streams(deps.redis, deps.prefix));
   if (!why) throw new AppError("not_found", `finding cell ${cell} of task '${taskId}': no such cell`);
   const attempts = await inspectCell(deps.sql, taskId, cell) ?? [];
   if (json) return print(JSON.stringify({ ...why, attempts }));

@@ -1,6 +1,7 @@
 /** Runs the tests against one PostgreSQL server with a migrated template database. */
 import { connect } from "../db/pg/connect.ts";
 import { startPostgres } from "../dev/servers/postgres.ts";
+import { noSettings } from "../dev/servers/programs.ts";
 import { findRedisBinary } from "../dev/servers/redis.ts";
 import { AppError } from "../errors.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
@@ -106,7 +107,7 @@ interface Tally {
 async function runTests(args: string[], env: Record<string, string>): Promise<Tally> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-prompt", ...args],
-    env: { NO_COLOR: "1", ...env },
+    env: { ...noSettings, NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
   }).spawn();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { codes } from "../errors.ts";
 import { findFreePort } from "../dev/servers/ports.ts";
+import { noSettings } from "../dev/servers/programs.ts";
 import { createDatabase } from "./support/database.ts";
 
 const config = new URL("../deno.json", import.meta.url).pathname;
@@ -20,7 +21,7 @@ async function run(args: string[], env: Record<string, string>): Promise<Result>
   );
   const child = new Deno.Command(Deno.execPath(), {
     args: ["task", "--quiet", "--config", config, ...args],
-    env: { ...inherited, NO_COLOR: "1", ...env },
+    env: { ...noSettings, ...inherited, NO_COLOR: "1", ...env },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",

@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { connect } from "../../db/pg/connect.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
+import { parseOptions } from "../../dev/command_line.ts";
 import { migrateUp } from "../../migrate/schema/runner.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
@@ -245,7 +246,8 @@ async function measure(
 }
 
 async function main(): Promise<number> {
-  const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
+  const options = parseOptions<Options>(command, Deno.args);
+  if (!options) return 0;
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
   await using server = await startPostgres({ folder, keep: false });
   const admin = connect(server.url("postgres"), { max: 1 });

@@ -5,6 +5,7 @@
  */
 import { Command } from "commander";
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
+import { parseOptions } from "../../dev/command_line.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
@@ -225,7 +226,8 @@ async function measureAll(server: Server, folder: string, options: Options): Pro
 }
 
 async function main(): Promise<number> {
-  const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
+  const options = parseOptions<Options>(command, Deno.args);
+  if (!options) return 0;
   if (!await hasPsql()) {
     printError("bench load needs psql on PATH for its comparison: apt-get install postgresql-client");
     return 69;

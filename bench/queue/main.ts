@@ -1,5 +1,6 @@
 /** `deno task bench queue`: measures the queue against its goals and against other queues. `--help` lists the options. */
 import { Command, InvalidArgumentError } from "commander";
+import { parseOptions } from "../../dev/command_line.ts";
 import { runMain } from "../../process.ts";
 import { measureMachine } from "./machine.ts";
 import { measureDispatch, measureSubmit } from "./dispatch.ts";
@@ -109,15 +110,17 @@ interface Flags {
   slots: number;
 }
 
+const command = new Command("deno task bench queue")
+  .description("Measures the queue against its goals and against BullMQ, pg-boss and graphile-worker.")
+  .option("--quick", `short run of about a minute, without ${slowParts.join(", ")}`)
+  .option("--only <parts>", `run only these parts, separated by commas: ${names.join(", ")}`, parseOnly)
+  .option("--cells <count>", "cells per throughput run", parseCount, 10_000)
+  .option("--slots <count>", "concurrent jobs in a throughput run", parseSlots, 150)
+  .option("--json", "print the figures as one line of JSON");
+
 async function main(): Promise<void> {
-  const flags = new Command("deno task bench queue")
-    .description("Measures the queue against its goals and against BullMQ, pg-boss and graphile-worker.")
-    .option("--quick", `short run of about a minute, without ${slowParts.join(", ")}`)
-    .option("--only <parts>", `run only these parts, separated by commas: ${names.join(", ")}`, parseOnly)
-    .option("--cells <count>", "cells per throughput run", parseCount, 10_000)
-    .option("--slots <count>", "concurrent jobs in a throughput run", parseSlots, 150)
-    .option("--json", "print the figures as one line of JSON")
-    .parse(Deno.args, { from: "user" }).opts<Flags>();
+  const flags = parseOptions<Flags>(command, Deno.args);
+  if (!flags) return;
   const options = { quick: flags.quick ?? false, cells: flags.cells, slots: flags.slots };
   const chosen = flags.only ?? names.filter((name) => !options.quick || !slowParts.includes(name));
   const started = performance.now();

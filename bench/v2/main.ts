@@ -3,6 +3,7 @@
  * `--help` lists the options.
  */
 import { Command } from "commander";
+import { parseOptions } from "../../dev/command_line.ts";
 import { AppError } from "../../errors.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
@@ -34,9 +35,8 @@ const command = new Command("deno task bench v2")
   .option("--only <parts>", `run only these parts, separated by commas: ${partNames.join(", ")}`)
   .option("--quick", "10,000 cells instead of 50,000, and fewer rounds");
 
-const options = command.parse(Deno.args, { from: "user" }).opts<Options>();
-const quick = options.quick ?? false;
-const cells = quick ? 10_000 : 50_000;
+let quick = false;
+let cells = 50_000;
 
 async function measureEvents(api: BenchApi): Promise<Figure[]> {
   const { lost, p50_ms, p95_ms, rss_mib } = await benchEvents(api, {
@@ -160,6 +160,12 @@ const parts: Record<PartName, (api: BenchApi) => Promise<Figure[]>> = {
 };
 
 async function main(): Promise<void> {
+  const options = parseOptions<Options>(command, Deno.args);
+  if (!options) return;
+  if (options.quick) {
+    quick = true;
+    cells = 10_000;
+  }
   const chosen = options.only?.split(",") ?? partNames;
   const unknown = chosen.find((name) => !partNames.includes(name as PartName));
   if (unknown !== undefined) {

@@ -1,8 +1,8 @@
 /** `deno task chaos`: runs real servers and workers under generated faults and checks every cell afterwards. */
 import progress from "cli-progress";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { AppError } from "../../errors.ts";
+import { Command, InvalidArgumentError } from "commander";
 import { print, printError, runMain } from "../../process.ts";
+import { parseOptions } from "../command_line.ts";
 import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
 import { copyProject, type Mutation, mutations } from "./mutations.ts";
@@ -72,19 +72,7 @@ const command = new Command("deno task chaos")
   .option("--mutation <name>", "remove this guard from the source first; runs must then fail", parseMutation)
   .option("--mutations", "check that the runs detect the removal of each guard in turn")
   .option("--list", "list the faults and the guards")
-  .option("--json", "print one JSON line per run and one at the end")
-  .exitOverride();
-
-function parseOptions(): Options | undefined {
-  try {
-    return command.parse(Deno.args, { from: "user" }).opts<Options>();
-  } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return undefined;
-    throw new AppError("usage", "reading the options: invalid; see 'deno task chaos --help'", {
-      cause: error,
-    });
-  }
-}
+  .option("--json", "print one JSON line per run and one at the end");
 
 function printList(): void {
   const width = Math.max(...faultKinds.map((kind) => kind.length));
@@ -190,7 +178,7 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const options = parseOptions();
+  const options = parseOptions<Options>(command, Deno.args);
   if (!options) return 0;
   if (options.list) {
     printList();

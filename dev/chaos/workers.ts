@@ -1,5 +1,6 @@
 /** Worker processes under a supervisor that restarts them. Each worker has its own proxies to the servers. */
 import { findFreePort } from "../servers/ports.ts";
+import { noSettings } from "../servers/programs.ts";
 import { type Clock, createClock } from "./clock.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 
@@ -89,6 +90,7 @@ export class SupervisedWorker {
       args: this.#args,
       cwd: root,
       env: {
+        ...noSettings,
         ...env,
         DATABASE_URL: databaseUrl(this.postgres.port),
         REDIS_URL: `redis://127.0.0.1:${this.redis.port}/0`,

@@ -9,6 +9,7 @@ import { renderContactSheet, type SheetCell } from "./contact_sheet.ts";
 import { type Client, demoAxes, demoTask, signIn, type TaskDetailView, type TaskView } from "./client.ts";
 import { drawCell } from "../servers/draw.ts";
 import { startImageApi } from "../servers/image_api.ts";
+import { parseOptions } from "../command_line.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { type Env, type Program, readProgram, runProgram, startProgram } from "../servers/programs.ts";
 import { findFreePort } from "../servers/ports.ts";
@@ -170,12 +171,12 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   );
   stack.use(postgres);
   env.DATABASE_URL = postgres.url("postgres");
-  if (Deno.env.get("REDIS_URL") === undefined) {
+  if (!Deno.env.get("REDIS_URL")) {
     const redis = await step("Redis", () => startRedis({ onMessage: (line) => print(`  ${line}`) }));
     stack.use(redis);
     env.REDIS_URL = redis.url;
   }
-  if (Deno.env.get("IMAGE_API_URL") === undefined) {
+  if (!Deno.env.get("IMAGE_API_URL")) {
     const images = await step(
       "image API (simulated; set IMAGE_API_URL and NIETA_XTOKEN to use a real one)",
       () => startImageApi({ draw: drawCell, delayMs: 300, token: "demo" }),
@@ -187,8 +188,8 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   await migrateData(step, options.from, env);
   await insertDemoUser(env.DATABASE_URL);
 
-  env.PORT = Deno.env.get("PORT") ?? String(isPortFree(8000) ? 8000 : findFreePort());
-  env.SECRET_KEY = Deno.env.get("SECRET_KEY") ?? crypto.randomUUID() + crypto.randomUUID();
+  env.PORT = Deno.env.get("PORT") || String(isPortFree(8000) ? 8000 : findFreePort());
+  env.SECRET_KEY = Deno.env.get("SECRET_KEY") || crypto.randomUUID() + crypto.randomUUID();
   const start = async (args: string[], log: string, ready: RegExp): Promise<Program> => {
     const program = await startProgram(args, env, `${folder}/${log}.log`, ready);
     stack.defer(() => program.stop().then(() => {}));
@@ -239,6 +240,8 @@ const command = new Command("deno task demo")
   .option("--check", "check every step, then exit with 0 or with an error code", false);
 
 if (import.meta.main) {
-  command.parse(Deno.args, { from: "user" });
-  await runMain((signal) => run(command.opts<Options>(), signal));
+  await runMain(async (signal) => {
+    const options = parseOptions<Options>(command, Deno.args);
+    if (options) await run(options, signal);
+  });
 }

@@ -1,8 +1,19 @@
-/** Runs the programs of this project as `deno task NAME`, with the permissions of deno.json. */
+/** Runs the programs of this project as `deno task NAME`, with the permissions of deno.json and without `.env`. */
+import { settings } from "../../config.ts";
 import { AppError } from "../../errors.ts";
 
 /** Environment variables. */
 export type Env = Record<string, string>;
+
+/**
+ * An empty value for every setting. It counts as unset and hides the value in `.env`, so that a program that is started
+ * for a test or a measurement never reaches the servers of an operator.
+ */
+export const noSettings: Env = Object.fromEntries(Object.keys(settings).map((name) => [name, ""]));
+
+/** Returns the settings in the environment of this process, without `.env`. */
+const inheritedSettings = (): Env =>
+  Object.fromEntries(Object.keys(settings).map((name) => [name, Deno.env.get(name) ?? ""]));
 
 const project = new URL("../../", import.meta.url);
 
@@ -16,7 +27,11 @@ const taskArgs = (
  * @returns its exit code
  */
 export async function runProgram(args: string[], env: Env): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), { args: taskArgs(args), env, stdin: "null" }).spawn();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: taskArgs(args),
+    env: { ...inheritedSettings(), ...env },
+    stdin: "null",
+  }).spawn();
   return (await child.status).code;
 }
 
@@ -24,7 +39,7 @@ export async function runProgram(args: string[], env: Env): Promise<number> {
 export async function readProgram(args: string[], env: Env): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: taskArgs(args),
-    env,
+    env: { ...inheritedSettings(), ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -77,7 +92,7 @@ export async function startProgram(
 ): Promise<Program> {
   const child = new Deno.Command(Deno.execPath(), {
     args: taskArgs(args),
-    env,
+    env: { ...inheritedSettings(), ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -1,0 +1,23 @@
+/** The command lines of the development tools and the benches. */
+import { type Command, CommanderError } from "commander";
+import { AppError } from "../errors.ts";
+
+/**
+ * Parses options. Prints the help where it is requested.
+ *
+ * @returns the options, or undefined after printing the help
+ * @throws AppError usage
+ */
+export function parseOptions<T extends object>(command: Command, args: readonly string[]): T | undefined {
+  command.allowExcessArguments(false).exitOverride().configureOutput({ writeErr: () => {} });
+  try {
+    return command.parse(args, { from: "user" }).opts<T>();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const reason = error.message.replace(/^error: /, "");
+    throw new AppError("usage", `reading the options: ${reason}; see '${command.name()} --help'`, {
+      cause: error,
+    });
+  }
+}

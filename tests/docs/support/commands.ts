@@ -1,0 +1,113 @@
+/** Every command that the documents may name, its flags, and how the tests run it. */
+
+/** A command of `deno task`. */
+export interface Known {
+  /** Flags, without their values. */
+  flags: string[];
+  /** Maximum number of arguments that are not flags. */
+  argumentsMax?: number;
+  /**
+   * How the command is run: `help` runs it with `--help` and looks for its flags; a path names the test or script that runs
+   * it, and a part of its text that shows it.
+   */
+  how: "help" | [path: string, text: string];
+}
+
+const readme: [string, string] = ["tests/docs/readme_test.ts", "deno task"];
+const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run("];
+const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
+const gate = (step: string): [string, string] => [".ci/run", step];
+
+const filter = ["--task", "--cause", "--since"];
+
+export const commands: Record<string, Known> = {
+  "": { flags: [], how: ["tests/docs/commands_test.ts", "`deno task` alone"] },
+  demo: { flags: ["--from", "--keep", "--check"], how: "help" },
+  test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
+  ok: { flags: [], how: gate("deno check") },
+  openapi: { flags: ["--check"], how: "help" },
+  schema: { flags: ["--check"], how: "help" },
+  start: { flags: [], how: readme },
+  worker: { flags: [], how: readme },
+  "worker:doctor": { flags: ["--repair", "--json", "--days", "--all"], how: queuePage },
+  "worker:why": { flags: ["--json"], argumentsMax: 2, how: queuePage },
+  "worker slots": {
+    flags: ["--for", "--reason", "--by", "--clear", "--changes", "--json"],
+    argumentsMax: 2,
+    how: queuePage,
+  },
+  "worker dead list": { flags: [...filter, "--json"], how: queuePage },
+  "worker dead replay": { flags: filter, how: queuePage },
+  "worker pause": { flags: [], argumentsMax: 1, how: queuePage },
+  "worker resume": { flags: [], argumentsMax: 1, how: queuePage },
+  "worker retry": { flags: ["--cause"], argumentsMax: 1, how: queuePage },
+  "worker rerun": { flags: [], argumentsMax: 2, how: queuePage },
+  migrate: { flags: [], how: readme },
+  "migrate data": { flags: ["--help", "--json"], how: migrating },
+  "migrate data COMMAND": { flags: ["--from"], how: migrating },
+  "migrate data load": { flags: ["--from"], how: readme },
+  "migrate data verify": { flags: ["--from", "--again"], how: readme },
+  "migrate data status": { flags: ["--json"], how: readme },
+  "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: migrating },
+  "migrate data quarantine": { flags: ["--replay", "--apply"], how: migrating },
+  "migrate data unfinished": { flags: [], how: migrating },
+  shadow: {
+    flags: [
+      ...["--old", "--new", "--runs", "--seed", "--recorded", "--writes", "--reads-only", "--json"],
+      ...["--email", "--password", "--token", "--old-token", "--new-token"],
+    ],
+    how: "help",
+  },
+  chaos: {
+    flags: [
+      ...[
+        "--seed",
+        "--minutes",
+        "--runs",
+        "--parallel",
+        "--faults",
+        "--mutation",
+        "--mutations",
+        "--list",
+        "--json",
+      ],
+    ],
+    how: "help",
+  },
+  bench: { flags: [], argumentsMax: 1, how: "help" },
+  "bench queue": { flags: ["--quick", "--only", "--json"], how: "help" },
+  "bench http": {
+    flags: ["--seconds", "--rounds", "--tasks", "--connections", "--only"],
+    how: "help",
+  },
+  "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times"], how: "help" },
+  "bench v2": { flags: ["--quick", "--only"], how: "help" },
+};
+
+/** Flags that stand alone in a document, away from their command. */
+export const looseFlags: Record<string, Record<string, string>> = {
+  "README.md": { "--from": "demo", "--keep": "demo", "--check": "demo" },
+  "docs/benches.md": { "--quick": "bench queue" },
+  "docs/chaos.md": { "--mutations": "chaos" },
+  "docs/errors.md": { "--help": "migrate data" },
+  "docs/migrating.md": {
+    "--help": "migrate data",
+    "--json": "migrate data",
+    "--again": "migrate data verify",
+    "--apply": "migrate data repair",
+    "--undo": "migrate data repair",
+    "--replay": "migrate data quarantine",
+  },
+  "docs/operating-queue.md": { "--repair": "worker:doctor" },
+  "docs/shadow.md": Object.fromEntries(commands.shadow!.flags.map((flag) => [flag, "shadow"])),
+  "docs/sources.md": { "--from": "migrate data COMMAND" },
+};
+
+/** Flags of other programs that documents name alone. */
+export const foreignFlags = [
+  "--jsonFormat=canonical",
+  "--jsonArray",
+  "--pretty",
+  "--type=json",
+  "--replSet rs0",
+];
