@@ -27,8 +27,8 @@ export interface TaskRow {
 }
 
 /**
- * NOTIFY channels. The payload is a task's id for `cancelled`, a list of queues for `fed`, and empty
- * otherwise.
+ * NOTIFY channels. The payload is a task's id for `cancelled`, a list of queues for `fed`, the text of
+ * a failure or nothing for `feed`, and empty otherwise.
  */
 export const channels = {
   submitted: "contactsheet_submitted",
@@ -36,6 +36,7 @@ export const channels = {
   cancelled: "contactsheet_cancelled",
   slots: "contactsheet_slots",
   fed: "contactsheet_fed",
+  feed: "contactsheet_feed",
 } as const;
 
 /** A task to insert, with its cells. */

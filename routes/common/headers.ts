@@ -1,10 +1,10 @@
 /** Reads headers as the old backend did. */
 
-/** Deno joins repeated headers with a comma and a space. Another value of `Authorization` starts with its scheme. */
-const nextAuthorization = /, (?=[A-Za-z]+ \S)/;
-
 /**
  * Returns the first of several `Authorization` headers, like Starlette.
+ *
+ * Deno joins repeated headers with a comma and a space. A first part without credentials is not split off: it is one
+ * header whose scheme is malformed.
  *
  * @example
  * ```ts
@@ -13,5 +13,8 @@ const nextAuthorization = /, (?=[A-Za-z]+ \S)/;
  * if (firstAuthorization(headers) !== "Bearer a") throw new Error("not the first");
  * ```
  */
-export const firstAuthorization = (headers: Headers): string | undefined =>
-  headers.get("authorization")?.split(nextAuthorization, 1)[0];
+export function firstAuthorization(headers: Headers): string | undefined {
+  const value = headers.get("authorization") ?? undefined;
+  const [first = ""] = value?.split(", ", 1) ?? [];
+  return first.includes(" ") ? first : value;
+}

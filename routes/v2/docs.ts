@@ -11,7 +11,8 @@ const info = {
   version: "2",
   description: "Creates image-generation matrices, and rates, evaluates and compares their images. " +
     "Errors are RFC 9457 problem details. Lists are paged by cursor. " +
-    "A request with `Idempotency-Key` can be repeated safely.",
+    "A request with `Idempotency-Key` can be repeated safely. " +
+    "Texts contain neither NUL nor half of a surrogate pair, and numbers are below 1.8e308.",
 };
 
 /** Returns the OpenAPI document of all routes that `app` has. */

@@ -110,6 +110,7 @@ const readWorkers = defineRoute({
 const queueParams = z.object({
   q: z.string().openapi({
     param: { name: "q", in: "path" },
+    enum: [...queues],
     example: "standard",
     description: "Name of the queue",
   }),

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
+import { noSettings } from "../../dev/servers/programs.ts";
 import { secret } from "../support/api.ts";
 import { createDatabase } from "../support/database.ts";
 import { checkCalls, loadRecorded } from "./support/recorded.ts";
@@ -34,7 +35,7 @@ async function startProcess(args: string[], env: Record<string, string>): Promis
     args: [...args, `${root}main.ts`],
     cwd: root,
     clearEnv: true,
-    env: { ...inherited(), NO_COLOR: "1", ...env },
+    env: { ...noSettings, ...inherited(), NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -21,7 +21,7 @@ const sliceQuery = z.object({
   x: axisName.openapi({ param: { name: "x", in: "query" }, description: "Axis of the columns" }),
   y: axisName.optional().openapi({
     param: { name: "y", in: "query" },
-    description: "Axis of the rows; without it the slice has one row",
+    description: "Axis of the rows, another one than `x`; without it the slice has one row",
   }),
   at: z.string().regex(
     /^(?:v[0-5]|batch):\d{1,5}(?:,(?:v[0-5]|batch):\d{1,5})*$/,
@@ -29,7 +29,7 @@ const sliceQuery = z.object({
   )
     .optional().openapi({
       param: { name: "at", in: "query" },
-      description: "Indices (from 0) on the other axes; 0 by default",
+      description: "Indices (from 0) on the axes other than `x` and `y`; 0 by default",
       example: "v1:3,v3:0",
     }),
 });

@@ -283,7 +283,7 @@ export interface paths {
         get: {
             parameters: {
                 query: {
-                    /** @description Ids of tasks A and B */
+                    /** @description Ids of tasks A and B, which are different */
                     tasks: string;
                 };
                 header?: never;
@@ -502,7 +502,7 @@ export interface paths {
                 header?: never;
                 path: {
                     /** @description Name of the queue */
-                    q: string;
+                    q: "high" | "standard" | "lumina";
                 };
                 cookie?: never;
             };
@@ -552,7 +552,7 @@ export interface paths {
                 header?: never;
                 path: {
                     /** @description Name of the queue */
-                    q: string;
+                    q: "high" | "standard" | "lumina";
                 };
                 cookie?: never;
             };
@@ -710,7 +710,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1094,7 +1097,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Number of the cell in the matrix, row-major from 0 */
                     cell: string;
@@ -1570,7 +1576,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Id of the task */
                     id: string;
@@ -1991,6 +2000,7 @@ export interface paths {
                     axis?: "v0" | "v1" | "v2" | "v3" | "v4" | "v5";
                     /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
+                    /** @description Maximum number of pairs */
                     n?: number;
                 };
                 header?: never;
@@ -2196,6 +2206,7 @@ export interface paths {
                 query?: {
                     /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
+                    /** @description Maximum number of images */
                     n?: number;
                     /** @description spread: images whose axis levels one has rated least; fewest: images with the fewest ratings; decide: images whose mean or rank is most uncertain */
                     strategy?: "spread" | "fewest" | "decide";
@@ -2434,7 +2445,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Id of the task */
                     id: string;
@@ -2530,11 +2544,11 @@ export interface paths {
         get: {
             parameters: {
                 query: {
-                    /** @description Indices (from 0) on the other axes; 0 by default */
+                    /** @description Indices (from 0) on the axes other than `x` and `y`; 0 by default */
                     at?: string;
                     /** @description Axis of the columns */
                     x: string;
-                    /** @description Axis of the rows; without it the slice has one row */
+                    /** @description Axis of the rows, another one than `x`; without it the slice has one row */
                     y?: string;
                 };
                 header?: never;
@@ -2584,9 +2598,9 @@ export interface paths {
             parameters: {
                 query: {
                     axis: string;
-                    /** @description Index of the value with which the others are compared */
+                    /** @description Index of the value of `axis` with which the others are compared */
                     baseline?: number;
-                    /** @description Repeat the analysis within each level of this axis */
+                    /** @description Repeat the analysis within each level of this axis, which is another one than `axis` */
                     by?: string;
                     measure?: string;
                 };
@@ -2773,7 +2787,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Id of the task */
                     id: string;
@@ -2904,7 +2921,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Id of the task */
                     id: string;
@@ -3183,7 +3203,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -3399,7 +3422,10 @@ export interface paths {
                     "application/json": {
                         /** Format: password */
                         current_password: string;
-                        /** Format: password */
+                        /**
+                         * Format: password
+                         * @description At most 72 bytes in UTF-8
+                         */
                         new_password: string;
                     };
                 };
@@ -3984,6 +4010,8 @@ export interface components {
             where?: {
                 [key: string]: number[];
             };
+        } | unknown | {
+            where: unknown;
         };
         Queue: {
             /** @description Dispatchable cells, counted up to 1,000 */
@@ -4071,7 +4099,7 @@ export interface components {
             /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
             stars?: number;
             took_ms?: number;
-        };
+        } & (unknown | unknown);
         RatingQueue: {
             items: (components["schemas"]["ImageToJudge"] & {
                 /**
@@ -4092,7 +4120,7 @@ export interface components {
             }[];
         };
         RatingsIn: {
-            ratings: {
+            ratings: ({
                 /**
                  * @description Whether the rater saw neither axes nor others' ratings
                  * @default false
@@ -4104,7 +4132,7 @@ export interface components {
                 /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
                 stars?: number;
                 took_ms?: number;
-            }[];
+            } & (unknown | unknown))[];
         };
         Rerun: {
             cell: number;
@@ -4407,8 +4435,9 @@ export interface components {
              */
             updated_at: string;
         };
+        /** @description After the merge, `seed` and `axis_roles` follow the rules of `TaskIn`. `seed` alone implies `pinned` */
         TaskCloneIn: {
-            /** @description Role of each axis. An axis without one counts as a treatment */
+            /** @description Role of each axis that has values. An axis without one counts as a treatment */
             axis_roles?: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -4428,7 +4457,7 @@ export interface components {
             name?: string;
             /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority?: number;
-            /** @description Seed of the policy `pinned` */
+            /** @description Seed of the policy `pinned`, which no other policy takes */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4444,7 +4473,42 @@ export interface components {
             }[];
             /** @description `v0` to `v5`, each with `name` and `values`. Stored as given */
             variables?: {
-                [key: string]: unknown;
+                v0?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v1?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v2?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v3?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v4?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v5?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
             };
         };
         TaskDetail: {
@@ -4537,7 +4601,7 @@ export interface components {
         };
         TaskIn: {
             /**
-             * @description Role of each axis. An axis without one counts as a treatment
+             * @description Role of each axis that has values. An axis without one counts as a treatment
              * @default {}
              */
             axis_roles?: {
@@ -4565,7 +4629,7 @@ export interface components {
              * @default 1
              */
             priority?: number;
-            /** @description Seed of the policy `pinned` */
+            /** @description Seed of the policy `pinned`, which no other policy takes */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4586,11 +4650,46 @@ export interface components {
              * @default {}
              */
             variables?: {
-                [key: string]: unknown;
+                v0?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v1?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v2?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v3?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v4?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v5?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
             };
-        };
+        } & (unknown & unknown & unknown & unknown & unknown & unknown & unknown);
         TaskInput: {
-            /** @description Role of each axis. An axis without one counts as a treatment */
+            /** @description Role of each axis that has values. An axis without one counts as a treatment */
             axis_roles: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -4610,7 +4709,7 @@ export interface components {
             name: string;
             /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority: number;
-            /** @description Seed of the policy `pinned` */
+            /** @description Seed of the policy `pinned`, which no other policy takes */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4621,13 +4720,14 @@ export interface components {
                 [key: string]: unknown;
             };
             tags: unknown[];
-            /** @description `v0` to `v5`, each with `name` and `values`. Stored as given */
+            /** @description `v0` to `v5`, each with `name` and `values`, as given */
             variables: {
                 [key: string]: unknown;
             };
         };
+        /** @description Axes in `axis_roles` are variables of the task that have values */
         TaskPatch: {
-            /** @description Role of each axis. An axis without one counts as a treatment */
+            /** @description Role of each axis that has values. An axis without one counts as a treatment */
             axis_roles?: {
                 /** @enum {string} */
                 v0?: "treatment" | "content" | "replicate";
@@ -4680,7 +4780,7 @@ export interface components {
         };
         TaskPlanIn: {
             /**
-             * @description Role of each axis. An axis without one counts as a treatment
+             * @description Role of each axis that has values. An axis without one counts as a treatment
              * @default {}
              */
             axis_roles?: {
@@ -4708,7 +4808,7 @@ export interface components {
              * @default 1
              */
             priority?: number;
-            /** @description Seed of the policy `pinned` */
+            /** @description Seed of the policy `pinned`, which no other policy takes */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4729,9 +4829,44 @@ export interface components {
              * @default {}
              */
             variables?: {
-                [key: string]: unknown;
+                v0?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v1?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v2?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v3?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v4?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
+                v5?: {
+                    name?: unknown;
+                    values?: unknown[] | null;
+                } & {
+                    [key: string]: unknown;
+                };
             };
-        };
+        } & (unknown & unknown & unknown & unknown & unknown & unknown & unknown);
         Tasks: {
             items: components["schemas"]["Task"][];
             next: string | null;
@@ -4779,7 +4914,7 @@ export interface components {
         };
         UserIn: {
             /**
-             * Format: email
+             * Format: idn-email
              * @description Unique and compared exactly. The domain is converted to lower case
              */
             email: string;
@@ -4787,7 +4922,10 @@ export interface components {
             fullname?: string | null;
             /** @default true */
             is_active?: boolean;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description At most 72 bytes in UTF-8
+             */
             password: string;
             /**
              * @default [
@@ -4801,13 +4939,16 @@ export interface components {
         };
         UserPatch: {
             /**
-             * Format: email
+             * Format: idn-email
              * @description Unique and compared exactly. The domain is converted to lower case
              */
             email?: string;
             fullname?: string | null;
             is_active?: boolean;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description At most 72 bytes in UTF-8
+             */
             password?: string;
             /**
              * @example [
@@ -4859,6 +5000,7 @@ export interface components {
              * @enum {string}
              */
             outcome: "left" | "right" | "tie" | "skip";
+            /** @description Its `cell` is another one than that of `left` */
             right: {
                 cell: number;
                 version: number;

@@ -71,6 +71,7 @@ const post = defineRoute({
   summary: "Evaluate the image of a cell",
   request: { params: cellParams, body: jsonBody(evaluationIn) },
   responses: { 201: jsonResponse(evaluationOut, "The evaluation") },
+  once: true,
   problems: ["conflict"],
 });
 

@@ -12,6 +12,7 @@ import {
 } from "../../../db/judging/rating_queue.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { orderCandidates, strategies, type Strategy } from "./rating_order.ts";
+import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonResponse, taskParams, time } from "../kit/route.ts";
 import type { Layout, Layouts } from "../tasks/layout.ts";
 import { getReadableTask } from "../tasks/task_access.ts";
@@ -44,8 +45,7 @@ const next = defineRoute({
   request: {
     params: taskParams,
     query: z.object({
-      n: z.coerce.number().int().min(1).max(50).default(1)
-        .openapi({ param: { name: "n", in: "query" }, type: "integer" }),
+      n: integerQuery("n", { min: 1, max: 50, absent: 1, description: "Maximum number of images" }),
       strategy: z.enum(strategies).default("spread").openapi({
         param: { name: "strategy", in: "query" },
         description:

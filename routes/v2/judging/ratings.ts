@@ -40,10 +40,12 @@ const ratingFields = {
 };
 const starsXorSkipped = ({ stars, skipped }: { stars?: number | undefined; skipped?: string | undefined }) =>
   (stars === undefined) !== (skipped === undefined);
+const starsXorSkippedSchema = { oneOf: [{ required: ["stars"] }, { required: ["skipped"] }] };
 const starsXorSkippedFault = { message: "either stars or skipped", path: ["stars"] };
 
 const ratingIn = z.strictObject(ratingFields).refine(starsXorSkipped, starsXorSkippedFault).openapi(
   "RatingIn",
+  starsXorSkippedSchema,
 );
 
 /** Maximum number of ratings in one request. */
@@ -53,7 +55,7 @@ const bulkIn = z.strictObject({
     z.strictObject({ cell: z.int().min(0).max(newCellNumberMax), ...ratingFields }).refine(
       starsXorSkipped,
       starsXorSkippedFault,
-    ),
+    ).openapi(starsXorSkippedSchema),
   )
     .min(1).max(bulkMax),
 }).openapi("RatingsIn");

@@ -20,6 +20,7 @@ import { respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { choosePairs, orderPairs, type Pair } from "./pair_choice.ts";
 import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
+import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { wantedAxis } from "../tasks/axis_faults.ts";
 import { cellNotFound, getReadableTask, newCellNumberMax, taskNotFound } from "../tasks/task_access.ts";
@@ -41,8 +42,7 @@ const next = defineRoute({
           "Axis on which they differ. By default the first treatment axis with several values, otherwise the " +
           "first axis with several values",
       }),
-      n: z.coerce.number().int().min(1).max(20).default(1)
-        .openapi({ param: { name: "n", in: "query" }, type: "integer" }),
+      n: integerQuery("n", { min: 1, max: 20, absent: 1, description: "Maximum number of pairs" }),
       blind: blindQuery,
     }),
   },
@@ -63,7 +63,7 @@ const imageVersion = z.strictObject({
 });
 const voteIn = z.strictObject({
   left: imageVersion,
-  right: imageVersion,
+  right: imageVersion.openapi({ description: "Its `cell` is another one than that of `left`" }),
   outcome: z.enum(outcomes).openapi({ description: "Which image is better; `skip` if undecidable" }),
   blind: z.boolean().default(false).openapi({ description: "Whether the axes were hidden" }),
   took_ms: z.int().min(0).max(86_400_000).optional(),
@@ -95,6 +95,7 @@ const post = defineRoute({
   summary: "Vote for one of two images",
   request: { params: taskParams, body: jsonBody(voteIn) },
   responses: { 201: jsonResponse(voteOut, "The vote") },
+  once: true,
   problems: ["conflict"],
 });
 
@@ -108,6 +109,9 @@ const list = defineRoute({
   responses: { 200: jsonResponse(pageOf(voteOut).openapi("Votes"), "Oldest first") },
 });
 
+/** Id of a vote in a path. */
+const voteIdPattern = /^[1-9][0-9]{0,17}$/;
+
 const withdraw = defineRoute({
   method: "delete",
   path: "/tasks/{id}/votes/{vote}",
@@ -116,7 +120,7 @@ const withdraw = defineRoute({
   summary: "Withdraw one's last vote",
   request: {
     params: taskParams.extend({
-      vote: z.string().openapi({ param: { name: "vote", in: "path" }, pattern: "^[0-9]+$" }),
+      vote: z.string().openapi({ param: { name: "vote", in: "path" }, pattern: voteIdPattern.source }),
     }),
   },
   responses: { 204: { description: "Withdrawn" } },
@@ -227,7 +231,7 @@ async function withdrawVote(c: Context<V2Env>, { id: taskId, vote }: { id: strin
   const { mayChange } = await getReadableTask(c, taskId);
   const { deps: { sql }, principal } = c.var;
   const voteNotFound = () => new AppError("not_found", `no vote '${vote.slice(0, 100)}' in this task`);
-  if (!/^[1-9]\d{0,17}$/.test(vote)) throw voteNotFound();
+  if (!voteIdPattern.test(vote)) throw voteNotFound();
   const outcome = await sql.begin((tx) => deleteLastVote(tx, { taskId, raterId: principal.id, id: vote }));
   if (outcome === "no_task") throw taskNotFound(taskId);
   if (outcome === "not_theirs" && mayChange) {

@@ -7,6 +7,7 @@ import { AppError } from "../../../errors.ts";
 import type { V2Env } from "./context.ts";
 import { invalidFields } from "./faults.ts";
 import { type JsonResponse, type SuccessStatus, withBodyType } from "./json_response.ts";
+import { idempotencyKeyPattern } from "./route.ts";
 
 /** The outcome of a request, stored as text so that a repetition gets the same bytes. */
 export interface JsonResult<T, S extends SuccessStatus> {
@@ -14,8 +15,6 @@ export interface JsonResult<T, S extends SuccessStatus> {
   headers?: Record<string, string>;
   body: T;
 }
-
-const keyPattern = /^[\x21-\x7e]{1,255}$/;
 
 const toResponse = <T, S extends SuccessStatus>(
   status: number,
@@ -26,7 +25,7 @@ const toResponse = <T, S extends SuccessStatus>(
 
 function readKey(c: Context<V2Env>): string | undefined {
   const key = c.req.header("idempotency-key");
-  if (key === undefined || keyPattern.test(key)) return key;
+  if (key === undefined || idempotencyKeyPattern.test(key)) return key;
   const wanted = "1 to 255 visible ASCII characters";
   const fault = { field: "idempotency-key", value: key, wanted };
   throw invalidFields([fault], "header Idempotency-Key");

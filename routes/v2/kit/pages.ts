@@ -1,20 +1,16 @@
 /** Pagination by cursor: a cursor holds the sort values of the last row of a page. */
 import { z } from "@hono/zod-openapi";
 import { invalidField } from "./faults.ts";
+import { integerQuery } from "./query.ts";
 import { findUnstorable } from "./storable.ts";
 
+/** Maximum length of a cursor. The longest one holds a tag of 100 characters with four bytes each. */
+const cursorLengthMax = 600;
+const cursorWanted = "'next' of the page before";
+
 export const pageQuery = z.object({
-  limit: z.string().regex(/^(?:[1-9]|[1-9][0-9]|1[0-9]{2}|200)$/, "a whole number from 1 to 200")
-    .transform(Number).default(50)
-    .openapi({
-      param: { name: "limit", in: "query" },
-      type: "integer",
-      minimum: 1,
-      maximum: 200,
-      default: 50,
-      description: "Maximum number of items",
-    }),
-  cursor: z.string().min(1).max(500).optional()
+  limit: integerQuery("limit", { min: 1, max: 200, absent: 50, description: "Maximum number of items" }),
+  cursor: z.string().regex(new RegExp(`^[A-Za-z0-9_-]{1,${cursorLengthMax}}$`), cursorWanted).optional()
     .openapi({ param: { name: "cursor", in: "query" }, description: "`next` of the previous page" }),
 });
 
@@ -41,7 +37,7 @@ export function decodeCursor<S extends z.ZodType>(
     if (findUnstorable(values).length > 0) throw new TypeError("a value that PostgreSQL cannot store");
     return shape.parse(values);
   } catch {
-    throw invalidField("query.cursor", cursor, "'next' of the page before");
+    throw invalidField("query.cursor", cursor, cursorWanted);
   }
 }
 

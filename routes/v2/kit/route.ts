@@ -13,12 +13,17 @@ export const basePath = "/api/v2";
 /** A cell number in a path. */
 export const cellNumberPattern = /^(0|[1-9][0-9]{0,4})$/;
 
+/** An Idempotency-Key: visible ASCII characters. */
+export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
+
 type Spec = Omit<RouteConfig, "middleware" | "security"> & {
   access: Access;
   summary: string;
   tags: [string];
   /** `in_handler`: the handler calls `withGate` itself, because only a part of its work uses the database. */
   gate?: "in_handler";
+  /** `respondOnce` creates the response, so that the route takes an Idempotency-Key. */
+  once?: true;
   /** Codes of errors, besides those of every route of its kind. */
   problems?: ErrorCode[];
 };
@@ -37,6 +42,14 @@ const routes: RouteEntry[] = [];
 /** Returns all routes with their access rules. */
 export const routeTable = (): readonly RouteEntry[] => routes;
 
+/** The header Idempotency-Key in the OpenAPI document. */
+const idempotencyKey = {
+  name: "Idempotency-Key",
+  in: "header",
+  description: "A repeated request with the same key does its work once and gets the same response",
+  schema: { type: "string", pattern: idempotencyKeyPattern.source },
+};
+
 function problemResponses(spec: Spec): RouteConfig["responses"] {
   const problems: ErrorCode[] = ["busy", "too_many_requests", "invalid_request"];
   if (spec.access !== "anyone") problems.push("unauthenticated", "forbidden");
@@ -54,7 +67,7 @@ function problemResponses(spec: Spec): RouteConfig["responses"] {
 export function defineRoute<const P extends string, const R extends Omit<Spec, "path"> & { path: P }>(
   spec: R,
 ) {
-  const { access, gate, problems: _, ...config } = spec;
+  const { access, gate, once, problems: _, ...config } = spec;
   const { method, path, hide: hidden = false } = spec;
   routes.push({ method: method.toUpperCase(), path, access, hidden });
   const middleware: MiddlewareHandler<V2Env>[] = [authorize(access, path)];
@@ -67,6 +80,7 @@ export function defineRoute<const P extends string, const R extends Omit<Spec, "
       ...config,
       ...(access === "anyone" ? {} : { security: [{ bearer: [] }] }),
       "x-who": access,
+      ...(once ? { parameters: [idempotencyKey] } : {}),
       middleware,
       responses: { ...problemResponses(spec), ...spec.responses },
     } as unknown as R & { middleware: MiddlewareHandler<V2Env>[] },

@@ -14,7 +14,7 @@ function countCharacters(text: string): number {
  */
 export const textSchema = (max: number, min = 1) =>
   z.string().superRefine((text, ctx) => {
-    const addIssue = (message: string) => ctx.addIssue({ code: "custom", message });
+    const addIssue = (message: string) => ctx.addIssue({ code: "custom", message, continue: false });
     if (text.includes("\0")) addIssue("text without NUL");
     else if (!text.isWellFormed()) addIssue("whole characters, no half of a surrogate pair");
     else if (text.length < min || text.length > max && countCharacters(text) > max) {
@@ -22,8 +22,11 @@ export const textSchema = (max: number, min = 1) =>
     }
   }).openapi({ minLength: min, maxLength: max, pattern: "^[^\\u0000]*$" });
 
+/** Neither control characters nor line separators, and no white space at the ends. */
+const tagPattern = /^[^\s\p{Cc}](?:[^\p{Cc}\u2028\u2029]*[^\s\p{Cc}])?$/u;
+
 /** A tag: one line without white space at its ends. */
 export const tagSchema = (max: number) =>
-  textSchema(max).refine((text) => !/[\p{Cc}\u2028\u2029]/u.test(text) && text.trim() === text, {
+  textSchema(max).refine((text) => tagPattern.test(text), {
     message: "one line without control characters, and without white space around it",
-  });
+  }).openapi({ pattern: tagPattern.source });

@@ -6,13 +6,14 @@ import { EventHub, type Subscriber } from "./hub.ts";
 import type { V2App, V2Deps, V2Env } from "../kit/context.ts";
 import { HttpError } from "../kit/problem.ts";
 import { defineRoute, taskParams } from "../kit/route.ts";
+import { textSchema } from "../kit/texts.ts";
 import { getReadableTask, type ReadableTask } from "../tasks/task_access.ts";
 
 /** Maximum number of open streams per principal and process. Many people may use the same share. */
 const streamsMax = { user: 20, share: 200 };
 
 const eventsQuery = z.object({
-  since: z.string().max(100).optional().openapi({
+  since: textSchema(100, 0).optional().openapi({
     param: { name: "since", in: "query" },
     description: "Revision to resume from, such as that of the planes. Last-Event-ID takes precedence",
   }),

@@ -24,6 +24,7 @@ import { createToken } from "../kit/secrets.ts";
 import { actorOf } from "../kit/principal.ts";
 import { isUuid } from "../../../uuid.ts";
 import { respondTagged } from "../kit/etag.ts";
+import { textSchema } from "../kit/texts.ts";
 import { getReadableTask, notTaskOwner, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
 
 const events = ["submitted", "completed", "partial", "failed", "held"] as const;
@@ -31,7 +32,7 @@ const webhooksMax = 10;
 const testsWaitingMax = 5;
 
 const webhookIn = z.strictObject({
-  url: z.string().max(2000).openapi({
+  url: textSchema(2000, 0).openapi({
     description: "URL on a host that the operator permits (WEBHOOK_HOSTS)",
   }),
   events: z.array(z.enum(events)).min(1).max(events.length).default([
@@ -86,6 +87,7 @@ const postWebhook = defineRoute({
     "try) and `X-Contactsheet-Signature: t=SECONDS,v1=HEX`. HEX is the HMAC-SHA-256 of `SECONDS.BODY` with the secret.",
   request: { params: taskParams, body: jsonBody(webhookIn) },
   responses: { 201: jsonResponse(newWebhookOut, "The webhook, with its secret") },
+  once: true,
   problems: ["conflict"],
 });
 

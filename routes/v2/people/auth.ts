@@ -16,6 +16,7 @@ import { currentPassword, verifyPassword } from "./password.ts";
 import { createRefreshToken, verifyRefreshToken } from "./refresh.ts";
 import { defineRoute, jsonBody, jsonResponse } from "../kit/route.ts";
 import { hashToken } from "../kit/secrets.ts";
+import { textSchema } from "../kit/texts.ts";
 
 /** Lifetime of a session in days, regardless of renewals. */
 const sessionDays = 30;
@@ -35,7 +36,7 @@ const login = defineRoute({
   tags: ["auth"],
   summary: "Sign in",
   request: {
-    body: jsonBody(z.strictObject({ email: z.string().min(1).max(320), password: currentPassword })),
+    body: jsonBody(z.strictObject({ email: textSchema(320), password: currentPassword })),
   },
   responses: { 200: jsonResponse(tokensOut, "Signed in") },
   problems: ["unauthenticated"],
@@ -51,7 +52,7 @@ const refresh = defineRoute({
     "Each refresh token is valid once. If it is presented again within 10 s, the response contains the same " +
     "next token: two tabs may renew at the same time, and a response may be lost. If it is presented later, " +
     "the session ends, because a copy of the token exists.",
-  request: { body: jsonBody(z.strictObject({ refresh_token: z.string().min(1).max(500) })) },
+  request: { body: jsonBody(z.strictObject({ refresh_token: textSchema(500) })) },
   responses: { 200: jsonResponse(tokensOut, "The new tokens") },
   problems: ["unauthenticated"],
 });

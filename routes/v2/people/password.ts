@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { V2Env } from "../kit/context.ts";
 import { HttpError } from "../kit/problem.ts";
+import { textSchema } from "../kit/texts.ts";
 
 const lengthMin = 8;
 /** bcrypt ignores further bytes. */
@@ -14,10 +15,16 @@ const encoder = new TextEncoder();
 export const newPassword = z.string().superRefine((text, ctx) => {
   const fits = [...text].length >= lengthMin && encoder.encode(text).length <= bytesMax;
   if (!fits) ctx.addIssue({ code: "custom", message: `${lengthMin} characters to ${bytesMax} bytes` });
-}).openapi({ minLength: lengthMin, maxLength: bytesMax, format: "password" });
+}).openapi({
+  minLength: lengthMin,
+  maxLength: bytesMax,
+  format: "password",
+  pattern: "^[^\\u0000]*$",
+  description: `At most ${bytesMax} bytes in UTF-8`,
+});
 
 /** A password for verification. It need not satisfy the rules for new passwords. */
-export const currentPassword = z.string().min(1).max(1024).openapi({ format: "password" });
+export const currentPassword = textSchema(1024).openapi({ format: "password" });
 
 /**
  * Reports whether a password is correct. Counts the attempt together with v1's logins, and takes the same

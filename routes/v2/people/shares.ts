@@ -16,6 +16,7 @@ import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { basePath, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { createToken, hashToken, shareTokenPrefix } from "../kit/secrets.ts";
 import { respondTagged } from "../kit/etag.ts";
+import { textSchema } from "../kit/texts.ts";
 import { actorOf } from "../kit/principal.ts";
 import { getReadableTask, notTaskOwner, requireMayChange, taskNotFound } from "../tasks/task_access.ts";
 import { isUuid } from "../../../uuid.ts";
@@ -25,7 +26,7 @@ const daySeconds = 86_400;
 const sharesMax = 100;
 
 const shareIn = z.strictObject({
-  label: z.string().max(200).regex(/^[^\0]*$/, "no character of code 0").default("")
+  label: textSchema(200, 0).default("")
     .openapi({ description: "Recipient or purpose" }),
   mode: z.enum(["read", "rate"]),
   blind: z.boolean().default(false)
@@ -64,6 +65,7 @@ const postShare = defineRoute({
   summary: "Create a share of a task, for reading or rating",
   request: { params: taskParams, body: jsonBody(shareIn) },
   responses: { 201: jsonResponse(newShareOut, "The share, with its token") },
+  once: true,
   problems: ["conflict"],
 });
 

@@ -25,9 +25,14 @@ import { isUuid } from "../../../uuid.ts";
 import { etagOf, requireMatch, respondTagged } from "../kit/etag.ts";
 import { textSchema } from "../kit/texts.ts";
 
-const email = z.email({ pattern: z.regexes.unicodeEmail }).max(320)
+/** At most 64 characters before the `@` and 255 after it, without white space and control characters. */
+const emailPattern = /^[^\s@"\p{Cc}]{1,64}@[^\s@\p{Cc}]{1,255}$/u;
+const email = z.string().regex(emailPattern, "an e-mail address")
   .transform((text) => text.slice(0, text.lastIndexOf("@")) + text.slice(text.lastIndexOf("@")).toLowerCase())
-  .openapi({ description: "Unique and compared exactly. The domain is converted to lower case" });
+  .openapi({
+    format: "idn-email",
+    description: "Unique and compared exactly. The domain is converted to lower case",
+  });
 const fullname = textSchema(200).nullable();
 const roleList = z.array(z.enum(roles)).min(1).refine((list) => new Set(list).size === list.length, {
   message: "each role once",
@@ -130,6 +135,7 @@ const postUser = defineRoute({
   summary: "Create a user",
   request: { body: jsonBody(userIn) },
   responses: { 201: jsonResponse(userOut, "The new user") },
+  once: true,
   problems: ["conflict"],
 });
 const patchUser = defineRoute({

@@ -55,8 +55,11 @@ const readComparison = defineRoute({
   summary: "Compare two tasks on the units that both have rated",
   request: {
     query: z.object({
-      tasks: z.string().max(200).regex(/^[^,]+,[^,]+$/, "two ids, with a comma between")
-        .openapi({ description: "Ids of tasks A and B", example: `${"0".repeat(8)}-…,${"1".repeat(8)}-…` }),
+      tasks: z.string().regex(/^[^,]{1,100},[^,]{1,100}$/u, "two ids, with a comma between")
+        .openapi({
+          description: "Ids of tasks A and B, which are different",
+          example: `${"0".repeat(8)}-…,${"1".repeat(8)}-…`,
+        }),
     }),
   },
   responses: { 200: jsonResponse(compareOut, "B − A") },

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
 import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
+import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
 import { newCellNumberMax } from "../tasks/task_access.ts";
@@ -49,14 +50,20 @@ const readStats = defineRoute({
     params: taskParams,
     query: z.object({
       axis: axisKey,
-      by: axisKey.optional().openapi({ description: "Repeat the analysis within each level of this axis" }),
+      by: axisKey.optional().openapi({
+        description: "Repeat the analysis within each level of this axis, which is another one than `axis`",
+      }),
       measure: z.string().regex(
         /^(?:mean|top2|fail|bt)(?:,(?:mean|top2|fail|bt))*$/,
         `some of ${measures.join(", ")} by commas`,
       )
         .default(measures.join()).openapi({ example: "mean,fail" }),
-      baseline: z.coerce.number().int().min(0).max(newCellNumberMax).default(0)
-        .openapi({ type: "integer", description: "Index of the value with which the others are compared" }),
+      baseline: integerQuery("baseline", {
+        min: 0,
+        max: newCellNumberMax,
+        absent: 0,
+        description: "Index of the value of `axis` with which the others are compared",
+      }),
     }),
   },
   responses: { 200: jsonResponse(statsOut, "Levels in the order of the axis") },

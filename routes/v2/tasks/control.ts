@@ -22,7 +22,9 @@ import { invalidField, invalidFields } from "../kit/faults.ts";
 import { wantedAxis, wantedIndex } from "./axis_faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { createMatrix, type Matrix } from "./matrix.ts";
-import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { timeIn } from "../kit/query.ts";
+import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams } from "../kit/route.ts";
+import { textSchema } from "../kit/texts.ts";
 import { isAdmin } from "../kit/principal.ts";
 import {
   anyCellNumber,
@@ -85,17 +87,20 @@ const postResume = defineRoute(
 const selection = {
   cells: z.array(anyCellNumber).min(1).max(cellsMax).optional()
     .openapi({ description: "Numbers of the cells" }),
-  where: z.record(z.string(), z.array(z.int().min(0)).min(1).max(1000)).optional().openapi({
+  where: z.record(
+    z.string().regex(/^(?:v[0-5]|batch)$/, "v0 to v5, or batch"),
+    z.array(anyCellNumber).min(1).max(1000),
+  ).optional().openapi({
     description: "Restrict to cells with one of these indices (from 0) on each of these axes",
     example: { v0: [1, 4], v2: [0] },
   }),
 };
 const retryIn = z.strictObject({
   ...selection,
-  cause: z.string().min(1).max(500).optional().openapi({
+  cause: textSchema(500).optional().openapi({
     description: "Restrict to causes that contain this text, case-insensitive",
   }),
-  since: time.optional().openapi({ description: "Restrict to cells that failed at or after this time" }),
+  since: timeIn.optional().openapi({ description: "Restrict to cells that failed at or after this time" }),
 }).openapi("RetryIn");
 const postRetry = defineRoute(action("retry", "Retry failed cells: all, or those that match the filter", {
   request: { params: taskParams, body: jsonBody(retryIn) },
@@ -109,8 +114,10 @@ const postRetry = defineRoute(action("retry", "Retry failed cells: all, or those
 
 const pruneIn = z.strictObject(selection).refine(
   ({ cells, where }) => cells !== undefined || where !== undefined && Object.keys(where).length > 0,
-  { message: "cells or where" },
-).openapi("PruneIn");
+  { message: "cells, or where with an axis" },
+).openapi("PruneIn", {
+  anyOf: [{ required: ["cells"] }, { required: ["where"], properties: { where: { minProperties: 1 } } }],
+});
 const postPrune = defineRoute(
   action("prune", "Cancel pending cells of the selection. Other cells are unaffected", {
     request: { params: taskParams, body: jsonBody(pruneIn) },

@@ -38,6 +38,7 @@ const postTask = defineRoute({
   summary: "Create a task with all its cells. An Idempotency-Key makes repetition safe",
   request: { body: jsonBody(taskIn) },
   responses: { 201: { ...jsonResponse(taskOut, "The task"), headers: location } },
+  once: true,
   problems: ["conflict"],
 });
 
@@ -49,6 +50,7 @@ const postClone = defineRoute({
   summary: "Create a task from this one. Fields in the body replace those of the original",
   request: { params: taskParams, body: jsonBody(cloneIn) },
   responses: { 201: { ...jsonResponse(taskOut, "The new task"), headers: location } },
+  once: true,
   problems: ["conflict"],
 });
 

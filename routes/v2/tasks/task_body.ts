@@ -8,6 +8,7 @@ import type { TaskInput } from "../../../jobs/moves/submit.ts";
 import { invalidFields } from "../kit/faults.ts";
 import { isAdmin } from "../kit/principal.ts";
 import type { V2Env } from "../kit/context.ts";
+import { textSchema } from "../kit/texts.ts";
 
 /** Maximum number of values of a variable. */
 const valuesMax = 1000;
@@ -15,13 +16,45 @@ const valuesMax = 1000;
 const jsonValuesMax = 100_000;
 const priorityMax = 10;
 
-export const nameIn = z.string().min(1).max(500).regex(/^[^\0]*$/, "no character of code 0");
-const clientObject = z.record(z.string(), z.unknown());
+export const nameIn = textSchema(500);
+export const clientObject = z.record(z.string(), z.unknown());
 const axisKeys = ["v0", "v1", "v2", "v3", "v4", "v5"] as const;
 const roleIn = z.enum(axisRoles).optional();
 export const rolesIn = z.strictObject(
   Object.fromEntries(axisKeys.map((key) => [key, roleIn])) as Record<typeof axisKeys[number], typeof roleIn>,
-).openapi({ description: "Role of each axis. An axis without one counts as a treatment" });
+).openapi({ description: "Role of each axis that has values. An axis without one counts as a treatment" });
+
+/** A variable in the OpenAPI document. `checkTaskInput` enforces it. */
+const variableSchema = {
+  type: "object" as const,
+  properties: { name: {}, values: { type: ["array" as const, "null" as const], maxItems: valuesMax } },
+  additionalProperties: {},
+};
+
+/** In the OpenAPI document: a role needs a variable with values. `checkTaskInput` enforces it. */
+const roleRules = axisKeys.map((key) => ({
+  if: { required: ["axis_roles"], properties: { axis_roles: { required: [key] } } },
+  then: {
+    required: ["variables"],
+    properties: {
+      variables: {
+        required: [key],
+        properties: {
+          [key]: { required: ["values"], properties: { values: { type: "array" as const, minItems: 1 } } },
+        },
+      },
+    },
+  },
+}));
+
+/** In the OpenAPI document: only the policy `pinned` takes a seed. `checkSeed` enforces it. */
+const seedRule = {
+  if: { required: ["seed_policy"], properties: { seed_policy: { const: "pinned" } } },
+  then: { required: ["seed"] },
+  else: { not: { required: ["seed"] } },
+};
+/** Rules between fields, in JSON Schema. */
+const taskRules = { allOf: [seedRule, ...roleRules] } as object;
 
 export const priorityIn = z.int().min(1).max(priorityMax)
   .openapi({
@@ -35,6 +68,8 @@ export const inputFields = {
     }),
   variables: clientObject.openapi({
     description: "`v0` to `v5`, each with `name` and `values`. Stored as given",
+    properties: Object.fromEntries(axisKeys.map((key) => [key, variableSchema])),
+    additionalProperties: false,
   }),
   settings: clientObject,
   seed_policy: z.enum(seedPolicies).openapi({
@@ -43,7 +78,9 @@ export const inputFields = {
       "combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. " +
       "`per_cell`: a seed for each cell",
   }),
-  seed: z.int().min(0).max(seedMax).openapi({ description: "Seed of the policy `pinned`" }),
+  seed: z.int().min(0).max(seedMax).openapi({
+    description: "Seed of the policy `pinned`, which no other policy takes",
+  }),
   axis_roles: rolesIn,
   blind: z.boolean().openapi({
     description: "Hide others' ratings of an image until one has rated it",
@@ -79,9 +116,9 @@ const withDefaults = {
   priority: priority.default(1),
 };
 export const taskIn = z.strictObject({ name: nameIn, ...withDefaults }).superRefine(checkSeed)
-  .openapi("TaskIn");
+  .openapi("TaskIn", taskRules);
 export const planIn = z.strictObject({ name: nameIn.optional(), ...withDefaults })
-  .superRefine(checkSeed).openapi("TaskPlanIn");
+  .superRefine(checkSeed).openapi("TaskPlanIn", taskRules);
 
 const optional = <S extends z.ZodType>(schema: S) => schema.optional();
 export const cloneIn = z.strictObject({
@@ -94,7 +131,10 @@ export const cloneIn = z.strictObject({
   axis_roles: optional(axis_roles),
   blind: optional(blind),
   priority: optional(priority),
-}).openapi("TaskCloneIn");
+}).openapi("TaskCloneIn", {
+  description:
+    "After the merge, `seed` and `axis_roles` follow the rules of `TaskIn`. `seed` alone implies `pinned`",
+});
 
 const refuse = (faults: FieldFault[]): AppError => invalidFields(faults);
 

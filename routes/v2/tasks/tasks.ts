@@ -9,35 +9,37 @@ import { deleteTask } from "../../../jobs/moves/cancel.ts";
 import { operator } from "../../../jobs/moves/control.ts";
 import { type JsonObject, parseJson, stringifyJson } from "../../../json.ts";
 import { getTaskInput } from "./creation.ts";
-import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
-import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { namesQuery, timeIn } from "../kit/query.ts";
+import { defineRoute, jsonBody, jsonResponse, taskParams } from "../kit/route.ts";
 import { actorOf, isAdmin } from "../kit/principal.ts";
 import { isUuid } from "../../../uuid.ts";
 import { etagOf, respondJsonTagged } from "../kit/etag.ts";
 import {
   checkPriority,
   checkTaskInput,
+  clientObject,
   dropUndefined,
   inputFields,
   nameIn,
   priorityIn,
   rolesIn,
 } from "./task_body.ts";
+import { textSchema } from "../kit/texts.ts";
 import { detailOut, readDetail, taskOut, toJson, toTaskSummary } from "./task_detail.ts";
 import { getReadableTask, notTaskOwner, taskNotFound } from "./task_access.ts";
 
 const listQuery = pageQuery.extend({
-  status: z.string().max(100).optional().openapi({
+  status: namesQuery(taskStatuses).optional().openapi({
     param: { name: "status", in: "query" },
     description: `Comma-separated list of ${taskStatuses.join(", ")}`,
   }),
   mine: z.enum(["true", "false"]).default("false").openapi({ param: { name: "mine", in: "query" } }),
-  name: z.string().max(500).regex(/^[^\0]*$/, "no character of code 0").optional()
+  name: textSchema(500, 0).optional()
     .openapi({ param: { name: "name", in: "query" }, description: "Part of the name, case-insensitive" }),
-  created_from: time.optional().openapi({ param: { name: "created_from", in: "query" } }),
-  created_before: time.optional().openapi({ param: { name: "created_before", in: "query" } }),
+  created_from: timeIn.optional().openapi({ param: { name: "created_from", in: "query" } }),
+  created_before: timeIn.optional().openapi({ param: { name: "created_before", in: "query" } }),
 });
 
 const getTasks = defineRoute({
@@ -69,6 +71,7 @@ const inputOut = z.object({
   name: z.string(),
   ...inputFields,
   tags: z.array(z.unknown()),
+  variables: clientObject.openapi({ description: "`v0` to `v5`, each with `name` and `values`, as given" }),
   seed: inputFields.seed.optional(),
 }).openapi("TaskInput");
 
@@ -88,7 +91,10 @@ const patchIn = z.strictObject({
   axis_roles: rolesIn.optional(),
   priority: priorityIn.optional(),
 }).refine((patch) => Object.keys(patch).length > 0, { message: "at least one of the fields" })
-  .openapi("TaskPatch");
+  .openapi("TaskPatch", {
+    minProperties: 1,
+    description: "Axes in `axis_roles` are variables of the task that have values",
+  });
 
 const patchTask = defineRoute({
   method: "patch",
@@ -164,12 +170,7 @@ async function remove(c: Context<V2Env>, id: string): Promise<void> {
   throw outcome === "forbidden" ? notTaskOwner(id) : taskNotFound(id);
 }
 
-function readStatuses(text: string | undefined) {
-  const statuses = (text ?? "").split(",").filter((status) => status !== "");
-  const unknown = statuses.find((status) => !(taskStatuses as readonly string[]).includes(status));
-  if (unknown === undefined) return statuses as (typeof taskStatuses)[number][];
-  throw invalidField("query.status", unknown, `any of ${taskStatuses.join(", ")}`);
-}
+const listStatuses = (text = "") => taskStatuses.filter((status) => text.split(",").includes(status));
 
 export function addTasks(app: V2App): void {
   app.openapi(getTasks, async (c) => {
@@ -177,7 +178,7 @@ export function addTasks(app: V2App): void {
     const after = decodeCursor(cursor, z.tuple([z.iso.datetime(), z.uuid()]));
     const email = emailOf(c);
     const rows = await listTaskItems(c.var.deps.sql, {
-      statuses: readStatuses(status),
+      statuses: listStatuses(status),
       name,
       after,
       limit: limit + 1,

@@ -1,6 +1,7 @@
 /** Event streams when the API process is killed or terminated. */
 import assert from "node:assert/strict";
 import { saveRatings } from "../../../db/judging/ratings.ts";
+import { noSettings } from "../../../dev/servers/programs.ts";
 import { createTokens } from "../../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { listen } from "../support/events.ts";
@@ -32,6 +33,7 @@ async function startProgram(database: TestDatabase): Promise<Program> {
     ],
     cwd: root,
     env: {
+      ...noSettings,
       ...inherited,
       DATABASE_URL: database.url,
       SECRET_KEY: secret,
