@@ -31,6 +31,8 @@ const email = z.string().regex(emailPattern, "an e-mail address")
   .transform((text) => text.slice(0, text.lastIndexOf("@")) + text.slice(text.lastIndexOf("@")).toLowerCase())
   .openapi({
     format: "idn-email",
+    maxLength: 320,
+    pattern: emailPattern.source,
     description: "Unique and compared exactly. The domain is converted to lower case",
   });
 const fullname = textSchema(200).nullable();

@@ -47,6 +47,8 @@ const compareOut = z.object({
   method: z.string(),
 }).openapi("Comparison");
 
+const tasksPattern = /^[^,]{1,100},[^,]{1,100}$/u;
+
 const readComparison = defineRoute({
   method: "get",
   path: "/compare",
@@ -55,9 +57,10 @@ const readComparison = defineRoute({
   summary: "Compare two tasks on the units that both have rated",
   request: {
     query: z.object({
-      tasks: z.string().regex(/^[^,]{1,100},[^,]{1,100}$/u, "two ids, with a comma between")
+      tasks: z.string().regex(tasksPattern, "two ids, with a comma between")
         .openapi({
           description: "Ids of tasks A and B, which are different",
+          pattern: tasksPattern.source,
           example: `${"0".repeat(8)}-…,${"1".repeat(8)}-…`,
         }),
     }),
