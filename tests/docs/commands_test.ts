@@ -24,7 +24,7 @@ function findCommand(text: string): [string, Known] | undefined {
   return name === undefined ? undefined : [name, commands[name]!];
 }
 
-/** Words that follow a flag as its value. */
+/** Reports whether a word is a flag. */
 const isFlag = (word: string): boolean => word.startsWith("--");
 
 /** Returns what the table does not know about a text; undefined if it knows everything. */
