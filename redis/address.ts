@@ -9,6 +9,8 @@ interface SocketPlace {
   path?: string;
   tls?: boolean;
   rejectUnauthorized?: boolean;
+  /** Certificates of authorities, in PEM, instead of the usual ones. */
+  ca?: string;
 }
 
 /** What a URL says about the connection. */
@@ -48,23 +50,34 @@ function readDatabase(text: string): number | undefined {
   return /^\d{1,9}$/.test(text) ? Number(text) : fail(`a database number, such as 0, instead of '${text}'`);
 }
 
-/**
- * The parameters with a meaning: other clients' names for the database, the certificate check and the address
- * family.
- */
+function readCertificates(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    return fail(`ssl_ca_certs to name a readable file, '${path}' is none (${(error as Error).name})`);
+  }
+}
+
+/** The parameters with a meaning, as redis-py and ioredis name them. */
 function readQuery(query: URLSearchParams): {
   database?: number;
-  checksCertificate: boolean;
+  /** Whose certificates are accepted. */
+  trust: Pick<SocketPlace, "rejectUnauthorized" | "ca">;
   family?: 4 | 6;
   ignored: string[];
 } {
-  const known = new Set(["db", "ssl_cert_reqs", "family"]);
+  const known = new Set(["db", "ssl_cert_reqs", "ssl_ca_certs", "family"]);
   const database = readDatabase(query.get("db") ?? "");
   const family = query.get("family");
+  const acceptsAny = /^(?:cert_)?none$/i.test(query.get("ssl_cert_reqs") ?? "");
+  const authorities = query.get("ssl_ca_certs") ?? "";
   return {
     ...(database === undefined ? {} : { database }),
     ...(family === "4" || family === "6" ? { family: Number(family) as 4 | 6 } : {}),
-    checksCertificate: !/^(?:cert_)?none$/i.test(query.get("ssl_cert_reqs") ?? ""),
+    trust: {
+      ...(acceptsAny ? { rejectUnauthorized: false } : {}),
+      ...(authorities === "" ? {} : { ca: readCertificates(authorities) }),
+    },
     ignored: [...new Set(query.keys())].filter((name) => !known.has(name)),
   };
 }
@@ -95,7 +108,7 @@ function parseUnixUrl(text: string): RedisUrl {
  *
  * @example
  * ```ts
- * import { parseRedisUrl } from "./redis/address.ts";
+ * import { parseRedisUrl } from "./address.ts";
  * const { socket, database, ignored } = parseRedisUrl("rediss://default:s@[::1]:6380/2?protocol=3");
  * if (socket.host !== "::1" || database !== 2 || ignored[0] !== "protocol") throw new Error("read as written");
  * ```
@@ -105,13 +118,13 @@ export function parseRedisUrl(text: string): RedisUrl {
   const url = URL.canParse(text) ? new URL(text) : fail("a URL whose user and password are percent-encoded");
   const tls = schemes[url.protocol] ?? fail("a URL that starts with redis://, rediss:// or unix://");
   if (url.hostname === "") return fail("a URL with a host");
-  const { database, family, checksCertificate, ignored } = readQuery(url.searchParams);
+  const { database, family, trust, ignored } = readQuery(url.searchParams);
   const path = readDatabase(url.pathname.replace(/^\/|\/$/g, "")) ?? database;
   const host = decode(url.hostname.replace(/^\[(.*)\]$/, "$1"));
   const port = url.port === "" ? {} : { port: Number(url.port) };
   const place = { host, ...port, ...(family === undefined ? {} : { family }) };
   return {
-    socket: tls ? { ...place, tls, ...(checksCertificate ? {} : { rejectUnauthorized: false }) } : place,
+    socket: tls ? { ...place, tls, ...trust } : place,
     ...credentials(url.username, url.password),
     ...(path === undefined ? {} : { database: path }),
     ignored,

@@ -89,7 +89,7 @@ function textOf(error: unknown): string {
  *
  * @example
  * ```ts
- * import { readFault } from "./redis/refusal.ts";
+ * import { readFault } from "./refusal.ts";
  * const error = new Error("OOM command not allowed when used memory > 'maxmemory'.");
  * if (readFault(error) !== "full") throw new Error("its memory is full");
  * ```
