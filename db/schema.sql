@@ -193,6 +193,8 @@ end
 $function$
 ;
 
+create sequence migration.live_positions;
+
 create sequence public.lease_ids;
 
 create table migration.adjustments (
@@ -202,9 +204,35 @@ create table migration.adjustments (
   "position" bigint not null,
   row_id uuid not null,
   rule text not null,
-  path text not null
+  path text not null,
+  document_id text
 );
+CREATE INDEX adjustments_document_id_idx ON migration.adjustments USING btree (collection, document_id) WHERE (document_id IS NOT NULL);
 CREATE INDEX adjustments_range_idx ON migration.adjustments USING btree (fingerprint, collection, range_number);
+
+create table migration.backs (
+  id integer default 1 not null,
+  target_identity text not null,
+  state text not null,
+  stop_reason text,
+  position_at timestamp(3) with time zone,
+  documents bigint default 0 not null,
+  started_at timestamp(3) with time zone default now() not null,
+  applied_at timestamp(3) with time zone default now() not null,
+  constraint backs_pkey PRIMARY KEY (id),
+  constraint backs_single CHECK ((id = 1)),
+  constraint backs_state_known CHECK ((state = ANY (ARRAY['running'::text, 'stopped'::text, 'ended'::text])))
+);
+
+create table migration.changes (
+  number bigint generated always as identity not null,
+  collection text not null,
+  parent_id uuid,
+  row_id uuid not null,
+  deleted_id text,
+  at timestamp(3) with time zone default now() not null,
+  constraint changes_pkey PRIMARY KEY (number)
+);
 
 create table migration.differences (
   verification_id bigint not null,
@@ -230,6 +258,74 @@ create table migration.exclusions (
   constraint exclusions_pkey PRIMARY KEY (fingerprint, collection, "position")
 );
 
+create table migration.follow_ranges (
+  collection text not null,
+  number integer not null,
+  lower_bound text not null,
+  upper_bound text not null,
+  documents integer,
+  done_at timestamp(3) with time zone,
+  constraint follow_ranges_pkey PRIMARY KEY (collection, number)
+);
+
+create table migration.follows (
+  id integer default 1 not null,
+  fingerprint text not null,
+  source_identity text not null,
+  mode text not null,
+  state text default 'copying'::text not null,
+  stop_reason text,
+  resume_token text,
+  "position" bigint,
+  position_at timestamp(3) with time zone,
+  source_at timestamp(3) with time zone,
+  oplog_from timestamp(3) with time zone,
+  applied_at timestamp(3) with time zone default now() not null,
+  events bigint default 0 not null,
+  documents bigint default 0 not null,
+  started_at timestamp(3) with time zone default now() not null,
+  copied_at timestamp(3) with time zone,
+  constraint follows_pkey PRIMARY KEY (id),
+  constraint follows_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES migration.sources(fingerprint),
+  constraint follows_mode_known CHECK ((mode = ANY (ARRAY['stream'::text, 'poll'::text]))),
+  constraint follows_single CHECK ((id = 1)),
+  constraint follows_state_known CHECK ((state = ANY (ARRAY['copying'::text, 'following'::text, 'gap'::text, 'stopped'::text, 'ended'::text]))),
+  constraint follows_stop_reason_with_stop CHECK (((stop_reason IS NOT NULL) = (state = 'stopped'::text)))
+);
+
+create table migration.gaps (
+  id bigint generated always as identity not null,
+  found_at timestamp(3) with time zone default now() not null,
+  reason text not null,
+  lost_at timestamp(3) with time zone,
+  resumed_at timestamp(3) with time zone,
+  compared bigint,
+  applied bigint,
+  healed_at timestamp(3) with time zone,
+  constraint gaps_pkey PRIMARY KEY (id)
+);
+
+create table migration.live_checkpoints (
+  verification_id bigint not null,
+  collection text not null,
+  bound text,
+  constraint live_checkpoints_pkey PRIMARY KEY (verification_id, collection),
+  constraint live_checkpoints_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.live_verifications(id) ON DELETE CASCADE
+);
+
+create table migration.live_verifications (
+  id bigint generated always as identity not null,
+  started_at timestamp(3) with time zone default now() not null,
+  ended_at timestamp(3) with time zone,
+  documents bigint default 0 not null,
+  rows bigint default 0 not null,
+  rechecked bigint default 0 not null,
+  differences bigint default 0 not null,
+  verdict text,
+  constraint live_verifications_pkey PRIMARY KEY (id),
+  constraint live_verifications_verdict_known CHECK ((verdict = ANY (ARRAY['equal'::text, 'different'::text])))
+);
+
 create table migration.originals (
   fingerprint text not null,
   collection text not null,
@@ -237,8 +333,10 @@ create table migration.originals (
   "position" bigint not null,
   row_id uuid not null,
   original bytea not null,
+  document_id text,
   constraint originals_pkey PRIMARY KEY (fingerprint, collection, "position")
 );
+CREATE INDEX originals_document_id_idx ON migration.originals USING btree (collection, document_id) WHERE (document_id IS NOT NULL);
 CREATE INDEX originals_row_id_idx ON migration.originals USING btree (row_id);
 
 create table migration.quarantine (
@@ -254,9 +352,11 @@ create table migration.quarantine (
   original bytea not null,
   attempts integer default 1 not null,
   first_at timestamp(3) with time zone default now() not null,
+  has_row boolean default false not null,
   constraint quarantine_pkey PRIMARY KEY (id),
   constraint quarantine_position_key UNIQUE (fingerprint, collection, "position")
 );
+CREATE INDEX quarantine_document_id_idx ON migration.quarantine USING btree (collection, document_id);
 CREATE INDEX quarantine_range_idx ON migration.quarantine USING btree (fingerprint, collection, range_number);
 
 create table migration.ranges (
@@ -281,6 +381,22 @@ create table migration.ranges (
   constraint ranges_done_at_with_end CHECK (((done_at IS NOT NULL) = (state = 'done'::text))),
   constraint ranges_state_known CHECK ((state = ANY (ARRAY['planned'::text, 'done'::text])))
 );
+
+create table migration.rechecks (
+  verification_id bigint not null,
+  collection text not null,
+  document_id text not null,
+  kind text not null,
+  path text not null,
+  source_value text,
+  row_value text,
+  cause text not null,
+  comparisons integer default 1 not null,
+  seen_position bigint not null,
+  seen_at timestamp(3) with time zone default now() not null,
+  constraint rechecks_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.live_verifications(id) ON DELETE CASCADE
+);
+CREATE INDEX rechecks_document_idx ON migration.rechecks USING btree (verification_id, collection, document_id);
 
 create table migration.repairs (
   id bigint generated always as identity not null,
@@ -340,6 +456,7 @@ create table migration.sources (
   location text not null,
   planned_at timestamp(3) with time zone default now() not null,
   settled_at timestamp(3) with time zone,
+  superseded_at timestamp(3) with time zone,
   constraint sources_pkey PRIMARY KEY (fingerprint)
 );
 
@@ -369,6 +486,21 @@ create table migration.verified_ranges (
   constraint verified_ranges_pkey PRIMARY KEY (verification_id, collection, number),
   constraint verified_ranges_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.verifications(id) ON DELETE CASCADE
 );
+
+create table migration.waiting (
+  collection text not null,
+  document_id text not null,
+  reason text not null,
+  path text not null,
+  detail text not null,
+  awaited text not null,
+  original bytea not null,
+  attempts integer default 1 not null,
+  first_at timestamp(3) with time zone default now() not null,
+  constraint waiting_pkey PRIMARY KEY (collection, document_id),
+  constraint waiting_reason_known CHECK ((reason = ANY (ARRAY['orphan'::text, 'duplicate_email'::text, 'duplicate_id'::text])))
+);
+CREATE INDEX waiting_awaited_idx ON migration.waiting USING btree (collection, awaited);
 
 create table public.attempts (
   task_id uuid not null,

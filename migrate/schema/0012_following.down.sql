@@ -1,0 +1,15 @@
+drop table migration.backs;
+drop table migration.changes;
+drop table migration.rechecks;
+drop table migration.live_checkpoints;
+drop table migration.live_verifications;
+alter table migration.sources drop column superseded_at;
+alter table migration.quarantine drop column has_row;
+drop index migration.quarantine_document_id_idx;
+alter table migration.originals drop column document_id;
+alter table migration.adjustments drop column document_id;
+drop sequence migration.live_positions;
+drop table migration.gaps;
+drop table migration.waiting;
+drop table migration.follow_ranges;
+drop table migration.follows;
