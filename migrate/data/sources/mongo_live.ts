@@ -16,7 +16,8 @@ import { AppError } from "../../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { BsonError, checkBson } from "../documents/bson_layout.ts";
 import { idDocument, readBound, writeBound } from "./mongo_bounds.ts";
-import { formatLocation, parseMongoUrl, toAppError } from "./mongo_errors.ts";
+import { checkCollections, connectMongo, findTopology, readSize, type Topology } from "./mongo_connect.ts";
+import { toAppError } from "./mongo_errors.ts";
 import {
   type Collection,
   collections,
@@ -28,14 +29,11 @@ import {
 } from "../documents/source.ts";
 import { SurveyedCollections } from "./survey.ts";
 
-const connectMs = 5000;
 // MaxKey is the end of an index. The server accepts no range that starts there, and excludes it from a range with
 // `min` and without `max`.
 const maxKeyBound = '{"$maxKey":1}';
 // As fast as 100,000, with half the memory. The server limits a batch to 16 MB anyway.
 const batchDocuments = 500;
-
-export type Topology = "replica set" | "standalone" | "sharded cluster";
 
 const standaloneNote =
   "this MongoDB is a standalone: it can be copied, but not followed (no change streams); to make it a replica set " +
@@ -199,59 +197,24 @@ export class LiveSource implements Source {
   }
 }
 
-async function findTopology(db: Db): Promise<Topology> {
-  const hello = await db.command({ hello: 1 }).catch(() => db.command({ isMaster: 1 }));
-  if (hello.msg === "isdbgrid") return "sharded cluster";
-  return hello.setName === undefined ? "standalone" : "replica set";
-}
-
-/** Returns the bytes of a collection's documents, or 0 if the account has no permission. */
-async function readSize(db: Db, name: string): Promise<number> {
-  const parts = await db.collection(name).aggregate([{ $collStats: { storageStats: {} } }]).toArray()
-    .catch(() => []);
-  return parts.reduce((sum, { storageStats }) => sum + Number(storageStats?.size ?? 0), 0);
-}
-
-async function checkCollections(db: Db, location: string): Promise<void> {
-  const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
-  const missing = collections.filter((name) => !names.includes(name));
-  if (missing.length === 0) return;
-  const existing = names.slice(0, 8).map((name) => `'${name}'`).join(", ");
-  throw new AppError(
-    "source_missing",
-    `opening '${location}': the database has no collection ${missing.join(", ")} (it has ${
-      existing || "none at all"
-    }); name another database, or make an empty one there: db.createCollection('${missing[0]}')`,
-  );
-}
-
 /**
- * Connects to a MongoDB.
+ * Opens a MongoDB as a source.
  *
  * @param url `mongodb://…` or `mongodb+srv://…`; messages show it without its password
  * @param database name of the database; empty: the URL names it
  * @throws AppError invalid_source (the URL is invalid), database_unreachable, database_refused, source_missing
  */
 export async function openLive(url: string, database = ""): Promise<LiveSource> {
-  const { name, shown, secrets } = parseMongoUrl(url, database);
-  const { MongoClient } = await import("mongodb");
-  let client: MongoClient | undefined;
+  const connection = await connectMongo(url, database);
+  const { client, db, location, secrets } = connection;
   try {
-    client = new MongoClient(url, {
-      appName: "contactsheet-migrate",
-      maxPoolSize: 2,
-      ...(/serverSelectionTimeoutMS=/i.test(url) ? {} : { serverSelectionTimeoutMS: connectMs }),
-    });
-    await client.connect();
-    const db = client.db(name);
-    const location = formatLocation(client, name);
     const topology = await findTopology(db);
     await checkCollections(db, location);
     const sizes = await Promise.all(collections.map((collection) => readSize(db, collection)));
     const bytes = sizes.reduce((a, b) => a + b, 0);
     return new LiveSource({ client, db, location, topology, bytes, secrets });
   } catch (error) {
-    await client?.close().catch(() => {});
-    throw toAppError(error, `opening '${shown}'`, secrets);
+    await client.close().catch(() => {});
+    throw toAppError(error, `opening '${location}'`, secrets);
   }
 }
