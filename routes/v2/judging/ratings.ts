@@ -20,9 +20,9 @@ import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams, time } fro
 import { respondTagged } from "../kit/etag.ts";
 import {
   accessOf,
+  anyCellNumber,
   cellNotFound,
   getReadableTask,
-  newCellNumberMax,
   parseCellNumber,
   taskNotFound,
 } from "../tasks/task_access.ts";
@@ -52,7 +52,7 @@ const ratingIn = z.strictObject(ratingFields).refine(starsXorSkipped, starsXorSk
 const bulkMax = 1000;
 const bulkIn = z.strictObject({
   ratings: z.array(
-    z.strictObject({ cell: z.int().min(0).max(newCellNumberMax), ...ratingFields }).refine(
+    z.strictObject({ cell: anyCellNumber, ...ratingFields }).refine(
       starsXorSkipped,
       starsXorSkippedFault,
     ).openapi(starsXorSkippedSchema),

@@ -23,7 +23,7 @@ import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
 import { wantedAxis } from "../tasks/axis_faults.ts";
-import { cellNotFound, getReadableTask, newCellNumberMax, taskNotFound } from "../tasks/task_access.ts";
+import { anyCellNumber, cellNotFound, getReadableTask, taskNotFound } from "../tasks/task_access.ts";
 
 const tags: ["votes"] = ["votes"];
 
@@ -58,7 +58,7 @@ const next = defineRoute({
 });
 
 const imageVersion = z.strictObject({
-  cell: z.int().min(0).max(newCellNumberMax),
+  cell: anyCellNumber,
   version: z.int().min(0).max(2_147_483_647),
 });
 const voteIn = z.strictObject({

@@ -7,7 +7,7 @@ import type { V2App, V2Env } from "../kit/context.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
-import { newCellNumberMax } from "../tasks/task_access.ts";
+import { levelIndexMax } from "../tasks/task_access.ts";
 import type { Axis } from "../../../statistics/axes.ts";
 import { findInteractions } from "../../../statistics/interactions.ts";
 import type { Factor } from "../../../statistics/least_squares.ts";
@@ -60,7 +60,7 @@ const readStats = defineRoute({
         .default(measures.join()).openapi({ example: "mean,fail" }),
       baseline: integerQuery("baseline", {
         min: 0,
-        max: newCellNumberMax,
+        max: levelIndexMax,
         absent: 0,
         description: "Index of the value of `axis` with which the others are compared",
       }),

@@ -2,7 +2,7 @@
 import { cellNumberPattern } from "../kit/route.ts";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { cellNumberMax, cellsMax } from "../../../db/queue/task_fields.ts";
+import { cellNumberMax } from "../../../db/queue/task_fields.ts";
 import type { Viewer } from "../../../db/judging/ratings.ts";
 import { findOpenTask, type OpenTask } from "../../../db/views/tasks.ts";
 import { AppError } from "../../../errors.ts";
@@ -37,11 +37,11 @@ export async function getReadableTask(c: Context<V2Env>, id: string): Promise<Re
   return { ...task, ...accessOf(principal, task) };
 }
 
-/** Largest cell number of a task that was created here. */
-export const newCellNumberMax = cellsMax - 1;
-
 /** A number of a cell, also of a migrated task, which can be larger than a new one. */
 export const anyCellNumber = z.int().min(0).max(cellNumberMax);
+
+/** Largest index of a level: an axis has no more levels than its task can have cells. */
+export const levelIndexMax = cellNumberMax;
 
 export const taskNotFound = (id: string): AppError =>
   new AppError("not_found", `no task '${id.slice(0, 100)}'`);

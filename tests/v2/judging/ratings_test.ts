@@ -313,7 +313,7 @@ Deno.test("an invalid rating is refused with the name of the field", async () =>
     [{ ratings: [] }, "body.ratings"],
     [{ ratings: Array.from({ length: 1001 }, () => ({ cell: 0, stars: 1 })) }, "body.ratings"],
     [{ ratings: [{ cell: 0, stars: 1 }, { cell: 1 }] }, "body.ratings.1.stars"],
-    [{ ratings: [{ cell: 50_000, stars: 1 }] }, "body.ratings.0.cell"],
+    [{ ratings: [{ cell: 100_000, stars: 1 }] }, "body.ratings.0.cell"],
     [{ ratings: [{ cell: "0", stars: 1 }] }, "body.ratings.0.cell"],
     [{ ratings: { 0: { cell: 0, stars: 1 } } }, "body.ratings"],
   ];

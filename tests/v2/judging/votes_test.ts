@@ -189,7 +189,7 @@ Deno.test("an invalid vote is refused with the name of the field", async () => {
     [voteOn(0, 1, "both"), "body.outcome"],
     [voteOn(0, 1, ""), "body.outcome"],
     [voteOn(-1, 1), "body.left.cell"],
-    [voteOn(0, 50_000), "body.right.cell"],
+    [voteOn(0, 100_000), "body.right.cell"],
     [voteOn(0, 1.5), "body.right.cell"],
     [{ ...voteOn(0, 1), left: { cell: 0 } }, "body.left.version"],
     [{ ...voteOn(0, 1), left: { cell: 0, version: 2_147_483_648 } }, "body.left.version"],
