@@ -5,6 +5,12 @@ import { readValue } from "../documents/ejson_read.ts";
 import { writeLossless } from "../documents/ejson_write.ts";
 import { BsonDocument } from "../documents/tree.ts";
 
+/**
+ * The end of an index. The server accepts no range that starts there, and excludes it from a range with `min` and
+ * without `max`.
+ */
+export const maxKeyBound = '{"$maxKey":1}';
+
 const bsonPrefix = "bson:";
 // Length of the document, type, `_id` with its terminator, terminator of the document.
 const overheadBytes = 4 + 1 + 4 + 1;
@@ -23,7 +29,8 @@ export function idDocument(document: Uint8Array): Uint8Array {
 const isEqual = (a: Uint8Array, b: Uint8Array) =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-const toBytes = (bound: string): Uint8Array =>
+/** Converts the text of writeBound() back to `{_id: …}` as BSON. */
+export const boundBytes = (bound: string): Uint8Array =>
   bound.startsWith(bsonPrefix)
     ? Uint8Array.fromBase64(bound.slice(bsonPrefix.length))
     : writeBson(new BsonDocument(["_id"], [readValue(bound, "lossless")]));
@@ -32,15 +39,18 @@ const toBytes = (bound: string): Uint8Array =>
 export function writeBound(id: Uint8Array): string {
   const bound = writeLossless(readBson(id).get("_id")!);
   try {
-    if (isEqual(toBytes(bound), id)) return bound;
+    if (isEqual(boundBytes(bound), id)) return bound;
   } catch {
     // The JSON cannot be read back.
   }
   return bsonPrefix + id.toBase64();
 }
 
-/** Converts the text of writeBound() to a value that the driver sends with the same BSON type. */
-export async function readBound(bound: string): Promise<Record<string, unknown>> {
+/** Converts `{_id: …}` as BSON to a value that the driver sends with the same BSON type. */
+export async function readIdBytes(id: Uint8Array): Promise<Record<string, unknown>> {
   const { deserialize } = await import("bson");
-  return deserialize(toBytes(bound), { promoteValues: false, promoteBuffers: false, bsonRegExp: true });
+  return deserialize(id, { promoteValues: false, promoteBuffers: false, bsonRegExp: true });
 }
+
+/** Converts the text of writeBound() to a value that the driver sends with the same BSON type. */
+export const readBound = (bound: string): Promise<Record<string, unknown>> => readIdBytes(boundBytes(bound));

@@ -15,7 +15,7 @@ import type {
 import { AppError } from "../../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { BsonError, checkBson } from "../documents/bson_layout.ts";
-import { idDocument, readBound, writeBound } from "./mongo_bounds.ts";
+import { idDocument, maxKeyBound, readBound, writeBound } from "./mongo_bounds.ts";
 import { checkCollections, connectMongo, findTopology, readSize, type Topology } from "./mongo_connect.ts";
 import { toAppError } from "./mongo_errors.ts";
 import {
@@ -29,9 +29,6 @@ import {
 } from "../documents/source.ts";
 import { SurveyedCollections } from "./survey.ts";
 
-// MaxKey is the end of an index. The server accepts no range that starts there, and excludes it from a range with
-// `min` and without `max`.
-const maxKeyBound = '{"$maxKey":1}';
 // As fast as 100,000, with half the memory. The server limits a batch to 16 MB anyway.
 const batchDocuments = 500;
 
