@@ -19,7 +19,14 @@ import {
 } from "./moves/dead_letters.ts";
 import { describeReport, runDoctor } from "./doctor/doctor.ts";
 import type { DoctorDeps } from "./doctor/check.ts";
-import { clearSlots, describeSlots, listSlots, setSlots } from "./moves/slot_settings.ts";
+import {
+  clearSlots,
+  describeClearedOverride,
+  describeSetOverride,
+  describeSlots,
+  listSlots,
+  setSlots,
+} from "./moves/slot_settings.ts";
 import { whyCell } from "./doctor/why.ts";
 import { Streams } from "../redis/stream.ts";
 
@@ -97,8 +104,10 @@ async function runSlots(
   deps: DoctorDeps,
   command: CommandOf<"slots_list" | "slots_set" | "slots_clear">,
 ): Promise<void> {
-  if (command.kind === "slots_set") return print(await setSlots(deps, command));
-  if (command.kind === "slots_clear") return print(await clearSlots(deps, command.queue));
+  if (command.kind === "slots_set") return print(describeSetOverride(await setSlots(deps, command)));
+  if (command.kind === "slots_clear") {
+    return print(describeClearedOverride(command.queue, await clearSlots(deps, command.queue)));
+  }
   const all = await listSlots(deps.sql, command);
   print(command.json ? JSON.stringify(all) : describeSlots(all));
 }

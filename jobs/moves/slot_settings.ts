@@ -11,7 +11,7 @@ import {
   type SlotOverride,
 } from "../../db/queue/slots.ts";
 import { type Queue, queues } from "../../db/queue/subtasks.ts";
-import type { Log } from "../../log.ts";
+import type { Fields, Log } from "../../log.ts";
 
 /** The slots of a queue, for an operator. */
 export interface QueueReport {
@@ -77,9 +77,14 @@ function describeQueue(
 /** Describes reports, one queue after the other. */
 export const describeSlots = (all: QueueReport[]): string => all.flatMap(describeQueue).join("\n");
 
-/** Sets a slot override for `forMs`. @returns the text for the operator */
+interface SlotDeps {
+  sql: Pool;
+  log: Log;
+}
+
+/** Sets a slot override for `forMs`. `who` names in the log who set it. */
 export async function setSlots(
-  { sql, log }: { sql: Pool; log: Log },
+  { sql, log }: SlotDeps,
   { queue, slots, forMs, reason, by }: {
     queue: Queue;
     slots: number;
@@ -87,16 +92,27 @@ export async function setSlots(
     reason: string;
     by: string;
   },
-): Promise<string> {
+  who: Fields = { by },
+): Promise<SlotOverride> {
   const override = await saveSlotOverride(sql, { queue, slots, forMs, reason, made_by: by });
-  log.info("slot override set", { queue, slots, by, until: override.expires_at.toISOString() });
-  return `${describeOverride(override)}; ` +
-    "the leader applies it within a second, and attempts beyond it finish normally";
+  log.info("slot override set", { queue, slots, until: override.expires_at.toISOString(), ...who });
+  return override;
 }
 
-/** Clears a slot override. @returns the text for the operator */
-export async function clearSlots({ sql, log }: { sql: Pool; log: Log }, queue: Queue): Promise<string> {
-  if (!await deleteSlotOverride(sql, queue)) return `${queue}: no slot override is set`;
-  log.info("slot override cleared", { queue });
-  return `${queue}: the slot override is cleared; backlog and health decide again`;
+/** Clears a slot override. Returns whether there was one. */
+export async function clearSlots({ sql, log }: SlotDeps, queue: Queue, who: Fields = {}): Promise<boolean> {
+  if (!await deleteSlotOverride(sql, queue)) return false;
+  log.info("slot override cleared", { queue, ...who });
+  return true;
 }
+
+/** Describes an override that was just set. */
+export const describeSetOverride = (override: SlotOverride): string =>
+  `${describeOverride(override)}; ` +
+  "the leader applies it within a second, and attempts beyond it finish normally";
+
+/** Describes the end of an override. */
+export const describeClearedOverride = (queue: Queue, existed: boolean): string =>
+  existed
+    ? `${queue}: the slot override is cleared; backlog and health decide again`
+    : `${queue}: no slot override is set`;

@@ -4,12 +4,12 @@ import type { Context } from "hono";
 import { backendOf } from "../../db/queue/backends.ts";
 import { listQueueLoads, readLeadership } from "../../db/queue/doctor_fleet.ts";
 import { overrideReasonLengthMax, overrideSlotsMax } from "../../db/queue/override_limits.ts";
-import { deleteSlotOverride, saveSlotOverride } from "../../db/queue/slots.ts";
 import { type Queue, queues } from "../../db/queue/subtasks.ts";
 import { findSchemaStep, listQueueStates, listWorkers } from "../../db/queue/system.ts";
 import { deadAfterMs } from "../../db/queue/times.ts";
 import { listHealth } from "../../db/queue/workers.ts";
 import { AppError } from "../../errors.ts";
+import { clearSlots, setSlots } from "../../jobs/moves/slot_settings.ts";
 import type { V2App, V2Deps, V2Env } from "./kit/context.ts";
 import { defineRoute, jsonBody, jsonResponse, time } from "./kit/route.ts";
 import { userOf } from "./people/sessions.ts";
@@ -235,15 +235,19 @@ function readQueueName(text: string): Queue {
   return queue;
 }
 
-async function setOverride(c: Context<V2Env>, queue: Queue, override: z.infer<typeof overrideIn> | null) {
-  const { sql, log } = c.var.deps;
-  const { email: made_by } = userOf(c);
-  if (override === null) await deleteSlotOverride(sql, queue);
-  else {
-    const { slots, reason, expires_in: seconds } = override;
-    await saveSlotOverride(sql, { queue, slots, reason, made_by, forMs: seconds * 1000 });
+async function setOverride(
+  c: Context<V2Env>,
+  queue: Queue,
+  override: z.infer<typeof overrideIn> | null,
+): Promise<void> {
+  const { deps } = c.var;
+  const { id: user_id, email: by } = userOf(c);
+  if (override === null) {
+    await clearSlots(deps, queue, { user_id });
+    return;
   }
-  log.info("slot override changed", { queue, slots: override?.slots ?? null, user_id: userOf(c).id });
+  const { slots, reason, expires_in: seconds } = override;
+  await setSlots(deps, { queue, slots, reason, by, forMs: seconds * 1000 }, { user_id });
 }
 
 async function readSystemStatus({ sql, redis }: V2Deps): Promise<z.infer<typeof statusOut>> {

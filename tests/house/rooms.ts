@@ -133,6 +133,7 @@ export const rooms: Record<string, string[]> = {
     "routes/v2/live",
     "routes/v2/stats",
     "db/queue",
+    "jobs/moves",
   ],
   "routes/v2/generated": [],
   "routes": ["routes/common", "routes/v1", "routes/v2", "db/pg"],
