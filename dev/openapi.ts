@@ -13,16 +13,17 @@ import { createGate } from "../routes/common/gate.ts";
 import { createThrottle } from "../routes/common/throttle.ts";
 import { createV2App } from "../routes/v2/app.ts";
 import { describeApi } from "../routes/v2/docs.ts";
+import type { V2App } from "../routes/v2/kit/context.ts";
 import { parseOptions } from "./command_line.ts";
 
 const documentUrl = new URL("../routes/v2/generated/openapi.json", import.meta.url);
 const typesUrl = new URL("../routes/v2/generated/schema.ts", import.meta.url);
 
-/** Returns the document of an app that gets no request, and therefore opens no connection. */
-export function formatDocument(): string {
+/** Creates v2 for its routes and its document. It may get no request, and therefore opens no connection. */
+export function createIdleApp(): V2App {
   const SECRET_KEY = "0".repeat(32);
   const DATABASE_URL = "postgres://nobody@localhost/none";
-  const app = createV2App({
+  return createV2App({
     sql: connect(DATABASE_URL),
     log: silentLog,
     metrics: createMetrics(),
@@ -33,7 +34,11 @@ export function formatDocument(): string {
     docsFiles: createDocsFiles(),
     bodyMsMax: 0,
   });
-  return JSON.stringify(describeApi(app), null, 1) + "\n";
+}
+
+/** Returns the document as the file has it. */
+export function formatDocument(): string {
+  return JSON.stringify(describeApi(createIdleApp()), null, 1) + "\n";
 }
 
 async function formatTypes(document: string): Promise<string> {

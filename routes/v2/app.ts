@@ -27,7 +27,7 @@ import { createRateLimits } from "./kit/rate_limit.ts";
 import { createSecrets } from "./kit/secrets.ts";
 import { addRatingQueue } from "./judging/rating_queue.ts";
 import { addRatings } from "./judging/ratings.ts";
-import { basePath, routeTable } from "./kit/route.ts";
+import { basePath, listRoutes } from "./kit/route.ts";
 import { addSessions } from "./people/sessions.ts";
 import { addShares } from "./people/shares.ts";
 import { addSlices } from "./cells/slices.ts";
@@ -154,7 +154,9 @@ export function createV2App(options: V2Options): V2App {
     c.header("x-content-type-options", "nosniff");
   });
   const origin = origins.includes("*") ? "*" : origins;
-  const findMethods = createPathTable(routeTable());
+  let findKnownMethods: FindMethods | undefined;
+  // The routes are added below, before the first request.
+  const findMethods: FindMethods = (path) => (findKnownMethods ??= createPathTable(listRoutes(app)))(path);
   app.use(respondToOptions(findMethods));
   app.use(cors({ origin, allowMethods: allMethods, exposeHeaders: exposedHeaders, maxAge: 600 }));
   app.use(requireRoute(findMethods));

@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 import { docsFiles, docsPageHeaders, renderDocsPage } from "../common/docs.ts";
 import type { V2App } from "./kit/context.ts";
 import { respondJson } from "./kit/json_response.ts";
-import { basePath, defineRoute } from "./kit/route.ts";
+import { basePath, defineRoute, listRoutes } from "./kit/route.ts";
 
 const info = {
   title: "contactsheet",
@@ -15,14 +15,18 @@ const info = {
     "Texts contain neither NUL nor half of a surrogate pair, and numbers are below 1.8e308.",
 };
 
-/** Returns the OpenAPI document of all routes that `app` has. */
+/** Returns the OpenAPI document of all routes that `app` has, except hidden ones. */
 export function describeApi(app: V2App): object {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",
     description: "The access token that `POST /auth/login` returns, or the token of a share",
   });
-  return app.getOpenAPI31Document({ openapi: "3.1.0", info, servers: [{ url: "/" }] });
+  const document = app.getOpenAPI31Document({ openapi: "3.1.0", info, servers: [{ url: "/" }] });
+  for (const { path, hidden } of listRoutes(app)) {
+    if (hidden) delete document.paths?.[basePath + path];
+  }
+  return document;
 }
 
 const openapiRoute = defineRoute({
@@ -48,7 +52,7 @@ const pageRoute = defineRoute({
 const fileRoute = defineRoute({
   method: "get",
   path: "/docs/{file}",
-  hide: true,
+  hidden: true,
   access: "anyone",
   tags: ["docs"],
   summary: "Get a file of the page",

@@ -1,14 +1,17 @@
 /** The OpenAPI document of v2, the documentation page and its files. */
 import assert from "node:assert/strict";
-import { routeTable } from "../../routes/v2/kit/route.ts";
+import { createIdleApp } from "../../dev/openapi.ts";
+import { listRoutes } from "../../routes/v2/kit/route.ts";
 import { startApi } from "../support/api.ts";
 import { call } from "./support/api.ts";
+
+const routes = listRoutes(createIdleApp());
 
 Deno.test("/openapi.json is OpenAPI 3.1 and names each route with its access rule", async () => {
   await using api = await startApi();
   const { status, body } = await call(api, undefined, "GET", "/openapi.json");
   assert.deepEqual([status, body.openapi], [200, "3.1.0"]);
-  for (const { method, path, access, hidden } of routeTable()) {
+  for (const { method, path, access, hidden } of routes) {
     if (hidden) continue;
     const operation = body.paths[`/api/v2${path}`]?.[method.toLowerCase()];
     assert.equal(operation?.["x-who"], access, `${method} ${path}`);

@@ -1,10 +1,13 @@
 /** Paths, methods, pages and CORS. */
 import assert from "node:assert/strict";
-import { routeTable } from "../../routes/v2/kit/route.ts";
+import { createIdleApp } from "../../dev/openapi.ts";
+import { listRoutes } from "../../routes/v2/kit/route.ts";
 import { startApi } from "../support/api.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { call, type V2Person } from "./support/api.ts";
 import { checkProblem, startWithTask } from "./support/problems.ts";
+
+const routes = listRoutes(createIdleApp());
 
 /** Methods of the route of a rating. */
 const allowOfRating = "GET, HEAD, PUT, DELETE, OPTIONS";
@@ -148,14 +151,14 @@ Deno.test("an unknown path is not found; an unknown method is rejected with the 
 Deno.test("a fixed path beside a parameter has only its own methods", async (t) => {
   await using fixture = await startWithTask();
   const { api, people: { admin } } = fixture;
-  const paths = [...new Set(routeTable().map(({ path }) => path))];
+  const paths = [...new Set(routes.map(({ path }) => path))];
   const toPattern = (path: string) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`);
   const fixed = paths.filter((path) =>
     !path.includes("{") && paths.some((other) => other !== path && toPattern(other).test(path))
   );
   assert.deepEqual(fixed.toSorted(), ["/tasks/plan", "/users/me"]);
   for (const path of fixed) {
-    const own = routeTable().filter((route) => route.path === path)
+    const own = routes.filter((route) => route.path === path)
       .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
     const allow = [...own, "OPTIONS"].join(", ");
     const others = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].filter((method) =>
@@ -180,8 +183,8 @@ Deno.test("a fixed path beside a parameter has only its own methods", async (t) 
 
 Deno.test("every path answers OPTIONS with the methods of its routes", async () => {
   await using api = await startApi();
-  for (const path of new Set(routeTable().map(({ path }) => path))) {
-    const methods = routeTable().filter((route) => route.path === path).map(({ method }) => method);
+  for (const path of new Set(routes.map(({ path }) => path))) {
+    const methods = routes.filter((route) => route.path === path).map(({ method }) => method);
     const example = path.replaceAll(/\{[^}]+\}/g, "some");
     const { status, headers } = await call(api, undefined, "OPTIONS", example);
     const allow = headers.get("allow")?.split(", ").filter((method) => !["HEAD", "OPTIONS"].includes(method));

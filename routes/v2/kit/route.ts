@@ -4,7 +4,7 @@ import type { MiddlewareHandler } from "hono";
 import { codes, type ErrorCode } from "../../../errors.ts";
 import { authorize, passGate } from "./authorize.ts";
 import { bodyBytesMax, readJsonBody, unauthenticatedBytesMax } from "./body.ts";
-import type { Access, V2Env } from "./context.ts";
+import type { Access, V2App, V2Env } from "./context.ts";
 import { problemRef } from "./problem.ts";
 
 /** Path of all routes of v2. */
@@ -16,7 +16,7 @@ export const cellNumberPattern = /^(0|[1-9][0-9]{0,4})$/;
 /** An Idempotency-Key: visible ASCII characters. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
-type Spec = Omit<RouteConfig, "middleware" | "security"> & {
+type Spec = Omit<RouteConfig, "middleware" | "security" | "hide"> & {
   access: Access;
   summary: string;
   tags: [string];
@@ -24,9 +24,14 @@ type Spec = Omit<RouteConfig, "middleware" | "security"> & {
   gate?: "in_handler";
   /** `respondOnce` creates the response, so that the route takes an Idempotency-Key. */
   once?: true;
+  /** Leaves the route out of the OpenAPI document. */
+  hidden?: true;
   /** Codes of errors, besides those of every route of its kind. */
   problems?: ErrorCode[];
 };
+
+/** A route that `defineRoute` returned, as the app keeps it. */
+type DefinedRoute = RouteConfig & { "x-who": Access; "x-hidden"?: true };
 
 export interface RouteEntry {
   method: string;
@@ -36,11 +41,15 @@ export interface RouteEntry {
   hidden: boolean;
 }
 
-/** All routes in the order of their definition. The list is complete once the modules of the routes are loaded. */
-const routes: RouteEntry[] = [];
-
-/** Returns all routes with their access rules. */
-export const routeTable = (): readonly RouteEntry[] => routes;
+/** Returns the routes of an app with their access rules, in the order in which they were added. */
+export const listRoutes = (
+  { openAPIRegistry: { definitions } }: Pick<V2App, "openAPIRegistry">,
+): RouteEntry[] =>
+  definitions.flatMap((definition): RouteEntry[] => {
+    if (definition.type !== "route") return [];
+    const { method, path, "x-who": access, "x-hidden": hidden = false } = definition.route as DefinedRoute;
+    return [{ method: method.toUpperCase(), path, access, hidden }];
+  });
 
 /** The header Idempotency-Key in the OpenAPI document. */
 const idempotencyKey = {
@@ -67,9 +76,8 @@ function problemResponses(spec: Spec): RouteConfig["responses"] {
 export function defineRoute<const P extends string, const R extends Omit<Spec, "path"> & { path: P }>(
   spec: R,
 ) {
-  const { access, gate, once, problems: _, ...config } = spec;
-  const { method, path, hide: hidden = false } = spec;
-  routes.push({ method: method.toUpperCase(), path, access, hidden });
+  const { access, gate, once, problems: _, hidden = false, ...config } = spec;
+  const { path } = spec;
   const middleware: MiddlewareHandler<V2Env>[] = [authorize(access, path)];
   if (spec.request?.body) {
     middleware.push(readJsonBody(access === "anyone" ? unauthenticatedBytesMax : bodyBytesMax));
@@ -80,6 +88,7 @@ export function defineRoute<const P extends string, const R extends Omit<Spec, "
       ...config,
       ...(access === "anyone" ? {} : { security: [{ bearer: [] }] }),
       "x-who": access,
+      ...(hidden ? { "x-hidden": true } : {}),
       ...(once ? { parameters: [idempotencyKey] } : {}),
       middleware,
       responses: { ...problemResponses(spec), ...spec.responses },
