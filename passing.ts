@@ -62,3 +62,9 @@ export const isConnectionLost = (error: unknown): boolean => lostCodes.has(codeO
 
 /** Reports whether the disk is full, or a limit that stands for it is reached. */
 export const isDiskFull = (error: unknown): boolean => codeOf(error) === "53100" || codeOf(error) === "53400";
+
+/** Reports whether PostgreSQL refused a value (class 22) or a row (class 23). */
+export const isRefusedRow = (error: unknown): boolean => /^2[23][0-9A-Z]{3}$/.test(codeOf(error));
+
+/** Reports whether a row was refused because it refers to a missing row, or because its unique key is taken. */
+export const isKeyConflict = (error: unknown): boolean => /^235(?:03|05)$/.test(codeOf(error));

@@ -495,6 +495,7 @@ create table migration.waiting (
   detail text not null,
   awaited text not null,
   original bytea not null,
+  has_row boolean default false not null,
   attempts integer default 1 not null,
   first_at timestamp(3) with time zone default now() not null,
   constraint waiting_pkey PRIMARY KEY (collection, document_id),

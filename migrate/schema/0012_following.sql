@@ -15,7 +15,7 @@ create table migration.follows (
   stop_reason text,
   -- Resume token as canonical Extended JSON; null while polling.
   resume_token text,
-  -- Cluster time up to which all changes are applied: seconds * 2^32 + increment.
+  -- Cluster time up to which all changes are applied: seconds * 2^32 + increment. While polling, the server's clock.
   position bigint,
   position_at timestamptz(3),
   -- Newest cluster time that the source reported when the position was written.
@@ -56,9 +56,11 @@ create table migration.waiting (
   reason text not null,
   path text not null,
   detail text not null,
-  -- Name of the missing task, or the unique key that is taken: what must change before a retry can succeed.
+  -- The missing task's name, or the unique key that is taken, as JSON: a retry can succeed when it has changed.
   awaited text not null,
   original bytea not null,
+  -- The row of its last accepted version is kept.
+  has_row boolean not null default false,
   attempts integer not null default 1,
   first_at timestamptz(3) not null default now(),
   constraint waiting_pkey primary key (collection, document_id),

@@ -8,7 +8,7 @@ import { decodeLine } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { withMigratorLock } from "../ledger/lock.ts";
 import type { RepairPlan, RepairStep } from "./step.ts";
-import { isRefusedRow } from "./replay_batch.ts";
+import { isRefusedRow } from "../../../passing.ts";
 import { CastCache, insertRow, recountTasks } from "../load/rows.ts";
 import type { Collection } from "../documents/source.ts";
 import { tables } from "../lens/tables.ts";

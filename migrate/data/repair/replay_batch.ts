@@ -1,5 +1,6 @@
 /** Tries to insert the rows of quarantined documents, in bulk where possible. */
 import type postgres from "postgres";
+import { isRefusedRow } from "../../../passing.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { toStorable } from "../documents/ejson_write.ts";
 import type { Rejection, Row } from "../lens/draft.ts";
@@ -28,10 +29,6 @@ type Outcome =
   | { loaded: Candidate }
   | { present: { documentId: string } }
   | { rejected: Rejection };
-
-/** Reports whether the server refused a value (class 22) or a constraint (class 23). */
-export const isRefusedRow = (error: unknown): boolean =>
-  /^2[23]/.test((error as { code?: string }).code ?? "");
 
 /** Replays documents within one transaction. */
 export class ReplayBatches {

@@ -1,0 +1,74 @@
+/** The lease of a process that follows the source, or writes back to it: at most one works at a time. */
+import { acquireLeaderLease, releaseLeaderLease } from "../../../db/queue/workers.ts";
+import type { Pool, Sql } from "../../../db/pg/connect.ts";
+import { AppError } from "../../../errors.ts";
+
+/** Life of a lease, and the interval of its renewals, in milliseconds. Three renewals fit into a life. */
+export const leaseMs = 10_000;
+export const renewMs = 3_000;
+
+export type LeaseRole = "sync" | "back";
+
+/** A lease with a term. Each takeover by another process raises the term. */
+export class Lease implements AsyncDisposable {
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  private constructor(
+    readonly pool: Pool,
+    readonly role: LeaseRole,
+    readonly holder: string,
+    readonly term: number,
+  ) {
+    this.#timer = setInterval(() => {
+      acquireLeaderLease(pool, role, holder, leaseMs).catch(() => {});
+    }, renewMs);
+  }
+
+  /**
+   * Acquires the lease and renews it until disposal.
+   *
+   * @throws AppError busy while another process holds it
+   */
+  static async acquire(pool: Pool, role: LeaseRole): Promise<Lease> {
+    const holder = `${Deno.hostname()}:${Deno.pid}:${crypto.randomUUID().slice(0, 8)}`;
+    const term = await acquireLeaderLease(pool, role, holder, leaseMs);
+    if (term !== undefined) return new Lease(pool, role, holder, term);
+    const [other] = await pool<{ holder: string; since: string; left: number }[]>`
+      select holder, to_char(since, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since,
+        ceil(extract(epoch from lease_until - now()))::int as left
+      from leaders
+      where role = ${role}`;
+    throw new AppError(
+      "busy",
+      `${role}: process ${
+        other?.holder ?? "(unknown)"
+      } has been running since ${other?.since}; stop it first; if it ` +
+        `is dead, its lease ends in ${other?.left ?? 0} s`,
+    );
+  }
+
+  /**
+   * Checks, within a transaction, that this process still holds the lease, and keeps others from taking it until the
+   * transaction ends.
+   *
+   * @throws AppError busy
+   */
+  async check(sql: Sql): Promise<void> {
+    const [row] = await sql`
+      select
+      from leaders
+      where role = ${this.role} and holder = ${this.holder} and term = ${this.term} and lease_until > now()
+      for key share`;
+    if (row) return;
+    throw new AppError(
+      "busy",
+      `${this.role}: this process lost its lease, because it was stopped or cut off for more than ` +
+        `${leaseMs / 1000} s; nothing was written since`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await releaseLeaderLease(this.pool, this.role, this.holder).catch(() => {});
+  }
+}
