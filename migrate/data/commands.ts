@@ -6,6 +6,7 @@ import { addBackup } from "./commands_backup.ts";
 import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_ledger.ts";
 import { addRepair } from "./commands_repair.ts";
 import { addReport } from "./commands_report.ts";
+import { addSync } from "./commands_sync.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { load, type LoadResult } from "./load/load.ts";
@@ -13,9 +14,10 @@ import { rangeBytesDefault } from "./load/plan.ts";
 import { openSource } from "./sources/open.ts";
 import { formatStatus, readStatus } from "./ledger/status.ts";
 import { decideUnfinished, type Decision, formatUnfinished } from "./ledger/unfinished.ts";
-import { formatCount } from "./tools/format.ts";
+import { formatCount, formatCounted } from "./tools/format.ts";
 import { formatVerdict } from "./verify/format.ts";
 import { verify } from "./verify/verify.ts";
+import { counted, quoted } from "../../phrases.ts";
 
 const rangeBytesMin = 4096;
 const rangeBytesMax = 64 * 1024 * 1024;
@@ -25,7 +27,7 @@ function parseRangeBytes(text: string): number {
   if (!Number.isSafeInteger(bytes) || bytes < rangeBytesMin || bytes > rangeBytesMax) {
     throw new AppError(
       "usage",
-      `--range-bytes '${text}': wanted a whole number from ${rangeBytesMin} to ${rangeBytesMax}`,
+      `--range-bytes ${quoted(text)}: wanted a whole number from ${rangeBytesMin} to ${rangeBytesMax}`,
     );
   }
   return bytes;
@@ -42,7 +44,7 @@ interface LoadFlags {
 function formatSpeed({ documents, seconds }: LoadResult & { seconds: number }): string {
   if (documents === 0) return "all documents of this source were already loaded: nothing changed";
   const rate = formatCount(Math.round(documents / seconds));
-  return `${formatCount(documents)} documents in ${seconds.toFixed(1)} s (${rate}/s)`;
+  return `${formatCounted(documents, "document")} in ${seconds.toFixed(1)} s (${rate}/s)`;
 }
 
 async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
@@ -99,7 +101,7 @@ async function runVerify(context: DataContext, flags: VerifyFlags): Promise<void
   if (verdict.differences > 0) {
     throw new AppError(
       "differences_found",
-      `verifying: ${verdict.differences} differences between the source and the rows`,
+      `verifying: ${counted(verdict.differences, "difference")} between the source and the rows`,
     );
   }
 }
@@ -160,6 +162,7 @@ export function dataCommand(context: DataContext): Command {
   addUnfinished(data, context);
   addBackup(data, context);
   addReport(data, context);
+  addSync(data, context);
   data.addHelpText("after", runbook);
   return data;
 }

@@ -43,3 +43,25 @@ export async function withMigratorLock<T>(pool: Pool, action: string, work: () =
     session.release();
   }
 }
+
+/**
+ * Runs `work` while this process shares the migrator lock with others that follow the source or write back to it, so
+ * that no load, repair or replay runs meanwhile.
+ *
+ * @param action names the command in the error message
+ * @throws AppError busy
+ */
+export async function withSharedMigratorLock<T>(
+  pool: Pool,
+  action: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const session = await pool.reserve();
+  try {
+    const [lock] = await session`select pg_try_advisory_lock_shared(${lockKeys[0]}) as acquired`;
+    if (lock?.acquired !== true) throw migratorBusy(action);
+    return await work();
+  } finally {
+    session.release();
+  }
+}

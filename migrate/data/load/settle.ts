@@ -1,18 +1,12 @@
 /** Finishes a load with the work that concerns all rows. */
 import type postgres from "postgres";
+import type { Sql } from "../../../db/pg/connect.ts";
 import { recreateIndexes } from "./deferred_indexes.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { finishRun } from "../ledger/ledger.ts";
 
-/**
- * Recreates the dropped indexes. Then, in one transaction, sets the tasks' counters, marks the source as settled,
- * closes the run and updates the planner's statistics. Tasks with unfinished subtasks are held (`hold = 'import'`),
- * so that old work does not start by itself.
- */
-export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
-  await recreateIndexes(sql);
-  await sql`begin`;
-  failpoint("settle.begun");
+/** Sets the counters of all imported tasks, and holds those whose unfinished subtasks were not counted before. */
+export async function countSubtasks(sql: Sql): Promise<void> {
   await sql`
     update tasks
     set subtasks_total = c.total,
@@ -34,20 +28,20 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
     where tasks.id = c.parent_task_id and tasks.generation is not null
       and (tasks.subtasks_total, tasks.subtasks_completed, tasks.subtasks_failed, tasks.subtasks_cancelled)
         is distinct from (c.total, c.completed, c.failed, c.cancelled)`;
-  // Tasks whose user was loaded from a later source.
+}
+
+/** Links tasks to their users, where a user was loaded later than the task. */
+export async function linkOwners(sql: Sql): Promise<void> {
   await sql`
     update tasks
     set owner_id = users.id
     from users
     where tasks.owner_id is null and users.email = tasks.username
       and tasks.generation is not null and users.generation is not null`;
-  failpoint("settle.counted");
-  await sql`
-    update migration.sources
-    set settled_at = now()
-    where fingerprint = ${fingerprint}`;
-  await finishRun(sql, runId, "done");
-  failpoint("settle.closed");
+}
+
+/** Updates the planner's statistics of the columns that queries filter by. */
+export async function analyzeTables(sql: Sql): Promise<void> {
   for (const name of ["users", "tasks"]) await sql`analyze ${sql(name)}`;
   // Only the columns that queries filter by. Autovacuum analyzes the long texts later, which cost most to sample.
   const columns = await sql`
@@ -56,6 +50,27 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
     where indrelid = 'subtasks'::regclass`;
   const names = new Set(["status", "queue", ...columns.map(({ attname }) => attname as string)]);
   await sql`analyze subtasks (${sql([...names])})`;
+}
+
+/**
+ * Recreates the dropped indexes. Then, in one transaction, sets the tasks' counters, marks the source as settled,
+ * closes the run and updates the planner's statistics. Tasks with unfinished subtasks are held (`hold = 'import'`),
+ * so that old work does not start by itself.
+ */
+export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
+  await recreateIndexes(sql);
+  await sql`begin`;
+  failpoint("settle.begun");
+  await countSubtasks(sql);
+  await linkOwners(sql);
+  failpoint("settle.counted");
+  await sql`
+    update migration.sources
+    set settled_at = now()
+    where fingerprint = ${fingerprint}`;
+  await finishRun(sql, runId, "done");
+  failpoint("settle.closed");
+  await analyzeTables(sql);
   failpoint("settle.analyzed");
   const committed = sql`commit`.execute();
   failpoint("settle.commit_sent");

@@ -23,8 +23,8 @@ export interface ChangeBatch {
   keys: ChangedKeys;
   /** Number of events; several may concern one document. */
   events: number;
-  /** Resume token after the last event, as Extended JSON. */
-  token: string;
+  /** Resume token after the last event, as Extended JSON; null without a change stream. */
+  token: string | null;
   /** Cluster time up to which the source has no further events than those read. */
   position: bigint;
   /** Newest cluster time of the source when it answered. */

@@ -103,3 +103,32 @@ export function toAppError(error: unknown, action: string, secrets: readonly str
     ? new AppError("invalid_source", `${action}: ${message}`, { cause })
     : error;
 }
+
+// Unrecognized expression: the server is older than the operator.
+const unknownExpression = 168;
+
+/** Reports whether the server cannot compute digests of documents. */
+export const isDigestUnsupported = (error: unknown): boolean =>
+  (error as DriverError).code === unknownExpression;
+
+// The oplog was overwritten, the stream cannot be resumed, the capped collection has moved on.
+const lostCodes = new Set<unknown>([286, 280, 136]);
+
+/** Reports whether a change stream cannot start because the oplog does not reach back to its position. */
+export const isPositionLost = (error: unknown): boolean => lostCodes.has((error as DriverError).code);
+
+// Codes of elections, shutdowns and lost cursors.
+const passingCodes = new Set<unknown>([
+  ...[6, 7, 43, 63, 89, 91, 133, 134, 189, 234, 237, 262, 9001],
+  ...[10058, 10107, 11600, 11601, 11602, 13388, 13435, 13436],
+]);
+
+/** Reports whether a failure of MongoDB passes by itself: a lost connection, an election, a restart. */
+export function isPassingMongo(error: unknown): boolean {
+  const { name = "", code, message = "" } = error as DriverError;
+  const labels = (error as { hasErrorLabel?(label: string): boolean }).hasErrorLabel;
+  return isConnectionError(name, code, message) || passingCodes.has(code) ||
+    ["ResumableChangeStreamError", "RetryableWriteError", "TransientTransactionError"].some((label) =>
+      labels?.call(error, label)
+    );
+}

@@ -4,13 +4,20 @@ import type { ClientSession, FindOptions } from "mongodb";
 import { AppError } from "../../../errors.ts";
 import { BsonError, checkBson } from "../documents/bson_layout.ts";
 import { readBson } from "../documents/bson_read.ts";
+import { writeBson } from "../documents/bson_write.ts";
 import { tagId } from "../documents/ids.ts";
-import type { BsonValue } from "../documents/tree.ts";
+import { BsonDocument, type BsonValue } from "../documents/tree.ts";
 import { type Collection, collections, type RawDocument } from "../documents/source.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { ChangeStream, type StreamStart } from "./change_stream.ts";
 import { boundBytes, idDocument, maxKeyBound, readBound, readIdBytes, writeBound } from "./mongo_bounds.ts";
-import { checkCollections, connectMongo, findTopology, type MongoConnection } from "./mongo_connect.ts";
+import {
+  checkCollections,
+  connectMongo,
+  findTopology,
+  type MongoConnection,
+  readSize,
+} from "./mongo_connect.ts";
 import type { Topology } from "./mongo_connect.ts";
 import { toAppError } from "./mongo_errors.ts";
 import { fromPosition, toPosition } from "./positions.ts";
@@ -78,6 +85,10 @@ export class FollowedMongo implements AsyncDisposable {
 
   get db() {
     return this.#connection.db;
+  }
+
+  get client() {
+    return this.#connection.client;
   }
 
   #readOptions(): FindOptions {
@@ -191,6 +202,20 @@ export class FollowedMongo implements AsyncDisposable {
       readConcern,
     });
     return Number(cursor.firstBatch[0]?.n ?? 0);
+  }
+
+  /** Counts the documents that exist among these `_id`s. */
+  async countExisting(collection: Collection, ids: readonly BsonValue[]): Promise<number> {
+    let count = 0;
+    const keys = ids.map((id) => writeBson(new BsonDocument(["_id"], [id])));
+    for await (const batch of this.readByKey(collection, keys)) count += batch.length;
+    return count;
+  }
+
+  /** Returns the approximate bytes of all documents. */
+  async countBytes(): Promise<number> {
+    const sizes = await Promise.all(collections.map((collection) => readSize(this.db, collection)));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { parseConfig, readEnvironment } from "../../../config.ts";
 import { AppError } from "../../../errors.ts";
 import { checkSingleFiles } from "./folder_files.ts";
 import { openJsonLines } from "./json_lines.ts";
+import { type FollowedMongo, openFollowed } from "./mongo_follow.ts";
 import { openLive } from "./mongo_live.ts";
 import { openArchive, openDumpFolder } from "./mongodump.ts";
 import { openJsonFiles } from "./json_files.ts";
@@ -19,10 +20,13 @@ export interface OldDatabase {
 
 const readSettings = (): OldDatabase => parseConfig(readEnvironment(), "migrate");
 
-async function openMongo(from: string, settings: () => OldDatabase): Promise<Source> {
+const isMongoUrl = (from: string) => /^mongodb(\+srv)?:\/\//i.test(from);
+
+/** Returns URL and database of a MongoDB. An empty database means that the URL names it. */
+function findMongo(from: string, settings: () => OldDatabase): { url: string; database: string } {
   if (from !== fromSettings) {
     // A database in the URL takes precedence over DB_NAME.
-    return await openLive(from, /^[^/]*\/\/[^/]*\/[^?]/.test(from) ? "" : settings().DB_NAME);
+    return { url: from, database: /^[^/]*\/\/[^/]*\/[^?]/.test(from) ? "" : settings().DB_NAME };
   }
   const { MONGODB_URL, DB_NAME } = settings();
   if (MONGODB_URL === "") {
@@ -31,7 +35,27 @@ async function openMongo(from: string, settings: () => OldDatabase): Promise<Sou
       "opening the source 'mongodb': no MONGODB_URL is set; wanted mongodb://USER:PASSWORD@HOST:PORT, and DB_NAME",
     );
   }
-  return await openLive(MONGODB_URL, DB_NAME);
+  return { url: MONGODB_URL, database: DB_NAME };
+}
+
+/**
+ * Opens a MongoDB to follow it.
+ *
+ * @throws AppError usage (anything but a MongoDB), invalid_source, database_unreachable, database_refused,
+ * source_missing, database_unsuitable
+ */
+export async function openFollowedSource(
+  from: string,
+  settings: () => OldDatabase = readSettings,
+): Promise<FollowedMongo> {
+  if (from !== fromSettings && !isMongoUrl(from)) {
+    throw new AppError(
+      "usage",
+      `--from '${from}': wanted 'mongodb' or mongodb://…; only a running MongoDB changes`,
+    );
+  }
+  const { url, database } = findMongo(from, settings);
+  return await openFollowed(url, database);
 }
 
 /**
@@ -43,7 +67,10 @@ async function openMongo(from: string, settings: () => OldDatabase): Promise<Sou
  * source_truncated, database_unreachable, database_refused
  */
 export async function openSource(from: string, settings: () => OldDatabase = readSettings): Promise<Source> {
-  if (from === fromSettings || /^mongodb(\+srv)?:\/\//i.test(from)) return await openMongo(from, settings);
+  if (from === fromSettings || isMongoUrl(from)) {
+    const { url, database } = findMongo(from, settings);
+    return await openLive(url, database);
+  }
   if (/^[a-z+]+:\/\//i.test(from)) {
     const [scheme] = from.split("://");
     throw new AppError(

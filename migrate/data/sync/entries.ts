@@ -142,19 +142,23 @@ export interface WaitingRow {
   original: Uint8Array;
 }
 
-/** Lists waiting documents that can be tried again because what they await has changed. */
+/** Lists waiting documents that can be tried again because what they await has changed, in the order of their ids. */
 export async function listReleased(
   sql: Sql,
   released: ReadonlyMap<Collection, string[]>,
+  after: WaitingRow | undefined,
+  limit: number,
 ): Promise<WaitingRow[]> {
   const collections = [...released].flatMap(([collection, names]) => names.map(() => collection));
   const names = [...released.values()].flat().map(documentKey);
   if (names.length === 0) return [];
   return await sql<WaitingRow[]>`
-    select w.collection, w.document_id, w.original
+    select distinct w.collection, w.document_id, w.original
     from unnest(${collections}::text[], ${names}::text[]) as r (collection, awaited)
     join migration.waiting w on w.collection = r.collection and w.awaited = r.awaited
-    limit 5000`;
+    where (w.collection, w.document_id) > (${after?.collection ?? ""}, ${after?.document_id ?? ""})
+    order by w.collection, w.document_id
+    limit ${limit}`;
 }
 
 /** Lists waiting documents in the order of their ids, for a retry of all of them. */

@@ -19,9 +19,16 @@ export class Lease implements AsyncDisposable {
     readonly holder: string,
     readonly term: number,
   ) {
-    this.#timer = setInterval(() => {
-      acquireLeaderLease(pool, role, holder, leaseMs).catch(() => {});
-    }, renewMs);
+    this.#timer = setInterval(() => this.renew().catch(() => {}), renewMs);
+  }
+
+  /**
+   * Renews the lease. One that has expired is renewed too, unless another process has taken it.
+   *
+   * @returns false if another process has, or had, the lease
+   */
+  async renew(): Promise<boolean> {
+    return await acquireLeaderLease(this.pool, this.role, this.holder, leaseMs) === this.term;
   }
 
   /**

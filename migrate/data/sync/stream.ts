@@ -1,0 +1,175 @@
+/** Applies changes as they come, batch by batch, while the next one is read. */
+import type { ChangeBatch, ChangedKeys } from "../sources/change_stream.ts";
+import { failpoint } from "../tools/failpoint.ts";
+import type { Applied } from "./apply.ts";
+import { listReleased, listWaiting, type WaitingRow } from "./entries.ts";
+import { clockPosition, Poll } from "./poll.ts";
+import { groupKeys, type Part, readParts } from "./reading.ts";
+import { type SyncContext, SyncSession } from "./session.ts";
+import { findFollow, type Follow, saveProgress } from "./state.ts";
+
+/** Source of changes. */
+interface Changes {
+  next(): Promise<ChangeBatch>;
+  close(): Promise<void>;
+}
+
+/** A batch with its first documents. */
+interface ReadBatch {
+  batch: ChangeBatch;
+  parts: AsyncGenerator<Part>;
+  first: Part;
+}
+
+/** What a batch tells about the progress of the sync. */
+export interface BatchReport {
+  events: number;
+  documents: number;
+  /** Milliseconds from reading the batch to its commit. */
+  durationMs: number;
+  position: bigint;
+  sourcePosition: bigint;
+  /** The batch was read completely and held everything that the source had. */
+  isCaughtUp: boolean;
+}
+
+/** Interval of the retries of all waiting documents, and how many of them one batch has. */
+const retryMs = 30_000;
+const retryAtOnce = 500;
+const releasedAtOnce = 1000;
+/** Batches without events store the position at most this often. */
+const idleSaveMs = 1000;
+
+async function openChanges({ source }: SyncContext, follow: Follow): Promise<Changes> {
+  if (follow.mode === "poll") {
+    return new Poll(source, follow.position === null ? await clockPosition(source) : BigInt(follow.position));
+  }
+  return await source.openStream(
+    follow.resume_token === null ? { position: BigInt(follow.position!) } : { token: follow.resume_token },
+  );
+}
+
+/** Applies the changes of one open stream. */
+class StreamWorker {
+  #lastSaved = 0;
+  #nextRetry = 0;
+  #retryAfter: WaitingRow | undefined;
+
+  constructor(
+    readonly context: SyncContext,
+    readonly session: SyncSession,
+    readonly changes: Changes,
+    readonly onBatch: (report: BatchReport) => void,
+  ) {}
+
+  async run(isDone: () => boolean): Promise<void> {
+    let next = this.#read();
+    while (true) {
+      const { batch, parts, first } = await next;
+      const started = performance.now();
+      // A further part is read from the same connection, so the next batch must wait for it.
+      if (first.isLast) next = this.#read();
+      next.catch(() => {});
+      const documents = await this.#apply(batch, first, parts);
+      if (!first.isLast) next = this.#read();
+      next.catch(() => {});
+      const { events, position, sourcePosition } = batch;
+      const isCaughtUp = position >= sourcePosition || events === 0;
+      const durationMs = performance.now() - started;
+      this.onBatch({ events, documents, durationMs, position, sourcePosition, isCaughtUp });
+      if (isDone()) break;
+      if (Date.now() < this.#nextRetry || !isCaughtUp) continue;
+      await next;
+      await this.#retryWaiting();
+    }
+    await next.catch(() => {});
+  }
+
+  async #read(): Promise<ReadBatch> {
+    const batch = await this.changes.next();
+    failpoint("stream.events_read");
+    const parts = readParts(this.context.source, batch.keys);
+    const { value: first } = await parts.next();
+    return { batch, parts, first: first! };
+  }
+
+  /** Applies a batch. Its position is stored with its last part. */
+  async #apply(batch: ChangeBatch, first: Part, parts: AsyncGenerator<Part>): Promise<number> {
+    if (batch.events === 0 && Date.now() < this.#lastSaved + idleSaveMs) return 0;
+    let documents = 0;
+    for (let part = first;;) {
+      const { events, token, position, sourcePosition } = batch;
+      documents += part.states.reduce((sum, { found, missing }) => sum + found.length + missing.length, 0);
+      const progress = { token, position, sourcePosition, events, documents };
+      const applied = await this.#applyPart(part, part.isLast ? progress : undefined);
+      failpoint("sync.part_applied");
+      await this.#retryReleased(applied);
+      if (part.isLast) break;
+      part = (await parts.next()).value!;
+    }
+    this.#lastSaved = Date.now();
+    return documents;
+  }
+
+  #applyPart({ states }: Part, progress: Parameters<typeof saveProgress>[1] | undefined): Promise<Applied> {
+    const { session, context } = this;
+    return session.guard(session.applier.apply(
+      states,
+      (sql) => context.lease.check(sql),
+      async (sql) => {
+        if (progress) await saveProgress(sql, progress);
+      },
+    ));
+  }
+
+  /** Applies the current state of documents, and then of those that waited for them. */
+  async #applyKeys(keys: ChangedKeys): Promise<void> {
+    for await (const part of readParts(this.context.source, keys)) {
+      await this.#retryReleased(await this.#applyPart(part, undefined));
+    }
+  }
+
+  /** Retries the documents that waited for what a batch has released. */
+  async #retryReleased({ released }: Applied): Promise<void> {
+    if (released.size === 0) return;
+    for (let after: WaitingRow | undefined, isLast = false; !isLast;) {
+      const waiting = await this.session.guard(
+        listReleased(this.session.sql, released, after, releasedAtOnce),
+      );
+      failpoint("sync.released_read");
+      if (waiting.length > 0) await this.#applyKeys(groupKeys(waiting));
+      after = waiting.at(-1);
+      isLast = waiting.length < releasedAtOnce;
+    }
+  }
+
+  /** Retries a part of all waiting documents, in turn, for what no batch has told. */
+  async #retryWaiting(): Promise<void> {
+    const waiting = await this.session.guard(listWaiting(this.session.sql, this.#retryAfter, retryAtOnce));
+    if (waiting.length > 0) await this.#applyKeys(groupKeys(waiting));
+    failpoint("sync.retried");
+    this.#retryAfter = waiting.length < retryAtOnce ? undefined : waiting.at(-1);
+    if (this.#retryAfter === undefined) this.#nextRetry = Date.now() + retryMs;
+  }
+}
+
+/**
+ * Applies changes from the stored position until `isDone`.
+ *
+ * @throws AppError source_changed, busy; errors of both databases, after which the same call continues
+ */
+export async function applyChanges(
+  context: SyncContext,
+  onBatch: (report: BatchReport) => void,
+  isDone: () => boolean,
+): Promise<void> {
+  const follow = (await findFollow(context.pool))!;
+  await using session = await SyncSession.open(context);
+  const changes = await openChanges(context, follow);
+  failpoint("stream.opened");
+  try {
+    await new StreamWorker(context, session, changes, onBatch).run(isDone);
+  } finally {
+    await changes.close();
+  }
+}
