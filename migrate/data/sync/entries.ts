@@ -93,15 +93,15 @@ export async function insertQuarantined(
     const paths = part.map(({ rejection }) => toStorable(rejection.path));
     const details = part.map(({ rejection }) => toStorable(rejection.detail));
     const originals = part.map(({ raw }) => raw.original().toBase64());
-    const hasRow = part.map(({ legacyId }) => withRow.has(legacyId));
+    const hasRow = part.map(({ legacyId }) => String(withRow.has(legacyId)));
     await sql`
       insert into migration.quarantine
         (fingerprint, collection, range_number, position, document_id, reason, path, detail, original, has_row)
       select ${fingerprint}, q.collection, 0, nextval('migration.live_positions'), q.id, q.reason, q.path, q.detail,
-        decode(q.original, 'base64'), q.has_row
+        decode(q.original, 'base64'), q.has_row::boolean
       from unnest(
         ${collections}::text[], ${ids}::text[], ${reasons}::text[], ${paths}::text[], ${details}::text[],
-        ${originals}::text[], ${hasRow}::boolean[]
+        ${originals}::text[], ${hasRow}::text[]
       ) as q (collection, id, reason, path, detail, original, has_row)`;
   }
 }
@@ -123,14 +123,14 @@ export async function insertWaiting(
     const paths = part.map(({ rejection }) => toStorable(rejection.path));
     const details = part.map(({ rejection }) => toStorable(rejection.detail));
     const awaited = part.map(({ awaited }) => documentKey(awaited));
-    const hasRow = part.map(({ legacyId }) => withRow.has(legacyId));
+    const hasRow = part.map(({ legacyId }) => String(withRow.has(legacyId)));
     const originals = part.map(({ raw }) => raw.original().toBase64());
     await sql`
       insert into migration.waiting (collection, document_id, reason, path, detail, awaited, original, has_row)
-      select w.collection, w.id, w.reason, w.path, w.detail, w.awaited, decode(w.original, 'base64'), w.has_row
+      select w.collection, w.id, w.reason, w.path, w.detail, w.awaited, decode(w.original, 'base64'), w.has_row::boolean
       from unnest(
         ${collections}::text[], ${ids}::text[], ${reasons}::text[], ${paths}::text[], ${details}::text[],
-        ${awaited}::text[], ${originals}::text[], ${hasRow}::boolean[]
+        ${awaited}::text[], ${originals}::text[], ${hasRow}::text[]
       ) as w (collection, id, reason, path, detail, awaited, original, has_row)`;
   }
 }
