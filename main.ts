@@ -5,6 +5,7 @@ import { AppError } from "./errors.ts";
 import { print, runMain, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
 import { createOps } from "./ops.ts";
+import { quoted } from "./phrases.ts";
 
 function listen(
   hostname: string,
@@ -37,7 +38,10 @@ function checkArguments([first]: string[]): boolean {
     return false;
   }
   if (first === undefined) return true;
-  throw new AppError("usage", `reading the arguments: '${first}' is unknown; see 'deno task start --help'`);
+  throw new AppError(
+    "usage",
+    `reading the arguments: ${quoted(first)} is unknown; see 'deno task start --help'`,
+  );
 }
 
 /** Maximum wait for answers under way. It bounds the wait for clients that do not read. */

@@ -1,5 +1,6 @@
 /** The command lines of the development tools and the benches. */
 import { type Command, CommanderError } from "commander";
+import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
 import { AppError } from "../errors.ts";
 
 /**
@@ -9,13 +10,14 @@ import { AppError } from "../errors.ts";
  * @throws AppError usage
  */
 export function parseOptions<T extends object>(command: Command, args: readonly string[]): T | undefined {
+  refuseEmptyTexts(command);
   command.allowExcessArguments(false).exitOverride().configureOutput({ writeErr: () => {} });
   try {
     return command.parse(args, { from: "user" }).opts<T>();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return undefined;
-    const reason = error.message.replace(/^error: /, "");
+    const reason = describeUsageError(error.message);
     throw new AppError("usage", `reading the options: ${reason}; see '${command.name()} --help'`, {
       cause: error,
     });

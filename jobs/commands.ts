@@ -7,6 +7,8 @@ import { overrideReasonLengthMax, overrideSlotsMax } from "../db/queue/override_
 import { type Queue, queues } from "../db/queue/subtasks.ts";
 import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
+import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
+import { quoted } from "../phrases.ts";
 
 /** Options of a worker process. */
 export interface WorkFlags {
@@ -33,7 +35,9 @@ export type Command =
 function parseQueues(text: string): Queue[] {
   const names = text.split(",").map((name) => name.trim());
   const unknown = names.find((name) => !queues.includes(name as Queue));
-  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': wanted ${queues.join(", ")}`);
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(`${quoted(unknown)}: wanted ${queues.join(", ")}`);
+  }
   return [...new Set(names as Queue[])];
 }
 
@@ -248,6 +252,7 @@ export function createProgram(accept: Accept): Program {
   addDeadCommands(program, accept);
   addSlots(program, accept);
   configureOutput(program);
+  refuseEmptyTexts(program);
   return program;
 }
 
@@ -266,7 +271,7 @@ export function parseCommand(args: string[]): Command | undefined {
     if (error.exitCode === 0) return undefined;
     const reason = error.message === "(outputHelp)"
       ? "a command is missing"
-      : error.message.replace(/^error: /, "");
+      : describeUsageError(error.message);
     const text = `reading the command line: ${reason}; see 'deno task worker --help'`;
     throw new AppError("usage", text, { cause: error });
   }

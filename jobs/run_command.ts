@@ -29,6 +29,7 @@ import {
 } from "./moves/slot_settings.ts";
 import { whyCell } from "./doctor/why.ts";
 import { Streams } from "../redis/stream.ts";
+import { counted, inflect } from "../phrases.ts";
 
 type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
 
@@ -68,7 +69,11 @@ async function runTaskCommand(
   const answer = await retryFailed(deps, { ...request, ...(cause === undefined ? {} : { cause }) });
   if (typeof answer === "string") return printAnswer("retrying the failed cells of", taskId, answer);
   const held = answer.hold === null ? "" : `; the task is held (${answer.hold}) until it is resumed`;
-  print(`task ${taskId}: ${answer.cells} cells are pending again${held}`);
+  print(
+    `task ${taskId}: ${counted(answer.cells, "cell")} ${
+      inflect(answer.cells, "is", "are")
+    } pending again${held}`,
+  );
 }
 
 const describeDeadLetter = (
@@ -138,8 +143,12 @@ export async function runCommand(
     }
     case "dead_replay": {
       const { tasks, cells, held } = await replayDeadLetters(deps, command.filter);
-      const heldText = held > 0 ? `; ${held} of these tasks are held` : "";
-      print(`${cells} cells of ${tasks} tasks are pending again${heldText}`);
+      const heldText = held > 0 ? `; ${held} of these tasks ${inflect(held, "is", "are")} held` : "";
+      print(
+        `${counted(cells, "cell")} of ${counted(tasks, "task")} ${
+          inflect(cells, "is", "are")
+        } pending again${heldText}`,
+      );
       return 0;
     }
     case "slots_list":

@@ -6,13 +6,15 @@ import { print, runMain } from "../process.ts";
 import { dataCommand } from "./data/commands.ts";
 import { withPool } from "./data/context.ts";
 import { checkApplied, listApplied, migrateDown, migrateUp, readSteps } from "./schema/runner.ts";
+import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
+import { quoted } from "../phrases.ts";
 
 const databaseUrl = () => parseConfig(readEnvironment(), "migrate").DATABASE_URL;
 const context = { databaseUrl, print };
 
 function parseStep(text: string): number {
   if (!/^\d{1,4}$/.test(text)) {
-    throw new AppError("usage", `--to '${text}': wanted the number of a step; 0 reverts all steps`);
+    throw new AppError("usage", `--to ${quoted(text)}: wanted the number of a step; 0 reverts all steps`);
   }
   return Number(text);
 }
@@ -75,10 +77,15 @@ function createProgram(signal: AbortSignal): Command {
   program.addCommand(dataCommand({ ...context, signal }));
   // Detecting colours would read the environment, for which the task has no permission. Exits are left to main().
   const configure = (command: Command): void => {
-    command.exitOverride().configureOutput({ getOutHasColors: () => false, getErrHasColors: () => false });
+    command.exitOverride().configureOutput({
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text, write) => write(`error: ${describeUsageError(text.trimEnd())}\n`),
+    });
     command.commands.forEach(configure);
   };
   configure(program);
+  refuseEmptyTexts(program);
   return program;
 }
 

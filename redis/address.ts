@@ -1,5 +1,6 @@
 /** Reads REDIS_URL in the forms in which hosters hand it out. */
 import { AppError } from "../errors.ts";
+import { quoted } from "../phrases.ts";
 
 /** Where to connect: a host, or the path of a Unix socket. */
 interface SocketPlace {
@@ -54,7 +55,7 @@ function readCertificates(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    return fail(`ssl_ca_certs to name a readable file, '${path}' is none (${(error as Error).name})`);
+    return fail(`ssl_ca_certs to name a readable file, ${quoted(path)} is none (${(error as Error).name})`);
   }
 }
 

@@ -2,6 +2,7 @@
 import { flipsExactMax, unitsMin } from "./mean_tests.ts";
 import type { Design } from "./units.ts";
 import type { VoteReport } from "./votes.ts";
+import { counted } from "../phrases.ts";
 
 const unitWords = {
   content: "a combination of the content axes",
@@ -43,7 +44,7 @@ export function describeMethod(
   if (asked.includes("bt")) {
     const spread = votes === undefined || votes.clusters === 0
       ? "intervals by the likelihood's curve"
-      : `intervals by the spread over ${votes.clusters} units`;
+      : `intervals by the spread over ${counted(votes.clusters, "unit")}`;
     sentences.push(
       `Strengths are Bradley's and Terry's from votes on the images that are there now, ties half, with a weak prior; ` +
         `${spread}; ranks are sets that hold for all pairs at once (Holm).`,

@@ -7,6 +7,7 @@ import { unitsMin } from "./mean_tests.ts";
 import { testEqualProportions } from "./proportions.ts";
 import type { Design } from "./units.ts";
 import type { VoteReport } from "./votes.ts";
+import { counted, inflect } from "../phrases.ts";
 
 export interface Warning {
   code: string;
@@ -110,12 +111,17 @@ export function warnOfOutcomes(outcomes: readonly LevelOutcome[]): Warning[] {
 export function warnOfVotes({ votes, across, groups, clusters }: VoteReport): Warning[] {
   return [
     ...(groups > 1
-      ? [{ code: "votes_unconnected", text: `votes leave ${groups} groups of levels that none connects` }]
+      ? [{
+        code: "votes_unconnected",
+        text: `votes leave ${counted(groups, "group")} of levels that none connects`,
+      }]
       : []),
     ...(across > 0
       ? [{
         code: "votes_across_units",
-        text: `${across} of ${votes} votes are between images of different units`,
+        text: `${across} of ${counted(votes, "vote")} ${
+          inflect(across, "is", "are")
+        } between images of different units`,
       }]
       : []),
     ...(votes > 0 && clusters === 0

@@ -164,6 +164,45 @@ for (const [name, matches] of tricks) {
   });
 }
 
+/** Returns the plurals that the sources form by `counted` and `formatCounted`. */
+function listPlurals(): Set<string> {
+  const plurals = new Set<string>();
+  for (const source of sources) {
+    visitNodes(source.tree, (node) => {
+      if (
+        !ts.isCallExpression(node) || !/^(counted|formatCounted)$/.test(node.expression.getText(source.tree))
+      ) return;
+      const [, one, many] = node.arguments;
+      if (!one || !ts.isStringLiteral(one)) return;
+      const plural = many && ts.isStringLiteral(many) ? many.text : `${one.text}s`;
+      plurals.add(plural.split(" ").at(-1)!);
+    });
+  }
+  return plurals;
+}
+
+Deno.test("a count before a noun has the right plural: messages use counted() or formatCounted()", () => {
+  const plurals = listPlurals();
+  assert.ok(plurals.size > 20);
+  // One adjective may stand before the noun.
+  const pattern = new RegExp(`^ (?:(?!no |of |on )[a-z-]+ )?(?:${[...plurals].join("|")})\\b(?!/)`);
+  // v1 repeats the texts of the old backend. A maximum or minimum in these texts is never 1.
+  const isFixed = /(?:Max|Min|\bmax)$/;
+  const wrong: string[] = [];
+  for (const source of product.filter(({ path }) => !path.startsWith("routes/v1/"))) {
+    visitNodes(source.tree, (node) => {
+      if (!ts.isTemplateExpression(node) || ts.isTaggedTemplateExpression(node.parent)) return;
+      for (const { expression, literal } of node.templateSpans) {
+        const count = expression.getText(source.tree);
+        if (pattern.test(literal.text) && !isFixed.test(count)) {
+          wrong.push(`${locate(source, node)}: ${count}`);
+        }
+      }
+    });
+  }
+  assert.deepEqual(wrong, []);
+});
+
 Deno.test("legacy words stay in v1 and in the migration", () => {
   const wrong = product.filter(({ path, text }) =>
     /dramatiq/.test(text) && !/^(routes\/v1\/|migrate\/|db\/v1\/)/.test(path)

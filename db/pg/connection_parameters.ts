@@ -1,5 +1,6 @@
 /** Parameters of PostgreSQL connection URLs, and what each means here. */
 import type { FieldFault } from "../../errors.ts";
+import { quoted } from "../../phrases.ts";
 
 const tlsModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
 export type TlsMode = (typeof tlsModes)[number];
@@ -102,7 +103,7 @@ export class Parameters {
     for (const pair of query.split("&").filter((part) => part !== "")) {
       const [name, ...rest] = pair.split("=");
       if (rest.length === 1) this.#values.set(decode(name!), decode(rest[0]!));
-      else faults.push(fault(`parameters as name=value, found '${decode(name!).slice(0, 40)}'`));
+      else faults.push(fault(`parameters as name=value, found ${quoted(decode(name!), 40)}`));
     }
   }
 

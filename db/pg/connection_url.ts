@@ -9,6 +9,7 @@ import {
   sessionAttributes,
   type TlsParameters,
 } from "./connection_parameters.ts";
+import { counted } from "../../phrases.ts";
 
 /** One server: a TCP address, or the path of a Unix socket. */
 export type DatabaseHost = { host: string; port: number } | { path: string };
@@ -52,7 +53,11 @@ function parseHost(text: string): { host: string; port: string } | undefined {
 /** Pairs hosts with ports as libpq does: one port serves all hosts. */
 function pairHosts(hosts: string[], ports: string[], faults: FieldFault[]): DatabaseHost[] {
   if (ports.length > 1 && ports.length !== hosts.length) {
-    faults.push(fault(`as many ports as hosts, found ${ports.length} ports for ${hosts.length} hosts`));
+    faults.push(
+      fault(
+        `as many ports as hosts, found ${counted(ports.length, "port")} for ${counted(hosts.length, "host")}`,
+      ),
+    );
     return [];
   }
   return hosts.map((host, i) => {

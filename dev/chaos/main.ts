@@ -7,6 +7,7 @@ import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
 import { copyProject, type Mutation, mutations } from "./mutations.ts";
 import type { RunResult } from "./run.ts";
+import { counted } from "../../phrases.ts";
 
 interface Options {
   seed: number;
@@ -86,7 +87,9 @@ const describeRun = ({ plan, tookMs }: RunResult): string => {
     `${kind}@${(atMs / 1000).toFixed(1)}/${workerIndex}`
   );
   const cells = plan.plannedTasks.reduce((sum, { prompts }) => sum + prompts.length, 0);
-  return `seed ${plan.seed}: ${plan.workers} workers, ${cells} cells, ${plannedFaults.join(" ")}, ` +
+  return `seed ${plan.seed}: ${counted(plan.workers, "worker")}, ${counted(cells, "cell")}, ${
+    plannedFaults.join(" ")
+  }, ` +
     `${(tookMs / 1000).toFixed(1)} s`;
 };
 
@@ -144,8 +147,8 @@ async function runSeeds(options: Options, signal: AbortSignal, mutation?: Mutati
   reporter.stop();
   const seeds = (list: number[]) => list.length > 0 ? `: seeds ${list.join(", ")}` : "";
   if (json) print(JSON.stringify({ runs, red, broken }));
-  else print(`${runs} runs, ${red.length} red${seeds(red)}`);
-  if (!json && broken.length > 0) print(`${broken.length} runs did not complete${seeds(broken)}`);
+  else print(`${counted(runs, "run")}, ${red.length} red${seeds(red)}`);
+  if (!json && broken.length > 0) print(`${counted(broken.length, "run")} did not complete${seeds(broken)}`);
   return red.length + broken.length > 0 ? exitRed : 0;
 }
 
@@ -171,8 +174,8 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
     if (signal.aborted) break;
     if (red.length === 0) undetected++;
     if (json) print(JSON.stringify({ mutation: name, runs, red, rules }));
-    else if (red.length === 0) print(`✗ ${name}: its removal was not detected in ${runs} runs`);
-    else print(`✓ ${name}: its removal was detected after ${runs} runs (${rules.join("; ")})`);
+    else if (red.length === 0) print(`✗ ${name}: its removal was not detected in ${counted(runs, "run")}`);
+    else print(`✓ ${name}: its removal was detected after ${counted(runs, "run")} (${rules.join("; ")})`);
   }
   return undetected > 0 ? exitRed : 0;
 }

@@ -1,6 +1,7 @@
 /** Compares two answers: status, the headers that clients act on, and the body by JSON path. */
 import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Answer } from "./side.ts";
+import { counted } from "../../phrases.ts";
 
 /** Kind of a difference. */
 export type Kind =
@@ -101,7 +102,7 @@ class Comparer {
     if (Array.isArray(old) && Array.isArray(now)) {
       // With different lengths, most items would differ as well.
       if (old.length !== now.length) {
-        return this.add("length", path, `${old.length} items`, `${now.length} items`);
+        return this.add("length", path, counted(old.length, "item"), counted(now.length, "item"));
       }
       return old.forEach((item, index) => this.compare(`${path}/${index}`, item, now[index]!));
     }

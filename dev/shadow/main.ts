@@ -7,6 +7,7 @@ import { readRecording } from "./recorded.ts";
 import { renderReport, reportToJson, unexplained } from "./report.ts";
 import { runShadow } from "./run.ts";
 import { Side } from "./side.ts";
+import { describeUsageError, refuseEmptyTexts } from "../../arguments.ts";
 
 /** Options of the command line. */
 interface Flags {
@@ -94,12 +95,13 @@ async function signIn(side: Side, token: string | undefined, flags: Flags): Prom
  */
 export async function compareBackends(args: string[], signal?: AbortSignal): Promise<number> {
   const command = createCommand();
+  refuseEmptyTexts(command);
   try {
     command.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    throw new AppError("usage", `${error.message.replace(/^error: /, "reading the options: ")}; see --help`);
+    throw new AppError("usage", `reading the options: ${describeUsageError(error.message)}; see --help`);
   }
   const flags = command.opts<Flags>();
   using old = new Side("old", flags.old);

@@ -1,6 +1,7 @@
 /** Formats the result of a run as text and as JSON. */
 import { bodyBytes, type Step, targetOf, toCurl } from "./request.ts";
 import type { Finding, Result } from "./run.ts";
+import { counted } from "../../phrases.ts";
 
 /** Lists the findings that no rule explains. */
 export const unexplained = ({ findings }: Result): Finding[] =>
@@ -49,12 +50,12 @@ export function renderReport(result: Result, origin: string): string[] {
     for (const [name, times] of result.masked) lines.push(`  ${String(times).padStart(6)}  ${name}`);
   }
   const skipped = result.skipped > 0
-    ? `, ${result.skipped} recorded requests skipped (they need --writes or a saved value)`
+    ? `, ${counted(result.skipped, "recorded request")} skipped (they need --writes or a saved value)`
     : "";
   const stopped = result.isComplete ? "" : " before the interruption";
   lines.push(
-    `${result.requests} requests to each${stopped}, seed ${result.seed}${skipped}: ` +
-      (open.length === 0 ? "no unexplained difference" : `${open.length} unexplained differences`),
+    `${counted(result.requests, "request")} to each${stopped}, seed ${result.seed}${skipped}: ` +
+      (open.length === 0 ? "no unexplained difference" : counted(open.length, "unexplained difference")),
   );
   return lines;
 }

@@ -5,6 +5,7 @@ import type { Check, DoctorDeps, Finding } from "./check.ts";
 import { fleetChecks } from "./fleet.ts";
 import { redisChecks } from "./redis.ts";
 import { rowChecks } from "./rows.ts";
+import { counted } from "../../phrases.ts";
 
 /** A finding in a report. */
 export interface ReportedFinding extends Omit<Finding, "fix"> {
@@ -100,6 +101,6 @@ export function describeReport({ healthy, checks, findings }: Report): string {
     ];
   });
   const faults = findings.filter(({ fault, repaired }) => fault && !repaired).length;
-  const end = healthy ? "no faults" : `${faults} ${faults === 1 ? "fault" : "faults"} left`;
-  return [...lines, `${checks} checks: ${end}`].join("\n");
+  const end = healthy ? "no faults" : `${counted(faults, "fault")} left`;
+  return [...lines, `${counted(checks, "check")}: ${end}`].join("\n");
 }

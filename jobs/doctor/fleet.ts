@@ -12,6 +12,7 @@ import { queues } from "../../db/queue/subtasks.ts";
 import type { Check, Finding } from "./check.ts";
 import { deadAfterMs } from "../../db/queue/times.ts";
 import { describeOverride } from "../moves/slot_settings.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 const silent: Check = {
   name: "silent_workers",
@@ -34,35 +35,46 @@ const leader: Check = {
     return [{
       about: "queue",
       fault: true,
-      text: `${workers} workers are signed in and none is the leader (the last was ${holder ?? "none"})`,
+      text: `${counted(workers, "worker")} ${
+        inflect(workers, "is", "are")
+      } signed in and none is the leader (the last was ${holder ?? "none"})`,
       advice: "a worker becomes leader within seconds; if none does, read the workers' logs",
     }];
   },
 };
 
+/** Returns how many slots are allowed. */
+const allowed = (slots: number, noun?: string): string =>
+  `${noun ? counted(slots, noun) : slots} ${inflect(slots, "is", "are")} allowed`;
+
 function judgeLoad({ queue, slots, room, running, workers, backlog }: QueueLoad): Finding[] {
   const findings: Finding[] = [];
   const add = (kind: "fault" | "note", what: string, text: string, advice: string) =>
     findings.push({ about: `${queue} ${what}`, fault: kind === "fault", text, advice });
-  const waiting = backlog >= 1_000 ? "1,000 cells or more" : `${backlog} cells`;
+  const waiting = backlog >= 1_000 ? "1,000 cells or more" : counted(backlog, "cell");
+  const wait = inflect(backlog, "waits", "wait");
   if (backlog > 0 && workers === 0) {
-    const text = `${waiting} wait in queue ${queue}, which no living worker serves`;
+    const text = `${waiting} ${wait} in queue ${queue}, which no living worker serves`;
     add("fault", "unserved", text, "start a worker: deno task worker");
   }
   if (backlog > 0 && workers > 0 && room === 0) {
-    const text = `${waiting} wait in queue ${queue}, and its ${workers} workers have no slots`;
-    add("fault", "no slots", text, `${slots ?? 0} slots are allowed: run 'deno task worker slots ${queue}'`);
+    const text = `${waiting} ${wait} in queue ${queue}, and its ${counted(workers, "worker")} ${
+      inflect(workers, "has", "have")
+    } no slots`;
+    add("fault", "no slots", text, `${allowed(slots ?? 0, "slot")}: run 'deno task worker slots ${queue}'`);
   }
   if (slots === null && workers > 0) {
     const text = `queue ${queue} has no row in queue_slots, so its workers get no slots`;
     add("fault", "unset", text, "each starting worker inserts the row: restart one");
   }
   if (slots !== null && running > Math.max(slots, room)) {
-    const text = `${running} cells of queue ${queue} are running, ${slots} are allowed`;
+    const text = `${counted(running, "cell")} of queue ${queue} ${inflect(running, "is", "are")} running, ${
+      allowed(slots)
+    }`;
     add("fault", "over", text, "no attempts start until enough of them have ended");
   }
   if (slots !== null && room > slots) {
-    const text = `the workers of queue ${queue} hold ${room} slots, ${slots} are allowed`;
+    const text = `the workers of queue ${queue} hold ${counted(room, "slot")}, ${allowed(slots)}`;
     add("note", "too many slots", text, "some workers run with --slots, or a change is being applied");
   }
   return findings;
@@ -87,7 +99,7 @@ const held: Check = {
     return (await countHeldTasks(sql)).map(({ hold, tasks }) => ({
       about: hold,
       fault: false,
-      text: `${tasks} open ${tasks === 1 ? "task is" : "tasks are"} ${holdTexts[hold] ?? hold}`,
+      text: `${counted(tasks, "open task")} ${inflect(tasks, "is", "are")} ${holdTexts[hold] ?? hold}`,
       advice: "deno task worker resume TASK continues a task",
     }));
   },

@@ -15,6 +15,7 @@ import type { Check, DoctorDeps, Finding } from "./check.ts";
 import { deadAfterMs, messageLostMs } from "../../db/queue/times.ts";
 import { Streams } from "../../redis/stream.ts";
 import { readEvictionPolicy, readStreams, replaceKey, type StreamState } from "../../redis/stream_state.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 /** Maximum length of a stream. A window is far shorter: twice the slots of its queue. */
 const lengthMax = 50_000;
@@ -52,8 +53,9 @@ function judgeStream(
     found.push({
       about: `${queue} ${consumer}`,
       fault: true,
-      text:
-        `${entries.length} entries of queue ${queue} were read by ${consumer}, which is gone, and not claimed`,
+      text: `${counted(entries.length, "entry", "entries")} of queue ${queue} ${
+        inflect(entries.length, "was", "were")
+      } read by ${consumer}, which is gone, and not claimed`,
       advice: "the entries are dropped; the leader feeds their cells again",
       fix: () => streams.drop(queue, entries),
     });
@@ -62,7 +64,7 @@ function judgeStream(
     found.push({
       about: `${queue} length`,
       fault: false,
-      text: `the stream of queue ${queue} has ${length} entries, far more than a window`,
+      text: `the stream of queue ${queue} has ${counted(length, "entry", "entries")}, far more than a window`,
       advice: "workers drop entries of cells that are no longer pending when they read them",
     });
   }

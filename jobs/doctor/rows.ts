@@ -21,6 +21,7 @@ import { makeNoticeDue } from "../../db/queue/doctor_fleet.ts";
 import { sweepCancelled } from "../../db/queue/tasks.ts";
 import type { Check, DoctorDeps } from "./check.ts";
 import { deadAfterMs, overdueMs } from "../../db/queue/times.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 /** Age from which a due notice is late. */
 const lateMs = 5 * 60_000;
@@ -64,7 +65,9 @@ const openCells: Check = {
     return found.map(({ task_id, status, cells }) => ({
       about: task_id,
       fault: true,
-      text: `task ${task_id} is ${status}, and ${cells} of its cells are pending or processing`,
+      text: `task ${task_id} is ${status}, and ${cells} of its cells ${
+        inflect(cells, "is", "are")
+      } pending or processing`,
       advice: status === "cancelled"
         ? "these cells are cancelled"
         : "the task is opened again, and these cells are drawn",
@@ -129,7 +132,7 @@ const notices: Check = {
       fault: true,
       text: `notice '${kind}' of task ${task_id} is ${late_s} s late` +
         (tries >= triesReported || error !== null
-          ? `, after ${tries} tries (${error ?? "no answer recorded"})`
+          ? `, after ${counted(tries, "try", "tries")} (${error ?? "no answer recorded"})`
           : ""),
       advice: "the notice becomes due now; the leader sends it, so a worker must be running",
       fix: () => makeNoticeDue(sql, id),
@@ -139,7 +142,9 @@ const notices: Check = {
     return [...stuck, {
       about: "abandoned",
       fault: false,
-      text: `${abandoned} notices were abandoned in the last day, because a receiver did not accept them`,
+      text: `${counted(abandoned, "notice")} ${
+        inflect(abandoned, "was", "were")
+      } abandoned in the last day, because a receiver refused`,
       advice: "check NOTIFY_URLS and the receivers",
     }];
   },

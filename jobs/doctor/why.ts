@@ -6,6 +6,7 @@ import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { deadAfterMs } from "../../db/queue/times.ts";
 import { describeFault } from "../../redis/refusal.ts";
 import type { Streams } from "../../redis/stream.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 /** The explanation: `state` for programs, `text` for people. */
 export interface Why {
@@ -43,7 +44,7 @@ const held: Record<string, string> = {
 function whyEnded({ status, completed_at, attempt, error, retry_count }: CellState): Why {
   const when = at(completed_at);
   if (status === "completed") {
-    const tries = retry_count > 0 ? ` after ${retry_count} failed attempts` : "";
+    const tries = retry_count > 0 ? ` after ${counted(retry_count, "failed attempt")}` : "";
     return { state: "completed", text: `It is completed: its image was finished at ${when}${tries}.` };
   }
   if (status === "failed") {
@@ -91,8 +92,9 @@ function whyStuck(cell: CellState, queue: QueueCapacity): Why | undefined {
     };
   }
   if (queue.worker_slots === 0) {
-    const text = `The ${queue.workers} workers that serve queue ${name} have no slots in it ` +
-      `(${queue.slots ?? 0} are allowed over all workers).`;
+    const serve = inflect(queue.workers, "serves", "serve");
+    const text = `${counted(queue.workers, "worker")} ${serve} queue ${name}, with no slots in it ` +
+      `(${queue.slots ?? 0} ${inflect(queue.slots ?? 0, "is", "are")} allowed over all workers).`;
     return { state: "no_slots", text };
   }
   if (!queue.has_leader) {
@@ -135,19 +137,25 @@ async function whyPending(sql: Sql, cell: CellState, streams?: Streams): Promise
   const order = await listDispatchable(sql, name, orderMax);
   const behind = order.findIndex(({ id, task_id }) => id === cell.id && task_id === cell.task_id);
   const dispatch = await describeDispatch(streams);
-  const busy = `${queue.running} of ${queue.worker_slots} slots of queue ${name} are in use`;
+  const busy = `${queue.running} of ${counted(queue.worker_slots, "slot")} of queue ${name} ${
+    inflect(queue.running, "is", "are")
+  } in use`;
   if (behind < 0) {
-    const text = `It is in queue ${name} behind ${order.length} cells or more; ${busy}.${dispatch}`;
+    const text = `It is in queue ${name} behind ${
+      counted(order.length, "cell")
+    } or more; ${busy}.${dispatch}`;
     return { state: "queued", behind: order.length, text };
   }
   if (behind < queue.worker_slots - queue.running) {
-    const text = `It starts next: ${behind} cells are before it and ${busy}.${dispatch}`;
+    const text = `It starts next: ${counted(behind, "cell")} ${
+      inflect(behind, "is", "are")
+    } before it and ${busy}.${dispatch}`;
     return { state: "next", behind, text };
   }
   return {
     state: "queued",
     behind,
-    text: `It is in queue ${name} behind ${behind} cells; ${busy}.${dispatch}`,
+    text: `It is in queue ${name} behind ${counted(behind, "cell")}; ${busy}.${dispatch}`,
   };
 }
 

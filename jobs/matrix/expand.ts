@@ -14,6 +14,7 @@ import {
 import { planSeeds, type SeedRule } from "./seeds.ts";
 import { planClientArgs, storeSettings } from "./settings.ts";
 import { isObject, readInteger } from "./values.ts";
+import { counted } from "../../phrases.ts";
 
 /** One cell of an expansion. */
 export interface Cell {
@@ -142,7 +143,7 @@ function countCells(axes: Axis[], repeats: bigint): { total: number; imagesExpec
       value: total,
       wanted: `at most ${cellsMax} combinations, repeats of batch counted`,
     };
-    const detail = `expanding the task: ${total} subtasks, at most ${cellsMax} are allowed`;
+    const detail = `expanding the task: ${counted(total, "subtask")}, at most ${cellsMax} are allowed`;
     throw new AppError("invalid_request", detail, { fields: [fault] });
   }
   return { total: Number(total), imagesExpected: Number(combinations) };

@@ -3,6 +3,7 @@ import { AppError, describeValue } from "../../errors.ts";
 import { formatFloat, int, type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
 import type { Axis, TagUse } from "./axes.ts";
 import { isObject, isTruthy, readInteger, readNumber } from "./values.ts";
+import { quoted } from "../../phrases.ts";
 
 const concurrencyMax = 50;
 
@@ -15,7 +16,7 @@ export function storeSettings(settings: JsonObject): JsonObject {
   const given = settings.get("concurrency");
   if (given === undefined) return settings;
   if (!(given instanceof JsonNumber) && typeof given !== "boolean") {
-    const shown = given === "" ? "an empty text" : `'${describeValue(given)}'`;
+    const shown = quoted(describeValue(given));
     throw new AppError(
       "invalid_request",
       `expanding the task: settings.concurrency ${shown} is no number`,

@@ -3,6 +3,7 @@ import { type AxisRole, cellsMax } from "../../db/queue/task_fields.ts";
 import type { Json, JsonObject } from "../../json.ts";
 import type { SeedRule } from "../matrix/seeds.ts";
 import { isTruthy } from "../matrix/values.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 export const planWarnings = [
   "too_many_cells",
@@ -104,7 +105,7 @@ function warnOfRoles(uses: AxisUse[]): PlanWarning[] {
     ...about(
       "few_units",
       units < unitsMin ? content : [],
-      `${units} content units: below ${unitsMin} there are means without an interval`,
+      `${counted(units, "content unit")}: below ${unitsMin} there are means without an interval`,
     ),
   ];
 }
@@ -116,8 +117,13 @@ export function warnOfPlan(
 ): PlanWarning[] {
   const uses = readUses(tags, variables, seedRule);
   const hasSeedTag = tags.some((tag) => tag instanceof Map && tag.get("type") === "seed");
-  const tooMany = always("too_many_cells", `${cells} cells: at most ${cellsMax} can be made`);
-  const twice = always("duplicates", `${duplicates} cells ask for an image that another cell asks for`);
+  const tooMany = always("too_many_cells", `${counted(cells, "cell")}: at most ${cellsMax} can be made`);
+  const twice = always(
+    "duplicates",
+    `${counted(duplicates, "cell")} ${
+      inflect(duplicates, "asks", "ask")
+    } for an image that another cell asks for`,
+  );
   return [
     ...(cells > cellsMax ? [tooMany] : []),
     ...warnOfSeeds(uses, hasSeedTag, seedRule),

@@ -12,6 +12,7 @@ import {
 } from "../../db/queue/slots.ts";
 import { type Queue, queues } from "../../db/queue/subtasks.ts";
 import type { Fields, Log } from "../../log.ts";
+import { counted } from "../../phrases.ts";
 
 /** The slots of a queue, for an operator. */
 export interface QueueReport {
@@ -56,14 +57,16 @@ export async function listSlots(
 
 /** Describes a slot override in one sentence. */
 export const describeOverride = ({ queue, slots, reason, made_by, expires_at }: SlotOverride): string =>
-  `${queue} is set to ${slots} slots by hand until ${expires_at.toISOString()}, by ${made_by}: ${reason}`;
+  `${queue} is set to ${
+    counted(slots, "slot")
+  } by hand until ${expires_at.toISOString()}, by ${made_by}: ${reason}`;
 
 function describeQueue(
   { queue, slots, wanted, running, reason, changed_at, ...more }: QueueReport,
 ): string[] {
   const head = slots === null
     ? `${queue}: no slots yet, because no worker has started`
-    : `${queue}: ${slots} slots, ${running} in use, ${wanted} wanted for the backlog; ` +
+    : `${queue}: ${counted(slots, "slot")}, ${running} in use, ${wanted} wanted for the backlog; ` +
       `${reason} (since ${changed_at!.toISOString()})`;
   return [
     head,

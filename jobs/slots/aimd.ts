@@ -1,5 +1,6 @@
 /** The cap on a backend's slots by its health: additive increase, multiplicative decrease. Pure. */
 import { type HealthCounts, noCounts } from "../image/health.ts";
+import { counted } from "../../phrases.ts";
 
 /** The cap of a backend and what its next change depends on. Times are in milliseconds of one clock. */
 export interface Cap {
@@ -50,10 +51,14 @@ interface Limits {
 /** Returns the reason to decrease, the factor and the minimum. Only HTTP 429 goes below `slotsMin`. */
 function findTrouble(seen: HealthCounts, usualMs: number | undefined, slotsMin: number) {
   if (seen.throttled > 0) {
-    return { min: 1, factor: 0.5, reason: `${seen.throttled} calls answered by HTTP 429` };
+    return { min: 1, factor: 0.5, reason: `${counted(seen.throttled, "call")} answered by HTTP 429` };
   }
   if (seen.failures >= 3 && 2 * seen.failures > seen.calls) {
-    return { min: slotsMin, factor: 0.5, reason: `${seen.failures} of ${seen.calls} calls failed` };
+    return {
+      min: slotsMin,
+      factor: 0.5,
+      reason: `${seen.failures} of ${counted(seen.calls, "call")} failed`,
+    };
   }
   const meanMs = Math.round(seen.createMs / Math.max(1, seen.creates));
   if (usualMs !== undefined && meanMs > slowMsMin && meanMs > slowFactor * usualMs) {

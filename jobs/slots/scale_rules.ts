@@ -1,6 +1,7 @@
 /** The rules by which the backlog changes a queue's slots (EXECUTION.md «Concurrency»): pure. */
 import type { Config } from "../../config.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
+import { counted } from "../../phrases.ts";
 
 /** The bounds, step and intervals of one queue. */
 export interface ScaleRule {
@@ -95,6 +96,6 @@ export function scale(
   if (next === slots || !due) return { pressure };
   return {
     pressure: { way, sinceMs: nowMs },
-    change: { slots: next, reason: `backlog ${backlog} with ${slots} slots` },
+    change: { slots: next, reason: `backlog ${backlog} with ${counted(slots, "slot")}` },
   };
 }

@@ -1,4 +1,5 @@
 /** Connects to one of several addresses of a host, which the caller has checked. It resolves no name. */
+import { counted } from "../../phrases.ts";
 
 export interface Dial {
   /** IP addresses, in order of preference. */
@@ -80,6 +81,8 @@ export async function dialFirst(dial: Dial): Promise<Deno.Conn> {
   signal.removeEventListener("abort", stop);
   if (winner !== undefined && !signal.aborted) return winner;
   winner?.close();
-  const where = addresses.length === 1 ? "unreachable" : `unreachable at ${addresses.length} addresses`;
+  const where = addresses.length === 1
+    ? "unreachable"
+    : `unreachable at ${counted(addresses.length, "address", "addresses")}`;
   throw new UnreachableError(`${where}: ${[...failures].join(", ")}`);
 }

@@ -7,6 +7,7 @@ import { makePage } from "./assess/page.ts";
 import { formatAssessment, judge, verdictCodes } from "./assess/verdict.ts";
 import { type DataContext, options, printResult, progressOf, writeOutputFile } from "./context.ts";
 import { openSource } from "./sources/open.ts";
+import { counted } from "../../phrases.ts";
 
 interface AssessFlags {
   from: string;
@@ -34,7 +35,7 @@ async function runAssess(context: DataContext, flags: AssessFlags): Promise<void
   const count = verdict.reasons.filter(({ level }) => level !== "note").length;
   throw new AppError(
     verdictCodes[verdict.verdict],
-    `assessing: ${verdict.verdict}, ${count} ${count === 1 ? "reason" : "reasons"}; see above`,
+    `assessing: ${verdict.verdict}, ${counted(count, "reason")}; see above`,
   );
 }
 

@@ -9,12 +9,13 @@ import { replayQuarantine } from "./repair/replay.ts";
 import { decideUnfinished, type Decision, decisions, formatUnfinished } from "./ledger/unfinished.ts";
 import { explainDocument } from "./ledger/why.ts";
 import { formatExplanations } from "./ledger/why_format.ts";
+import { quoted } from "../../phrases.ts";
 
 /** Parses a decision. @throws AppError usage */
 export function parseDecision(text: string): Decision {
   const decision = decisions.find((known) => known === text);
   if (decision) return decision;
-  throw new AppError("usage", `unfinished '${text}': wanted one of ${decisions.join(", ")}`);
+  throw new AppError("usage", `unfinished ${quoted(text)}: wanted one of ${decisions.join(", ")}`);
 }
 
 /** Adds the command `unfinished`. */
@@ -53,7 +54,7 @@ interface QuarantineFlags extends QuarantineFilter {
 
 function parseSamples(text: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new AppError("usage", `--samples '${text}': wanted a whole number from 0 to 999`);
+  throw new AppError("usage", `--samples ${quoted(text)}: wanted a whole number from 0 to 999`);
 }
 
 async function runQuarantine(context: DataContext, flags: QuarantineFlags): Promise<void> {

@@ -11,6 +11,7 @@ import { planRepair } from "./repair/plan.ts";
 import { applyRepair } from "./repair/repair.ts";
 import type { RepairPlan } from "./repair/step.ts";
 import { undoRepair } from "./repair/undo.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 interface RepairFlags {
   from?: string;
@@ -31,8 +32,10 @@ function printPlan(context: DataContext, flags: RepairFlags, plan: RepairPlan): 
   throw new AppError(
     "differences_found",
     steps.length === 0
-      ? `repairing: ${differences} differences, none of which can be repaired with these options`
-      : `repairing: ${differences} differences; nothing was changed, add --apply to apply the plan`,
+      ? `repairing: ${counted(differences, "difference")}, none of which can be repaired with these options`
+      : `repairing: ${
+        counted(differences, "difference")
+      }; nothing was changed, add --apply to apply the plan`,
   );
 }
 
@@ -68,7 +71,12 @@ async function runRepair(pool: Pool, context: DataContext, flags: RepairFlags): 
     () => `${formatPlan(plan)}\n\n${formatRepair(result)}\n\nverified again: ${formatPlan(next)}`,
   );
   if (next.differences > 0) {
-    throw new AppError("differences_found", `repairing: ${next.differences} differences remain`);
+    throw new AppError(
+      "differences_found",
+      `repairing: ${counted(next.differences, "difference")} ${
+        inflect(next.differences, "remains", "remain")
+      }`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@
 import { requireWritableServer } from "../../db/pg/server.ts";
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
+import { counted } from "../../phrases.ts";
 
 /** A step of the schema. */
 export interface Step {
@@ -208,7 +209,9 @@ export async function requireSchema(sql: Sql): Promise<void> {
   if (applied.length < steps.length) {
     throw new AppError(
       "schema_mismatch",
-      `checking the schema: the database has ${applied.length} of ${steps.length} steps; run 'deno task migrate'`,
+      `checking the schema: the database has ${applied.length} of ${
+        counted(steps.length, "step")
+      }; run 'deno task migrate'`,
     );
   }
 }

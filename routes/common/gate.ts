@@ -1,5 +1,6 @@
 /** Limits concurrent database requests. Excess requests wait up to `waitMsMax`, then fail with `busy`. */
 import { AppError } from "../../errors.ts";
+import { counted, inflect } from "../../phrases.ts";
 
 export interface Gate {
   /**
@@ -61,7 +62,14 @@ export function createGate(
     };
     const fail = () => {
       stopWaiting();
-      reject(new AppError("busy", `waiting for the database: ${running} requests use it already`));
+      reject(
+        new AppError(
+          "busy",
+          `waiting for the database: ${counted(running, "request")} ${
+            inflect(running, "uses", "use")
+          } it already`,
+        ),
+      );
     };
     const timer = setTimeout(fail, waitMsMax);
     signal.addEventListener("abort", fail);

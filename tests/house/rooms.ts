@@ -59,6 +59,15 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/lens",
     "migrate/data/ledger",
   ],
+  "migrate/data/sync": [
+    "db/pg",
+    "db/queue",
+    "migrate/data/tools",
+    "migrate/data/documents",
+    "migrate/data/lens",
+    "migrate/data/sources",
+    "migrate/data/load",
+  ],
   "migrate/data/verify": [
     "db/pg",
     "migrate/schema",
@@ -99,6 +108,7 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/sources",
     "migrate/data/ledger",
     "migrate/data/load",
+    "migrate/data/sync",
     "migrate/data/verify",
     "migrate/data/repair",
     "migrate/data/assess",
@@ -141,6 +151,7 @@ export const rooms: Record<string, string[]> = {
 
 /** Files at the root that every room may import; they import only each other. */
 export const ground = [
+  "arguments.ts",
   "batch.ts",
   "bell.ts",
   "config.ts",
@@ -152,6 +163,7 @@ export const ground = [
   "metrics.ts",
   "ops.ts",
   "passing.ts",
+  "phrases.ts",
   "process.ts",
   "uuid.ts",
   "webhook_url.ts",

@@ -132,7 +132,7 @@ Deno.test("the command shows a plan, applies only that plan, verifies again, and
   await sql`update users set fullname = 'x' where email = 'admin@example.com'`;
   const shown = await run("--from", generations);
   assert.equal(shown.code, 4);
-  const [, name] = /plan ([0-9a-f]{12}): 1 steps/.exec(shown.out)!;
+  const [, name] = /plan ([0-9a-f]{12}): 1 step,/.exec(shown.out)!;
   await sql`update users set fullname = 'y' where email = 'admin@example.com'`;
   const other = await run("--from", generations, "--apply", "--plan", name!);
   assert.equal(other.code, 1);
@@ -141,7 +141,7 @@ Deno.test("the command shows a plan, applies only that plan, verifies again, and
   assert.equal(done.code, 0, done.err);
   const { plan: applied, result, recheck } = JSON.parse(done.out);
   assert.deepEqual([result.applied, recheck.differences], [1, 0]);
-  assert.match((await run("--undo", applied)).out, /1 steps undone/);
+  assert.match((await run("--undo", applied)).out, /1 step undone/);
   const [row] = await sql`select fullname from users where email = 'admin@example.com'`;
   assert.equal(row!.fullname, "y");
   assert.equal((await run("--undo", applied)).code, 1);

@@ -60,7 +60,7 @@ Deno.test("verify prints both values, exits with 4, and stores the differences",
   const { code, out, err } = await runMigrate(url, "data", "verify", "--quiet", "--from", generations);
   assert.equal(code, 4);
   assert.match(out, /users .*changed .*fullname .*someone else/);
-  assert.match(err, /1 differences/);
+  assert.match(err, /1 difference between/);
   const [stored] = await sql`
     select v.verdict, d.path, d.source_value, d.row_value, d.cause
     from migration.verifications v

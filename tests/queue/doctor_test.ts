@@ -78,7 +78,7 @@ const repairable: [string, string, Fault][] = [
     const task = await endedTask(rig);
     await rig.sql`update subtasks set status = 'pending', completed_at = null where cell = 0`;
     await rig.sql`update tasks set subtasks_completed = 0`;
-    return new RegExp(`task ${task} is completed, and 1 of its cells are pending or processing`);
+    return new RegExp(`task ${task} is completed, and 1 of its cells is pending or processing`);
   }],
   ["a cancelled task with pending cells", "open_cells", async ({ rig, deps }) => {
     const task = await rig.submit(["p", "q"]);
@@ -230,7 +230,7 @@ Deno.test("the doctor drops entries that a dead worker read, and their cells are
   const finding = report.findings.find(({ check, fault }) => check === "streams" && fault);
   assert.match(
     finding?.text ?? "",
-    /1 entries of queue standard were read by gone, which is gone, and not claimed/,
+    /1 entry of queue standard was read by gone, which is gone, and not claimed/,
   );
   assert.ok(finding?.repaired);
   await rig.startWorker({ slots: 1 });
@@ -240,11 +240,11 @@ Deno.test("the doctor drops entries that a dead worker read, and their cells are
 const unrepairable: [string, string, Fault][] = [
   ["a queue that no worker serves", "queues", async ({ rig }) => {
     await rig.submit(["p"]);
-    return /1 cells wait in queue standard, which no living worker serves/;
+    return /1 cell waits in queue standard, which no living worker serves/;
   }],
   ["workers without a leader", "leader", async ({ rig }) => {
     await join(rig.sql);
-    return /1 workers are signed in and none is the leader \(the last was none\)/;
+    return /1 worker is signed in and none is the leader \(the last was none\)/;
   }],
   ["an unreachable Redis", "streams", async ({ rig }) => {
     await rig.redis.stop();
@@ -299,7 +299,12 @@ const whyCases: [string, string, RegExp, (rig: Rig, task: string) => Promise<unk
     (rig) => rig.sql`update subtasks set run_after = now() + interval '1 h', error = 'x'`,
   ],
   ["has no worker", "no_worker", /No living worker serves queue standard/, async () => {}],
-  ["has a worker without slots", "no_slots", /have no slots in it/, (rig) => join(rig.sql)],
+  [
+    "has a worker without slots",
+    "no_slots",
+    /1 worker serves queue standard, with no slots in it/,
+    (rig) => join(rig.sql),
+  ],
   ["has no leader", "no_leader", /No worker is the leader/, async (rig) => {
     await join(rig.sql);
     await rig.sql`update workers set slots = '{"standard": 1}'`;
@@ -394,6 +399,6 @@ Deno.test("why counts the cells before a cell", async () => {
   await claim(rig.sql, 1);
   const { state, text } = (await whyCell(rig.sql, second, 0))!;
   assert.equal(state, "queued");
-  assert.match(text, /behind \d cells; 1 of 1 slots of queue standard are in use/);
+  assert.match(text, /behind \d cells; 1 of 1 slot of queue standard is in use/);
   assert.ok((await readSubtasks(rig.sql, first)).some(({ status }) => status === "processing"));
 });

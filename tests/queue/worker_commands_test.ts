@@ -133,7 +133,7 @@ Deno.test("each command works with the worker's permissions", async () => {
   const dead = await run(rig, "worker", "dead", "list");
   assert.match(dead.printed, new RegExp(`task ${task} cell 1, attempt 1: 图像接口返回 HTTP 500  \\(rig\\)`));
   const replay = await run(rig, "worker", "dead", "replay", "--cause", "HTTP 500", "--since", "1h");
-  assert.equal(replay.printed, "1 cells of 1 tasks are pending again\n");
+  assert.equal(replay.printed, "1 cell of 1 task is pending again\n");
   assert.equal((await run(rig, "worker", "rerun", task, "0")).printed, `task ${task}: rerun\n`);
   assert.equal((await readTask(rig.sql, task)).status, "processing");
   assert.ok((await readSubtasks(rig.sql, task)).every(({ status }) => status === "pending"));

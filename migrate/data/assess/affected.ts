@@ -17,12 +17,13 @@ const samplesMax = 5;
 export class AffectedCounter {
   readonly #counts = new Map<string, AffectedDocuments>();
 
-  add(collection: string, name: string, path: string, id: () => string): void {
+  /** Counts one document. @param id returns its id, if it is known */
+  add(collection: string, name: string, path: string, id?: () => string): void {
     const key = JSON.stringify([collection, name, path]);
     const count = this.#counts.get(key) ?? { collection, name, path, documents: 0, samples: [] };
     this.#counts.set(key, count);
     count.documents++;
-    if (count.samples.length < samplesMax) count.samples.push(id());
+    if (id && count.samples.length < samplesMax) count.samples.push(id());
   }
 
   /** Lists the counts, the largest first. */

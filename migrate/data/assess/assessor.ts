@@ -138,7 +138,7 @@ export class Assessor {
     // Only a second pass could tell which of them are adjusted. Nearly all documents are exact.
     assessment.exact -= duplicates;
     for (let i = 0; i < duplicates; i++) {
-      this.quarantine.add("dramatiq_tasks", "duplicate_id", "id", () => "(not identified)");
+      this.quarantine.add("dramatiq_tasks", "duplicate_id", "id");
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Assessment } from "./assess.ts";
 import type { AffectedDocuments } from "./affected.ts";
 import type { CollectionAssessment } from "./assessor.ts";
 import type { AssessVerdict } from "./verdict.ts";
-import { formatBytes, formatCount, formatSeconds } from "../tools/format.ts";
+import { formatBytes, formatCount, formatCounted, formatSeconds } from "../tools/format.ts";
 import { escapeHtml } from "./html.ts";
 import type { Collection } from "../documents/source.ts";
 import { tables } from "../lens/tables.ts";
@@ -141,7 +141,7 @@ export function makePage(assessment: Assessment, { verdict, reasons }: AssessVer
     fingerprint.slice(0, 12)
   }</p>
 <div class="verdict ${verdict}"><strong>${verdict}</strong><br>${verdictTexts[verdict]}</div>
-<p>${formatCount(documents)} documents, ${formatBytes(source.bytes)}. A load takes about ${
+<p>${formatCounted(documents, "document")}, ${formatBytes(source.bytes)}. A load takes about ${
     formatSeconds(predicted.load_seconds)
   } on this machine and ${formatBytes(predicted.disk_bytes)} of disk. Nothing was written.</p>
 ${

@@ -1,6 +1,7 @@
 /** Checks of values: field types, similar e-mails, password hashes, and the form of the export. */
 import { BsonDocument, type BsonValue, DateMs, Double, ObjectId, Special } from "../documents/tree.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
+import { inflect } from "../../../phrases.ts";
 
 /** Number of documents by the type of a top-level field. Missing fields are not counted. */
 export interface FieldTypes {
@@ -81,9 +82,11 @@ function schemeOf(hash: string): string {
   return hash === "" ? "none" : /^\$([a-z0-9-]+)\$/i.exec(hash)?.[1] ?? "unknown";
 }
 
-function describeScheme(scheme: string): string {
-  if (scheme === "none") return "users without a password: they cannot sign in until a password is set";
-  return `users with password hashes of the unknown scheme '${scheme}': they need a new password`;
+/** Describes `users` users whose passwords cannot be checked. */
+function describeScheme(scheme: string, users: number): string {
+  const noun = inflect(users, "user", "users");
+  if (scheme === "none") return `${noun} without a password: no sign-in until a password is set`;
+  return `${noun} with a password hash of the unknown scheme '${scheme}': a new password is needed`;
 }
 
 /** Finds similar e-mails and unknown password hashes. */
@@ -112,7 +115,7 @@ export class UserChecker {
     for (const [scheme, ids] of this.#idsByScheme) {
       if (scheme === "bcrypt") continue;
       const samples = ids.slice(0, samplesMax);
-      observations.push({ what: describeScheme(scheme), documents: ids.length, samples });
+      observations.push({ what: describeScheme(scheme, ids.length), documents: ids.length, samples });
     }
     return observations;
   }

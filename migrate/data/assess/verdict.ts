@@ -1,7 +1,14 @@
 /** The verdict of an assessment, GO, WAIT or NO-GO, with its reasons. */
 import type { ErrorCode } from "../../../errors.ts";
 import type { Assessment } from "./assess.ts";
-import { formatBytes, formatCount, formatPath, formatSeconds, formatTable } from "../tools/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatCounted,
+  formatPath,
+  formatSeconds,
+  formatTable,
+} from "../tools/format.ts";
 
 export interface Reason {
   /** The verdict that the reason requires; a `note` requires none. */
@@ -46,8 +53,8 @@ function findNoGos({ collections }: Assessment): string[] {
 
 function findWaits({ quarantine, relaxed }: Assessment): string[] {
   const waits = quarantine.map(({ collection, name, path, documents, samples }) =>
-    `${formatCount(documents)} of ${collection} would get no row: ${name}${formatPath(path)}, ` +
-    `for example ${samples[0]}; their bytes are kept`
+    `${formatCount(documents)} of ${collection} would get no row: ${name}${formatPath(path)}` +
+    `${samples.length > 0 ? `, for example ${samples[0]}` : ""}; all bytes are kept`
   );
   if (relaxed) {
     waits.push(
@@ -66,10 +73,10 @@ function findNotes({ unfinished, findings, notes }: Assessment, serverNotes: str
     ...findings.map(({ what, documents, samples }) => `${formatCount(documents)} ${what} (${samples[0]})`),
   ];
   if (unfinished.tasks + unfinished.subtasks > 0) {
-    const tasks = formatCount(unfinished.tasks);
-    const subtasks = formatCount(unfinished.subtasks);
+    const tasks = formatCounted(unfinished.tasks, "task");
+    const subtasks = formatCounted(unfinished.subtasks, "subtask");
     texts.push(
-      `${tasks} tasks and ${subtasks} subtasks are unfinished: they are held until 'data unfinished resume' or 'cancel'`,
+      `${tasks} and ${subtasks} are unfinished: they are held until 'data unfinished resume' or 'cancel'`,
     );
   }
   return texts;

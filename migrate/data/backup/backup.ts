@@ -18,6 +18,7 @@ import {
 import { rangeBytesDefault } from "../load/plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import { type Collection, collections, type Range, type Source } from "../documents/source.ts";
+import { counted } from "../../../phrases.ts";
 
 export interface BackupOptions {
   progress: Progress;
@@ -199,7 +200,7 @@ export function formatBackup(folder: string, { tables, source }: Manifest): stri
   }
   lines.push(
     "",
-    `${files.length} gzip files in '${folder}', ${formatBytes(bytes)} unpacked`,
+    `${counted(files.length, "gzip file")} in '${folder}', ${formatBytes(bytes)} unpacked`,
     `to check them: deno task migrate data restore --backup '${folder}' --dry-run`,
   );
   return lines.join("\n");

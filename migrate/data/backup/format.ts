@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
+import { counted } from "../../../phrases.ts";
 
 export const formatName = "contactsheet backup 1";
 export const manifestName = "manifest.json";
@@ -152,8 +153,10 @@ export async function checkFiles(
     if (digest !== sha256 || found !== bytes) {
       throw new AppError(
         "invalid_source",
-        `checking the backup '${folder}': '${file}' is damaged: wanted ${bytes} bytes with SHA-256 ${sha256}, ` +
-          `found ${found} bytes with SHA-256 ${digest}`,
+        `checking the backup '${folder}': '${file}' is damaged: wanted ${
+          counted(bytes, "byte")
+        } with SHA-256 ${sha256}, ` +
+          `found ${counted(found, "byte")} with SHA-256 ${digest}`,
       );
     }
   }

@@ -10,6 +10,7 @@ import { failpoint } from "../tools/failpoint.ts";
 import { formatBytes, formatTable } from "../tools/format.ts";
 import { acquireMigratorLock, migratorBusy, releaseMigratorLock } from "../ledger/lock.ts";
 import type { Progress } from "../tools/progress.ts";
+import { counted, inflect } from "../../../phrases.ts";
 
 export interface RestoreOptions {
   progress: Progress;
@@ -42,7 +43,9 @@ async function checkSchema(pool: Pool, { schema }: Manifest): Promise<void> {
 /** Returns the result of a restore as text. */
 export function formatRestore({ checked, restored }: RestoreResult): string {
   const rows = Object.entries(restored).filter(([, count]) => count > 0);
-  const checks = `${checked.files} files checked against their SHA-256 (${formatBytes(checked.bytes)})`;
+  const checks = `${counted(checked.files, "file")} checked against ${
+    inflect(checked.files, "its", "their")
+  } SHA-256 (${formatBytes(checked.bytes)})`;
   const outcome = Object.keys(restored).length > 0 ? ", restored" : "; nothing was written";
   return [
     ...(rows.length > 0 ? [formatTable(["table", "rows"], rows)] : []),
@@ -77,7 +80,9 @@ async function checkEmpty(sql: postgres.ReservedSql, { tables }: Manifest): Prom
     if (!table!.hasRows) continue;
     throw new AppError(
       "conflict",
-      `restoring: table ${name} is not empty (the backup has ${rows} rows for it); --replace deletes existing rows`,
+      `restoring: table ${name} is not empty (the backup has ${
+        counted(rows, "row")
+      } for it); --replace deletes existing rows`,
     );
   }
 }
@@ -105,7 +110,9 @@ async function fillTables(
     if (count!.rows !== rows) {
       throw new AppError(
         "internal",
-        `restoring ${name}: wanted ${rows} rows, found ${count!.rows}; the transaction was rolled back`,
+        `restoring ${name}: wanted ${counted(rows, "row")}, found ${
+          count!.rows
+        }; the transaction was rolled back`,
       );
     }
     restored[name] = rows;

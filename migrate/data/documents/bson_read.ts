@@ -6,6 +6,7 @@ import { shrink } from "./ejson_tags.ts";
 import { writeCanonical } from "./ejson_write.ts";
 import { BsonDocument, type BsonValue, DateMs, depthMax, Double, isSame, ObjectId, Special } from "./tree.ts";
 import { decodeUtf8 } from "./utf8.ts";
+import { counted } from "../../../phrases.ts";
 
 const quote = (text: string) => JSON.stringify(text);
 
@@ -156,7 +157,9 @@ export function readBson(bytes: Uint8Array): BsonDocument {
   const reader = new Reader(bytes);
   const document = reader.document(0, bytes.length, 0);
   const end = reader.int(0);
-  if (end !== bytes.length) throw new BsonError(`${bytes.length - end} bytes follow the document`, end);
+  if (end !== bytes.length) {
+    throw new BsonError(`${counted(bytes.length - end, "byte")} after the end of the document`, end);
+  }
   return document;
 }
 

@@ -1,8 +1,9 @@
 /** Lists quarantined documents, grouped by reason and path. */
 import type { Sql } from "../../../db/pg/connect.ts";
-import { formatCount, formatPath, formatTable } from "../tools/format.ts";
+import { formatCount, formatCounted, formatPath, formatTable } from "../tools/format.ts";
 import { parseOriginal } from "./original.ts";
 import { writeLossless } from "../documents/ejson_write.ts";
+import { inflect } from "../../../phrases.ts";
 
 /** Selects a part of the quarantine. Absent fields match everything. */
 export interface QuarantineFilter {
@@ -106,7 +107,7 @@ export function formatQuarantine(groups: QuarantineGroup[]): string {
   lines.push(
     table,
     "",
-    `${formatCount(total)} documents are in quarantine; their bytes are kept.`,
+    `${formatCounted(total, "document")} ${inflect(total, "is", "are")} in quarantine; all bytes are kept.`,
     "After a rule has changed, or missing tasks have been loaded, 'deno task migrate data quarantine --replay' " +
       "shows which documents would get a row now.",
   );

@@ -5,7 +5,7 @@
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { formatCount, formatTable } from "../tools/format.ts";
+import { formatCounted, formatTable } from "../tools/format.ts";
 
 export const decisions = ["resume", "cancel", "keep"] as const;
 export type Decision = (typeof decisions)[number];
@@ -193,12 +193,18 @@ export function formatUnfinished(result: UnfinishedResult): string {
   const { tasks_resumed, tasks_cancelled, tasks_ended, cells_resumed, cells_cancelled, held } = result;
   const lines: string[] = [];
   if (tasks_resumed > 0) {
-    lines.push(`resumed: ${formatCount(tasks_resumed)} tasks, ${formatCount(cells_resumed)} cells to draw`);
+    lines.push(
+      `resumed: ${formatCounted(tasks_resumed, "task")}, ${formatCounted(cells_resumed, "cell")} to draw`,
+    );
   }
   if (tasks_cancelled > 0) {
-    lines.push(`cancelled: ${formatCount(tasks_cancelled)} tasks, ${formatCount(cells_cancelled)} cells`);
+    lines.push(
+      `cancelled: ${formatCounted(tasks_cancelled, "task")}, ${formatCounted(cells_cancelled, "cell")}`,
+    );
   }
-  if (tasks_ended > 0) lines.push(`ended with a status from their cells: ${formatCount(tasks_ended)} tasks`);
+  if (tasks_ended > 0) {
+    lines.push(`ended with a status from their cells: ${formatCounted(tasks_ended, "task")}`);
+  }
   if (held.length === 0) return [...lines, "no unfinished task is held"].join("\n");
   const table = formatTable(
     ["held tasks", "tasks", "cells", "options"],

@@ -2,6 +2,7 @@
 import { formatPath } from "../tools/format.ts";
 import { tables } from "../lens/tables.ts";
 import type { Explanation } from "./why.ts";
+import { counted } from "../../../phrases.ts";
 
 const shorten = (text: string) => text.length > 2000 ? `${text.slice(0, 1999)}…` : text;
 
@@ -33,7 +34,7 @@ function formatExplanation(explanation: Explanation): string {
   }
   if (quarantine) {
     const { reason, path, detail, attempts } = quarantine;
-    lines.push(`  reason    ${reason}${formatPath(path)}: ${detail} (${attempts} attempts)`);
+    lines.push(`  reason    ${reason}${formatPath(path)}: ${detail} (${counted(attempts, "attempt")})`);
   }
   lines.push(...formatRules(explanation));
   if (document !== "") lines.push(`  document  (${document_from}) ${shorten(document)}`);

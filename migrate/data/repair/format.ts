@@ -1,9 +1,10 @@
 /** Text output of repairs and replays. */
-import { formatCount, formatTable } from "../tools/format.ts";
+import { formatCount, formatCounted, formatTable } from "../tools/format.ts";
 import type { RepairPlan, UnrepairedDifference } from "./step.ts";
 import type { RepairResult } from "./repair.ts";
 import type { ReplayResult } from "./replay.ts";
 import type { UndoResult } from "./undo.ts";
+import { inflect } from "../../../phrases.ts";
 
 const rowsMax = 50;
 const pathsMax = 5;
@@ -33,9 +34,13 @@ export function formatPlan({ plan, differences, steps, left, more }: RepairPlan)
   lines.push(...formatUnrepaired(left));
   lines.push(
     "",
-    `plan ${plan}: ${formatCount(steps.length)} steps, ${formatCount(left.length)} not repaired`,
+    `plan ${plan}: ${formatCounted(steps.length, "step")}, ${formatCount(left.length)} not repaired`,
   );
-  if (more > 0) lines.push(`${formatCount(more)} more differences are left for the next plan`);
+  if (more > 0) {
+    lines.push(
+      `${formatCounted(more, "more difference")} ${inflect(more, "is", "are")} left for the next plan`,
+    );
+  }
   return lines.join("\n").trimStart();
 }
 
@@ -44,7 +49,9 @@ export function formatRepair({ plan, applied, skipped }: RepairResult): string {
   const lines = skipped.map(({ action, collection, document_id, why }) =>
     `skipped: ${action} ${collection} ${document_id}: ${why}`
   );
-  lines.push(`plan ${plan}: ${formatCount(applied)} steps applied, ${formatCount(skipped.length)} skipped`);
+  lines.push(
+    `plan ${plan}: ${formatCounted(applied, "step")} applied, ${formatCount(skipped.length)} skipped`,
+  );
   if (applied > 0) lines.push(`to undo it: deno task migrate data repair --undo ${plan}`);
   return lines.join("\n");
 }
@@ -54,7 +61,7 @@ export function formatUndo({ plan, undone, skipped }: UndoResult): string {
   const lines = skipped.map(({ collection, document_id }) =>
     `skipped: ${collection} ${document_id}: the row was changed after the repair`
   );
-  lines.push(`plan ${plan}: ${formatCount(undone)} steps undone`);
+  lines.push(`plan ${plan}: ${formatCounted(undone, "step")} undone`);
   return lines.join("\n");
 }
 
@@ -76,7 +83,7 @@ export function formatReplay({ applied, documents, loaded, stay, groups }: Repla
   );
   const share = `${formatCount(loaded)} of ${formatCount(documents)}`;
   const summary = applied
-    ? `${share} got a row, ${formatCount(stay)} stay`
+    ? `${share} got a row, ${formatCount(stay)} ${inflect(stay, "stays", "stay")}`
     : `${share} would get a row, ${
       formatCount(stay)
     } would stay; nothing was changed, add --apply to load them`;

@@ -5,6 +5,7 @@ import { BsonError, checkBson, documentBytesMax, documentBytesMin } from "../doc
 import type { Bytes } from "./bytes.ts";
 import type { Collection, Range, RawDocument, Source, Survey, SurveyOptions } from "../documents/source.ts";
 import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
+import { counted } from "../../../phrases.ts";
 
 /** Whole documents, which start at byte `start`. */
 interface Block {
@@ -71,7 +72,7 @@ async function* readBlocks(bytes: Bytes, collection: Collection, blockBytes: num
       throw new AppError(
         "source_truncated",
         `reading ${collection} in '${bytes.path}' at byte ${start}: the dump ends in the middle of a document ` +
-          `(it has ${filled} bytes); copy it again from where it was dumped, or dump it again; ` +
+          `(it has ${counted(filled, "byte")}); copy it again from where it was dumped, or dump it again; ` +
           "nothing was written",
       );
     }

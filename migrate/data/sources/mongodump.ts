@@ -8,6 +8,7 @@ import { type BsonParts, BsonSource } from "./bson_files.ts";
 import { type Bytes, findStamp, JoinedBytes, openBytes } from "./bytes.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import { bsonEndings, checkSingleFiles, findFile, listDatabaseFolders } from "./folder_files.ts";
+import { counted } from "../../../phrases.ts";
 
 const advice = "dump again with 'mongodump --db=NAME --out=FOLDER'";
 const oplogNote =
@@ -49,7 +50,7 @@ export async function openDumpFolder(folder: string): Promise<BsonSource | undef
   if (databases.length > 1) {
     throw new AppError(
       "invalid_source",
-      `opening the dump '${folder}': it holds ${databases.length} databases; name one: ${
+      `opening the dump '${folder}': it holds ${counted(databases.length, "database")}; name one: ${
         databases.map((path) => `'${path}'`).join(", ")
       }`,
     );

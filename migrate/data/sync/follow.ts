@@ -14,6 +14,7 @@ import { clockPosition } from "./poll.ts";
 import type { SyncContext } from "./session.ts";
 import { findFollow, openGap, setFollowState } from "./state.ts";
 import { applyChanges, type BatchReport } from "./stream.ts";
+import { counted, inflect } from "../../../phrases.ts";
 
 /** Waits before the first and before any further retry, in milliseconds. */
 const retryMsMin = 200;
@@ -71,7 +72,9 @@ class Follower {
     if (follow.state === "gap") {
       const { compared, applied } = await healGap(context);
       return context.onNote(
-        `compared both sides: ${applied} of ${compared} documents differed and were read again`,
+        `compared both sides: ${applied} of ${counted(compared, "document")} differed and ${
+          inflect(applied, "was", "were")
+        } read again`,
       );
     }
     const target = await this.#now();

@@ -10,6 +10,7 @@ import { readOplog } from "../sources/oplog.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { clockPosition } from "./poll.ts";
 import { findFollow, type Follow, type FollowMode, insertFollow, openGap } from "./state.ts";
+import { counted, inflect } from "../../../phrases.ts";
 
 export interface StartOptions {
   mode: FollowMode;
@@ -94,7 +95,9 @@ async function checkOrigin(sql: Sql, source: FollowedMongo): Promise<void> {
   throw new AppError(
     "source_changed",
     `following '${source.location}': the rows of the target come from another database, since only ${found} of ` +
-      `${rows.length} sampled tasks are in this one; wanted the MONGODB_URL and DB_NAME that were loaded, or an empty ` +
+      `${counted(rows.length, "sampled task")} ${
+        inflect(found, "is", "are")
+      } in this one; wanted the MONGODB_URL and DB_NAME that were loaded, or an empty ` +
       "target",
   );
 }

@@ -1,7 +1,12 @@
 /** Text output of the migrator's commands: counts, sizes, durations and tables. */
+import { counted, inflect } from "../../../phrases.ts";
 
 /** Returns a count with thousands separators. */
 export const formatCount = (count: number): string => count.toLocaleString("en");
+
+/** Returns a count with thousands separators and its noun, such as `1 task` or `1,200 tasks`. */
+export const formatCounted = (count: number, one: string, many = `${one}s`): string =>
+  `${formatCount(count)} ${inflect(count, one, many)}`;
 
 /**
  * Returns a size in decimal units.
@@ -20,7 +25,7 @@ export function formatBytes(bytes: number): string {
     size /= 1000;
     unit++;
   }
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+  return unit === 0 ? counted(size, "byte") : `${size.toFixed(1)} ${units[unit]}`;
 }
 
 /** Returns a duration in seconds, minutes or hours, at least `1 s`. */

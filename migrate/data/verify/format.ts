@@ -1,6 +1,7 @@
 /** Text output of `data verify`. */
-import { formatCount, formatTable } from "../tools/format.ts";
+import { formatCount, formatCounted, formatTable } from "../tools/format.ts";
 import type { Verdict } from "./result.ts";
+import { counted, inflect } from "../../../phrases.ts";
 
 const rowsMax = 50;
 
@@ -10,11 +11,15 @@ export function formatVerdict(verdict: Verdict): string {
   const lines: string[] = [];
   if (resumed) {
     lines.push(
-      `continued an interrupted run: ${resumed.ranges} of ${resumed.of} ranges were compared since ${resumed.since}`,
+      `continued an interrupted run: ${resumed.ranges} of ${counted(resumed.of, "range")} ${
+        inflect(resumed.ranges, "was", "were")
+      } compared since ${resumed.since}`,
     );
   }
   lines.push(
-    `${formatCount(documents)} documents: ${formatCount(rows)} compared with their rows, ` +
+    `${formatCounted(documents, "document")}: ${formatCount(rows)} compared with ${
+      inflect(rows, "its row", "their rows")
+    }, ` +
       `${formatCount(quarantined)} in quarantine`,
   );
   if (differences === 0) return [...lines, "equal: no difference"].join("\n");
@@ -29,5 +34,5 @@ export function formatVerdict(verdict: Verdict): string {
   ]);
   lines.push(formatTable(["collection", "_id", "difference", "path", "source", "row", "cause"], shown));
   if (differences > rowsMax) lines.push(`… and ${formatCount(differences - rowsMax)} more`);
-  return [...lines, `DIFFERENT: ${formatCount(differences)} differences`].join("\n");
+  return [...lines, `DIFFERENT: ${formatCounted(differences, "difference")}`].join("\n");
 }

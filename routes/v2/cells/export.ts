@@ -18,6 +18,7 @@ import { csvHead, csvRow, type ExportRow, ndjsonRow, toRow } from "./export_rows
 import { HttpError } from "../kit/problem.ts";
 import { defineRoute, taskParams } from "../kit/route.ts";
 import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
+import { counted, inflect } from "../../../phrases.ts";
 
 type Format = "csv" | "ndjson" | "html";
 
@@ -163,9 +164,13 @@ function startExport(running: RunningExports, { id }: Principal): () => void {
   const own = running.get(id) ?? 0;
   const all = [...running.values()].reduce((sum, count) => sum + count, 0);
   if (own >= ownMax || all >= allMax) {
-    throw new HttpError("too_many_requests", `exporting: ${own} of yours and ${all} in all are under way`, {
-      "retry-after": "2",
-    });
+    throw new HttpError(
+      "too_many_requests",
+      `exporting: ${counted(all, "export")} ${inflect(all, "is", "are")} under way, ${own} of them yours`,
+      {
+        "retry-after": "2",
+      },
+    );
   }
   running.set(id, own + 1);
   let hasEnded = false;

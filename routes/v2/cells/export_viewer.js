@@ -202,7 +202,8 @@
     place(side, 0, 0, laid.wide, laid.high + laid.ny * step);
     top.hidden = laid.high === 0 || view.wall;
     side.hidden = laid.wide === 0 || view.wall;
-    count.textContent = `${laid.count.toLocaleString()} of ${rows.length.toLocaleString()} cells`;
+    const noun = rows.length === 1 ? "cell" : "cells";
+    count.textContent = `${laid.count.toLocaleString()} of ${rows.length.toLocaleString()} ${noun}`;
     view.focus = Math.min(view.focus, Math.max(0, laid.nx * laid.ny - 1));
     for (const [name, control] of Object.entries(controls)) control.value = String(view[name]);
     wallButton.textContent = view.wall ? "Grid" : "Wall";

@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { AppError } from "../../../errors.ts";
 import type { V2Env } from "./context.ts";
 import { type JsonResponse, respondJson, withBodyType } from "./json_response.ts";
+import { quoted } from "../../../phrases.ts";
 
 const withoutWeak = (etag: string) => etag.trim().replace(/^W\//, "");
 
@@ -41,7 +42,7 @@ export function requireMatch(c: Context<V2Env>, etag: string): void {
   if (!includesEtag(wanted, etag)) {
     throw new AppError(
       "conflict",
-      `changing what has changed: If-Match is '${wanted.slice(0, 100)}', it is ${etag} now`,
+      `changing what has changed: If-Match is ${quoted(wanted, 100)}, it is ${etag} now`,
     );
   }
 }

@@ -1,5 +1,6 @@
 /** What a schema wants, in words that continue «wanted …». It replaces the messages of zod. */
 import { z } from "@hono/zod-openapi";
+import { counted } from "../../../phrases.ts";
 
 const types: Record<string, string> = {
   string: "text",
@@ -27,7 +28,7 @@ const nouns: Record<string, [one: string, many: string]> = {
 /** Returns a bound with what it counts, such as «at most 20 items». */
 function describeBound(bound: "at least" | "at most", origin: string, value: number | bigint): string {
   const noun = nouns[origin];
-  return noun ? `${bound} ${value} ${noun[Number(value) === 1 ? 0 : 1]}` : `${bound} ${value}`;
+  return `${bound} ${noun ? counted(value, ...noun) : value}`;
 }
 
 /** Reports whether a schema wants whole numbers. For a text, its issue expects any number. */

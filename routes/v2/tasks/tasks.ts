@@ -29,6 +29,7 @@ import {
 import { textSchema } from "../kit/texts.ts";
 import { detailOut, readDetail, taskOut, toJson, toTaskSummary } from "./task_detail.ts";
 import { getReadableTask, notTaskOwner, taskNotFound } from "./task_access.ts";
+import { quoted } from "../../../phrases.ts";
 
 const listQuery = pageQuery.extend({
   status: namesQuery(taskStatuses).optional().openapi({
@@ -132,7 +133,7 @@ async function checkIfMatch(c: Context<V2Env>, before: Editable): Promise<void> 
   const digest = await digestEditable(before);
   const tags = ifMatch.split(",").map((tag) => tag.trim().replace(/^W\//, "").replaceAll('"', ""));
   if (!tags.some((tag) => tag.split(".")[0] === digest)) {
-    throw new AppError("conflict", `changing what has changed: If-Match is '${ifMatch.slice(0, 100)}'`);
+    throw new AppError("conflict", `changing what has changed: If-Match is ${quoted(ifMatch, 100)}`);
   }
 }
 
