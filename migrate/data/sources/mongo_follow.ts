@@ -64,6 +64,15 @@ export function wrapDocuments(collection: Collection, documents: readonly Uint8A
   }
 }
 
+/** Wraps documents together with their keys. */
+export function keyDocuments(collection: Collection, documents: readonly Uint8Array[]): KeyedRaw[] {
+  const raws = wrapDocuments(collection, documents);
+  return documents.map((bytes, i) => {
+    const id = idOf(bytes);
+    return { id, tag: tagId(id), raw: raws[i]! };
+  });
+}
+
 /** See openFollowed(). */
 export class FollowedMongo implements AsyncDisposable {
   readonly location: string;
@@ -122,20 +131,12 @@ export class FollowedMongo implements AsyncDisposable {
       );
       try {
         while (await cursor.hasNext()) {
-          yield this.#keyed(collection, cursor.readBufferedDocuments() as unknown as Uint8Array[]);
+          yield keyDocuments(collection, cursor.readBufferedDocuments() as unknown as Uint8Array[]);
         }
       } finally {
         await cursor.close().catch(() => {});
       }
     }
-  }
-
-  #keyed(collection: Collection, documents: Uint8Array[]): KeyedRaw[] {
-    const raws = wrapDocuments(collection, documents);
-    return documents.map((bytes, i) => {
-      const id = idOf(bytes);
-      return { id, tag: tagId(id), raw: raws[i]! };
-    });
   }
 
   /**
@@ -152,7 +153,7 @@ export class FollowedMongo implements AsyncDisposable {
     try {
       while (await cursor.hasNext()) {
         const buffered = cursor.readBufferedDocuments() as unknown as Uint8Array[];
-        const documents = this.#keyed(collection, buffered).filter(({ tag }) => tag !== skipped);
+        const documents = keyDocuments(collection, buffered).filter(({ tag }) => tag !== skipped);
         skipped = undefined;
         if (documents.length === 0) continue;
         const bytes = buffered.reduce((sum, { length }) => sum + length, 0);

@@ -4,11 +4,19 @@ import type { Sql } from "../../../db/pg/connect.ts";
 import { isKeyConflict, isRefusedRow } from "../../../passing.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import { CastCache } from "../load/rows.ts";
-import type { KeyedRaw } from "../sources/mongo_follow.ts";
+import { keyDocuments, type KeyedRaw } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { releaseEmails, resolveConflicts } from "./conflicts.ts";
 import { announceChanges, linkOwners, raiseRevisions, recountTasks } from "./counters.ts";
-import { deleteEntries, insertQuarantined, insertRowEntries, insertWaiting } from "./entries.ts";
+import {
+  deleteEntries,
+  insertQuarantined,
+  insertRowEntries,
+  insertWaiting,
+  listReleased,
+  listWaitingUsers,
+  type WaitingRow,
+} from "./entries.ts";
 import {
   type DocumentRef,
   mapDocuments,
@@ -28,11 +36,12 @@ export interface DocumentStates {
   missing: DocumentRef[];
 }
 
-/** What a batch changed beyond its own documents. */
-export interface Applied {
-  documents: number;
-  /** Keys and names that are free, or there, since this batch: documents that wait for them can be tried again. */
-  released: Map<Collection, string[]>;
+/** Returns the states of waiting documents, parents first. */
+export function toStates(waiting: readonly WaitingRow[]): DocumentStates[] {
+  return collections.map((collection) => {
+    const documents = waiting.filter((row) => row.collection === collection).map(({ original }) => original);
+    return { collection, found: keyDocuments(collection, documents), missing: [] };
+  });
 }
 
 /** Documents that get no row. */
@@ -63,7 +72,11 @@ const taskOf = ({ key }: { key: string }): string => key.slice(0, 36);
 /** Applies batches in one session. After an error the session must be discarded. */
 export class Applier {
   readonly #casts = new CastCache();
-  #applied: Applied = { documents: 0, released: new Map() };
+  /** Keys and names that are free, or there, since this batch: documents that wait for them can be tried again. */
+  #released = new Map<Collection, string[]>();
+  /** Whether a user of this batch waits for an e-mail. */
+  #hasWaitingUsers = false;
+  #documents = 0;
   #tasks = new Set<string>();
   #emails: string[] = [];
 
@@ -83,9 +96,11 @@ export class Applier {
     states: readonly DocumentStates[],
     check: (sql: Sql) => Promise<void>,
     commit: (sql: Sql) => Promise<void>,
-  ): Promise<Applied> {
+  ): Promise<void> {
     const { sql } = this;
-    this.#applied = { documents: 0, released: new Map() };
+    this.#documents = 0;
+    this.#released = new Map();
+    this.#hasWaitingUsers = false;
     this.#tasks = new Set();
     this.#emails = [];
     await sql`begin`;
@@ -96,11 +111,13 @@ export class Applier {
       for (const part of states) if (part.collection === collection) await this.#applyPart(part);
       failpoint(`sync.${collection}_applied`);
     }
+    await this.#applyReleased();
+    if (this.#hasWaitingUsers) await this.#applyWaiting((after) => listWaitingUsers(sql, after));
     await linkOwners(sql, this.#emails);
     failpoint("sync.owners_linked");
     await recountTasks(sql, [...this.#tasks]);
     failpoint("sync.counted");
-    if (this.#applied.documents > 0) await announceChanges(sql);
+    if (this.#documents > 0) await announceChanges(sql);
     failpoint("sync.announced");
     await commit(sql);
     failpoint("sync.position_stored");
@@ -109,12 +126,31 @@ export class Applier {
     failpoint("sync.commit_sent");
     await committed;
     failpoint("sync.committed");
-    return this.#applied;
+  }
+
+  /** Tries documents again that wait for what this batch has released, and what these release in turn. */
+  async #applyReleased(): Promise<void> {
+    while (this.#released.size > 0) {
+      const released = this.#released;
+      this.#released = new Map();
+      await this.#applyWaiting((after) => listReleased(this.sql, released, after));
+    }
+  }
+
+  /** Applies waiting documents from their bytes: had one changed since, its change would still be to come. */
+  async #applyWaiting(list: (after: WaitingRow | undefined) => Promise<WaitingRow[]>): Promise<void> {
+    let after: WaitingRow | undefined;
+    while (true) {
+      const waiting = await list(after);
+      failpoint("sync.waiting_read");
+      if (waiting.length === 0) return;
+      for (const part of toStates(waiting)) await this.#applyPart(part);
+      after = waiting.at(-1);
+    }
   }
 
   #release(collection: Collection, keys: readonly string[]): void {
-    const { released } = this.#applied;
-    released.set(collection, [...released.get(collection) ?? [], ...keys]);
+    this.#released.set(collection, [...this.#released.get(collection) ?? [], ...keys]);
   }
 
   async #applyPart({ collection, found, missing }: DocumentStates): Promise<void> {
@@ -122,7 +158,7 @@ export class Applier {
     const mapped = mapDocuments(collection, found, (name) => this.parents.find(name));
     const refs: DocumentRef[] = [...mapped.staged, ...mapped.rejected, ...mapped.waiting, ...missing];
     if (refs.length === 0) return;
-    this.#applied.documents += refs.length;
+    this.#documents += refs.length;
     const existing = await findRows(sql, collection, refs.map(({ legacyId }) => legacyId));
     failpoint("sync.rows_found");
     await deleteEntries(sql, collection, refs.map(({ documentId }) => documentId));
@@ -203,6 +239,7 @@ export class Applier {
     const withRow = new Set(kept.keys());
     await insertQuarantined(sql, this.fingerprint, rejected, withRow);
     await insertWaiting(sql, waiting, withRow);
+    if (collection === "users" && waiting.length > 0) this.#hasWaitingUsers = true;
     failpoint("sync.entries_written");
     if (collection === "tasks") this.#addTasks(written);
   }

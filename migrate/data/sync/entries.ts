@@ -1,4 +1,5 @@
 /** Ledger entries of followed documents: adjustments, originals, quarantine and waiting documents, by `_id`. */
+import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { documentKey } from "../documents/ids.ts";
 import { toStorable } from "../documents/ejson_write.ts";
@@ -135,42 +136,58 @@ export async function insertWaiting(
   }
 }
 
-/** A waiting document with its bytes, which hold its `_id`. */
+/** A waiting document with its bytes, as they were when it last changed. */
 export interface WaitingRow {
   collection: Collection;
   document_id: string;
   original: Uint8Array;
 }
 
-/** Lists waiting documents that can be tried again because what they await has changed, in the order of their ids. */
+/** Maximum of waiting documents, and of their bytes, that one statement reads; at least one is read. */
+const waitingMax = 500;
+const waitingBytesMax = 16 * 1024 * 1024;
+
+/** What to list: everything after a row, in the order of the keys, that a condition selects. */
+async function listWaitingWhere(
+  sql: Sql,
+  condition: PendingQuery<Row[]>,
+  after: WaitingRow | undefined,
+): Promise<WaitingRow[]> {
+  return await sql<WaitingRow[]>`
+    select collection, document_id, original
+    from (
+      select w.collection, w.document_id, w.original,
+        sum(octet_length(w.original)) over keys - octet_length(w.original) as bytes_before
+      from migration.waiting w
+      where (w.collection, w.document_id) > (${after?.collection ?? ""}, ${
+    after?.document_id ?? ""
+  }) and ${condition}
+      window keys as (order by w.collection, w.document_id)
+      order by w.collection, w.document_id
+      limit ${waitingMax}
+    ) as page
+    where bytes_before < ${waitingBytesMax}
+    order by collection, document_id`;
+}
+
+/** Lists waiting documents that can be tried again because what they await has changed. */
 export async function listReleased(
   sql: Sql,
   released: ReadonlyMap<Collection, string[]>,
   after: WaitingRow | undefined,
-  limit: number,
 ): Promise<WaitingRow[]> {
   const collections = [...released].flatMap(([collection, names]) => names.map(() => collection));
   const names = [...released.values()].flat().map(documentKey);
   if (names.length === 0) return [];
-  return await sql<WaitingRow[]>`
-    select distinct w.collection, w.document_id, w.original
-    from unnest(${collections}::text[], ${names}::text[]) as r (collection, awaited)
-    join migration.waiting w on w.collection = r.collection and w.awaited = r.awaited
-    where (w.collection, w.document_id) > (${after?.collection ?? ""}, ${after?.document_id ?? ""})
-    order by w.collection, w.document_id
-    limit ${limit}`;
+  const isReleased = sql`
+    (w.collection, w.awaited) in (select * from unnest(${collections}::text[], ${names}::text[]))`;
+  return await listWaitingWhere(sql, isReleased, after);
 }
 
-/** Lists waiting documents in the order of their ids, for a retry of all of them. */
-export async function listWaiting(
-  sql: Sql,
-  after: WaitingRow | undefined,
-  limit: number,
-): Promise<WaitingRow[]> {
-  return await sql<WaitingRow[]>`
-    select collection, document_id, original
-    from migration.waiting
-    where (collection, document_id) > (${after?.collection ?? ""}, ${after?.document_id ?? ""})
-    order by collection, document_id
-    limit ${limit}`;
-}
+/** Lists users that wait for an e-mail and have a row, whose e-mail others may wait for. */
+export const listWaitingUsers = (sql: Sql, after: WaitingRow | undefined): Promise<WaitingRow[]> =>
+  listWaitingWhere(sql, sql`w.collection = 'users' and w.has_row`, after);
+
+/** Lists all waiting documents. */
+export const listWaiting = (sql: Sql, after: WaitingRow | undefined): Promise<WaitingRow[]> =>
+  listWaitingWhere(sql, sql`true`, after);

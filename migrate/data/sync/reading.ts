@@ -1,8 +1,6 @@
 /** Reads the current state of changed documents, in parts of limited size. */
-import { tagId } from "../documents/ids.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import type { ChangedKeys } from "../sources/change_stream.ts";
-import { idDocument } from "../sources/mongo_bounds.ts";
 import { type FollowedMongo, idOf, type KeyedRaw } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { DocumentStates } from "./apply.ts";
@@ -51,16 +49,4 @@ export async function* readParts(source: FollowedMongo, keys: ChangedKeys): Asyn
   }
   failpoint("stream.documents_read");
   yield { states, isLast: true };
-}
-
-/** Returns keys by collection. */
-export function groupKeys(
-  documents: Iterable<{ collection: Collection; original: Uint8Array }>,
-): ChangedKeys {
-  const keys: ChangedKeys = new Map();
-  for (const { collection, original } of documents) {
-    const known = keys.get(collection) ?? new Map();
-    keys.set(collection, known.set(tagId(idOf(original)), idDocument(original)));
-  }
-  return keys;
 }

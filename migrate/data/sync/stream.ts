@@ -1,12 +1,12 @@
 /** Applies changes as they come, batch by batch, while the next one is read. */
-import type { ChangeBatch, ChangedKeys } from "../sources/change_stream.ts";
+import type { ChangeBatch } from "../sources/change_stream.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import type { Applied } from "./apply.ts";
-import { listReleased, listWaiting, type WaitingRow } from "./entries.ts";
+import { type DocumentStates, toStates } from "./apply.ts";
+import { listWaiting, type WaitingRow } from "./entries.ts";
 import { clockPosition, Poll } from "./poll.ts";
-import { groupKeys, type Part, readParts } from "./reading.ts";
+import { type Part, readParts } from "./reading.ts";
 import { type SyncContext, SyncSession } from "./session.ts";
-import { findFollow, type Follow, saveProgress } from "./state.ts";
+import { findFollow, type Follow, type Progress, saveProgress } from "./state.ts";
 
 /** Source of changes. */
 interface Changes {
@@ -33,10 +33,8 @@ export interface BatchReport {
   isCaughtUp: boolean;
 }
 
-/** Interval of the retries of all waiting documents, and how many of them one batch has. */
+/** Pause after all waiting documents have been retried, in milliseconds. */
 const retryMs = 30_000;
-const retryAtOnce = 500;
-const releasedAtOnce = 1000;
 /** Batches without events store the position at most this often. */
 const idleSaveMs = 1000;
 
@@ -78,9 +76,7 @@ class StreamWorker {
       const durationMs = performance.now() - started;
       this.onBatch({ events, documents, durationMs, position, sourcePosition, isCaughtUp });
       if (isDone()) break;
-      if (Date.now() < this.#nextRetry || !isCaughtUp) continue;
-      await next;
-      await this.#retryWaiting();
+      if (isCaughtUp && Date.now() >= this.#nextRetry) await this.#retryWaiting();
     }
     await next.catch(() => {});
   }
@@ -101,9 +97,8 @@ class StreamWorker {
       const { events, token, position, sourcePosition } = batch;
       documents += part.states.reduce((sum, { found, missing }) => sum + found.length + missing.length, 0);
       const progress = { token, position, sourcePosition, events, documents };
-      const applied = await this.#applyPart(part, part.isLast ? progress : undefined);
+      await this.#applyStates(part.states, part.isLast ? progress : undefined);
       failpoint("sync.part_applied");
-      await this.#retryReleased(applied);
       if (part.isLast) break;
       part = (await parts.next()).value!;
     }
@@ -111,7 +106,7 @@ class StreamWorker {
     return documents;
   }
 
-  #applyPart({ states }: Part, progress: Parameters<typeof saveProgress>[1] | undefined): Promise<Applied> {
+  #applyStates(states: DocumentStates[], progress: Progress | undefined): Promise<void> {
     const { session, context } = this;
     return session.guard(session.applier.apply(
       states,
@@ -122,33 +117,12 @@ class StreamWorker {
     ));
   }
 
-  /** Applies the current state of documents, and then of those that waited for them. */
-  async #applyKeys(keys: ChangedKeys): Promise<void> {
-    for await (const part of readParts(this.context.source, keys)) {
-      await this.#retryReleased(await this.#applyPart(part, undefined));
-    }
-  }
-
-  /** Retries the documents that waited for what a batch has released. */
-  async #retryReleased({ released }: Applied): Promise<void> {
-    if (released.size === 0) return;
-    for (let after: WaitingRow | undefined, isLast = false; !isLast;) {
-      const waiting = await this.session.guard(
-        listReleased(this.session.sql, released, after, releasedAtOnce),
-      );
-      failpoint("sync.released_read");
-      if (waiting.length > 0) await this.#applyKeys(groupKeys(waiting));
-      after = waiting.at(-1);
-      isLast = waiting.length < releasedAtOnce;
-    }
-  }
-
   /** Retries a part of all waiting documents, in turn, for what no batch has told. */
   async #retryWaiting(): Promise<void> {
-    const waiting = await this.session.guard(listWaiting(this.session.sql, this.#retryAfter, retryAtOnce));
-    if (waiting.length > 0) await this.#applyKeys(groupKeys(waiting));
+    const waiting = await this.session.guard(listWaiting(this.session.sql, this.#retryAfter));
+    if (waiting.length > 0) await this.#applyStates(toStates(waiting), undefined);
     failpoint("sync.retried");
-    this.#retryAfter = waiting.length < retryAtOnce ? undefined : waiting.at(-1);
+    this.#retryAfter = waiting.at(-1);
     if (this.#retryAfter === undefined) this.#nextRetry = Date.now() + retryMs;
   }
 }

@@ -1,7 +1,6 @@
 /** Named points at which tests kill the migrator. Outside tests they do nothing. */
 
-/** All failpoints, in the order in which load, verify, repair, replay, backup and restore reach them. */
-export const failpoints = [
+const atRest = [
   "load.schema_checked",
   "load.lock_acquired",
   "survey.begun",
@@ -88,8 +87,7 @@ export const failpoints = [
   "restore.committed",
 ] as const;
 
-/** The failpoints of `sync`. */
-export const syncFailpoints = [
+const following = [
   "sync.lease_acquired",
   "sync.before_start",
   "sync.started",
@@ -128,6 +126,7 @@ export const syncFailpoints = [
   "sync.users_applied",
   "sync.tasks_applied",
   "sync.dramatiq_tasks_applied",
+  "sync.waiting_read",
   "sync.owners_linked",
   "sync.counted",
   "sync.announced",
@@ -136,7 +135,6 @@ export const syncFailpoints = [
   "sync.commit_sent",
   "sync.committed",
   "sync.part_applied",
-  "sync.released_read",
   "sync.retried",
   "sync.caught_up",
   "gap.opened",
@@ -152,7 +150,12 @@ export const syncFailpoints = [
   "sync.stopped",
 ] as const;
 
-export type Failpoint = (typeof failpoints)[number] | (typeof syncFailpoints)[number];
+export type Failpoint = (typeof atRest)[number] | (typeof following)[number];
+
+/** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */
+export const failpoints: readonly Failpoint[] = atRest;
+/** The failpoints of `sync`. */
+export const syncFailpoints: readonly Failpoint[] = following;
 
 let onPass: ((name: Failpoint) => void) | undefined;
 

@@ -4,12 +4,18 @@ import { type Db, MongoClient } from "mongodb";
 import { type LocalMongo, startMongo } from "../../../dev/servers/mongo.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { documentKey, tagId } from "../../../migrate/data/documents/ids.ts";
-import { writeCanonical } from "../../../migrate/data/documents/ejson_write.ts";
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
 import { collections } from "../../../migrate/data/documents/source.ts";
 import { encodeRow, keyOf, mapDocument, type MappedRow, tables } from "../../../migrate/data/lens/tables.ts";
 import { copyOut } from "../../../migrate/data/tools/copy.ts";
-import { idOf, wrapDocuments } from "../../../migrate/data/sources/mongo_follow.ts";
+import { idOf, openFollowed, wrapDocuments } from "../../../migrate/data/sources/mongo_follow.ts";
+import { toPosition } from "../../../migrate/data/sources/positions.ts";
+import { follow } from "../../../migrate/data/sync/follow.ts";
+import { Lease } from "../../../migrate/data/sync/lease.ts";
+import { startFollow, type StartOptions } from "../../../migrate/data/sync/start.ts";
+import { findFollow } from "../../../migrate/data/sync/state.ts";
+import { silentProgress } from "../../../migrate/data/tools/progress.ts";
+import { waitFor } from "../../support/wait.ts";
 import { insertRaw } from "./mongo_raw.ts";
 import { type Documents, makeEdgeCaseBson, mongod } from "./sources.ts";
 
@@ -42,6 +48,66 @@ export async function startFollowed({ replicaSet = true } = {}): Promise<Followe
       await mongo[Symbol.asyncDispose]();
     },
   };
+}
+
+const noNote = () => {};
+
+/** Opens the source and the lease, and runs a sync until its signal is aborted, or once. */
+async function runSync(
+  sql: Pool,
+  { mongo }: Followed,
+  { once, signal, ...start }: Partial<StartOptions> & { once: boolean; signal: AbortSignal },
+): Promise<void> {
+  await using source = await openFollowed(mongo.url, databaseName);
+  await using lease = await Lease.acquire(sql, "sync");
+  const options = { mode: "stream" as const, restart: false, acceptShortOplog: true, ...start };
+  const { fingerprint } = await startFollow(sql, source, options, noNote);
+  await follow(
+    { pool: sql, source, lease, fingerprint, progress: silentProgress, onNote: noNote, signal },
+    { once, onBatch: noNote, onRetry: noNote },
+  );
+}
+
+/** Copies, applies all changes up to now, and ends. */
+export async function syncOnce(
+  sql: Pool,
+  followed: Followed,
+  start: Partial<StartOptions> = {},
+): Promise<void> {
+  const signal = AbortSignal.timeout(120_000);
+  await runSync(sql, followed, { once: true, signal, ...start });
+  signal.throwIfAborted();
+}
+
+/** A sync that runs beside a test. */
+export interface RunningSync extends AsyncDisposable {
+  /** Waits until everything that the source has now is applied. */
+  settle(): Promise<void>;
+  /** Stops it and returns its error, if it ended with one. */
+  stop(): Promise<unknown>;
+}
+
+/** Starts a sync beside a test. */
+export function startSync(sql: Pool, followed: Followed, start: Partial<StartOptions> = {}): RunningSync {
+  const stopped = new AbortController();
+  let failure: unknown;
+  const running = runSync(sql, followed, { once: false, signal: stopped.signal, ...start })
+    .catch((error) => failure = error);
+  const stop = async () => {
+    stopped.abort();
+    await running;
+    return failure;
+  };
+  const settle = async () => {
+    const { operationTime } = await followed.db.command({ ping: 1 });
+    const target = toPosition(operationTime);
+    await waitFor("the sync to apply all changes", async () => {
+      if (failure) throw failure;
+      const follow = await findFollow(sql);
+      return follow?.state === "following" && BigInt(follow.position ?? 0) >= target;
+    }, 60_000);
+  };
+  return { settle, stop, [Symbol.asyncDispose]: async () => void await stop() };
 }
 
 /** Returns the edge cases that a server accepts: one document of each `_id`, and no invalid BSON. */
@@ -192,9 +258,3 @@ export async function assertFollowed(sql: Pool, db: Db): Promise<void> {
       or t.owner_id is distinct from (select u.id from users u where u.email = t.username)`;
   assert.deepEqual([...wrong], [], "tasks with wrong counters, hold or owner");
 }
-
-/** Returns all documents of a MongoDB as canonical texts, for messages. */
-export const showAll = async (db: Db): Promise<string[]> =>
-  (await Promise.all(collections.map((name) => readAll(db, name)))).flat().map((bytes) =>
-    writeCanonical(readBson(bytes))
-  );

@@ -1,36 +1,10 @@
 import assert from "node:assert/strict";
-import type { Pool } from "../../../db/pg/connect.ts";
-import { openFollowed } from "../../../migrate/data/sources/mongo_follow.ts";
-import { follow } from "../../../migrate/data/sync/follow.ts";
-import { Lease } from "../../../migrate/data/sync/lease.ts";
-import { startFollow, type StartOptions } from "../../../migrate/data/sync/start.ts";
-import { silentProgress } from "../../../migrate/data/tools/progress.ts";
 import { createDatabase } from "../../support/database.ts";
-import {
-  assertFollowed,
-  databaseName,
-  type Followed,
-  makeEdgeCases,
-  startFollowed,
-} from "../support/followed.ts";
+import { assertFollowed, makeEdgeCases, startFollowed, syncOnce } from "../support/followed.ts";
 import { mongod } from "../support/sources.ts";
 
 const testSync = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name: `sync ${name}`, ignore: !mongod, fn });
-
-async function syncOnce(sql: Pool, { mongo }: Followed, options: Partial<StartOptions> = {}): Promise<void> {
-  await using source = await openFollowed(mongo.url, databaseName);
-  await using lease = await Lease.acquire(sql, "sync");
-  const onNote = () => {};
-  const all = { mode: "stream" as const, restart: false, acceptShortOplog: true, ...options };
-  const { fingerprint } = await startFollow(sql, source, all, onNote);
-  const signal = AbortSignal.timeout(60_000);
-  await follow(
-    { pool: sql, source, lease, fingerprint, progress: silentProgress, onNote, signal },
-    { once: true, onBatch: () => {}, onRetry: onNote },
-  );
-  signal.throwIfAborted();
-}
 
 testSync("copies all edge cases and applies what changes afterwards", async () => {
   await using database = await createDatabase();
