@@ -181,5 +181,5 @@ export async function acquireLeaderLease(
 
 /** Releases the leader lease, so that another worker can acquire it at once. */
 export async function releaseLeaderLease(sql: Sql, role: string, holder: string): Promise<void> {
-  await sql`update leaders set lease_until = now() where role = ${role} and holder = ${holder}`;
+  await sql`update leaders set lease_until = now() - interval '1 ms' where role = ${role} and holder = ${holder}`;
 }

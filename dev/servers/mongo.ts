@@ -16,6 +16,8 @@ export interface LocalMongo extends AsyncDisposable {
 export interface LocalMongoOptions {
   /** Whether to start a replica set of one member, `rs0`, instead of a standalone server. */
   replicaSet?: boolean;
+  /** Size of the oplog in MB. A small one is overwritten after few writes. */
+  oplogMb?: number;
   /** Name and password of the root user. If set, clients must authenticate. */
   root?: { user: string; password: string };
 }
@@ -157,6 +159,8 @@ export async function startMongo(binary: string, options: LocalMongoOptions = {}
       ...["--dbpath", folder, "--port", String(port), "--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"],
       ...["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"],
       ...(options.replicaSet ? ["--replSet", "rs0"] : []),
+      // The oplog is kept back to the last checkpoint, so checkpoints must be frequent.
+      ...(options.oplogMb ? ["--oplogSize", String(options.oplogMb), "--syncdelay", "1"] : []),
       ...(options.root ? ["--auth"] : []),
     ],
     stdin: "null",

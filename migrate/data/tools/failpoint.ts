@@ -150,6 +150,38 @@ const following = [
   "sync.stopped",
 ] as const;
 
+/** The failpoints of `back` and of the capture of changes. */
+export const backFailpoints = [
+  "back.opened",
+  "back.checked",
+  "back.lease_acquired",
+  "back.started",
+  "back.session_opened",
+  "back.changes_read",
+  "back.rows_read",
+  "back.documents_made",
+  "back.before_command",
+  "back.command_sent",
+  "back.command_answered",
+  "back.emails_released",
+  "back.users_written",
+  "back.tasks_written",
+  "back.dramatiq_tasks_written",
+  "back.before_deletions",
+  "back.dramatiq_tasks_deleted",
+  "back.tasks_deleted",
+  "back.users_deleted",
+  "back.begun",
+  "back.changes_deleted",
+  "back.state_saved",
+  "back.before_commit",
+  "back.commit_sent",
+  "back.committed",
+  "back.refused_kept",
+  "back.caught_up",
+  "back.ended",
+] as const;
+
 export type Failpoint = (typeof atRest)[number] | (typeof following)[number];
 
 /** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */

@@ -1,7 +1,7 @@
 /** A MongoDB that tests follow, and the check that its documents and the rows agree in full. */
 import assert from "node:assert/strict";
 import { type Db, MongoClient } from "mongodb";
-import { type LocalMongo, startMongo } from "../../../dev/servers/mongo.ts";
+import { type LocalMongo, type LocalMongoOptions, startMongo } from "../../../dev/servers/mongo.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { documentKey, tagId } from "../../../migrate/data/documents/ids.ts";
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
@@ -30,8 +30,8 @@ export interface Followed extends AsyncDisposable {
 }
 
 /** Starts a replica set of one member, or a standalone, with three empty collections. */
-export async function startFollowed({ replicaSet = true } = {}): Promise<Followed> {
-  const mongo = await startMongo(mongod!, { replicaSet });
+export async function startFollowed(options: LocalMongoOptions = { replicaSet: true }): Promise<Followed> {
+  const mongo = await startMongo(mongod!, options);
   const client = new MongoClient(mongo.url);
   const insert = async (documents: Partial<Documents>) => {
     for (const [collection, list] of Object.entries(documents)) {
@@ -257,4 +257,17 @@ export async function assertFollowed(sql: Pool, db: Db): Promise<void> {
       or (t.hold is null and (c.unfinished > 0 or t.status in ('pending', 'processing')))
       or t.owner_id is distinct from (select u.id from users u where u.email = t.username)`;
   assert.deepEqual([...wrong], [], "tasks with wrong counters, hold or owner");
+}
+
+/** Writes until the oplog, which must be a small one, does not reach back to this moment. */
+export async function overwriteOplog({ db, mongo }: Followed): Promise<void> {
+  await using client = new MongoClient(mongo.url);
+  const oplog = client.db("local").collection("oplog.rs");
+  const { operationTime } = await db.command({ ping: 1 });
+  const other = client.db("elsewhere").collection("fill");
+  await waitFor("the oplog to be overwritten", async () => {
+    await other.insertMany(Array.from({ length: 100 }, () => ({ text: "x".repeat(20_000) })));
+    const [first] = await oplog.find({}, { projection: { ts: 1 } }).sort({ $natural: 1 }).limit(1).toArray();
+    return first!.ts.greaterThan(operationTime);
+  });
 }
