@@ -10,6 +10,7 @@ import { follow } from "./sync/follow.ts";
 import { Lease } from "./sync/lease.ts";
 import { SyncReporter } from "./sync/reporter.ts";
 import { startFollow } from "./sync/start.ts";
+import { failpoint } from "./tools/failpoint.ts";
 
 interface SyncFlags {
   from: string;
@@ -31,6 +32,7 @@ async function runSync(context: DataContext, flags: SyncFlags): Promise<void> {
     await requireSchema(pool);
     await withSharedMigratorLock(pool, "sync", async () => {
       await using lease = await Lease.acquire(pool, "sync");
+      failpoint("sync.lease_acquired");
       const { fingerprint } = await startFollow(pool, source, {
         mode: flags.poll ? "poll" : "stream",
         restart: flags.restart ?? false,

@@ -7,7 +7,19 @@ import { AppError } from "../../../errors.ts";
 export const leaseMs = 10_000;
 export const renewMs = 3_000;
 
+/** Interval at which the lease of another process is looked at, in milliseconds. */
+const pollMs = 250;
+
 export type LeaseRole = "sync" | "back";
+
+/** Returns who holds, or held, a lease. */
+async function readHolder(pool: Pool, role: LeaseRole) {
+  const [row] = await pool<{ holder: string; since: string; until: string }[]>`
+    select holder, to_char(since, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since, lease_until::text as until
+    from leaders
+    where role = ${role}`;
+  return row;
+}
 
 /** A lease with a term. Each takeover by another process raises the term. */
 export class Lease implements AsyncDisposable {
@@ -32,26 +44,25 @@ export class Lease implements AsyncDisposable {
   }
 
   /**
-   * Acquires the lease and renews it until disposal.
+   * Acquires the lease and renews it until disposal. Waits for the lease of a process that does not renew it any more.
    *
-   * @throws AppError busy while another process holds it
+   * @throws AppError busy when another process holds the lease and renews it
    */
   static async acquire(pool: Pool, role: LeaseRole): Promise<Lease> {
     const holder = `${Deno.hostname()}:${Deno.pid}:${crypto.randomUUID().slice(0, 8)}`;
-    const term = await acquireLeaderLease(pool, role, holder, leaseMs);
-    if (term !== undefined) return new Lease(pool, role, holder, term);
-    const [other] = await pool<{ holder: string; since: string; left: number }[]>`
-      select holder, to_char(since, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since,
-        ceil(extract(epoch from lease_until - now()))::int as left
-      from leaders
-      where role = ${role}`;
-    throw new AppError(
-      "busy",
-      `${role}: process ${
-        other?.holder ?? "(unknown)"
-      } has been running since ${other?.since}; stop it first; if it ` +
-        `is dead, its lease ends in ${other?.left ?? 0} s`,
-    );
+    const first = await readHolder(pool, role);
+    while (true) {
+      const term = await acquireLeaderLease(pool, role, holder, leaseMs);
+      if (term !== undefined) return new Lease(pool, role, holder, term);
+      const other = await readHolder(pool, role);
+      if (other !== undefined && (other.holder !== first?.holder || other.until !== first.until)) {
+        throw new AppError(
+          "busy",
+          `${role}: process ${other.holder} has been running since ${other.since}; only one may run: stop it first`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
   }
 
   /**

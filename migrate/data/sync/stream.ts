@@ -75,8 +75,8 @@ class StreamWorker {
       const isCaughtUp = position >= sourcePosition || events === 0;
       const durationMs = performance.now() - started;
       this.onBatch({ events, documents, durationMs, position, sourcePosition, isCaughtUp });
-      if (isDone()) break;
       if (isCaughtUp && Date.now() >= this.#nextRetry) await this.#retryWaiting();
+      if (isDone()) break;
     }
     await next.catch(() => {});
   }

@@ -29,6 +29,13 @@ export interface Followed extends AsyncDisposable {
   insert(documents: Partial<Documents>): Promise<void>;
 }
 
+/** Inserts BSON as it is, and creates the three collections. */
+export async function insertAll(url: string, database: string, documents: Partial<Documents>): Promise<void> {
+  for (const collection of collections) {
+    await insertRaw(url, { database, collection, documents: documents[collection] ?? [] });
+  }
+}
+
 /** Starts a replica set of one member, or a standalone, with three empty collections. */
 export async function startFollowed(options: LocalMongoOptions = { replicaSet: true }): Promise<Followed> {
   const mongo = await startMongo(mongod!, options);
@@ -38,7 +45,7 @@ export async function startFollowed(options: LocalMongoOptions = { replicaSet: t
       await insertRaw(mongo.url, { database: databaseName, collection, documents: list });
     }
   };
-  for (const collection of collections) await insert({ [collection]: [] });
+  await insertAll(mongo.url, databaseName, {});
   return {
     mongo,
     db: client.db(databaseName),

@@ -1,7 +1,7 @@
 /** Kills the migrator at failpoints and compares what it leaves. */
 import assert from "node:assert/strict";
 import type { Pool } from "../../../db/pg/connect.ts";
-import { type Failpoint, failpoints } from "../../../migrate/data/tools/failpoint.ts";
+import { type Failpoint, failpoints, syncFailpoints } from "../../../migrate/data/tools/failpoint.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { waitForUnlock } from "./locks.ts";
 import { spawnMigrateTo } from "./program.ts";
@@ -82,7 +82,8 @@ export async function killAtEach(
   check: (kills: Kill[], database: TestDatabase) => Promise<void>,
 ): Promise<void> {
   const failures: string[] = [];
-  const sorted = kills.toSorted((a, b) => failpoints.indexOf(a.point) - failpoints.indexOf(b.point));
+  const order = [...failpoints, ...syncFailpoints];
+  const sorted = kills.toSorted((a, b) => order.indexOf(a.point) - order.indexOf(b.point));
   await Promise.all(Array.from({ length: lanes }, async (_, lane) => {
     const share = sorted.filter((_, i) => i % lanes === lane);
     if (share.length === 0) return;
