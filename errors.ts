@@ -24,6 +24,7 @@ export const codes = {
   differences_found: { exit: 4, status: 500 },
   assessed_wait: { exit: 5, status: 409 },
   assessed_no_go: { exit: 6, status: 409 },
+  documents_refused: { exit: 7, status: 500 },
   disk_full: { exit: 74, status: 503 },
   busy: { exit: 75, status: 503 },
   unauthenticated: { exit: 1, status: 401 },

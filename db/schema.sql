@@ -1,5 +1,102 @@
 -- Written by 'deno task schema' from a freshly migrated database. Do not edit.
 
+CREATE OR REPLACE FUNCTION migration.capture_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'INSERT' then
+    insert into migration.changes (collection, row_id) values (tg_argv[0], new.id);
+  elsif tg_op = 'DELETE' then
+    insert into migration.changes (collection, row_id, deleted_id)
+    values (tg_argv[0], old.id, migration.document_id(old.legacy_id, old.extra));
+  else
+    insert into migration.changes (collection, row_id) values (tg_argv[0], new.id);
+    if old.legacy_id <> new.legacy_id then
+      insert into migration.changes (collection, row_id, deleted_id)
+      values (tg_argv[0], old.id, migration.document_id(old.legacy_id, old.extra));
+    end if;
+  end if;
+  return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION migration.capture_counters()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into migration.recounted_tasks (task_id) values (new.id) on conflict do nothing;
+  return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION migration.capture_subtask()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'DELETE' then
+    insert into migration.changes (collection, parent_id, row_id, deleted_id)
+    values ('dramatiq_tasks', old.parent_task_id, old.id, migration.document_id(old.legacy_id, old.extra));
+  else
+    insert into migration.changes (collection, parent_id, row_id)
+    values ('dramatiq_tasks', new.parent_task_id, new.id);
+    if tg_op = 'UPDATE' and old.legacy_id <> new.legacy_id then
+      insert into migration.changes (collection, parent_id, row_id, deleted_id)
+      values ('dramatiq_tasks', old.parent_task_id, old.id, migration.document_id(old.legacy_id, old.extra));
+    end if;
+  end if;
+  return null;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION migration.document_id(legacy_id text, extra json)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(((extra -> '_id'::text))::text, (('{"$oid":"'::text || legacy_id) || '"}'::text))
+;
+
+CREATE OR REPLACE FUNCTION migration.refuse_truncate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if current_setting('contactsheet.capture', true) = 'off' then
+    return null;
+  end if;
+  raise exception 'truncate of % while changes are captured for the way back', tg_table_name
+    using hint = 'delete the rows, or set contactsheet.capture to off in this session';
+end
+$function$
+;
+
+CREATE OR REPLACE PROCEDURE migration.set_capture(IN is_enabled boolean)
+ LANGUAGE plpgsql
+AS $procedure$
+declare
+  capture record;
+begin
+  for capture in
+    select tgrelid::regclass as on_table, tgname
+    from pg_trigger
+    where tgname like '%\_capture\_%' and tgrelid in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass)
+    -- In the order in which rows are locked elsewhere.
+    order by array_position(array['users', 'tasks', 'subtasks']::regclass[], tgrelid::regclass), tgname
+  loop
+    execute format(
+      'alter table %s %s trigger %I', capture.on_table, case when is_enabled then 'enable' else 'disable' end,
+      capture.tgname
+    );
+  end loop;
+end
+$procedure$
+;
+
 CREATE OR REPLACE FUNCTION public.count_task_changes()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -308,21 +405,29 @@ create table migration.gaps (
 create table migration.live_checkpoints (
   verification_id bigint not null,
   collection text not null,
-  bound text,
+  bound text not null,
+  rows_bound text not null,
+  documents bigint default 0 not null,
+  done boolean default false not null,
   constraint live_checkpoints_pkey PRIMARY KEY (verification_id, collection),
   constraint live_checkpoints_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.live_verifications(id) ON DELETE CASCADE
 );
 
 create table migration.live_verifications (
   id bigint generated always as identity not null,
+  fingerprint text not null,
   started_at timestamp(3) with time zone default now() not null,
   ended_at timestamp(3) with time zone,
   documents bigint default 0 not null,
   rows bigint default 0 not null,
+  quarantined bigint default 0 not null,
+  waiting bigint default 0 not null,
   rechecked bigint default 0 not null,
+  changing bigint default 0 not null,
   differences bigint default 0 not null,
   verdict text,
   constraint live_verifications_pkey PRIMARY KEY (id),
+  constraint live_verifications_fingerprint_fkey FOREIGN KEY (fingerprint) REFERENCES migration.sources(fingerprint),
   constraint live_verifications_verdict_known CHECK ((verdict = ANY (ARRAY['equal'::text, 'different'::text])))
 );
 
@@ -386,17 +491,22 @@ create table migration.rechecks (
   verification_id bigint not null,
   collection text not null,
   document_id text not null,
-  kind text not null,
-  path text not null,
-  source_value text,
-  row_value text,
-  cause text not null,
+  document_key bytea not null,
+  version text not null,
+  differences json not null,
   comparisons integer default 1 not null,
+  changes integer default 0 not null,
   seen_position bigint not null,
+  first_seen_at timestamp(3) with time zone default now() not null,
   seen_at timestamp(3) with time zone default now() not null,
+  constraint rechecks_pkey PRIMARY KEY (verification_id, collection, document_id),
   constraint rechecks_verification_id_fkey FOREIGN KEY (verification_id) REFERENCES migration.live_verifications(id) ON DELETE CASCADE
 );
-CREATE INDEX rechecks_document_idx ON migration.rechecks USING btree (verification_id, collection, document_id);
+
+create table migration.recounted_tasks (
+  task_id uuid not null,
+  constraint recounted_tasks_pkey PRIMARY KEY (task_id)
+);
 
 create table migration.repairs (
   id bigint generated always as identity not null,
@@ -785,6 +895,10 @@ CREATE INDEX subtasks_held_idx ON public.subtasks USING btree (worker_id) WHERE 
 CREATE INDEX subtasks_order_idx ON public.subtasks USING btree (parent_task_id, legacy_id);
 CREATE INDEX subtasks_pending_idx ON public.subtasks USING btree (parent_task_id, queue, spread) WHERE (status = 'pending'::text);
 CREATE INDEX subtasks_revision_idx ON public.subtasks USING btree (parent_task_id, revision) WHERE (revision > 0);
+CREATE TRIGGER subtasks_capture_deleted AFTER DELETE ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
+CREATE TRIGGER subtasks_capture_inserted AFTER INSERT ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
+CREATE TRIGGER subtasks_capture_truncated BEFORE TRUNCATE ON public.subtasks FOR EACH STATEMENT EXECUTE FUNCTION migration.refuse_truncate(); -- disabled
+CREATE TRIGGER subtasks_capture_updated AFTER UPDATE OF parent_task_id, id, legacy_id, variable_indices, variable_types_map, type_to_variable, status, result, error, retry_count, prompts, ratio, seed, use_polish, created_at, updated_at, generation, extra ON public.subtasks FOR EACH ROW WHEN (((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND ((((((((((((((((((old.updated_at IS DISTINCT FROM new.updated_at) OR (old.status IS DISTINCT FROM new.status)) OR (old.retry_count IS DISTINCT FROM new.retry_count)) OR (old.error IS DISTINCT FROM new.error)) OR (old.parent_task_id IS DISTINCT FROM new.parent_task_id)) OR (old.id IS DISTINCT FROM new.id)) OR (old.legacy_id IS DISTINCT FROM new.legacy_id)) OR (old.variable_indices IS DISTINCT FROM new.variable_indices)) OR (old.ratio IS DISTINCT FROM new.ratio)) OR (old.seed IS DISTINCT FROM new.seed)) OR (old.use_polish IS DISTINCT FROM new.use_polish)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.generation IS DISTINCT FROM new.generation)) OR ((old.result)::text IS DISTINCT FROM (new.result)::text)) OR ((old.variable_types_map)::text IS DISTINCT FROM (new.variable_types_map)::text)) OR ((old.type_to_variable)::text IS DISTINCT FROM (new.type_to_variable)::text)) OR ((old.prompts)::text IS DISTINCT FROM (new.prompts)::text)) OR ((old.extra)::text IS DISTINCT FROM (new.extra)::text)))) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
 
 create table public.task_count_changes (
   id bigint generated always as identity not null,
@@ -853,6 +967,11 @@ CREATE INDEX tasks_open_idx ON public.tasks USING btree (priority DESC, created_
 CREATE INDEX tasks_owner_id_idx ON public.tasks USING btree (owner_id);
 CREATE INDEX tasks_status_newest_idx ON public.tasks USING btree (status, created_at DESC, id DESC) WHERE (NOT is_deleted);
 CREATE INDEX tasks_username_newest_idx ON public.tasks USING btree (username, created_at DESC, id DESC) WHERE (NOT is_deleted);
+CREATE TRIGGER tasks_capture_deleted AFTER DELETE ON public.tasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_change('tasks'); -- disabled
+CREATE TRIGGER tasks_capture_inserted AFTER INSERT ON public.tasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_change('tasks'); -- disabled
+CREATE TRIGGER tasks_capture_recounted AFTER UPDATE OF subtasks_total, subtasks_completed, subtasks_failed ON public.tasks FOR EACH ROW WHEN (((new.generation IS NOT NULL) AND (current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND (((old.subtasks_completed IS DISTINCT FROM new.subtasks_completed) OR (old.subtasks_failed IS DISTINCT FROM new.subtasks_failed)) OR (old.subtasks_total IS DISTINCT FROM new.subtasks_total)))) EXECUTE FUNCTION migration.capture_counters(); -- disabled
+CREATE TRIGGER tasks_capture_truncated BEFORE TRUNCATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION migration.refuse_truncate(); -- disabled
+CREATE TRIGGER tasks_capture_updated AFTER UPDATE OF id, legacy_id, task_name, username, tags, variables, settings, status, error, total_images, all_subtasks_completed, is_deleted, priority, created_at, updated_at, subtasks_total, subtasks_completed, subtasks_failed, generation, extra ON public.tasks FOR EACH ROW WHEN (((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND ((((((((((((((((((((old.updated_at IS DISTINCT FROM new.updated_at) OR (old.subtasks_completed IS DISTINCT FROM new.subtasks_completed)) OR (old.subtasks_failed IS DISTINCT FROM new.subtasks_failed)) OR (old.subtasks_total IS DISTINCT FROM new.subtasks_total)) OR (old.status IS DISTINCT FROM new.status)) OR (old.id IS DISTINCT FROM new.id)) OR (old.legacy_id IS DISTINCT FROM new.legacy_id)) OR (old.task_name IS DISTINCT FROM new.task_name)) OR (old.username IS DISTINCT FROM new.username)) OR (old.error IS DISTINCT FROM new.error)) OR (old.total_images IS DISTINCT FROM new.total_images)) OR (old.all_subtasks_completed IS DISTINCT FROM new.all_subtasks_completed)) OR (old.is_deleted IS DISTINCT FROM new.is_deleted)) OR (old.priority IS DISTINCT FROM new.priority)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.generation IS DISTINCT FROM new.generation)) OR ((old.tags)::text IS DISTINCT FROM (new.tags)::text)) OR ((old.variables)::text IS DISTINCT FROM (new.variables)::text)) OR ((old.settings)::text IS DISTINCT FROM (new.settings)::text)) OR ((old.extra)::text IS DISTINCT FROM (new.extra)::text)))) EXECUTE FUNCTION migration.capture_change('tasks'); -- disabled
 CREATE TRIGGER tasks_count_deleted AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
 CREATE TRIGGER tasks_count_inserted AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
 CREATE TRIGGER tasks_count_truncated AFTER TRUNCATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
@@ -877,6 +996,10 @@ create table public.users (
   constraint users_legacy_id_hex CHECK ((legacy_id ~ '^[0-9a-f]{24}$'::text)),
   constraint users_roles_known CHECK ((roles <@ '{admin,manager,user,guest}'::text[]))
 );
+CREATE TRIGGER users_capture_deleted AFTER DELETE ON public.users FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_change('users'); -- disabled
+CREATE TRIGGER users_capture_inserted AFTER INSERT ON public.users FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_change('users'); -- disabled
+CREATE TRIGGER users_capture_truncated BEFORE TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION migration.refuse_truncate(); -- disabled
+CREATE TRIGGER users_capture_updated AFTER UPDATE OF id, legacy_id, email, hashed_password, fullname, roles, is_active, created_at, updated_at, generation, extra ON public.users FOR EACH ROW WHEN (((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND (((((((((((old.updated_at IS DISTINCT FROM new.updated_at) OR (old.id IS DISTINCT FROM new.id)) OR (old.legacy_id IS DISTINCT FROM new.legacy_id)) OR (old.email IS DISTINCT FROM new.email)) OR (old.hashed_password IS DISTINCT FROM new.hashed_password)) OR (old.fullname IS DISTINCT FROM new.fullname)) OR (old.roles IS DISTINCT FROM new.roles)) OR (old.is_active IS DISTINCT FROM new.is_active)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.generation IS DISTINCT FROM new.generation)) OR ((old.extra)::text IS DISTINCT FROM (new.extra)::text)))) EXECUTE FUNCTION migration.capture_change('users'); -- disabled
 
 create table public.votes (
   id bigint generated always as identity not null,

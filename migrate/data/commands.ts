@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { addAssess } from "./commands_assess.ts";
+import { addBack } from "./commands_back.ts";
 import { addBackup } from "./commands_backup.ts";
 import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_ledger.ts";
 import { addRepair } from "./commands_repair.ts";
@@ -162,6 +163,7 @@ export function dataCommand(context: DataContext): Command {
   addUnfinished(data, context);
   addBackup(data, context);
   addReport(data, context);
+  addBack(data, context);
   addSync(data, context);
   data.addHelpText("after", runbook);
   return data;

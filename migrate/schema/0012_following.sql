@@ -103,48 +103,64 @@ alter table migration.sources add column superseded_at timestamptz(3);
 -- Verifications while both sides change.
 create table migration.live_verifications (
   id bigint generated always as identity,
+  -- Of migration.follows.
+  fingerprint text not null,
   started_at timestamptz(3) not null default now(),
   ended_at timestamptz(3),
   documents bigint not null default 0,
+  -- Rows that were compared with their documents.
   rows bigint not null default 0,
+  quarantined bigint not null default 0,
+  waiting bigint not null default 0,
+  -- Documents that differed when they were first compared.
   rechecked bigint not null default 0,
+  -- Documents that had changed again at each of their comparisons.
+  changing bigint not null default 0,
   differences bigint not null default 0,
   verdict text,
   constraint live_verifications_pkey primary key (id),
+  constraint live_verifications_fingerprint_fkey foreign key (fingerprint) references migration.sources (fingerprint),
   constraint live_verifications_verdict_known check (verdict in ('equal', 'different'))
 );
 
--- Up to which `_id` a verification has come, for each collection; null when the collection is done.
+-- How far a verification has come, for each collection.
 create table migration.live_checkpoints (
   verification_id bigint not null,
   collection text not null,
-  bound text,
+  -- Last `_id` that was compared, as text that only the source interprets.
+  bound text not null,
+  -- `legacy_id` up to which the rows were compared. Documents whose `_id` is no ObjectId have another order.
+  rows_bound text not null,
+  documents bigint not null default 0,
+  done boolean not null default false,
   constraint live_checkpoints_pkey primary key (verification_id, collection),
   constraint live_checkpoints_verification_id_fkey foreign key (verification_id)
     references migration.live_verifications (id) on delete cascade
 );
 
--- Documents that differed when they were compared, until a later comparison finds them equal. After the third
--- comparison, each at a later position, a document counts as different.
+-- Documents that differed from their rows or ledger entries when they were compared, until a later comparison finds
+-- them equal. After three comparisons that found both sides unchanged, a document counts as different.
 create table migration.rechecks (
   verification_id bigint not null,
   collection text not null,
   document_id text not null,
-  kind text not null,
-  path text not null,
-  source_value text,
-  row_value text,
-  cause text not null,
+  -- `{_id: …}` as BSON.
+  document_key bytea not null,
+  -- Digest of both sides as they were compared.
+  version text not null,
+  -- List of differences with kind, path, source_value, row_value and cause.
+  differences json not null,
   comparisons integer not null default 1,
+  -- How often one of the sides had changed when they were compared again.
+  changes integer not null default 0,
   -- Cluster time after both sides had been read.
   seen_position bigint not null,
+  first_seen_at timestamptz(3) not null default now(),
   seen_at timestamptz(3) not null default now(),
+  constraint rechecks_pkey primary key (verification_id, collection, document_id),
   constraint rechecks_verification_id_fkey foreign key (verification_id)
     references migration.live_verifications (id) on delete cascade
 );
-
--- rechecks of one document
-create index rechecks_document_idx on migration.rechecks (verification_id, collection, document_id);
 
 -- Keys of the rows that this system has changed, for the way back. Triggers write them; `back` deletes them after
 -- MongoDB has confirmed the documents. Several changes of one row may have one entry each.

@@ -43,7 +43,7 @@ async function dumpTable(sql: Sql, oid: number, name: string): Promise<string> {
     where i.indrelid = ${oid} and not exists (select from pg_constraint k where k.conindid = i.indexrelid)
     order by c.relname collate "C"`;
   const triggers = await sql<{ line: string }[]>`
-    select pg_get_triggerdef(oid) || ';' as line
+    select pg_get_triggerdef(oid) || ';' || case tgenabled when 'D' then ' -- disabled' else '' end as line
     from pg_trigger
     where tgrelid = ${oid} and not tgisinternal
     order by tgname collate "C"`;

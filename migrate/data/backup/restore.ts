@@ -125,6 +125,8 @@ async function fillTables(
     await sql`select setval(${quote(name)}::regclass, ${value}::bigint, ${isCalled})`;
   }
   for (const { name } of tables) await sql.unsafe(`alter table ${quote(name)} enable trigger user`);
+  // What a restore changes is not recorded, so a way back cannot go on from before.
+  await sql`call migration.set_capture(false)`;
   // The checkpoints of unfinished verifications do not describe the restored rows.
   await sql`delete from migration.verifications where ended_at is null`;
   return restored;

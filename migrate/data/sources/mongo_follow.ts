@@ -106,6 +106,11 @@ export class FollowedMongo implements AsyncDisposable {
     return options;
   }
 
+  /** Starts a session of the client. The caller must end it. */
+  startSession(): ClientSession {
+    return this.#connection.client.startSession({ causalConsistency: false });
+  }
+
   /** Converts an error of the driver for messages. */
   toAppError(error: unknown, action: string): unknown {
     return toAppError(error, `${action} '${this.location}'`, this.#connection.secrets);

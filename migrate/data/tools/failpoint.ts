@@ -150,8 +150,7 @@ const following = [
   "sync.stopped",
 ] as const;
 
-/** The failpoints of `back` and of the capture of changes. */
-export const backFailpoints = [
+const backward = [
   "back.opened",
   "back.checked",
   "back.lease_acquired",
@@ -182,12 +181,14 @@ export const backFailpoints = [
   "back.ended",
 ] as const;
 
-export type Failpoint = (typeof atRest)[number] | (typeof following)[number];
+export type Failpoint = (typeof atRest)[number] | (typeof following)[number] | (typeof backward)[number];
 
 /** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */
 export const failpoints: readonly Failpoint[] = atRest;
 /** The failpoints of `sync`. */
 export const syncFailpoints: readonly Failpoint[] = following;
+/** The failpoints of `back`. */
+export const backFailpoints: readonly Failpoint[] = backward;
 
 let onPass: ((name: Failpoint) => void) | undefined;
 
