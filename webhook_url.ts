@@ -29,8 +29,9 @@ export const originOf = (entry: string): string | undefined => {
  * ```
  */
 export function readWebhookUrl(hosts: readonly string[], text: string): WebhookTarget | string {
-  const url = /^https?:\/\/[^\s\0]+$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-  if (!url) return "a URL that starts with https://";
+  if (!/^https?:\/\/[^\s\0]+$/i.test(text)) return "a URL that starts with https://";
+  if (!URL.canParse(text)) return "a URL with a valid host and port";
+  const url = new URL(text);
   if (url.username !== "" || url.password !== "" || url.hash !== "") return "a URL without user and fragment";
   const entry = hosts.find((host) => originOf(host) === url.origin);
   return entry === undefined ? "a host of WEBHOOK_HOSTS" : { url, trusted: withScheme.test(entry) };

@@ -12,7 +12,8 @@ const info = {
   description: "Creates image-generation matrices, and rates, evaluates and compares their images. " +
     "Errors are RFC 9457 problem details. Lists are paged by cursor. " +
     "A request with `Idempotency-Key` can be repeated safely. " +
-    "Texts contain neither NUL nor half of a surrogate pair, and numbers are below 1.8e308.",
+    "Texts contain neither NUL nor half of a surrogate pair, and numbers are below 1.8e308. " +
+    "A body is nested at most 64 levels deep.",
 };
 
 /** Returns the OpenAPI document of all routes that `app` has, except hidden ones. */

@@ -18,10 +18,11 @@ const cellsMax = 10_000;
 
 const axisName = z.string().regex(/^(?:v[0-5]|batch)$/, "v0 to v5, or batch");
 const sliceQuery = z.object({
-  x: axisName.openapi({ param: { name: "x", in: "query" }, description: "Axis of the columns" }),
+  x: axisName.openapi({ param: { name: "x", in: "query" }, description: "Axis of the task for the columns" }),
   y: axisName.optional().openapi({
     param: { name: "y", in: "query" },
-    description: "Axis of the rows, another one than `x`; without it the slice has one row",
+    description: "Axis of the task for the rows, another one than `x`; without it the slice has one row. " +
+      "A slice has at most 10,000 cells",
   }),
   at: z.string().regex(
     /^(?:v[0-5]|batch):\d{1,5}(?:,(?:v[0-5]|batch):\d{1,5})*$/,
@@ -29,7 +30,7 @@ const sliceQuery = z.object({
   )
     .optional().openapi({
       param: { name: "at", in: "query" },
-      description: "Indices (from 0) on the axes other than `x` and `y`; 0 by default",
+      description: "Indices (from 0) on axes of the task other than `x` and `y`; 0 by default",
       example: "v1:3,v3:0",
     }),
 });

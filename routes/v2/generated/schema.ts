@@ -1996,7 +1996,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description Axis on which they differ. By default the first treatment axis with several values, otherwise the first axis with several values */
+                    /** @description Axis of the task with several values, on which they differ. By default the first treatment axis with several values, otherwise the first axis with several values */
                     axis?: "v0" | "v1" | "v2" | "v3" | "v4" | "v5";
                     /** @description Leave out what distinguishes the images: indices on the axes, prompts and ratio */
                     blind?: "true" | "false";
@@ -2544,11 +2544,11 @@ export interface paths {
         get: {
             parameters: {
                 query: {
-                    /** @description Indices (from 0) on the axes other than `x` and `y`; 0 by default */
+                    /** @description Indices (from 0) on axes of the task other than `x` and `y`; 0 by default */
                     at?: string;
-                    /** @description Axis of the columns */
+                    /** @description Axis of the task for the columns */
                     x: string;
-                    /** @description Axis of the rows, another one than `x`; without it the slice has one row */
+                    /** @description Axis of the task for the rows, another one than `x`; without it the slice has one row. A slice has at most 10,000 cells */
                     y?: string;
                 };
                 header?: never;
@@ -2597,10 +2597,11 @@ export interface paths {
         get: {
             parameters: {
                 query: {
+                    /** @description Axis of the task whose values are compared */
                     axis: string;
                     /** @description Index of the value of `axis` with which the others are compared */
                     baseline?: number;
-                    /** @description Repeat the analysis within each level of this axis, which is another one than `axis` */
+                    /** @description Repeat the analysis within each level of this axis of the task, which is another one than `axis` */
                     by?: string;
                     measure?: string;
                 };
@@ -3996,7 +3997,7 @@ export interface components {
             /** @description Numbers of the cells */
             cells?: number[];
             /**
-             * @description Restrict to cells with one of these indices (from 0) on each of these axes
+             * @description Restrict to cells with one of these indices (from 0) on each of these axes of the task
              * @example {
              *       "v0": [
              *         1,
@@ -4008,7 +4009,13 @@ export interface components {
              *     }
              */
             where?: {
-                [key: string]: number[];
+                batch?: number[];
+                v0?: number[];
+                v1?: number[];
+                v2?: number[];
+                v3?: number[];
+                v4?: number[];
+                v5?: number[];
             };
         } | unknown | {
             where: unknown;
@@ -4161,7 +4168,7 @@ export interface components {
              */
             since?: string;
             /**
-             * @description Restrict to cells with one of these indices (from 0) on each of these axes
+             * @description Restrict to cells with one of these indices (from 0) on each of these axes of the task
              * @example {
              *       "v0": [
              *         1,
@@ -4173,7 +4180,13 @@ export interface components {
              *     }
              */
             where?: {
-                [key: string]: number[];
+                batch?: number[];
+                v0?: number[];
+                v1?: number[];
+                v2?: number[];
+                v3?: number[];
+                v4?: number[];
+                v5?: number[];
             };
         };
         Sessions: {
@@ -4457,7 +4470,7 @@ export interface components {
             name?: string;
             /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority?: number;
-            /** @description Seed of the policy `pinned`, which no other policy takes */
+            /** @description Seed of the policy `pinned`, which no other policy takes. Together with the replicates it stays within the maximum */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4465,13 +4478,15 @@ export interface components {
              */
             seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
             settings?: {
+                concurrency?: number | boolean;
+            } & {
                 [key: string]: unknown;
             };
-            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable. A seed has at most 64 bits */
             tags?: {
                 [key: string]: unknown;
             }[];
-            /** @description `v0` to `v5`, each with `name` and `values`. Stored as given */
+            /** @description `v0` to `v5`, each with `name` and `values`. Stored as given. A task has at most 50,000 cells */
             variables?: {
                 v0?: {
                     name?: unknown;
@@ -4629,7 +4644,7 @@ export interface components {
              * @default 1
              */
             priority?: number;
-            /** @description Seed of the policy `pinned`, which no other policy takes */
+            /** @description Seed of the policy `pinned`, which no other policy takes. Together with the replicates it stays within the maximum */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4639,14 +4654,16 @@ export interface components {
             seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
             /** @default {} */
             settings?: {
+                concurrency?: number | boolean;
+            } & {
                 [key: string]: unknown;
             };
-            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable. A seed has at most 64 bits */
             tags: {
                 [key: string]: unknown;
             }[];
             /**
-             * @description `v0` to `v5`, each with `name` and `values`. Stored as given
+             * @description `v0` to `v5`, each with `name` and `values`. Stored as given. A task has at most 50,000 cells
              * @default {}
              */
             variables?: {
@@ -4709,7 +4726,7 @@ export interface components {
             name: string;
             /** @description Above 1 the task uses the queue `high`, which only admins and managers may request */
             priority: number;
-            /** @description Seed of the policy `pinned`, which no other policy takes */
+            /** @description Seed of the policy `pinned`, which no other policy takes. Together with the replicates it stays within the maximum */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4717,6 +4734,8 @@ export interface components {
              */
             seed_policy: "shared" | "per_combination" | "per_cell" | "pinned";
             settings: {
+                concurrency?: number | boolean;
+            } & {
                 [key: string]: unknown;
             };
             tags: unknown[];
@@ -4808,7 +4827,7 @@ export interface components {
              * @default 1
              */
             priority?: number;
-            /** @description Seed of the policy `pinned`, which no other policy takes */
+            /** @description Seed of the policy `pinned`, which no other policy takes. Together with the replicates it stays within the maximum */
             seed?: number;
             /**
              * @description Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each combination of the content axes. `pinned`: the given `seed`. These policies add the number of the replicate. `per_cell`: a seed for each cell
@@ -4818,14 +4837,16 @@ export interface components {
             seed_policy?: "shared" | "per_combination" | "per_cell" | "pinned";
             /** @default {} */
             settings?: {
+                concurrency?: number | boolean;
+            } & {
                 [key: string]: unknown;
             };
-            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable */
+            /** @description As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable. A seed has at most 64 bits */
             tags: {
                 [key: string]: unknown;
             }[];
             /**
-             * @description `v0` to `v5`, each with `name` and `values`. Stored as given
+             * @description `v0` to `v5`, each with `name` and `values`. Stored as given. A task has at most 50,000 cells
              * @default {}
              */
             variables?: {
@@ -5036,7 +5057,7 @@ export interface components {
             events?: ("submitted" | "completed" | "partial" | "failed" | "held")[];
             /** @description Key of the signatures; generated by default */
             secret?: string;
-            /** @description URL on a host that the operator permits (WEBHOOK_HOSTS) */
+            /** @description URL without user and fragment, on a host that the operator permits (WEBHOOK_HOSTS) */
             url: string;
         };
         Webhooks: {

@@ -39,7 +39,7 @@ const next = defineRoute({
       axis: z.enum(["v0", "v1", "v2", "v3", "v4", "v5"]).optional().openapi({
         param: { name: "axis", in: "query" },
         description:
-          "Axis on which they differ. By default the first treatment axis with several values, otherwise the " +
+          "Axis of the task with several values, on which they differ. By default the first treatment axis with several values, otherwise the " +
           "first axis with several values",
       }),
       n: integerQuery("n", { min: 1, max: 20, absent: 1, description: "Maximum number of pairs" }),

@@ -32,8 +32,9 @@ const webhooksMax = 10;
 const testsWaitingMax = 5;
 
 const webhookIn = z.strictObject({
-  url: textSchema(2000, 0).openapi({
-    description: "URL on a host that the operator permits (WEBHOOK_HOSTS)",
+  url: textSchema(2000).openapi({
+    pattern: "^[hH][tT][tT][pP][sS]?://[^\\s\\u0000]+$",
+    description: "URL without user and fragment, on a host that the operator permits (WEBHOOK_HOSTS)",
   }),
   events: z.array(z.enum(events)).min(1).max(events.length).default([
     "completed",

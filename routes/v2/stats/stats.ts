@@ -49,9 +49,10 @@ const readStats = defineRoute({
   request: {
     params: taskParams,
     query: z.object({
-      axis: axisKey,
+      axis: axisKey.openapi({ description: "Axis of the task whose values are compared" }),
       by: axisKey.optional().openapi({
-        description: "Repeat the analysis within each level of this axis, which is another one than `axis`",
+        description:
+          "Repeat the analysis within each level of this axis of the task, which is another one than `axis`",
       }),
       measure: z.string().regex(
         /^(?:mean|top2|fail|bt)(?:,(?:mean|top2|fail|bt))*$/,

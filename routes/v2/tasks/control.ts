@@ -35,6 +35,7 @@ import {
   requireMayChange,
   taskNotFound,
 } from "./task_access.ts";
+import { dropUndefined } from "./task_body.ts";
 
 const state = {
   status: z.enum(taskStatuses),
@@ -84,14 +85,20 @@ const postResume = defineRoute(
   }),
 );
 
+const indicesIn = z.array(anyCellNumber).min(1).max(1000).optional();
 const selection = {
   cells: z.array(anyCellNumber).min(1).max(cellsMax).optional()
     .openapi({ description: "Numbers of the cells" }),
-  where: z.record(
-    z.string().regex(/^(?:v[0-5]|batch)$/, "v0 to v5, or batch"),
-    z.array(anyCellNumber).min(1).max(1000),
-  ).optional().openapi({
-    description: "Restrict to cells with one of these indices (from 0) on each of these axes",
+  where: z.strictObject({
+    v0: indicesIn,
+    v1: indicesIn,
+    v2: indicesIn,
+    v3: indicesIn,
+    v4: indicesIn,
+    v5: indicesIn,
+    batch: indicesIn,
+  }).optional().openapi({
+    description: "Restrict to cells with one of these indices (from 0) on each of these axes of the task",
     example: { v0: [1, 4], v2: [0] },
   }),
 };
@@ -172,10 +179,13 @@ async function getTaskItem(c: Context<V2Env>, id: string): Promise<TaskItem> {
 
 const stateOf = ({ status, hold }: TaskItem) => ({ status, hold });
 
+/** Indices by axis. */
+type Where = Record<string, number[] | undefined>;
+
 /** Lists the cells at the given indices. @throws AppError invalid_request for an unknown axis or index */
-function listCellsAt(matrix: Matrix, where: Record<string, number[]>): number[] {
+function listCellsAt(matrix: Matrix, where: Where): number[] {
   const levels = matrix.lengths.map((length) => [...Array(length).keys()]);
-  for (const [axis, indices] of Object.entries(where)) {
+  for (const [axis, indices] of Object.entries(dropUndefined(where))) {
     const position = matrix.axes.indexOf(axis);
     const field = `body.where.${axis.slice(0, 50)}`;
     if (position < 0) throw invalidFields([{ field, wanted: wantedAxis(matrix.axes) }]);
@@ -195,7 +205,7 @@ function listCellsAt(matrix: Matrix, where: Record<string, number[]>): number[] 
 async function selectCells(
   c: Context<V2Env>,
   id: string,
-  { cells, where }: { cells?: number[] | undefined; where?: Record<string, number[]> | undefined },
+  { cells, where }: { cells?: number[] | undefined; where?: Where | undefined },
 ): Promise<number[] | undefined> {
   if (where === undefined || Object.keys(where).length === 0) return cells;
   const matrix = createMatrix(await readShape(c.var.deps.sql, id));

@@ -64,14 +64,16 @@ export const priorityIn = z.int().min(1).max(priorityMax)
 export const inputFields = {
   tags: z.array(clientObject).min(1).max(1000)
     .openapi({
-      description: "As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable",
+      description:
+        "As in v1: `type`, and either `value` or `isVariable` with the `name` of a variable. A seed has at most 64 bits",
     }),
   variables: clientObject.openapi({
-    description: "`v0` to `v5`, each with `name` and `values`. Stored as given",
+    description:
+      "`v0` to `v5`, each with `name` and `values`. Stored as given. A task has at most 50,000 cells",
     properties: Object.fromEntries(axisKeys.map((key) => [key, variableSchema])),
     additionalProperties: false,
   }),
-  settings: clientObject,
+  settings: clientObject.openapi({ properties: { concurrency: { type: ["number", "boolean"] } } }),
   seed_policy: z.enum(seedPolicies).openapi({
     description:
       "Seeds of cells whose tags give none. `shared`: one seed for the task. `per_combination`: one for each " +
@@ -79,7 +81,8 @@ export const inputFields = {
       "`per_cell`: a seed for each cell",
   }),
   seed: z.int().min(0).max(seedMax).openapi({
-    description: "Seed of the policy `pinned`, which no other policy takes",
+    description:
+      "Seed of the policy `pinned`, which no other policy takes. Together with the replicates it stays within the maximum",
   }),
   axis_roles: rolesIn,
   blind: z.boolean().openapi({

@@ -19,10 +19,13 @@ interface Operation {
   parameters?: Parameter[];
   requestBody?: { content: Record<string, { schema: Schema }> };
   responses: Record<string, ResponseObject | { $ref: string }>;
+  summary: string;
+  description?: string;
   "x-who": string;
 }
 
 export interface Document {
+  info: { description: string };
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema>; responses: Record<string, ResponseObject> };
 }
@@ -58,6 +61,7 @@ export class Contract {
   constructor(readonly document: Document) {
     this.#ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: true });
     (addFormats as unknown as (ajv: Ajv2020) => void)(this.#ajv);
+    this.#ajv.addFormat("idn-email", true);
     this.#ajv.addSchema(document as object, "api");
     this.routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]): Route => ({
@@ -71,7 +75,7 @@ export class Contract {
     );
   }
 
-  #resolve = (ref: string): Schema => this.document.components.schemas[nameOf(ref)]!;
+  readonly resolve = (ref: string): Schema => this.document.components.schemas[nameOf(ref)]!;
 
   #findResponse({ responses }: Operation, status: number): ResponseObject | undefined {
     const response = responses[String(status)];
@@ -99,24 +103,42 @@ export class Contract {
     );
   }
 
+  /** Returns the route of a path without parameters in braces; of several, the one with the fewest parameters. */
+  findRoute(method: string, target: string): Route {
+    const path = target.replace(/\?.*/, "");
+    const matches = (route: Route) =>
+      new RegExp(`^${route.path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(path) && route.method === method;
+    const byParameters = (a: Route, b: Route) => a.path.split("{").length - b.path.split("{").length;
+    const found = this.routes.filter(matches).toSorted(byParameters)[0];
+    if (!found) throw new Error(`no route ${method} ${path}`);
+    return found;
+  }
+
+  /** Returns everything that the document says about a route's requests, as text. */
+  describe({ parameters, body, operation }: Route): string {
+    const schema = body?.$ref === undefined ? body : this.resolve(body.$ref);
+    const { info } = this.document;
+    return JSON.stringify([info.description, operation.summary, operation.description, parameters, schema]);
+  }
+
   /** Generates requests of a route. Two of three conform to the document. */
   requests(route: Route, known: KnownValues): fc.Arbitrary<GeneratedRequest> {
     const query = route.parameters.filter((parameter) => parameter.in === "query");
-    const body = route.body === undefined ? fc.constant(undefined) : fromSchema(route.body, this.#resolve);
+    const body = route.body === undefined ? fc.constant(undefined) : fromSchema(route.body, this.resolve);
     const path = fc.record(
       Object.fromEntries(
         route.parameters.filter((parameter) => parameter.in === "path").map(({ name, schema }) => [
           name,
           fc.oneof(
             { weight: 8, arbitrary: fc.constantFrom(...(known[name] ?? ["0"])) },
-            { weight: 1, arbitrary: fromSchema(schema, this.#resolve) },
+            { weight: 1, arbitrary: fromSchema(schema, this.resolve) },
             { weight: 1, arbitrary: fc.constantFrom("0", "x", "'", "NaN", "%00", "..%2f", "😀") },
           ),
         ]),
       ),
     );
     const queries = fc.record(
-      Object.fromEntries(query.map(({ name, schema }) => [name, fromSchema(schema, this.#resolve)])),
+      Object.fromEntries(query.map(({ name, schema }) => [name, fromSchema(schema, this.resolve)])),
       { requiredKeys: query.filter(({ required }) => required).map(({ name }) => name) },
     );
     const spoiled = fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, {

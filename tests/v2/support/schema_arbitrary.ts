@@ -20,6 +20,7 @@ export interface Schema {
   required?: string[];
   additionalProperties?: boolean | Schema;
   propertyNames?: Schema;
+  minProperties?: number;
   anyOf?: Schema[];
   oneOf?: Schema[];
   allOf?: Schema[];
@@ -54,17 +55,38 @@ function numberOf({ type, minimum, maximum, exclusiveMinimum }: Schema): fc.Arbi
     : fc.double({ min, max, noNaN: true, noDefaultInfinity: true });
 }
 
-/** Generates values that conform to a schema. */
+/** Returns a schema with one of its options. Of `oneOf`, it leaves out the fields that the other options require. */
+function withOption({ anyOf: _, oneOf = [], ...own }: Schema, option: Schema): Schema {
+  if (own.type !== "object") return option;
+  const foreign = oneOf.flatMap(({ required = [] }) =>
+    required.filter((name) => !option.required?.includes(name))
+  );
+  const fields = Object.entries(own.properties ?? {}).filter(([name]) => !foreign.includes(name));
+  const properties = fields.map(([name, inner]): [string, Schema] => [
+    name,
+    { ...inner, ...option.properties?.[name] },
+  ]);
+  const required = [...own.required ?? [], ...option.required ?? []];
+  return { ...own, properties: Object.fromEntries(properties), required };
+}
+
+/**
+ * Generates values that conform to a schema. Rules between fields (`if`, `not`) and the uniqueness of items are
+ * left out.
+ */
 export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc.Arbitrary<unknown> {
   const generate = (inner: Schema) => fromSchema(inner, resolve);
   if (schema.$ref !== undefined) return generate(resolve(schema.$ref));
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum) return fc.constantFrom(...schema.enum);
   if (schema.allOf) {
-    return generate(Object.assign({}, ...schema.allOf.map((part) => part.$ref ? resolve(part.$ref) : part)));
+    const { allOf, ...own } = schema;
+    // Rules between fields are left to the caller.
+    if (own.type === "object") return generate(own);
+    return generate(Object.assign({}, ...allOf.map((part) => part.$ref ? resolve(part.$ref) : part)));
   }
   const options = schema.anyOf ?? schema.oneOf;
-  if (options) return fc.oneof(...options.map(generate));
+  if (options) return fc.oneof(...options.map((option) => generate(withOption(schema, option))));
   if (Array.isArray(schema.type)) {
     return fc.oneof(...schema.type.map((type) => generate({ ...schema, type })));
   }
@@ -93,7 +115,13 @@ export function fromSchema(schema: Schema, resolve: (ref: string) => Schema): fc
       );
       if (typeof additionalProperties !== "object") return known;
       const names = schema.propertyNames ? generate(schema.propertyNames) as fc.Arbitrary<string> : anyText;
-      return fc.tuple(known, fc.dictionary(names, generate(additionalProperties), { maxKeys: 3 }))
+      return fc.tuple(
+        known,
+        fc.dictionary(names, generate(additionalProperties), {
+          minKeys: schema.minProperties ?? 0,
+          maxKeys: 3,
+        }),
+      )
         .map(([own, more]) => ({ ...more, ...own }));
     }
     default:
