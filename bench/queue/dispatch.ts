@@ -1,7 +1,7 @@
 /** The time from a submission to its first POST, for single cells and for 50,000 cells at once, with an idle worker. */
 import type { RedisAddress } from "../../redis/connect.ts";
 import { startGateway } from "../../tests/support/upstash_gateway.ts";
-import { atMost, median, quantile, rangeOf, type Report } from "./report.ts";
+import { atMost, median, quantile, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type Harness, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 import { createNoOpImageApi } from "../peers/no_op.ts";
 

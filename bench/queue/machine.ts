@@ -1,5 +1,5 @@
 /** The present speed of this machine, as a lower bound for the other figures. */
-import { median, quantile, rangeOf, type Report } from "./report.ts";
+import { median, quantile, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type Harness, submit } from "./harness.ts";
 
 const commits = 200;

@@ -6,7 +6,7 @@ import { measureMachine } from "./machine.ts";
 import { measureDispatch, measureSubmit } from "./dispatch.ts";
 import { measureKills, measureRedisFaults } from "./recovery.ts";
 import { measureCommands, measureMemory, watchIdle } from "./redis.ts";
-import { openReport, type Report } from "./report.ts";
+import { openReport, type Report } from "../report.ts";
 import { measureSlots } from "./slots.ts";
 import { type Harness, startHarness } from "./harness.ts";
 import { measureThroughput } from "./throughput.ts";

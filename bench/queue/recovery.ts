@@ -2,7 +2,7 @@
 import { startImageApi } from "../../dev/servers/image_api.ts";
 import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
 import type { Http, HttpRequest } from "../../http.ts";
-import { atMost, quantile, rangeOf, type Report } from "./report.ts";
+import { atMost, quantile, rangeOf, type Report } from "../report.ts";
 import {
   axisLengths,
   type BenchDatabase,

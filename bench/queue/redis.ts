@@ -1,7 +1,7 @@
 /** The cost of Redis: commands of an idle worker and commands per cell over REST, memory with a large backlog. */
 import { startGateway } from "../../tests/support/upstash_gateway.ts";
 import { startPeer } from "./throughput.ts";
-import { atMost, type Report } from "./report.ts";
+import { atMost, type Report } from "../report.ts";
 import { axisLengths, type Harness, readProgress, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { createNoOpImageApi } from "../peers/no_op.ts";

@@ -1,6 +1,6 @@
 /** The use of 150 slots while there is a backlog of two-second jobs. */
 import type { Http, HttpRequest } from "../../http.ts";
-import { atLeast, type Report } from "./report.ts";
+import { atLeast, type Report } from "../report.ts";
 import { axisLengths, type Harness, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 
 const slots = 150;

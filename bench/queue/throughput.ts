@@ -1,5 +1,5 @@
 /** Throughput of this queue and of its peers. Each runs in its own process on the same cells, in turns. */
-import { atLeast, median, rangeOf, type Report } from "./report.ts";
+import { atLeast, median, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type BenchDatabase, type Harness, readProgress, sleep, submit } from "./harness.ts";
 import type { PeerInput, PeerWrites } from "../peers/peer.ts";
 

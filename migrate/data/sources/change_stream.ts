@@ -31,7 +31,8 @@ export interface ChangeBatch {
   sourcePosition: bigint;
 }
 
-const batchEvents = 1000;
+/** Events that are read at once. Larger batches cost less for each event. */
+const batchEvents = 3000;
 /** Maximum wait of the server for the first event, in milliseconds. */
 const awaitMs = 250;
 const documentEvents = ["insert", "update", "replace", "delete"];

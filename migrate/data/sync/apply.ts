@@ -164,12 +164,14 @@ export class Applier {
     await deleteEntries(sql, collection, refs.map(({ documentId }) => documentId));
     failpoint("sync.entries_deleted");
     await this.#deleteObsolete(collection, existing, [...missing, ...mapped.waiting], mapped.staged);
-    const { staged, waiting } = await resolveConflicts(sql, collection, mapped.staged);
+    const { staged, waiting } = await resolveConflicts(sql, collection, mapped.staged, existing);
     failpoint("sync.conflicts_resolved");
-    await this.#write(collection, staged, {
-      rejected: mapped.rejected,
-      waiting: [...mapped.waiting, ...waiting],
+    const hasNew = staged.some(({ legacyId, key }) => {
+      const row = existing.get(legacyId);
+      return row === undefined || keyOfRow(row) !== key;
     });
+    const unwritten = { rejected: mapped.rejected, waiting: [...mapped.waiting, ...waiting] };
+    await this.#write(collection, staged, hasNew, unwritten);
   }
 
   /**
@@ -223,6 +225,7 @@ export class Applier {
   async #write(
     collection: Collection,
     staged: readonly StagedDocument[],
+    hasNew: boolean,
     { rejected, waiting }: Unwritten,
   ): Promise<void> {
     const { sql } = this;
@@ -232,7 +235,7 @@ export class Applier {
       await raiseRevisions(sql, tasks);
       failpoint("sync.revisions_raised");
     }
-    const written = await this.#upsert(collection, staged, { rejected, waiting });
+    const written = await this.#upsert(collection, staged, hasNew, { rejected, waiting });
     failpoint("sync.rows_written");
     await insertRowEntries(sql, this.fingerprint, written);
     const kept = await findRows(sql, collection, [...rejected, ...waiting].map(({ legacyId }) => legacyId));
@@ -258,6 +261,7 @@ export class Applier {
   async #upsert(
     collection: Collection,
     staged: readonly StagedDocument[],
+    hasNew: boolean,
     unwritten: Unwritten,
   ): Promise<readonly StagedDocument[]> {
     if (staged.length === 0) return [];
@@ -265,7 +269,7 @@ export class Applier {
     await sql`savepoint rows`;
     try {
       const emails = collection === "users" ? await releaseEmails(sql, staged) : [];
-      await upsertRows(sql, collection, staged, this.#casts);
+      await upsertRows(sql, collection, staged, hasNew, this.#casts);
       await sql`release savepoint rows`;
       this.#emails.push(...emails);
       if (emails.length > 0) this.#release("users", emails);
@@ -280,8 +284,8 @@ export class Applier {
       }
       const middle = staged.length >> 1;
       return [
-        ...await this.#upsert(collection, staged.slice(0, middle), unwritten),
-        ...await this.#upsert(collection, staged.slice(middle), unwritten),
+        ...await this.#upsert(collection, staged.slice(0, middle), hasNew, unwritten),
+        ...await this.#upsert(collection, staged.slice(middle), hasNew, unwritten),
       ];
     }
   }

@@ -2,7 +2,7 @@
 import type { Sql } from "../../../db/pg/connect.ts";
 import type { Collection } from "../documents/source.ts";
 import type { StagedDocument, WaitingDocument } from "./mapping.ts";
-import { findKeyHolders } from "./stage.ts";
+import { type ExistingRow, findKeyHolders, keyOfRow } from "./stage.ts";
 
 export interface Resolved {
   staged: StagedDocument[];
@@ -75,15 +75,29 @@ async function resolveEmails(sql: Sql, documents: readonly StagedDocument[]): Pr
   }
 }
 
-/** Decides which documents of one collection get their row now. */
+/**
+ * Decides which documents of one collection get their row now.
+ *
+ * @param existing the rows of the documents by `legacy_id`
+ */
 export async function resolveConflicts(
   sql: Sql,
   collection: Collection,
   documents: readonly StagedDocument[],
+  existing: ReadonlyMap<string, ExistingRow>,
 ): Promise<Resolved> {
   if (documents.length === 0) return { staged: [], waiting: [] };
   if (collection === "users") return await resolveEmails(sql, documents);
-  const holders = await findKeyHolders(sql, collection, documents.map(({ key }) => key));
+  const keyOfDocument = ({ legacyId }: StagedDocument) => {
+    const row = existing.get(legacyId);
+    return row && keyOfRow(row);
+  };
+  const unchanged = documents.filter((document) => keyOfDocument(document) === document.key);
+  const others = documents.filter((document) => keyOfDocument(document) !== document.key);
+  const holders = others.length === 0
+    ? new Map<string, string>()
+    : await findKeyHolders(sql, collection, others.map(({ key }) => key));
+  for (const { key, legacyId } of unchanged) holders.set(key, legacyId);
   return keepOne(documents, ({ key }) => key, holders, "duplicate_id");
 }
 

@@ -26,13 +26,18 @@ function* parts<T extends { raw: { original(): Uint8Array } }>(documents: readon
 
 /** Deletes all entries of documents. */
 export async function deleteEntries(sql: Sql, collection: Collection, documentIds: string[]): Promise<void> {
-  const of = sql`collection = ${collection} and document_id = any (${documentIds}::text[])`;
-  await Promise.all([
-    sql`delete from migration.adjustments where ${of}`,
-    sql`delete from migration.originals where ${of}`,
-    sql`delete from migration.quarantine where ${of}`,
-    sql`delete from migration.waiting where ${of}`,
-  ]);
+  const of = sql`collection = ${collection} and document_id in (select id from ids)`;
+  await sql`
+    with ids as materialized (
+      select unnest(${documentIds}::text[]) as id
+    ), adjustments as (
+      delete from migration.adjustments where ${of}
+    ), originals as (
+      delete from migration.originals where ${of}
+    ), quarantined as (
+      delete from migration.quarantine where ${of}
+    )
+    delete from migration.waiting where ${of}`;
 }
 
 async function insertAdjustments(sql: Sql, fingerprint: string, documents: readonly StagedDocument[]) {

@@ -24,12 +24,13 @@ export class Parents {
   readonly #byName = new Map<string, string>();
   readonly #byLegacyId = new Map<string, string>();
 
-  /** Reads the names of all tasks. */
+  /** Reads the names of all tasks. Of two tasks with one name, the older one has it. */
   static async read(sql: Sql): Promise<Parents> {
     const parents = new Parents();
     const rows = sql<{ id: string; legacy_id: string; extra: string | null }[]>`
       select id::text as id, legacy_id, extra::text as extra
-      from tasks`;
+      from tasks
+      order by legacy_id`;
     await rows.cursor(10_000, (part) => {
       for (const { id, legacy_id, extra } of part) {
         parents.add({ id, legacyId: legacy_id, names: namesOf({ id, extra }) });

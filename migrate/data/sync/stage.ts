@@ -36,7 +36,7 @@ export async function createStages(sql: Sql): Promise<void> {
   }
 }
 
-/** Finds the rows of documents by their `_id`s. Locks them, so that no other session moves them meanwhile. */
+/** Finds the rows of documents by their `_id`s. */
 export async function findRows(
   sql: Sql,
   collection: Collection,
@@ -48,8 +48,7 @@ export async function findRows(
     `
     select legacy_id, id::text as id, ${parent} as parent_task_id
     from ${name}
-    where legacy_id = any ($1::text[])
-    for no key update`,
+    where legacy_id = any ($1::text[])`,
     [[...legacyIds]],
   );
   return new Map(rows.map((row) => [row.legacy_id, row]));
@@ -90,36 +89,37 @@ export async function deleteRows(
   );
 }
 
-/** Assignments of the columns that a document owns, for `on conflict do update`. */
-const assignments = (columns: readonly string[], keyColumns: readonly string[]) =>
-  columns.filter((column) => !keyColumns.includes(column)).map((column) => `${column} = excluded.${column}`)
-    .join();
+/** The parts of the statements that write the rows of a staging table `s` to a table `t`. */
+interface Upsert {
+  /** Further columns of an insert with their values. */
+  columns: string;
+  values: string;
+  /** Further assignments of an update; `s` has the columns of the staging table, and `p` is the task of a subtask. */
+  set: string;
+  /** Further tables. A missing task of a subtask raises the error of the foreign key. */
+  join: string;
+}
 
-const upserts: Record<Collection, (columns: string, values: string, set: string) => string> = {
-  users: (columns, values, set) => `
-    insert into users as t (${columns})
-    select ${values}
-    from staged_users s
-    on conflict (id) do update
-    set ${set}`,
-  tasks: (columns, values, set) => `
-    insert into tasks as t (${columns}, owner_id, hold)
-    select ${values}, (select u.id from users u where u.email = s.username),
-      case when s.status in ('pending', 'processing') then 'import' end
-    from staged_tasks s
-    on conflict (id) do update
-    set ${set}, owner_id = excluded.owner_id, revision = t.revision + 1,
-      hold = case when t.hold is null or t.hold = 'import' then excluded.hold else t.hold end`,
-  // A missing task raises the error of the foreign key. A lease belongs to a cell that is being drawn here.
-  dramatiq_tasks: (columns, values, set) => `
-    insert into subtasks as t (${columns}, revision)
-    select ${values}, coalesce(p.revision, 0)
-    from staged_subtasks s
-    left join tasks p on p.id = s.parent_task_id::uuid
-    on conflict (parent_task_id, id) do update
-    set ${set}, revision = excluded.revision,
-      lease_id = case when excluded.status = 'processing' then t.lease_id end,
-      worker_id = case when excluded.status = 'processing' then t.worker_id end`,
+const isUnfinished = "s.status in ('pending', 'processing')";
+
+const upserts: Record<Collection, Upsert> = {
+  users: { columns: "", values: "", set: "", join: "" },
+  tasks: {
+    columns: ", owner_id, hold",
+    values: `, o.id, case when ${isUnfinished} then 'import' end`,
+    set: `, owner_id = o.id, revision = t.revision + 1,
+      hold = case when t.hold <> 'import' then t.hold when ${isUnfinished} then 'import' end`,
+    join: "left join users o on o.email = s.username",
+  },
+  dramatiq_tasks: {
+    columns: ", revision",
+    values: ", coalesce(p.revision, 0)",
+    // A lease belongs to a cell that is being drawn here.
+    set:
+      `, revision = coalesce(p.revision, 0), lease_id = case when s.status = 'processing' then t.lease_id end,
+      worker_id = case when s.status = 'processing' then t.worker_id end`,
+    join: "left join tasks p on p.id = s.parent_task_id::uuid",
+  },
 };
 
 function* chunksOf(documents: readonly StagedDocument[]): Generator<Uint8Array> {
@@ -129,20 +129,41 @@ function* chunksOf(documents: readonly StagedDocument[]): Generator<Uint8Array> 
   }
 }
 
-/** Inserts or updates the rows of documents with distinct keys. */
+/**
+ * Updates the rows of documents with distinct keys, and inserts those that do not exist. Two statements are faster than
+ * `on conflict`, which locks each row before it updates it.
+ *
+ * @param hasNew whether a document may have no row yet
+ */
 export async function upsertRows(
   sql: Sql,
   collection: Collection,
   documents: readonly StagedDocument[],
+  hasNew: boolean,
   casts: CastCache,
 ): Promise<void> {
-  const { columns, keyColumns } = tables[collection];
+  const { name, columns, keyColumns } = tables[collection];
+  const upsert = upserts[collection];
   const { types } = await casts.get(sql, collection);
-  const values = columns.map((column, i) => `s.${column}::${types[i]}`);
+  const cast = new Map(columns.map((column, i) => [column, `s.${column}::${types[i]}`]));
+  const hasKey = keyColumns.map((column) => `t.${column} = ${cast.get(column)}`).join(" and ");
   const stage = stageOf(collection);
   await copyIn(sql, `copy ${stage} (${columns.join()}) from stdin`, chunksOf(documents));
   failpoint("sync.staged");
-  await sql.unsafe(upserts[collection](columns.join(), values.join(), assignments(columns, keyColumns)));
+  const owned = columns.filter((column) => !keyColumns.includes(column));
+  const updated = await sql.unsafe(`
+    update ${name} t
+    set ${owned.map((column) => `${column} = ${cast.get(column)}`).join()}${upsert.set}
+    from ${stage} s ${upsert.join}
+    where ${hasKey}`);
+  failpoint("sync.rows_updated");
+  if (hasNew || updated.count < documents.length) {
+    await sql.unsafe(`
+      insert into ${name} (${columns.join()}${upsert.columns})
+      select ${[...cast.values()].join()}${upsert.values}
+      from ${stage} s ${upsert.join}
+      where not exists (select from ${name} t where ${hasKey})`);
+  }
   failpoint("sync.rows_upserted");
   await sql.unsafe(`truncate ${stage}`);
 }

@@ -119,6 +119,7 @@ const following = [
   "sync.conflicts_resolved",
   "sync.revisions_raised",
   "sync.staged",
+  "sync.rows_updated",
   "sync.rows_upserted",
   "sync.row_refused",
   "sync.rows_written",
@@ -148,6 +149,26 @@ const following = [
   "gap.closed",
   "poll.read",
   "sync.stopped",
+] as const;
+
+const comparing = [
+  "live.checked",
+  "live.begun",
+  "live.page_read",
+  "live.target_read",
+  "live.page_compared",
+  "live.before_commit",
+  "live.committed",
+  "live.rest_read",
+  "live.collection_done",
+  "live.due_listed",
+  "live.documents_read",
+  "live.equal_removed",
+  "live.rechecks_updated",
+  "live.rechecks_committed",
+  "live.decided",
+  "live.before_finish",
+  "live.finished",
 ] as const;
 
 const backward = [
@@ -181,12 +202,18 @@ const backward = [
   "back.ended",
 ] as const;
 
-export type Failpoint = (typeof atRest)[number] | (typeof following)[number] | (typeof backward)[number];
+export type Failpoint =
+  | (typeof atRest)[number]
+  | (typeof following)[number]
+  | (typeof comparing)[number]
+  | (typeof backward)[number];
 
 /** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */
 export const failpoints: readonly Failpoint[] = atRest;
 /** The failpoints of `sync`. */
 export const syncFailpoints: readonly Failpoint[] = following;
+/** The failpoints of `verify --live`. */
+export const liveFailpoints: readonly Failpoint[] = comparing;
 /** The failpoints of `back`. */
 export const backFailpoints: readonly Failpoint[] = backward;
 

@@ -1,5 +1,5 @@
 /** The figures of the queue bench with their goals, printed as a table or as JSON. */
-import { print } from "../../process.ts";
+import { print } from "../process.ts";
 
 /** A goal and whether the figure meets it. */
 export interface Goal {
