@@ -164,9 +164,16 @@ function respondError({ log }: V1Deps, error: unknown): Response {
 const notFound = () => new HttpError(404, "Not Found");
 const clientClosedRequest = () => new HttpError(499, "Client Closed Request");
 
-/** Returns the error for a path that only matches with an encoded slash: an unknown id is an unknown path. */
-const hideRoute = (error: unknown) =>
-  error instanceof HttpError && [401, 404].includes(error.status) ? notFound() : error;
+/**
+ * Returns the error for a path that only matches with an encoded slash. Unless the id is found, the path is unknown: a
+ * token, a role or a body is not asked for. Only the owner's check comes after the id was found.
+ */
+function hideRoute(error: unknown, { access }: Route): unknown {
+  if (error instanceof ValidationError) return notFound();
+  if (!(error instanceof HttpError)) return error;
+  const isHidden = [401, 404].includes(error.status) || error.status === 403 && access !== "owner";
+  return isHidden ? notFound() : error;
+}
 
 async function handleRequest(deps: V1Deps, request: Request, address: string): Promise<Routed> {
   const { path, query } = splitTarget(request);
@@ -198,7 +205,7 @@ async function handleRequest(deps: V1Deps, request: Request, address: string): P
     // does.
     const response = request.signal.aborted
       ? respondHttpError(clientClosedRequest())
-      : respondError(deps, isEncoded ? hideRoute(error) : error);
+      : respondError(deps, isEncoded ? hideRoute(error, route) : error);
     return { response, route: route.path };
   }
 }

@@ -86,6 +86,16 @@ Deno.test("a path with an encoded slash that names nothing is unknown, as in the
   }
 });
 
+Deno.test("such a path is unknown before a role or a body is checked", async () => {
+  const user = await api.tokens.sign({ sub: oid(9002), email: emailOf(1) });
+  for (const method of ["GET", "DELETE", "PUT"]) {
+    for (const as of [user, token]) {
+      const { status, body } = await send(method, "/users/x%2Fy", as, method === "PUT" ? [] : undefined);
+      assert.deepEqual([status, body], [404, { detail: "Not Found" }], method);
+    }
+  }
+});
+
 Deno.test("v1 answers the ids of subtasks as their documents had them", async () => {
   const { dramatiq_tasks } = await get("/tasks/task-0042");
   assert.deepEqual(
