@@ -2,7 +2,7 @@
 import { type Json, parseJson } from "../../json.ts";
 import { unquote } from "./paths.ts";
 import { headerOf, routeOf, type Step } from "./request.ts";
-import { type Answer, valueAt } from "./side.ts";
+import { type Answer, valueAt } from "./answer.ts";
 
 /** A request and both answers. */
 export interface Exchange {

@@ -32,6 +32,7 @@ import type { Step } from "./request.ts";
 
 /** Ids and names that requests can use, read from the backends before. */
 export interface Known {
+  /** Ids of tasks and users, percent-encoded. */
   taskIds: string[];
   userIds: string[];
   usernames: string[];
@@ -119,6 +120,14 @@ function reads(known: Known): fc.WeightedArbitrary<Step>[] {
           "/api/v1/nothing",
           "/API/v1/tasks",
           "/api/v1/tasks//",
+          "/api/v1/tasks%2f",
+          "/api/v1%2Ftasks",
+          "//api/v1/tasks",
+          "/api/v1//tasks",
+          "/api/v1/./tasks",
+          "/api/v1/users/../tasks",
+          "/api/v1/users/%2e%2e/tasks",
+          "/health%2F",
           "/api/v1/auth",
         ),
         auth: fc.oneof({ withCrossShrink: true }, noAuth, anyAuth),

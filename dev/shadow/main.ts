@@ -6,6 +6,7 @@ import { print, runMain } from "../../process.ts";
 import { readRecording } from "./recorded.ts";
 import { renderReport, reportToJson, unexplained } from "./report.ts";
 import { runShadow } from "./run.ts";
+import { requireSameSetup } from "./setup.ts";
 import { Side } from "./side.ts";
 import { describeUsageError, refuseEmptyTexts } from "../../arguments.ts";
 
@@ -24,6 +25,17 @@ interface Flags {
   writes: boolean;
   json: boolean;
 }
+
+/** The exit codes of the command, as in docs/shadow.md. */
+export const exitCodes: Record<number, string> = {
+  0: "no unexplained difference",
+  1: "unexplained differences",
+  64: "wrong usage, no answer at a URL, or a rejected sign-in or token",
+  65: "a file that is not a recording",
+  66: "a missing file",
+  78: "different set-up: only one backend accepts a token",
+  130: "interrupted with Ctrl-C before a difference was found",
+};
 
 /** Returns a parser of integers in a range. */
 function parseInteger(min: number, max: number): (text: string) => number {
@@ -65,7 +77,9 @@ export function createCommand(): Command {
     .option("--json", "print one JSON object instead of the report", false)
     .addHelpText(
       "after",
-      "\nExit codes: 0 no unexplained difference, 1 unexplained differences, 64 wrong usage. See docs/shadow.md.",
+      `\nExit codes:\n${
+        Object.entries(exitCodes).map(([code, meaning]) => `  ${code.padEnd(3)}  ${meaning}`).join("\n")
+      }\nSee docs/shadow.md.`,
     )
     .exitOverride()
     // The detection of colours would read environment variables without permission.
@@ -91,7 +105,7 @@ async function signIn(side: Side, token: string | undefined, flags: Flags): Prom
  * Runs the command.
  *
  * @returns 1 if a difference is unexplained, otherwise 130 if the run was interrupted, otherwise 0
- * @throws AppError usage
+ * @throws AppError usage; invalid_config if only one backend accepts a token; source_missing, invalid_source
  */
 export async function compareBackends(args: string[], signal?: AbortSignal): Promise<number> {
   const command = createCommand();
@@ -112,6 +126,7 @@ export async function compareBackends(args: string[], signal?: AbortSignal): Pro
   // Each backend must accept the other's tokens: during a gradual migration, a browser talks to both.
   old.variables.set("other", now.variables.get("token")!);
   now.variables.set("other", old.variables.get("token")!);
+  await requireSameSetup(old, now);
 
   const bar = new progress.SingleBar({
     format: "shadow {bar} {percentage}% | {value}/{total} | {eta_formatted} left",

@@ -3,7 +3,7 @@ import { isUuid } from "../../uuid.ts";
 import { type Json, JsonNumber } from "../../json.ts";
 import type { Noise } from "./compare.ts";
 import { routeOf, type Step } from "./request.ts";
-import { type Answer, valueAt } from "./side.ts";
+import { type Answer, valueAt } from "./answer.ts";
 
 const oid = /^[0-9a-f]{24}$/;
 const time = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?$/;

@@ -1,11 +1,17 @@
-/** What the old backend changes when it only reads a task: status, time and counts, once all subtasks have ended. */
+/**
+ * What the old backend changes when it reads a task. If all subtasks have completed or failed, it stores the task as
+ * completed, with a new time. The first answer still has the earlier time. Lists show more images and progress for a
+ * completed task than for a failed one.
+ */
 import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
 import type { Difference } from "./compare.ts";
 import { type Exchange, fieldOf, isOn, queryOf } from "./exchange.ts";
-import { valueAt } from "./side.ts";
+import { valueAt } from "./answer.ts";
 
-/** The fields that a read may change. */
-const fields = ["status", "updated_at", "total_images", "processed_images", "progress"] as const;
+/** The fields that a read changes in a list. */
+const listFields = ["status", "updated_at", "processed_images", "progress"];
+/** The fields that a read changes in the task itself, whose counts come from the subtasks. */
+const detailFields = ["status", "updated_at"];
 
 /** The values of these fields at one time. */
 export type TaskState = ReadonlyMap<string, Json>;
@@ -18,7 +24,7 @@ export interface OwnChange {
 
 /** Returns the state of a task in an answer. */
 export const stateOf = (task: JsonObject): TaskState =>
-  new Map(fields.map((field) => [field, task.get(field) ?? null]));
+  new Map(listFields.map((field) => [field, task.get(field) ?? null]));
 
 /** Reports whether two JSON scalars are equal. */
 const isEqual = (one: Json | undefined, other: Json | undefined): boolean =>
@@ -33,12 +39,16 @@ export function isOwnChange({ before, after }: OwnChange): boolean {
   return after.get("status") === "completed" && (before.get("status") !== "completed" || isLater);
 }
 
-/** Reports whether every subtask of a task has ended. Then no worker changes the task. */
+/** Reports whether every subtask of a task has completed or failed. Then the old backend's reads complete the task. */
 export function hasEnded(task: Json | undefined): boolean {
   const subtasks = fieldOf(task, "dramatiq_tasks");
   return Array.isArray(subtasks) && subtasks.length > 0 &&
-    subtasks.every((one) => ["completed", "failed", "cancelled"].includes(String(fieldOf(one, "status"))));
+    subtasks.every((one) => ["completed", "failed"].includes(String(fieldOf(one, "status"))));
 }
+
+/** Reports whether a read can change a field in the answer. */
+const isChangeable = (field: string, exchange: Exchange): boolean =>
+  (isOn(exchange, "GET /api/v1/tasks") ? listFields : detailFields).includes(field);
 
 /** Returns a task's object in both answers and the field that a path names, if the path names a field of a task. */
 export function taskAt(
@@ -67,7 +77,7 @@ export function isExplainedByRead(
   const task = taskAt(path, exchange);
   const id = fieldOf(task?.new, "id");
   const change = typeof id === "string" && fieldOf(task?.old, "id") === id ? changes.get(id) : undefined;
-  return change?.before.has(task!.field) === true &&
+  return change !== undefined && isChangeable(task!.field, exchange) &&
     isEqual(change.before.get(task!.field), fieldOf(task!.new, task!.field));
 }
 
@@ -80,6 +90,7 @@ export const statusFilter = (exchange: Exchange): string[] | undefined =>
  * the other, so that later tasks have other positions. A task at the same position in both lists is not shifted.
  */
 export function isShift({ kind, path }: Difference, exchange: Exchange, movedMax: number): boolean {
+  if (movedMax === 0) return false;
   const both = [exchange.old, exchange.new];
   const isNear = ([one, other]: number[]) => Math.abs(one! - other!) <= movedMax;
   if (path === "/data/total") {
@@ -103,5 +114,5 @@ export function suspectsOf({ kind, path }: Difference, exchange: Exchange): stri
   if (statusFilter(exchange) && /^\/data\/t/.test(path)) return "any";
   const task = taskAt(path, exchange);
   const id = fieldOf(task?.old, "id");
-  return typeof id === "string" && fields.some((field) => field === task!.field) ? [id] : [];
+  return typeof id === "string" && isChangeable(task!.field, exchange) ? [id] : [];
 }

@@ -160,7 +160,16 @@ const unusualIds = [
   "%00",
   "%zz",
   "..%2f",
+  "%2e%2e",
+  "%2E%2E%2F",
+  "%252e%252e%252f",
+  "..",
+  ".",
+  "%2f",
   "a%2Fb",
+  "a%2Fb%2F",
+  "a//",
+  "a%5C..",
   "%F0%9F%90%B1",
   "me%20",
   "NaN",
@@ -174,6 +183,9 @@ const idForms = [
   (id: string) => id.replaceAll("-", ""),
   (id: string) => id.slice(0, -1),
   (id: string) => `${id}%20`,
+  (id: string) => `${id}%2F`,
+  (id: string) => `${id}//`,
+  (id: string) => `./${id}`,
 ];
 
 /** Generates known ids, altered forms of them, and unusual ids. */

@@ -1,4 +1,5 @@
 /** Requests: their parts, placeholders, routes, and their form as a curl command. */
+import { hasDotSegments, unquote } from "./paths.ts";
 
 /** A request. */
 export interface Step {
@@ -61,9 +62,12 @@ const routes: [RegExp, string][] = [
  * ```
  */
 export function routeOf({ method, path }: Step): string {
-  const bare = path.replace(/\/+$/, "");
-  for (const [pattern, template] of routes) {
-    if (pattern.test(bare)) return `${method} ${bare.replace(pattern, template)}`;
+  // Both backends decode a path before they search its route. An encoded slash inside an id stays a part of it.
+  for (const text of [path, unquote(path)]) {
+    const bare = text.replace(/\/+$/, "");
+    for (const [pattern, template] of routes) {
+      if (pattern.test(bare)) return `${method} ${bare.replace(pattern, template)}`;
+    }
   }
   return `${method} (no route)`;
 }
@@ -102,6 +106,7 @@ function quoteWord(text: string): string {
 /** Returns the request as a curl command. Secrets stay `${token}` and `${password}`. */
 export function toCurl(step: Step, origin: string): string {
   const words = ["curl", "-i"];
+  if (hasDotSegments(step.path)) words.push("--path-as-is");
   if (step.method === "HEAD") words.push("-I");
   else if (step.method !== "GET") words.push("-X", step.method);
   for (const [name, value] of step.headers) {

@@ -1,23 +1,16 @@
 /** A run: it sends requests to both backends, explains differences by rules, and shrinks the requests of the others. */
 import fc from "fast-check";
-import { compareAnswers, type Difference, groupPath } from "./compare.ts";
+import { type Answer, valueAt } from "./answer.ts";
+import { type Difference, groupPath } from "./compare.ts";
+import { type Exchange, isOn } from "./exchange.ts";
 import { type Case, createCases } from "./generate.ts";
-import { createNoise, isBodyNoise } from "./masks.ts";
+import { judge, type JudgeContext, mayBeOwnRead, type Observation, observeRedirect } from "./judge.ts";
 import { unknownTask, unknownUser } from "./parts.ts";
 import { type RecordedCall, smallerSteps } from "./recorded.ts";
-import { fill, namesIn, routeOf, type Step } from "./request.ts";
-import {
-  type Exchange,
-  type Facts,
-  hiddenRule,
-  isSlashRedirect,
-  ruleFor,
-  slashRule,
-  withOtherSlash,
-  withoutHidden,
-} from "./rules.ts";
-import type { Answer, Side } from "./side.ts";
-import { saveValues, survey } from "./survey.ts";
+import { fill, namesIn, type Step } from "./request.ts";
+import { followedPath, taskReads } from "./rules.ts";
+import type { Side } from "./side.ts";
+import { findOwnChanges, saveValues, type Survey, survey } from "./survey.ts";
 
 /** Options of a run. */
 export interface Options {
@@ -62,29 +55,36 @@ const skewMs = 300_000;
 const shrunkMax = 25;
 const shrinkRequestsMax = 150;
 
-/** A difference with its route and the rule that explains it. */
-interface Observation {
-  route: string;
-  difference: Difference;
-  rule: string | undefined;
-}
-
 /** Returns the key of a finding. Differences with equal keys form one finding. */
 function keyOf({ route, difference: { kind, path, old, new: now }, rule }: Observation): string {
   const location = kind === "status" ? `${parseInt(old)} ${parseInt(now)}` : groupPath(path);
   return JSON.stringify([rule ?? "", route, kind, location]);
 }
 
+/** Returns the id of the task that the old backend read for its answer. */
+function readTaskId(exchange: Exchange): string | undefined {
+  const id = valueAt(exchange.old, "/data/id") ?? valueAt(exchange.old, "/data/task_id");
+  return isOn(exchange, ...taskReads) && typeof id === "string" ? id : undefined;
+}
+
 /** The state of a run. */
 class ShadowRun {
-  readonly sinceMs = Date.now() - skewMs;
-  readonly pairs = new Map<string, string>();
   readonly masked = new Map<string, number>();
   readonly found = new Map<string, Finding>();
   requests = 0;
   #recordedNames = new Set<string>();
+  readonly #context: JudgeContext;
+  /** Tasks that the old backend has read since its list was read for the last time. */
+  readonly #readTasks = new Set<string>();
 
-  constructor(readonly options: Options, readonly facts: Facts) {}
+  constructor(readonly options: Options, readonly survey: Survey) {
+    this.#context = {
+      facts: survey.facts,
+      sinceMs: Date.now() - skewMs,
+      pairs: new Map(),
+      origins: [options.old.origin, options.new.origin],
+    };
+  }
 
   get isStopped(): boolean {
     return this.options.signal?.aborted ?? false;
@@ -96,41 +96,35 @@ class ShadowRun {
     this.requests++;
     const answers: [Answer, Answer] = await Promise.all([old.send(step), now.send(step)]);
     const observations: Observation[] = [];
-    const route = routeOf(step);
     const filled = { ...step, path: fill(step.path, old.variables) };
-    if (isSlashRedirect({ step: filled, old: answers[0], new: answers[1] })) {
-      const difference: Difference = {
-        kind: "status",
-        path: "",
-        old: `${answers[0].status}`,
-        new: `${answers[1].status}`,
-      };
-      observations.push({ route, difference, rule: slashRule });
-      answers[0] = await old.send({ ...step, path: withOtherSlash(step.path) });
+    let exchange: Exchange = { step: filled, old: answers[0], new: answers[1] };
+    const path = followedPath(exchange);
+    if (path !== undefined) {
+      exchange = { step: { ...filled, path }, old: await old.send({ ...step, path }), new: answers[1] };
+      observations.push(observeRedirect({ ...exchange, old: answers[0] }));
     }
-    const page = withoutHidden({ step: filled, old: answers[0], new: answers[1] }, this.facts);
-    if (page) {
-      const difference: Difference = {
-        kind: "length",
-        path: "/data/tasks",
-        old: "without hidden tasks",
-        new: "with hidden tasks",
-      };
-      observations.push({ route, difference, rule: hiddenRule });
-      answers[1] = page;
-    }
-    if (isBodyNoise(step)) answers.forEach((answer) => answer.body = undefined);
-    const exchange: Exchange = { step: filled, old: answers[0], new: answers[1] };
-    const noise = createNoise({ ...exchange, sinceMs: this.sinceMs, pairs: this.pairs });
-    const { differences, masked } = compareAnswers(...answers, noise, [old.origin, now.origin]);
+    const { observations: found, masked } = await this.#judge(exchange);
+    observations.push(...found);
     for (const name of masked) this.masked.set(name, (this.masked.get(name) ?? 0) + 1);
-    for (const difference of differences) {
-      observations.push({ route, difference, rule: ruleFor(difference, exchange, this.facts) });
-    }
-    if (step.save && answers.every(({ status }) => status === 200)) {
-      saveValues(step.save, [old, now], answers, this.pairs);
+    const saved: [Answer, Answer] = [exchange.old, exchange.new];
+    if (step.save && saved.every(({ status }) => status === 200)) {
+      saveValues(step.save, [old, now], saved, this.#context.pairs);
     }
     return observations;
+  }
+
+  /** Judges an exchange. Reads the old list again if the old backend's own reads may explain a difference. */
+  async #judge(exchange: Exchange) {
+    const { old, new: now } = this.options;
+    const id = readTaskId(exchange);
+    if (id !== undefined) this.#readTasks.add(id);
+    const judgement = judge(exchange, this.#context);
+    if (!mayBeOwnRead(judgement, exchange, this.#readTasks)) return judgement;
+    this.#readTasks.clear();
+    for (const [id, change] of await findOwnChanges(old, now, this.survey.before)) {
+      this.survey.facts.ownChanges.set(id, change);
+    }
+    return judge(exchange, this.#context);
   }
 
   /** Sends the requests of a case in order, without the saved ids of earlier cases. */
@@ -231,13 +225,13 @@ class ShadowRun {
  */
 export async function runShadow(options: Options): Promise<Result> {
   const { runs, seed, recorded, withWrites, onProgress } = options;
-  const { known, facts } = await survey(options.old, options.new);
-  const run = new ShadowRun(options, facts);
+  const surveyed = await survey(options.old, options.new);
+  const run = new ShadowRun(options, surveyed);
   let done = 0;
   const tick = () => onProgress?.(++done, runs + recorded.length);
   const skipped = await run.runRecorded(recorded, withWrites, tick);
 
-  const cases = createCases(known, withWrites);
+  const cases = createCases(surveyed.known, withWrites);
   const firstCases = new Map<string, number>();
   let index = -1;
   const property = fc.asyncProperty(cases, async (steps) => {

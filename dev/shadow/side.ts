@@ -1,29 +1,12 @@
 /** One of the two compared backends: it sends requests and parses answers. */
 import { AppError } from "../../errors.ts";
-import { type Json, parseJson } from "../../json.ts";
+import type { Json } from "../../json.ts";
+import { type Answer, readBody, valueAt } from "./answer.ts";
+import { type ExactAnswer, sendExactly } from "./exact_request.ts";
+import { hasDotSegments } from "./paths.ts";
 import { bodyBytes, fill, type Step, targetOf, type Variables } from "./request.ts";
 
-/** An answer of a backend. */
-export interface Answer {
-  /** Status; 0 if there was no answer. */
-  status: number;
-  /** Headers by name in lower case. */
-  headers: Map<string, string>;
-  /** Parsed JSON if the content type is JSON, otherwise text; undefined if empty. */
-  body: { json: Json } | { text: string } | undefined;
-}
-
 const answerMsMax = 30_000;
-
-function readBody(text: string, contentType: string): Answer["body"] {
-  if (text === "") return undefined;
-  if (!contentType.includes("json")) return { text };
-  try {
-    return { json: parseJson(text) };
-  } catch {
-    return { text };
-  }
-}
 
 /** The old or the new backend, with its saved values. */
 export class Side implements Disposable {
@@ -51,20 +34,16 @@ export class Side implements Disposable {
       const headers = new Headers({ "accept-encoding": "identity" });
       for (const [name, value] of step.headers) headers.append(name, fill(value, this.variables));
       const body = bodyBytes(step.body, this.variables);
-      const response = await fetch(fill(this.origin + targetOf(step), this.variables), {
-        method: step.method,
-        headers,
-        body,
-        redirect: "manual",
-        signal: timeout.signal,
-        client: this.#client,
-      });
-      const text = await response.text();
-      const type = response.headers.get("content-type") ?? "";
+      const target = fill(targetOf(step), this.variables);
+      const request = { method: step.method, headers, body, signal: timeout.signal };
+      const answer = hasDotSegments(fill(step.path, this.variables))
+        ? await sendExactly({ origin: this.origin, target, ...request })
+        : await this.#fetch(target, request);
+      const type = answer.headers.get("content-type") ?? "";
       return {
-        status: response.status,
-        headers: new Map(response.headers),
-        body: step.method === "HEAD" ? undefined : readBody(text, type),
+        status: answer.status,
+        headers: new Map(answer.headers),
+        body: step.method === "HEAD" ? undefined : readBody(answer.text, type),
       };
     } catch (error) {
       const text = `no answer: ${(error as Error).message.replaceAll(this.origin, "")}`;
@@ -72,6 +51,15 @@ export class Side implements Disposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #fetch(target: string, request: RequestInit): Promise<ExactAnswer> {
+    const response = await fetch(this.origin + target, {
+      ...request,
+      redirect: "manual",
+      client: this.#client,
+    });
+    return { status: response.status, headers: response.headers, text: await response.text() };
   }
 
   /** Reads a path with the token of this backend. @returns `data` of an answer with status 200, otherwise undefined */
@@ -129,15 +117,4 @@ export class Side implements Disposable {
 function describe({ status, body }: Answer): string {
   const text = body && "text" in body ? body.text.slice(0, 200) : "";
   return status === 0 ? text : `${status}${text ? `: ${text}` : ""}`;
-}
-
-/** Returns the value at a JSON pointer of an answer's body. */
-export function valueAt(answer: Answer, path: string): Json | undefined {
-  let value: Json | undefined = answer.body && "json" in answer.body ? answer.body.json : undefined;
-  for (const part of path.split("/").slice(1)) {
-    if (value instanceof Map) value = value.get(part);
-    else if (Array.isArray(value)) value = value[Number(part)];
-    else return undefined;
-  }
-  return value;
 }

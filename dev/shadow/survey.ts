@@ -1,15 +1,17 @@
 /** Reads from both backends, before the first request, the ids to use and the facts that rules need. */
 import { type Json, JsonNumber } from "../../json.ts";
 import type { Known } from "./generate.ts";
-import type { Facts } from "./rules.ts";
-import { type Answer, type Side, valueAt } from "./side.ts";
+import { encode } from "./parts.ts";
+import { hasEnded, isOwnChange, type OwnChange, stateOf, type TaskState } from "./own_reads.ts";
+import { type Facts, failedSubtasks } from "./rules.ts";
+import { type Answer, valueAt } from "./answer.ts";
+import type { Side } from "./side.ts";
 
 const pagesMax = 20;
 const pageSize = 100;
 const idsMax = 40;
 /** Maximum number of subtasks of tasks that requests use. */
 const imagesMax = 500;
-const probesMax = 50;
 
 /** The tasks that a backend lists, and their number as it reports it. */
 interface Listed {
@@ -34,22 +36,46 @@ async function listTasks(side: Side): Promise<Listed> {
   return listed;
 }
 
-/** Returns the ids of tasks whose subtasks all failed and that the old backend reports as completed. */
-async function findMisreportedTasks(old: Side, now: Side, listed: Listed): Promise<Set<string>> {
-  const failed = [...listed.tasks].filter(([, task]) => task.get("status") === "failed").slice(0, probesMax);
+/** Returns the tasks that the old list shows as completed and the new one as failed, if all subtasks failed. */
+async function findMisreportedTasks(was: Listed, is: Listed, now: Side): Promise<Set<string>> {
   const misreportedTasks = new Set<string>();
-  for (const [id] of failed) {
-    // Reading a task changes its status in the old backend, so that later answers agree.
-    const [was, is] = await Promise.all([old, now].map((side) => side.read(`/api/v1/tasks/${id}`)));
-    const subtasks = is instanceof Map ? maps(is.get("dramatiq_tasks")) : [];
-    const isFailed = subtasks.length > 0 && subtasks.every((subtask) => subtask.get("status") === "failed");
-    if (isFailed && was instanceof Map && was.get("status") === "completed") misreportedTasks.add(id);
+  for (const [id, task] of is.tasks) {
+    if (task.get("status") !== "failed" || was.tasks.get(id)?.get("status") !== "completed") continue;
+    const detail = await now.read(`/api/v1/tasks/${encode(id)}`);
+    if (failedSubtasks(detail) > 0) misreportedTasks.add(id);
   }
   return misreportedTasks;
 }
 
+/**
+ * Reads the old list again and returns the tasks that the old backend's own reads have changed since `before`. A list
+ * does not change tasks. The subtasks are read from the new backend, which changes nothing either.
+ */
+export async function findOwnChanges(
+  old: Side,
+  now: Side,
+  before: ReadonlyMap<string, TaskState>,
+): Promise<Map<string, OwnChange>> {
+  const changes = new Map<string, OwnChange>();
+  for (const [id, task] of (await listTasks(old)).tasks) {
+    const state = before.get(id);
+    const change = state && { before: state, after: stateOf(task) };
+    if (!change || !isOwnChange(change)) continue;
+    if (hasEnded(await now.read(`/api/v1/tasks/${encode(id)}`))) changes.set(id, change);
+  }
+  return changes;
+}
+
+/** What is read before the first request. */
+export interface Survey {
+  known: Known;
+  facts: Facts & { ownChanges: Map<string, OwnChange> };
+  /** The tasks of the old list. */
+  before: ReadonlyMap<string, TaskState>;
+}
+
 /** Reads the lists of both backends with their tokens. Data that they do not show is not used. */
-export async function survey(old: Side, now: Side): Promise<{ known: Known; facts: Facts }> {
+export async function survey(old: Side, now: Side): Promise<Survey> {
   const [was, is] = await Promise.all([listTasks(old), listTasks(now)]);
   const onlyNew = [...is.tasks.keys()].filter((id) => !was.tasks.has(id));
   const uncounted = was.total - was.tasks.size;
@@ -61,12 +87,17 @@ export async function survey(old: Side, now: Side): Promise<{ known: Known; fact
   const distinct = (texts: string[]) => [...new Set(texts)].filter((text) => text !== "");
   return {
     known: {
-      taskIds: distinct(tasks.map((task) => textOf(task.get("id")))),
-      userIds: distinct(userIds),
+      taskIds: distinct(tasks.map((task) => encode(textOf(task.get("id"))))),
+      userIds: distinct(userIds.map(encode)),
       usernames: distinct(tasks.map((task) => textOf(task.get("username")))).slice(0, 10),
       taskNames: distinct(tasks.map((task) => textOf(task.get("task_name")))),
     },
-    facts: { hiddenTasks, misreportedTasks: await findMisreportedTasks(old, now, is) },
+    facts: {
+      hiddenTasks,
+      misreportedTasks: await findMisreportedTasks(was, is, now),
+      ownChanges: new Map(),
+    },
+    before: new Map([...was.tasks].map(([id, task]) => [id, stateOf(task)])),
   };
 }
 

@@ -1,5 +1,6 @@
 /** `deno task shadow` as a command: options, exit codes and output. */
 import assert from "node:assert/strict";
+import { startApi } from "../support/api.ts";
 import { startAltered } from "./support/altered.ts";
 import { waitFor } from "../support/wait.ts";
 import { person, startLoaded } from "./support/backends.ts";
@@ -97,6 +98,23 @@ Deno.test("deno task shadow exits with a code that matches its report", async (t
       assert.match(err, message);
     });
   }
+  await t.step("78: a token that only one backend accepts, before the first request of the run", async () => {
+    await using other = await startApi({
+      database: api.database,
+      env: { SECRET_KEY: "another-secret-key-of-32-letters" },
+    });
+    await using seen = startAltered(other.origin, {});
+    const { code, out, err } = await runTask(args(seen.origin), env);
+    assert.equal(code, 78, out + err);
+    assert.equal(out, "");
+    assert.match(
+      err,
+      /^error: the two backends do not share SECRET_KEY: the new backend rejects the token of/,
+    );
+    assert.equal(err.match(/SECRET_KEY/g)!.length, 1);
+    const paths = seen.requests.map((line) => line.split(" ")[1]);
+    assert.deepEqual(paths, ["/health", "/api/v1/auth/login", "/api/v1/users/me", "/api/v1/users/me"]);
+  });
   await t.step("66 and 65: a missing recording, and a file that is not one", async () => {
     assert.equal((await runTask([...args(api.origin), "--recorded", "nowhere.jsonl"], env)).code, 66);
     const { code, err } = await runTask([...args(api.origin), "--recorded", "README.md"], env);

@@ -8,7 +8,6 @@ import { headerOf, targetOf } from "../../dev/shadow/request.ts";
 import type { Finding } from "../../dev/shadow/run.ts";
 import { table } from "../../routes/v1/table.ts";
 import { type PassingAnswer, type PassingRequest, startAltered } from "./support/altered.ts";
-import { playOldBackend } from "./support/old_backend.ts";
 import { compare, keyOf, person, recording, startLoaded, writer } from "./support/backends.ts";
 
 Deno.test("two equal backends answer all recorded and 550 generated requests equally, including writes", async () => {
@@ -230,36 +229,6 @@ Deno.test("every alteration is found, shrunk and reported, and nothing else is",
     const expected = new Set(cases.map((one) => one.expected));
     assert.deepEqual(result.findings.map(keyOf).filter((key) => !expected.has(key)), []);
   });
-});
-
-Deno.test("rules explain all known differences of the old backend", async () => {
-  await using api = await startLoaded();
-  const { sql } = api.database;
-  const listed = await sql<{ id: string; status: string; failed: boolean }[]>`
-    select t.id, t.status, coalesce(bool_and(s.status = 'failed'), false) as failed
-    from tasks t left join subtasks s on s.parent_task_id = t.id
-    where not t.is_deleted group by t.id order by t.created_at desc`;
-  const misreportedTasks = new Set(
-    listed.filter(({ status, failed }) => status === "failed" && failed).map(({ id }) => id),
-  );
-  const hiddenTasks = new Set(
-    listed.filter(({ id }) => !misreportedTasks.has(id)).slice(2, 4).map(({ id }) => id),
-  );
-  assert.ok(misreportedTasks.size > 0 && hiddenTasks.size === 2);
-  const token = await api.tokens.sign({ sub: "x", email: person.email });
-  await using old = startAltered(api.origin, playOldBackend({ token, hiddenTasks, misreportedTasks }));
-  const result = await compare(old.origin, api.origin, { seed: 11, runs: 600 });
-  assert.deepEqual(unexplained(result).map((one) => `${keyOf(one)} ${one.old} → ${one.new}`), []);
-  assert.deepEqual([...new Set(result.findings.map(({ rule }) => rule!))].sort(), [
-    "detail and matrix require a token",
-    "failed tasks stay failed",
-    "first-generation tasks are visible",
-    "invalid token on the task list",
-    "malformed user id",
-    "no redirect for a trailing slash",
-    "numbers that the old backend failed on",
-    "task_name is plain text",
-  ]);
 });
 
 Deno.test("a recorded request that does not write is shrunk", async () => {

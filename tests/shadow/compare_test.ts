@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { compareAnswers } from "../../dev/shadow/compare.ts";
 import { createNoise, type NoiseContext } from "../../dev/shadow/masks.ts";
 import { routeOf, type Step, toCurl } from "../../dev/shadow/request.ts";
-import type { Answer } from "../../dev/shadow/side.ts";
+import type { Answer } from "../../dev/shadow/answer.ts";
 import { answer, origins, step } from "./support/backends.ts";
 const kindsOf = (old: Answer, now: Answer, noise = () => undefined as string | undefined) =>
   compareAnswers(old, now, noise, origins).differences.map(({ kind, path }) => `${kind} ${path}`.trim());

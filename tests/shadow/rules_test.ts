@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { compareAnswers } from "../../dev/shadow/compare.ts";
 import type { Step } from "../../dev/shadow/request.ts";
+import { stateOf } from "../../dev/shadow/own_reads.ts";
 import { type Facts, ruleFor, rules } from "../../dev/shadow/rules.ts";
-import type { Answer } from "../../dev/shadow/side.ts";
+import type { Answer } from "../../dev/shadow/answer.ts";
+import { type Json, JsonNumber } from "../../json.ts";
 import { answer, origins, step } from "./support/backends.ts";
 
 const signed: [string, string][] = [["Authorization", "Bearer ${token}"]];
@@ -23,7 +25,34 @@ const subtasks = (status: string, ...of: string[]) =>
   );
 const raw = (...keys: string[]) =>
   answer(200, `{"data":{"results":{"raw":{${keys.map((key) => `"${key}":1`).join(",")}}}}}`);
-const facts: Facts = { hiddenTasks: new Set(["hidden"]), misreportedTasks: new Set(["turned"]) };
+const stateOfTask = (status: string, updated_at: string, processed_images: number, progress: number) =>
+  stateOf(
+    new Map<string, Json>([
+      ["status", status],
+      ["updated_at", updated_at],
+      ["processed_images", new JsonNumber(String(processed_images))],
+      ["progress", new JsonNumber(String(progress))],
+    ]),
+  );
+const [early, late] = ["2025-04-02T11:10:58.334000", "2025-06-01T00:00:00"] as const;
+const ownChange = {
+  before: stateOfTask("failed", early, 0, 0),
+  after: stateOfTask("completed", late, 9, 100),
+};
+const facts: Facts = {
+  hiddenTasks: new Set(["hidden"]),
+  misreportedTasks: new Set(["turned"]),
+  ownChanges: new Map([["read", ownChange]]),
+};
+const list = (total: number, ...all: string[]) =>
+  answer(200, `{"data":{"tasks":[${all.join(",")}],"total":${total}}}`);
+const readTask = (status: string, time: string, images: number, progress: number, id = "read") =>
+  `{"id":"${id}","status":"${status}","updated_at":"${time}","processed_images":${images},"progress":${progress}}`;
+const detailOf = (task: string) => answer(200, `{"data":${task}}`);
+const ownRead = "the old backend's own read changed the task";
+const slashInId = "ids can contain an encoded slash";
+const notFound = answer(404, '{"detail":"Not Found"}');
+const unknownTask = answer(404, '{"detail":"任务不存在"}');
 
 /** A request, both answers, and the rule that must explain all their differences, if any. */
 const ruleCases: [string, Step, Answer, Answer, string | undefined][] = [
@@ -77,11 +106,150 @@ const ruleCases: [string, Step, Answer, Answer, string | undefined][] = [
     undefined,
   ],
   [
-    "filtered by status",
+    "a task that the old backend has read",
+    step("GET /api/v1/tasks/read"),
+    detailOf(readTask("completed", late, 9, 100)),
+    detailOf(readTask("failed", early, 9, 100)),
+    ownRead,
+  ],
+  [
+    "a list with it",
+    step("GET /api/v1/tasks"),
+    list(1, readTask("completed", late, 9, 100)),
+    list(1, readTask("failed", early, 0, 0)),
+    ownRead,
+  ],
+  [
+    "a list in which the new backend never had this time",
+    step("GET /api/v1/tasks"),
+    list(1, readTask("completed", late, 9, 100)),
+    list(1, readTask("completed", "2024-01-01T00:00:00", 9, 100)),
+    undefined,
+  ],
+  [
+    "a list with another task that changed alike",
+    step("GET /api/v1/tasks"),
+    list(1, readTask("completed", late, 9, 100, "unread")),
+    list(1, readTask("failed", early, 0, 0, "unread")),
+    undefined,
+  ],
+  [
+    "the counts of the task itself, which come from its subtasks",
+    step("GET /api/v1/tasks/read"),
+    detailOf(readTask("failed", early, 9, 100)),
+    detailOf(readTask("failed", early, 0, 0)),
+    undefined,
+  ],
+  [
+    "a filter that finds it in the new backend only",
     step("GET /api/v1/tasks?status=failed"),
-    tasks(),
-    tasks(task("turned", "failed")),
+    list(1, task("a", "failed")),
+    list(2, task("read", "failed"), task("a", "failed")),
+    ownRead,
+  ],
+  [
+    "a full page of this filter, on which later tasks are shifted",
+    step("GET /api/v1/tasks?status=failed&page_size=1"),
+    list(1, '{"id":"a"}'),
+    list(2, '{"id":"read"}'),
+    ownRead,
+  ],
+  [
+    "a filter that finds more than the tasks that moved",
+    step("GET /api/v1/tasks?status=failed"),
+    list(1, task("a", "failed")),
+    list(4, task("read", "failed"), task("a", "failed"), task("b", "failed"), task("c", "failed")),
+    undefined,
+  ],
+  [
+    "a filter that finds it in both backends",
+    step("GET /api/v1/tasks?status=failed,completed"),
+    list(1, '{"id":"a"}'),
+    list(2, '{"id":"a"}', '{"id":"read"}'),
+    undefined,
+  ],
+  [
+    "a task at the same position of a filtered list",
+    step("GET /api/v1/tasks?status=failed"),
+    list(1, task("a", "failed", "x")),
+    list(1, task("a", "failed", "y")),
+    undefined,
+  ],
+  [
+    "a time that is not later",
+    step("GET /api/v1/tasks"),
+    list(1, `{"id":"turned","status":"completed","updated_at":"${early}"}`),
+    list(1, `{"id":"turned","status":"completed","updated_at":"${late}"}`),
+    undefined,
+  ],
+  [
+    "a task that was read before the run, with the counts of a completed one",
+    step("GET /api/v1/tasks"),
+    list(
+      1,
+      `{"id":"turned","status":"completed","updated_at":"${late}","total_images":9,"processed_images":9}`,
+    ),
+    list(
+      1,
+      `{"id":"turned","status":"failed","updated_at":"${early}","total_images":9,"processed_images":0}`,
+    ),
     "failed tasks stay failed",
+  ],
+  [
+    "a task whose id has a slash",
+    step("GET /api/v1/tasks/a%2Fb"),
+    notFound,
+    answer(200, '{"data":{"id":"a/b"}}'),
+    slashInId,
+  ],
+  [
+    "the matrix of a task whose id has a slash and a percent sign",
+    step("GET /api/v1/tasks/100%25%2fb%252F/matrix/"),
+    notFound,
+    answer(200, '{"data":{"task_id":"100%/b%2F"}}'),
+    slashInId,
+  ],
+  [
+    "cancelling a task whose id has a slash",
+    step("POST /api/v1/tasks/a%2Fb/cancel", null, signed),
+    notFound,
+    answer(403, '{"detail":"无权限取消此任务"}'),
+    slashInId,
+  ],
+  [
+    "another task under an id with a slash",
+    step("GET /api/v1/tasks/a%2Fb"),
+    notFound,
+    answer(200, '{"data":{"id":"b"}}'),
+    undefined,
+  ],
+  [
+    "an id with a slash that the old backend knows as an id",
+    step("GET /api/v1/tasks/a%2Fb"),
+    unknownTask,
+    answer(200, '{"data":{"id":"a/b"}}'),
+    undefined,
+  ],
+  [
+    "a plain id that only the new backend has",
+    step("GET /api/v1/tasks/ab"),
+    notFound,
+    answer(200, '{"data":{"id":"ab"}}'),
+    undefined,
+  ],
+  [
+    "a user whose id is a text",
+    step("GET /api/v1/users/a%20b"),
+    broken,
+    answer(200, '{"data":{"id":"a b"}}'),
+    "malformed user id",
+  ],
+  [
+    "another user under a malformed id",
+    step("GET /api/v1/users/a%20b"),
+    broken,
+    answer(200, '{"data":{"id":"c"}}'),
+    undefined,
   ],
   [
     "variable tag",
@@ -234,6 +402,22 @@ for (const [name, request, old, now, expected] of ruleCases) {
     assert.equal(found.size, 1);
   });
 }
+
+Deno.test("ruleFor(), filtered by status, when the old backend read nothing: failed tasks stay failed", () => {
+  const exchange = {
+    step: step("GET /api/v1/tasks?status=failed"),
+    old: tasks(),
+    new: tasks(task("turned", "failed")),
+  };
+  const { differences } = compareAnswers(exchange.old, exchange.new, () => undefined, origins);
+  const before: Facts = {
+    hiddenTasks: new Set(),
+    misreportedTasks: new Set(["turned"]),
+    ownChanges: new Map(),
+  };
+  const names = differences.map((difference) => ruleFor(difference, exchange, before));
+  assert.deepEqual(names, ["failed tasks stay failed", "failed tasks stay failed"]);
+});
 
 Deno.test("every rule has a case here or occurs in a complete run", () => {
   const testedByRuns = ["no redirect for a trailing slash"];

@@ -105,6 +105,7 @@ export const looseFlags: Record<string, Record<string, string>> = {
 
 /** Flags of other programs that documents name alone. */
 export const foreignFlags = [
+  "--path-as-is",
   "--jsonFormat=canonical",
   "--jsonArray",
   "--pretty",

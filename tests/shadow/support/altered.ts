@@ -1,9 +1,13 @@
-/** A loopback proxy that alters the requests and answers of a backend. */
+/** A loopback proxy that alters the requests and answers of a backend. It passes paths on unchanged. */
+import { sendExactly } from "../../../dev/shadow/exact_request.ts";
 
 /** A request on its way to the backend. */
 export interface PassingRequest {
   method: string;
+  /** URL with a normalised path. */
   url: URL;
+  /** Path as the client sent it, without the query. */
+  path: string;
   headers: Headers;
   /** Body as text. */
   text: string;
@@ -19,9 +23,9 @@ export interface PassingAnswer {
 /** Functions that alter requests and answers. */
 export interface Alteration {
   /** Alters a request. If it returns an answer, the backend is not called. */
-  before?(request: PassingRequest): PassingAnswer | undefined;
+  before?(request: PassingRequest): PassingAnswer | undefined | Promise<PassingAnswer | undefined>;
   /** Alters an answer. */
-  after?(request: PassingRequest, answer: PassingAnswer): void;
+  after?(request: PassingRequest, answer: PassingAnswer): void | Promise<void>;
 }
 
 /** A running proxy. */
@@ -35,36 +39,30 @@ const bodiless = [101, 204, 205, 304];
 
 /** Starts a proxy to `origin` on a free port. */
 export function startAltered(origin: string, { before, after }: Alteration): AlteredBackend {
-  const client = Deno.createHttpClient({ http2: false });
   const requests: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const bytes = new Uint8Array(await request.arrayBuffer());
+    const target = request.url.slice(request.url.indexOf("/", "http://".length));
     const passing: PassingRequest = {
       method: request.method,
       url: new URL(request.url),
+      path: target.split("?")[0]!,
       headers: new Headers(request.headers),
       text: new TextDecoder().decode(bytes),
     };
-    const { pathname, search } = passing.url;
-    requests.push(
-      `${request.method} ${pathname}${search} ${request.headers.get("authorization")} ${passing.text}`,
-    );
+    requests.push(`${request.method} ${target} ${request.headers.get("authorization")} ${passing.text}`);
     passing.headers.delete("host");
-    const early = before?.(passing);
+    const early = await before?.(passing);
     if (early) return new Response(early.text, { status: early.status, headers: early.headers });
-    const response = await fetch(origin + passing.url.pathname + passing.url.search, {
+    const answer: PassingAnswer = await sendExactly({
+      origin,
+      target,
       method: request.method,
       headers: passing.headers,
       body: bytes.length > 0 ? bytes : null,
-      redirect: "manual",
-      client,
     });
-    const answer = {
-      status: response.status,
-      headers: new Headers(response.headers),
-      text: await response.text(),
-    };
-    after?.(passing, answer);
+    await after?.(passing, answer);
+    for (const name of ["connection", "transfer-encoding"]) answer.headers.delete(name);
     answer.headers.delete("content-length");
     const body = request.method === "HEAD" || bodiless.includes(answer.status) ? null : answer.text;
     return new Response(body, { status: answer.status, headers: answer.headers });
@@ -74,7 +72,6 @@ export function startAltered(origin: string, { before, after }: Alteration): Alt
     requests,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
-      client.close();
     },
   };
 }
