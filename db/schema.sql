@@ -331,6 +331,45 @@ create table migration.changes (
   constraint changes_pkey PRIMARY KEY (number)
 );
 
+create table migration.cutover_steps (
+  cutover_id bigint not null,
+  number integer not null,
+  step text not null,
+  began_at timestamp(3) with time zone default now() not null,
+  ended_at timestamp(3) with time zone,
+  outcome text,
+  detail json,
+  undone_at timestamp(3) with time zone,
+  constraint cutover_steps_pkey PRIMARY KEY (cutover_id, number),
+  constraint cutover_steps_cutover_id_fkey FOREIGN KEY (cutover_id) REFERENCES migration.cutovers(id) ON DELETE CASCADE,
+  constraint cutover_steps_outcome_known CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text, 'skipped'::text])))
+);
+
+create table migration.cutovers (
+  id bigint generated always as identity not null,
+  kind text not null,
+  state text default 'running'::text not null,
+  started_by text not null,
+  started_at timestamp(3) with time zone default now() not null,
+  ended_at timestamp(3) with time zone,
+  pause_predicted_ms integer,
+  pause_ms integer,
+  note text,
+  constraint cutovers_pkey PRIMARY KEY (id),
+  constraint cutovers_ended_at_with_end CHECK (((ended_at IS NULL) = (state = 'running'::text))),
+  constraint cutovers_kind_known CHECK ((kind = ANY (ARRAY['rehearsal'::text, 'cutover'::text, 'rollback'::text]))),
+  constraint cutovers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'undone'::text, 'failed'::text])))
+);
+CREATE UNIQUE INDEX cutovers_running_idx ON migration.cutovers USING btree ((true)) WHERE (state = 'running'::text);
+
+create table migration.decisions (
+  name text not null,
+  value json not null,
+  decided_by text not null,
+  decided_at timestamp(3) with time zone default now() not null,
+  constraint decisions_pkey PRIMARY KEY (name)
+);
+
 create table migration.differences (
   verification_id bigint not null,
   collection text not null,
@@ -388,6 +427,26 @@ create table migration.follows (
   constraint follows_single CHECK ((id = 1)),
   constraint follows_state_known CHECK ((state = ANY (ARRAY['copying'::text, 'following'::text, 'gap'::text, 'stopped'::text, 'ended'::text]))),
   constraint follows_stop_reason_with_stop CHECK (((stop_reason IS NOT NULL) = (state = 'stopped'::text)))
+);
+
+create table migration.front_processes (
+  id text not null,
+  host text not null,
+  pid integer not null,
+  product text not null,
+  key_digest text not null,
+  acknowledged bigint not null,
+  writes_in_flight integer default 0 not null,
+  writes_held integer default 0 not null,
+  started_at timestamp(3) with time zone default now() not null,
+  seen_at timestamp(3) with time zone default now() not null,
+  constraint front_processes_pkey PRIMARY KEY (id)
+);
+
+create table migration.front_writes (
+  user_key text not null,
+  at timestamp(3) with time zone default now() not null,
+  constraint front_writes_pkey PRIMARY KEY (user_key)
 );
 
 create table migration.gaps (
@@ -560,6 +619,28 @@ create table migration.schema_steps (
   constraint schema_steps_pkey PRIMARY KEY (number)
 );
 
+create table migration.shadow_answers (
+  hour timestamp(3) with time zone not null,
+  compared bigint default 0 not null,
+  equal bigint default 0 not null,
+  constraint shadow_answers_pkey PRIMARY KEY (hour)
+);
+
+create table migration.shadow_differences (
+  route text not null,
+  path text not null,
+  cause text not null,
+  rule text not null,
+  answers bigint default 1 not null,
+  first_at timestamp(3) with time zone default now() not null,
+  last_at timestamp(3) with time zone default now() not null,
+  sample_target text not null,
+  sample_old text,
+  sample_new text,
+  constraint shadow_differences_pkey PRIMARY KEY (route, path, cause, rule),
+  constraint shadow_differences_cause_known CHECK ((cause = ANY (ARRAY['lag'::text, 'data'::text, 'code'::text, 'noise'::text, 'intended'::text])))
+);
+
 create table migration.sources (
   fingerprint text not null,
   kind text not null,
@@ -568,6 +649,37 @@ create table migration.sources (
   settled_at timestamp(3) with time zone,
   superseded_at timestamp(3) with time zone,
   constraint sources_pkey PRIMARY KEY (fingerprint)
+);
+
+create table migration.traffic (
+  id integer default 1 not null,
+  phase text default 'old'::text not null,
+  share integer default 0 not null,
+  version bigint default 1 not null,
+  phase_before text,
+  hold_until timestamp(3) with time zone,
+  changed_at timestamp(3) with time zone default now() not null,
+  changed_by text default 'installation'::text not null,
+  reason text default ''::text not null,
+  constraint traffic_pkey PRIMARY KEY (id),
+  constraint traffic_before_known CHECK ((phase_before = ANY (ARRAY['old'::text, 'shadow'::text, 'canary'::text, 'new'::text]))),
+  constraint traffic_hold CHECK ((((phase = 'holding'::text) = (hold_until IS NOT NULL)) AND ((phase = 'holding'::text) = (phase_before IS NOT NULL)))),
+  constraint traffic_phase_known CHECK ((phase = ANY (ARRAY['old'::text, 'shadow'::text, 'canary'::text, 'holding'::text, 'new'::text]))),
+  constraint traffic_share_range CHECK (((share >= 0) AND (share <= 100))),
+  constraint traffic_single CHECK ((id = 1))
+);
+
+create table migration.traffic_changes (
+  version bigint not null,
+  at timestamp(3) with time zone default now() not null,
+  changed_by text not null,
+  phase_before text not null,
+  phase_after text not null,
+  share_before integer not null,
+  share_after integer not null,
+  reason text not null,
+  forced boolean default false not null,
+  constraint traffic_changes_pkey PRIMARY KEY (version)
 );
 
 create table migration.verifications (

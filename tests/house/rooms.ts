@@ -9,6 +9,7 @@ export const rooms: Record<string, string[]> = {
   "db/people": ["db/pg"],
   "db/queue": ["db/pg", "db/people"],
   "db/judging": ["db/pg"],
+  "db/traffic": ["db/pg"],
   "db/v1": ["db/pg"],
   "db/views": ["db/pg", "db/queue", "db/judging", "db/v1"],
 
@@ -74,8 +75,10 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/tools",
     "migrate/data/documents",
     "migrate/data/lens",
+    "migrate/data/sources",
     "migrate/data/ledger",
     "migrate/data/load",
+    "migrate/data/sync",
   ],
   "migrate/data/repair": [
     "db/pg",

@@ -1,0 +1,72 @@
+/** The API processes that stand before both systems, and the last writes of users through them. */
+import type { Sql } from "../pg/connect.ts";
+
+/** Age of the last look from which a process serves no writes any more, in milliseconds. */
+export const confirmWithinMs = 2_000;
+
+/**
+ * Age of the last look from which a process counts as gone. It is longer than `confirmWithinMs` and a look together:
+ * such a process has stopped serving writes by itself.
+ */
+export const goneAfterMs = 5_000;
+
+export interface FrontProcess {
+  id: string;
+  host: string;
+  pid: number;
+  product: string;
+  key_digest: string;
+  acknowledged: number;
+  writes_in_flight: number;
+  writes_held: number;
+}
+
+/** Stores what a process works by, and what it has under way. */
+export async function saveFrontProcess(sql: Sql, process: FrontProcess): Promise<void> {
+  const { id, host, pid, product, key_digest, acknowledged, writes_in_flight, writes_held } = process;
+  await sql`
+    insert into migration.front_processes
+      (id, host, pid, product, key_digest, acknowledged, writes_in_flight, writes_held)
+    values (${id}, ${host}, ${pid}, ${product}, ${key_digest}, ${acknowledged}, ${writes_in_flight}, ${writes_held})
+    on conflict (id) do update
+    set acknowledged = excluded.acknowledged, writes_in_flight = excluded.writes_in_flight,
+      writes_held = excluded.writes_held, seen_at = now()`;
+}
+
+/** Removes a process that ends. */
+export async function deleteFrontProcess(sql: Sql, id: string): Promise<void> {
+  await sql`delete from migration.front_processes where id = ${id}`;
+}
+
+/** Lists the processes that were seen within `goneAfterMs`, and deletes those that are gone for an hour. */
+export async function listFrontProcesses(sql: Sql): Promise<(FrontProcess & { seen_ms: number })[]> {
+  await sql`delete from migration.front_processes where seen_at < now() - interval '1 hour'`;
+  return await sql<(FrontProcess & { seen_ms: number })[]>`
+    select id, host, pid, product, key_digest, acknowledged::float8 as acknowledged, writes_in_flight, writes_held,
+      (extract(epoch from now() - seen_at) * 1000)::float8 as seen_ms
+    from migration.front_processes
+    where seen_at > now() - ${goneAfterMs}::int * interval '1 ms'
+    order by host, pid`;
+}
+
+/** Records that a user has written through the front. */
+export async function saveFrontWrite(sql: Sql, userKey: string): Promise<void> {
+  await sql`
+    insert into migration.front_writes (user_key) values (${userKey})
+    on conflict (user_key) do update
+    set at = now()`;
+}
+
+/**
+ * Reports whether all writes of a user through the front are applied here. The position has whole seconds, and the
+ * clocks may differ by a second, so it must be two seconds later than the write.
+ */
+export async function isWriteApplied(sql: Sql, userKey: string): Promise<boolean> {
+  const [row] = await sql<{ applied: boolean }[]>`
+    select coalesce(
+      (select f.position_at > w.at + interval '2 s' from migration.follows f where f.state = 'following'), false
+    ) as applied
+    from migration.front_writes w
+    where w.user_key = ${userKey}`;
+  return row?.applied ?? true;
+}

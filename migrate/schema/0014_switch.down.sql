@@ -1,0 +1,9 @@
+drop table migration.decisions;
+drop table migration.cutover_steps;
+drop table migration.cutovers;
+drop table migration.shadow_answers;
+drop table migration.shadow_differences;
+drop table migration.front_writes;
+drop table migration.front_processes;
+drop table migration.traffic_changes;
+drop table migration.traffic;
