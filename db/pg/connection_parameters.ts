@@ -178,8 +178,11 @@ export class Parameters {
         this.#faults.push(fault("gssencmode other than require"));
       } else if (name === "schema" && value !== "public") {
         this.#faults.push(fault("schema=public or no schema"));
-      } else if (name in refusedReasons) this.#faults.push(fault(refusedReasons[name]!));
-      else ignored.push({ name, reason: ignoredReasons[name] ?? "it is unknown" });
+      } else if (Object.hasOwn(refusedReasons, name)) this.#faults.push(fault(refusedReasons[name]!));
+      else {
+        const reason = Object.hasOwn(ignoredReasons, name) ? ignoredReasons[name]! : "it is unknown";
+        ignored.push({ name, reason });
+      }
     }
     return ignored;
   }

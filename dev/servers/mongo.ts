@@ -7,6 +7,7 @@ import { findFreePort } from "./ports.ts";
 export interface LocalMongo extends AsyncDisposable {
   /** URL without a database. */
   url: string;
+  port: number;
   pid: number;
   /** Ends it with a signal and waits. Its data is kept until disposal. */
   stop(signal?: Deno.Signal): Promise<void>;
@@ -20,6 +21,16 @@ export interface LocalMongoOptions {
   oplogMb?: number;
   /** Name and password of the root user. If set, clients must authenticate. */
   root?: { user: string; password: string };
+  /** PEM files for TLS. Clients may connect with or without TLS until `tlsMode` is raised. */
+  tls?: { certificateKeyFile: string; caFile: string };
+  /** Folder of a Unix socket `mongodb-PORT.sock`. By default, there is no socket. */
+  socketFolder?: string;
+  /** Whether to listen on ::1 as well. */
+  ipv6?: boolean;
+  /** Further members of the replica set, as host and port. */
+  secondaries?: readonly string[];
+  /** Whether the server joins the replica set of another one, so that it is not initiated. */
+  joins?: boolean;
 }
 
 /** PyPI's package of MongoDB 6.0.5, which runs on current Linux distributions. */
@@ -118,7 +129,8 @@ async function waitFor<T>(what: string, alive: () => boolean, work: () => Promis
   }
 }
 
-async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, alive: () => boolean) {
+async function prepare(port: number, options: LocalMongoOptions, alive: () => boolean) {
+  const { replicaSet, root, joins, secondaries = [] } = options;
   // The client does not retry its first connection.
   await waitFor(
     "open port",
@@ -130,8 +142,10 @@ async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, al
   });
   try {
     const admin = client.db("admin");
-    if (replicaSet) {
-      const members = [{ _id: 0, host: `127.0.0.1:${port}` }];
+    if (replicaSet && !joins) {
+      const members = [`127.0.0.1:${port}`, ...secondaries].map((host, _id) => (
+        { _id, host, priority: _id === 0 ? 1 : 0 }
+      ));
       await admin.command({ replSetInitiate: { _id: "rs0", members } });
       await waitFor("primary", alive, async () => {
         const { isWritablePrimary } = await admin.command({ hello: 1 });
@@ -146,6 +160,26 @@ async function prepare(port: number, { replicaSet, root }: LocalMongoOptions, al
   }
 }
 
+function listArguments(folder: string, port: number, options: LocalMongoOptions): string[] {
+  const { replicaSet, oplogMb, root, tls, socketFolder, ipv6 } = options;
+  return [
+    ...["--dbpath", folder, "--port", String(port), "--quiet"],
+    ...(ipv6 ? ["--ipv6", "--bind_ip", "127.0.0.1,::1"] : ["--bind_ip", "127.0.0.1"]),
+    ...(socketFolder ? ["--unixSocketPrefix", socketFolder] : ["--nounixsocket"]),
+    ...["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"],
+    ...(replicaSet ? ["--replSet", "rs0"] : []),
+    // The oplog is kept back to the last checkpoint, so checkpoints must be frequent.
+    ...(oplogMb ? ["--oplogSize", String(oplogMb), "--syncdelay", "1"] : []),
+    ...(root ? ["--auth"] : []),
+    ...(tls
+      ? [
+        ...["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", tls.certificateKeyFile],
+        ...["--tlsCAFile", tls.caFile, "--tlsAllowConnectionsWithoutCertificates"],
+      ]
+      : []),
+  ];
+}
+
 /**
  * Starts a mongod on a free port with an empty folder.
  *
@@ -155,14 +189,7 @@ export async function startMongo(binary: string, options: LocalMongoOptions = {}
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-mongo-" });
   const port = findFreePort();
   const child = new Deno.Command(binary, {
-    args: [
-      ...["--dbpath", folder, "--port", String(port), "--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet"],
-      ...["--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"],
-      ...(options.replicaSet ? ["--replSet", "rs0"] : []),
-      // The oplog is kept back to the last checkpoint, so checkpoints must be frequent.
-      ...(options.oplogMb ? ["--oplogSize", String(options.oplogMb), "--syncdelay", "1"] : []),
-      ...(options.root ? ["--auth"] : []),
-    ],
+    args: listArguments(folder, port, options),
     stdin: "null",
     stdout: "null",
     stderr: "null",
@@ -186,6 +213,7 @@ export async function startMongo(binary: string, options: LocalMongoOptions = {}
   const query = options.replicaSet ? "?replicaSet=rs0" : "?directConnection=true";
   return {
     url: `mongodb://127.0.0.1:${port}/${query}`,
+    port,
     pid: child.pid,
     stop,
     [Symbol.asyncDispose]: dispose,

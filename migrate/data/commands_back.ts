@@ -52,6 +52,7 @@ async function runWrites(context: DataContext, flags: BackFlags, source: Followe
   const onNote = (note: string) => {
     if (!flags.quiet) printError(flags.json ? JSON.stringify({ note }) : `note: ${note}`);
   };
+  source.notes.forEach(onNote);
   return await withPool(context, async (pool) => {
     await requireWritableServer(pool);
     await requireSchema(pool);

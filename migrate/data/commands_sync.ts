@@ -27,6 +27,7 @@ async function runSync(context: DataContext, flags: SyncFlags): Promise<void> {
   const onNote = (note: string) => {
     if (!flags.quiet) printError(flags.json ? JSON.stringify({ note }) : `note: ${note}`);
   };
+  source.notes.forEach(onNote);
   await withPool(context, async (pool) => {
     await requireWritableServer(pool);
     await requireSchema(pool);

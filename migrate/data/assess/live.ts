@@ -1,7 +1,8 @@
 /** Facts about a running MongoDB that matter for a load: version, oplog window and indexes. */
 import type { Db, MongoClient } from "mongodb";
-import { parseConfig, readEnvironment } from "../../../config.ts";
-import { parseMongoUrl, toAppError } from "../sources/mongo_errors.ts";
+import { connectMongo } from "../sources/mongo_connect.ts";
+import { toAppError } from "../sources/mongo_errors.ts";
+import { findMongo } from "../sources/open.ts";
 import { collections } from "../documents/source.ts";
 
 export interface ServerFacts {
@@ -40,19 +41,13 @@ async function listIndexes(db: Db): Promise<ServerFacts["indexes"]> {
  * @throws AppError database_unreachable, database_refused
  */
 export async function readServerFacts(from: string): Promise<ServerFacts> {
-  const readConfig = () => parseConfig(readEnvironment(), "migrate");
-  const url = from === "mongodb" ? readConfig().MONGODB_URL : from;
-  const hasDatabaseName = /^[^/]*\/\/[^/]*\/[^?]/.test(url);
-  const { name, shown, secrets } = parseMongoUrl(url, hasDatabaseName ? "" : readConfig().DB_NAME);
-  const { MongoClient } = await import("mongodb");
-  const client = new MongoClient(url, { appName: "contactsheet-assess", maxPoolSize: 1 });
+  const { url, database, setting } = findMongo(from);
+  const { client, db, location, context } = await connectMongo(url, database, setting);
   try {
-    await client.connect();
-    const db = client.db(name);
     const { version } = await db.command({ buildInfo: 1 });
     return { version, oplog_seconds: await readOplogSeconds(client), indexes: await listIndexes(db) };
   } catch (error) {
-    throw toAppError(error, `reading facts of '${shown}'`, secrets);
+    throw toAppError(error, `reading facts of '${location}'`, context);
   } finally {
     await client.close().catch(() => {});
   }

@@ -1,7 +1,9 @@
 /** Connects to a MongoDB, for reading and for following it. */
-import type { Db, MongoClient } from "mongodb";
+import type { Db, Document, MongoClient } from "mongodb";
 import { AppError } from "../../../errors.ts";
-import { formatLocation, parseMongoUrl, toAppError } from "./mongo_errors.ts";
+import { formatLocation, toAppError } from "./mongo_errors.ts";
+import type { MongoContext } from "./mongo_failure.ts";
+import { type MongoSetting, parseMongoUrl } from "./mongo_url.ts";
 import { collections } from "../documents/source.ts";
 
 const connectMs = 5000;
@@ -12,43 +14,59 @@ export interface MongoConnection {
   db: Db;
   /** The URL without user and password. */
   location: string;
-  /** Texts that must not appear in messages. */
-  secrets: readonly string[];
+  /** What messages need. */
+  context: MongoContext;
+  /** Each option of the URL that has no effect, with the reason. */
+  notes: string[];
 }
 
 /**
  * Connects to a MongoDB.
  *
- * @param url `mongodb://…` or `mongodb+srv://…`; messages show it without its password
+ * @param text `mongodb://…` or `mongodb+srv://…`; messages show it without its password
  * @param database name of the database; empty: the URL names it
+ * @param setting where the URL comes from
  * @throws AppError invalid_source (the URL is invalid), database_unreachable, database_refused
  */
-export async function connectMongo(url: string, database = ""): Promise<MongoConnection> {
-  const { name, shown, secrets } = parseMongoUrl(url, database);
+export async function connectMongo(
+  text: string,
+  database = "",
+  setting?: MongoSetting,
+): Promise<MongoConnection> {
+  const parsed = parseMongoUrl(text, database, setting);
+  const { name, shown, url, ignored } = parsed;
   const { MongoClient } = await import("mongodb");
   let client: MongoClient | undefined;
   try {
     client = new MongoClient(url, {
-      appName: "contactsheet-migrate",
+      ...(/[?&]appName=/.test(url) ? {} : { appName: "contactsheet-migrate" }),
       maxPoolSize: 2,
-      ...(/serverSelectionTimeoutMS=/i.test(url) ? {} : { serverSelectionTimeoutMS: connectMs }),
+      ...(/[?&]serverSelectionTimeoutMS=/.test(url) ? {} : { serverSelectionTimeoutMS: connectMs }),
     });
     await client.connect();
-    return { client, db: client.db(name), location: formatLocation(client, name), secrets };
+    const notes = ignored.map(({ name, reason }) => `${name} in ${parsed.setting} has no effect: ${reason}`);
+    return { client, db: client.db(name), location: formatLocation(client, name), context: parsed, notes };
   } catch (error) {
     await client?.close().catch(() => {});
-    throw toAppError(error, `opening '${shown}'`, secrets);
+    throw toAppError(error, `opening '${shown}'`, parsed);
   }
 }
 
 export type Topology = "replica set" | "standalone" | "sharded cluster";
 
+// `hello` is unknown to servers before 4.4.2.
+const hello = (db: Db): Promise<Document> =>
+  db.command({ hello: 1 }).catch(() => db.command({ isMaster: 1 }));
+
 /** Returns what kind of deployment a server belongs to. */
 export async function findTopology(db: Db): Promise<Topology> {
-  const hello = await db.command({ hello: 1 }).catch(() => db.command({ isMaster: 1 }));
-  if (hello.msg === "isdbgrid") return "sharded cluster";
-  return hello.setName === undefined ? "standalone" : "replica set";
+  const { msg, setName } = await hello(db);
+  if (msg === "isdbgrid") return "sharded cluster";
+  return setName === undefined ? "standalone" : "replica set";
 }
+
+/** Reports whether a direct connection leads to a secondary. */
+export const isSecondary = async (db: Db): Promise<boolean> => (await hello(db)).secondary === true;
 
 /** Returns the bytes of a collection's documents, or 0 if the account has no permission. */
 export async function readSize(db: Db, name: string): Promise<number> {

@@ -1,54 +1,7 @@
-/** URLs and errors of MongoDB, shown without passwords. */
+/** Errors of MongoDB, shown without passwords. */
 import type { MongoClient } from "mongodb";
 import { AppError } from "../../../errors.ts";
-
-const urlPattern = /^(mongodb(?:\+srv)?):\/\/(?:([^/?@]*)@)?([^/?@]+)(?:\/([^?@]*))?(?:\?(.*))?$/i;
-const hostPattern = /^(?:[\w.-]+|\[[\da-f:]+\]|[\w.%-]+\.sock)(?::\d{1,5})?$/i;
-
-/** The parts of a URL. */
-export interface MongoAddress {
-  /** Name of the database. */
-  name: string;
-  /** The URL without its user and password. */
-  shown: string;
-  /** Texts that must not appear in messages. */
-  secrets: string[];
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-/**
- * Parses a URL.
- *
- * @param database name of the database; empty: the URL names it
- * @throws AppError invalid_source
- */
-export function parseMongoUrl(url: string, database: string): MongoAddress {
-  const [, scheme, account = "", hosts = "", path = ""] = urlPattern.exec(url) ?? [];
-  if (scheme === undefined || !hosts.split(",").every((host) => hostPattern.test(host))) {
-    throw new AppError(
-      "invalid_source",
-      "opening the old database: its URL cannot be read; wanted mongodb://USER:PASSWORD@HOST:PORT/DATABASE, with " +
-        "'/', '@', ':' in a password written as %2F, %40, %3A",
-    );
-  }
-  const name = database || decode(path);
-  if (name === "") {
-    throw new AppError(
-      "invalid_source",
-      `opening '${scheme}://${hosts}': no database is named; wanted ${scheme}://${hosts}/DATABASE, or DB_NAME`,
-    );
-  }
-  const password = account.includes(":") ? account.slice(account.indexOf(":") + 1) : "";
-  const secrets = [password, decode(password)].filter((secret) => secret !== "");
-  return { name, shown: `${scheme}://${hosts}/${name}`, secrets };
-}
+import { explainDns, explainUnreachable, type MongoContext } from "./mongo_failure.ts";
 
 /** Returns the hosts and the database of a client as a URL without user and password. */
 export const formatLocation = ({ options }: MongoClient, name: string): string =>
@@ -60,8 +13,8 @@ interface DriverError {
   message?: string;
 }
 
-// Unauthorized, AuthenticationFailed, and the code of Atlas.
-const refusedCodes = new Set<unknown>([13, 18, 8000]);
+// Unauthorized, AuthenticationFailed, MechanismUnavailable, and the code of Atlas.
+const refusedCodes = new Set<unknown>([13, 18, 334, 8000]);
 
 // The driver passes some errors of the socket through.
 const isConnectionError = (name: string, code: unknown, message: string) =>
@@ -69,35 +22,40 @@ const isConnectionError = (name: string, code: unknown, message: string) =>
   (!name.startsWith("Mongo") &&
     (/^(EPIPE|E(CONN|HOST|NET)\w+|ETIMEDOUT)$/.test(String(code)) || /socket/.test(message)));
 
+function describeRefusal(code: unknown, setting: string): string {
+  if (code === 334) return `it does not offer this authMechanism; correct authMechanism in ${setting}`;
+  return (code === 13 ? "its account may not read there" : "it refuses the user or the password") +
+    `; wanted in ${setting} an account with the role 'read' on the database, and authSource=admin where the ` +
+    "account lives there";
+}
+
 /**
  * Converts an error of the driver to an AppError without the secrets. Returns an AppError unchanged.
  *
  * @param action first words of the message
  */
-export function toAppError(error: unknown, action: string, secrets: readonly string[]): unknown {
+export function toAppError(error: unknown, action: string, context: MongoContext): unknown {
   if (error instanceof AppError) return error;
+  const { secrets, setting } = context;
   const { name = "", code, message: fullMessage = "" } = error as DriverError;
   const message = secrets.reduce((text, secret) => text.replaceAll(secret, "***"), fullMessage);
   const cause = new Error(message);
+  const explained = explainUnreachable(error, action, context) ?? explainDns(error, action, context);
+  if (explained) return explained;
   if (refusedCodes.has(code)) {
-    const why = code === 13 ? "its account may not read there" : "it refuses the user or the password";
-    return new AppError(
-      "database_refused",
-      `${action}: ${why} (${message}); wanted an account with the role 'read' on the database, and ` +
-        "authSource=admin in the URL where the account lives there",
-      { cause },
-    );
+    const [what, wanted] = describeRefusal(code, setting).split("; ");
+    return new AppError("database_refused", `${action}: ${what} (${message}); ${wanted}`, { cause });
   }
   if (isConnectionError(name, code, message)) {
     return new AppError(
       "database_unreachable",
-      `${action}: the old database does not answer (${message}); start it or name another one, and run the ` +
+      `${action}: the old database does not answer (${message}); start it or correct ${setting}, and run the ` +
         "same command again",
       { cause },
     );
   }
-  if (/^Mongo(Parse|InvalidArgument|MissingCredentials|API)/.test(name) || code === "ENOTFOUND") {
-    return new AppError("invalid_source", `${action}: its URL cannot be used (${message})`, { cause });
+  if (/^Mongo(Parse|InvalidArgument|MissingCredentials|API|Compatibility)/.test(name)) {
+    return new AppError("invalid_source", `${action}: ${setting} cannot be used (${message})`, { cause });
   }
   return name.startsWith("Mongo")
     ? new AppError("invalid_source", `${action}: ${message}`, { cause })

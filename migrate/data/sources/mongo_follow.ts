@@ -20,6 +20,7 @@ import {
 } from "./mongo_connect.ts";
 import type { Topology } from "./mongo_connect.ts";
 import { toAppError } from "./mongo_errors.ts";
+import type { MongoSetting } from "./mongo_url.ts";
 import { fromPosition, toPosition } from "./positions.ts";
 
 const batchDocuments = 500;
@@ -92,6 +93,11 @@ export class FollowedMongo implements AsyncDisposable {
     this.#session = connection.client.startSession({ causalConsistency: topology !== "standalone" });
   }
 
+  /** Each option of the URL that has no effect, with the reason. */
+  get notes(): readonly string[] {
+    return this.#connection.notes;
+  }
+
   get db() {
     return this.#connection.db;
   }
@@ -113,7 +119,7 @@ export class FollowedMongo implements AsyncDisposable {
 
   /** Converts an error of the driver for messages. */
   toAppError(error: unknown, action: string): unknown {
-    return toAppError(error, `${action} '${this.location}'`, this.#connection.secrets);
+    return toAppError(error, `${action} '${this.location}'`, this.#connection.context);
   }
 
   /** Opens the change stream. */
@@ -261,12 +267,16 @@ async function readFacts({ db, location }: MongoConnection): Promise<ServerFacts
  *
  * @throws AppError invalid_source, database_unreachable, database_refused, source_missing, database_unsuitable
  */
-export async function openFollowed(url: string, database = ""): Promise<FollowedMongo> {
-  const connection = await connectMongo(url, database);
+export async function openFollowed(
+  url: string,
+  database = "",
+  setting?: MongoSetting,
+): Promise<FollowedMongo> {
+  const connection = await connectMongo(url, database, setting);
   try {
     return new FollowedMongo(connection, await readFacts(connection));
   } catch (error) {
     await connection.client.close().catch(() => {});
-    throw toAppError(error, `opening '${connection.location}'`, connection.secrets);
+    throw toAppError(error, `opening '${connection.location}'`, connection.context);
   }
 }

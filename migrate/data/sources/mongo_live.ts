@@ -16,8 +16,17 @@ import { AppError } from "../../../errors.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { BsonError, checkBson } from "../documents/bson_layout.ts";
 import { idDocument, maxKeyBound, readBound, writeBound } from "./mongo_bounds.ts";
-import { checkCollections, connectMongo, findTopology, readSize, type Topology } from "./mongo_connect.ts";
+import {
+  checkCollections,
+  connectMongo,
+  findTopology,
+  isSecondary,
+  readSize,
+  type Topology,
+} from "./mongo_connect.ts";
 import { toAppError } from "./mongo_errors.ts";
+import type { MongoContext } from "./mongo_failure.ts";
+import type { MongoSetting } from "./mongo_url.ts";
 import {
   type Collection,
   collections,
@@ -36,13 +45,18 @@ const standaloneNote =
   "this MongoDB is a standalone: it can be copied, but not followed (no change streams); to make it a replica set " +
   "of one, start it with --replSet rs0 and run 'rs.initiate()' once";
 
+const secondaryNote =
+  "this server is a secondary: it may lack the last writes; stop what writes, and wait until it has " +
+  "caught up, or read the primary";
+
 interface Connection {
   client: MongoClient;
   db: Db;
   location: string;
   topology: Topology;
   bytes: number;
-  secrets: readonly string[];
+  context: MongoContext;
+  notes: string[];
 }
 
 /** The range that is being surveyed. */
@@ -79,7 +93,7 @@ export class LiveSource implements Source {
     this.location = connection.location;
     this.topology = connection.topology;
     this.bytes = connection.bytes;
-    this.notes = connection.topology === "standalone" ? [standaloneNote] : [];
+    this.notes = connection.notes;
   }
 
   /**
@@ -110,7 +124,7 @@ export class LiveSource implements Source {
     try {
       while (await cursor.hasNext()) yield cursor.readBufferedDocuments() as unknown as Uint8Array[];
     } catch (error) {
-      throw toAppError(error, `reading ${name} from '${this.location}'`, this.#connection.secrets);
+      throw toAppError(error, `reading ${name} from '${this.location}'`, this.#connection.context);
     } finally {
       await cursor.close().catch(() => {});
     }
@@ -183,7 +197,8 @@ export class LiveSource implements Source {
       throw new AppError(
         "source_changed",
         `reading ${collection} from '${this.location}': it changed while it was being read; stop what writes ` +
-          "to it, or dump it and load the dump, and run the same command again",
+          "to it, or dump it and load the dump, and run the same command again; a source that changes all the time is " +
+          "copied with 'sync' and compared with 'verify --live'",
       );
     }
     return makeDocuments(collection, found, firstPosition);
@@ -195,23 +210,22 @@ export class LiveSource implements Source {
 }
 
 /**
- * Opens a MongoDB as a source.
+ * Opens a MongoDB as a source. Its parameters are those of connectMongo().
  *
- * @param url `mongodb://…` or `mongodb+srv://…`; messages show it without its password
- * @param database name of the database; empty: the URL names it
  * @throws AppError invalid_source (the URL is invalid), database_unreachable, database_refused, source_missing
  */
-export async function openLive(url: string, database = ""): Promise<LiveSource> {
-  const connection = await connectMongo(url, database);
-  const { client, db, location, secrets } = connection;
+export async function openLive(url: string, database = "", setting?: MongoSetting): Promise<LiveSource> {
+  const { client, db, location, context, notes } = await connectMongo(url, database, setting);
   try {
     const topology = await findTopology(db);
     await checkCollections(db, location);
     const sizes = await Promise.all(collections.map((collection) => readSize(db, collection)));
     const bytes = sizes.reduce((a, b) => a + b, 0);
-    return new LiveSource({ client, db, location, topology, bytes, secrets });
+    if (topology === "standalone") notes.push(standaloneNote);
+    if (await isSecondary(db)) notes.push(secondaryNote);
+    return new LiveSource({ client, db, location, topology, bytes, context, notes });
   } catch (error) {
     await client.close().catch(() => {});
-    throw toAppError(error, `opening '${location}'`, secrets);
+    throw toAppError(error, `opening '${location}'`, context);
   }
 }

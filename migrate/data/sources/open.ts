@@ -5,6 +5,7 @@ import { checkSingleFiles } from "./folder_files.ts";
 import { openJsonLines } from "./json_lines.ts";
 import { type FollowedMongo, openFollowed } from "./mongo_follow.ts";
 import { openLive } from "./mongo_live.ts";
+import type { MongoSetting } from "./mongo_url.ts";
 import { openArchive, openDumpFolder } from "./mongodump.ts";
 import { openJsonFiles } from "./json_files.ts";
 import type { Source } from "../documents/source.ts";
@@ -22,11 +23,29 @@ const readSettings = (): OldDatabase => parseConfig(readEnvironment(), "migrate"
 
 const isMongoUrl = (from: string) => /^mongodb(\+srv)?:\/\//i.test(from);
 
-/** Returns URL and database of a MongoDB. An empty database means that the URL names it. */
-function findMongo(from: string, settings: () => OldDatabase): { url: string; database: string } {
+/** Reports whether a name stands for a running MongoDB. */
+export const isMongo = (from: string): boolean => from === fromSettings || isMongoUrl(from);
+
+/** The address of a MongoDB. An empty database means that the URL names it. */
+interface MongoTarget {
+  url: string;
+  database: string;
+  setting: MongoSetting;
+}
+
+/**
+ * Returns the MongoDB that `from` names: a URL, or `mongodb` for the settings.
+ *
+ * @throws AppError invalid_source
+ */
+export function findMongo(from: string, settings: () => OldDatabase = readSettings): MongoTarget {
   if (from !== fromSettings) {
     // A database in the URL takes precedence over DB_NAME.
-    return { url: from, database: /^[^/]*\/\/[^/]*\/[^?]/.test(from) ? "" : settings().DB_NAME };
+    return {
+      url: from,
+      database: /^[^/]*\/\/[^/]*\/[^?]/.test(from) ? "" : settings().DB_NAME,
+      setting: "the URL",
+    };
   }
   const { MONGODB_URL, DB_NAME } = settings();
   if (MONGODB_URL === "") {
@@ -35,7 +54,7 @@ function findMongo(from: string, settings: () => OldDatabase): { url: string; da
       "opening the source 'mongodb': no MONGODB_URL is set; wanted mongodb://USER:PASSWORD@HOST:PORT, and DB_NAME",
     );
   }
-  return { url: MONGODB_URL, database: DB_NAME };
+  return { url: MONGODB_URL, database: DB_NAME, setting: "MONGODB_URL" };
 }
 
 /**
@@ -48,14 +67,14 @@ export async function openFollowedSource(
   from: string,
   settings: () => OldDatabase = readSettings,
 ): Promise<FollowedMongo> {
-  if (from !== fromSettings && !isMongoUrl(from)) {
+  if (!isMongo(from)) {
     throw new AppError(
       "usage",
       `--from '${from}': wanted 'mongodb' or mongodb://…; only a running MongoDB changes`,
     );
   }
-  const { url, database } = findMongo(from, settings);
-  return await openFollowed(url, database);
+  const { url, database, setting } = findMongo(from, settings);
+  return await openFollowed(url, database, setting);
 }
 
 /**
@@ -67,9 +86,9 @@ export async function openFollowedSource(
  * source_truncated, database_unreachable, database_refused
  */
 export async function openSource(from: string, settings: () => OldDatabase = readSettings): Promise<Source> {
-  if (from === fromSettings || isMongoUrl(from)) {
-    const { url, database } = findMongo(from, settings);
-    return await openLive(url, database);
+  if (isMongo(from)) {
+    const { url, database, setting } = findMongo(from, settings);
+    return await openLive(url, database, setting);
   }
   if (/^[a-z+]+:\/\//i.test(from)) {
     const [scheme] = from.split("://");
