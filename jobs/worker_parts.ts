@@ -103,6 +103,7 @@ function createCrew(
       log,
       metrics,
       backendOf: backends.of,
+      mayPost: () => member.mayPost,
       attemptMs: options.attemptMs ?? attemptMsMax,
       writes: createWrites({ sql, log, signal: closing }),
       random: options.random ?? Math.random,

@@ -23,11 +23,23 @@ const isUnknownCommand = (error: unknown) =>
 /** An entry as Redis returns it: `[id, [field, value, …]]`, with null for the fields of a deleted entry. */
 type RawEntry = [string, string[] | null];
 
+/** Reads a field of a flat list `[name, value, name, value, …]`. A value may equal a name. */
+export function readField<T>(fields: readonly T[], name: string): T | undefined {
+  for (let i = 0; i + 1 < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
+  return undefined;
+}
+
+const uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+const refPattern = new RegExp(`^(${uuid})/(${uuid})$`, "i");
+
+/**
+ * Returns the subtasks that an entry names. An entry that was deleted, or that another program wrote, names
+ * none: its reader drops it, and the feed writes the cells again.
+ */
 function readRefs(fields: string[] | null): SubtaskRef[] {
-  const text = fields?.[fields.indexOf("refs") + 1] ?? "";
-  return text.split(" ").flatMap((pair) => {
-    const [task_id, id] = pair.split("/");
-    return task_id && id ? [{ task_id, id }] : [];
+  return (readField(fields ?? [], "refs") ?? "").split(" ").flatMap((pair) => {
+    const [, task_id, id] = refPattern.exec(pair) ?? [];
+    return task_id !== undefined && id !== undefined ? [{ task_id, id }] : [];
   });
 }
 
@@ -209,7 +221,7 @@ export class Streams {
       }) as (string | number)[][];
     let swept = 0;
     for (const fields of raw) {
-      const read = (name: string) => fields[fields.indexOf(name) + 1];
+      const read = (name: string) => readField(fields, name);
       if (Number(read("pending")) > 0 || Number(read("idle")) < idleMs) continue;
       await this.#connection.redis.xgroup(this.key(queue), {
         type: "DELCONSUMER",

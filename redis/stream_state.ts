@@ -2,7 +2,7 @@
 import type { Redis } from "@upstash/redis";
 import type { Queue } from "../db/queue/subtasks.ts";
 import type { RedisConnection } from "./connect.ts";
-import { consumerGroup as group, type Streams } from "./stream.ts";
+import { consumerGroup as group, readField, type Streams } from "./stream.ts";
 
 /** Entries that a consumer has read and not acknowledged. */
 export interface Unfinished {
@@ -36,7 +36,7 @@ async function readOne(redis: Redis, key: string, queue: Queue, idleMs: number):
   if (type !== "stream") return empty;
   const length = Number(await redis.xlen(key));
   const groups = await redis.xinfo(key, { type: "GROUPS" }) as (string | number)[][];
-  const hasGroup = groups.some((fields) => String(fields[fields.indexOf("name") + 1]) === group);
+  const hasGroup = groups.some((fields) => String(readField(fields, "name")) === group);
   return { ...empty, length, hasGroup, unfinished: hasGroup ? await listUnfinished(redis, key, idleMs) : [] };
 }
 

@@ -19,6 +19,13 @@ export const startWithinMs = 4_000;
 export const postWithinMs = 4_000;
 
 /**
+ * Age of the last heartbeat from which a worker sends no POST, even within `postWithinMs`: a claim that was
+ * sent just before `startWithinMs` may be answered after `deadAfterMs`. The time between both is for the way
+ * of the POST.
+ */
+export const postHeartbeatMsMax = 5_000;
+
+/**
  * Maximum wait for the answer to a claim. After `postWithinMs` the POST that it allows must not be sent any
  * more.
  */

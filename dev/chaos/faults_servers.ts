@@ -1,5 +1,6 @@
 /** Faults of the servers: restarts, wiped and damaged streams, terminated sessions, locks. */
 import { createClient } from "redis";
+import { readField } from "../../redis/stream.ts";
 import { pause, type Rig } from "./rig.ts";
 import { retry, type StopMode } from "./servers.ts";
 
@@ -98,7 +99,7 @@ export async function deleteConsumers(rig: Rig): Promise<void> {
     const [consumers] = await sendToRedis(rig, [["XINFO", "CONSUMERS", streamKey(queue), group]]) as [
       string[][] | null,
     ];
-    const names = (consumers ?? []).map((fields) => String(fields[fields.indexOf("name") + 1]));
+    const names = (consumers ?? []).map((fields) => String(readField(fields, "name")));
     await sendToRedis(rig, names.map((name) => ["XGROUP", "DELCONSUMER", streamKey(queue), group, name]));
   }
 }

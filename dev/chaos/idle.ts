@@ -4,6 +4,7 @@ import { operator, resumeTask } from "../../jobs/moves/control.ts";
 import { silentLog } from "../../log.ts";
 import type { IdleState } from "./facts.ts";
 import { sendToRedis } from "./faults_servers.ts";
+import { readField } from "../../redis/stream.ts";
 import { retry } from "./servers.ts";
 import { pause, type Rig } from "./rig.ts";
 
@@ -63,7 +64,7 @@ async function trimOrphanedEntries(rig: Rig): Promise<void> {
   for (const queue of queues) {
     const [groups] = await sendToRedis(rig, [["XINFO", "GROUPS", streamKey(queue)]]) as [unknown[][] | null];
     for (const fields of groups ?? []) {
-      const read = (name: string) => fields[fields.indexOf(name) + 1];
+      const read = (name: string) => readField(fields, name);
       if (Number(read("pending")) > 0) continue;
       const [ms, sequence] = String(read("last-delivered-id")).split("-");
       await sendToRedis(rig, [["XTRIM", streamKey(queue), "MINID", `${ms}-${Number(sequence) + 1}`]]);

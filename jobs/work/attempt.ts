@@ -14,6 +14,8 @@ import { joinSignals } from "./signals.ts";
 export interface AttemptDeps {
   backendOf: (subtask: ClaimedSubtask) => Backend;
   writes: Writes;
+  /** Whether POSTs may be sent: the worker's last heartbeat is young enough. */
+  mayPost: () => boolean;
   log: Log;
   metrics: Metrics;
   /** Maximum length of an attempt in milliseconds. */
@@ -89,8 +91,8 @@ async function runOnce(
     if (job.remoteId === null) {
       stops.handOver.throwIfAborted();
       stops.drop.throwIfAborted();
-      // After a longer pause, this worker may count as dead and another may pay for the same image.
-      if (performance.now() - job.allowedAt > postWithinMs) return "lost";
+      // Later, this worker may count as dead and another may pay for the same image.
+      if (performance.now() - job.allowedAt > postWithinMs || !deps.mayPost()) return "lost";
       job.isPosted = true;
       const created = await createJob({
         ...backend,

@@ -9,7 +9,7 @@ import {
   saveHeartbeat,
   type SlotUsage,
 } from "../../db/queue/workers.ts";
-import { heartbeatMs, startWithinMs } from "../../db/queue/times.ts";
+import { heartbeatMs, postHeartbeatMsMax, startWithinMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { isLockTimeout } from "../../passing.ts";
@@ -48,7 +48,8 @@ const nameWorker = (): string =>
  * States: outside, steady, silent, left. Moves:
  * - `join` makes an outside worker steady.
  * - A heartbeat makes a silent worker steady again.
- * - Without a heartbeat for `startWithinMs`, a steady worker becomes silent: it starts nothing.
+ * - Without a heartbeat for `startWithinMs`, a steady worker becomes silent: it starts nothing. Soon after, its
+ *   attempts send no POSTs either.
  * - A heartbeat that finds no row (the fleet declared the worker dead) drops all attempts and joins under a
  *   new id.
  * - `leave` hands everything over; then nothing follows.
@@ -81,6 +82,11 @@ export class Member {
   /** Whether this worker may start attempts: its last heartbeat is young enough. */
   get mayStart(): boolean {
     return !this.#stopped && performance.now() - this.#beatAt < startWithinMs;
+  }
+
+  /** Whether attempts may send POSTs: no other worker can have taken their subtasks over yet. */
+  get mayPost(): boolean {
+    return performance.now() - this.#beatAt < postHeartbeatMsMax;
   }
 
   /** Time in milliseconds for which all heartbeats succeeded. */

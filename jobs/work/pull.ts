@@ -249,12 +249,15 @@ export class Puller {
     this.#slots.acquire(wanted.length);
     let used = 0;
     const claimedAt = performance.now();
+    const worker = this.#deps.workerId();
     try {
       const claimed = await crew.claims.run(
-        () => claimSubtasks(sql, this.#deps.workerId(), wanted),
+        () => claimSubtasks(sql, worker, wanted),
         (late) => this.#releaseUnstarted(late),
       );
-      const refused = claimed.filter((subtask) => !crew.start(subtask, this.#slots, claimedAt));
+      // A new id means that this worker was declared dead meanwhile: others own the subtasks.
+      const isMember = worker === this.#deps.workerId();
+      const refused = claimed.filter((subtask) => !isMember || !crew.start(subtask, this.#slots, claimedAt));
       used = claimed.length - refused.length;
       this.#releaseUnstarted(refused);
       const fresh = claimed.filter(({ task_status }) => task_status === "pending");

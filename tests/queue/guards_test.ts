@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
 import { type ClaimedSubtask, claimSubtasks } from "../../db/queue/subtasks.ts";
+import { deadAfterMs } from "../../db/queue/times.ts";
 import { deleteDeadWorkers, insertWorker } from "../../db/queue/workers.ts";
 import type { AttemptDeps } from "../../jobs/work/attempt.ts";
 import { Claims } from "../../jobs/work/claims.ts";
@@ -80,6 +81,20 @@ async function openMember(rows: Rows) {
     [Symbol.asyncDispose]: () => member.leave(0),
   };
 }
+
+Deno.test("a worker without heartbeats stops starting, then stops its POSTs, before it counts as dead", async () => {
+  await using rows = await openRows();
+  await using worker = await openMember(rows);
+  const findDead = async () =>
+    await rows.sql`select from workers where heartbeat_at < now() - ${deadAfterMs}::int * interval '1 ms'`;
+  assert.deepEqual([worker.member.mayStart, worker.member.mayPost], [true, true]);
+  await waitFor("no starts", () => !worker.member.mayStart, deadAfterMs);
+  assert.equal(worker.member.mayPost, true);
+  await waitFor("no POSTs", () => !worker.member.mayPost, deadAfterMs);
+  assert.deepEqual([...await findDead()], []);
+  await worker.member.runOnce();
+  assert.deepEqual([worker.member.mayStart, worker.member.mayPost], [true, true]);
+});
 
 Deno.test("a lease is not released while the answer of the claim that may own it is outstanding", async () => {
   await using rows = await openRows();

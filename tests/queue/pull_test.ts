@@ -10,7 +10,7 @@ import { Streams } from "../../redis/stream.ts";
 import { silentLog } from "../../log.ts";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { join } from "../support/cells.ts";
-import { openRows, type Rows } from "../support/queue_rig.ts";
+import { openRows, readSubtasks, type Rows } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
 const connectionClosed = () =>
@@ -19,6 +19,7 @@ const connectionClosed = () =>
 /** Creates a puller of `standard` whose first claims fail with `failures`. */
 async function openPuller(rows: Rows, failures: unknown[]) {
   const stack = new AsyncDisposableStack();
+  const worker = { id: "a", onClaim: () => {} };
   const redis = stack.use(await startRedis());
   const connection = stack.use(openRedis({ url: redis.url }));
   const streams = new Streams(connection, "test");
@@ -28,8 +29,11 @@ async function openPuller(rows: Rows, failures: unknown[]) {
   const crew = {
     slots: new Map([["standard", slots]]),
     claims: {
-      run<T>(claim: () => Promise<T>): Promise<T> {
-        return failures.length > 0 ? Promise.reject(failures.shift()) : claim();
+      async run<T>(claim: () => Promise<T>): Promise<T> {
+        if (failures.length > 0) throw failures.shift();
+        const claimed = await claim();
+        worker.onClaim();
+        return claimed;
       },
     },
     start: ({ id }: { id: string }) => started.push(id) > 0,
@@ -41,7 +45,7 @@ async function openPuller(rows: Rows, failures: unknown[]) {
     crew,
     health: new RedisHealth(() => {}),
     onGroupMissing() {},
-    workerId: () => "a",
+    workerId: () => worker.id,
     mayStart: () => true,
     onClaimFailed() {},
   });
@@ -51,6 +55,8 @@ async function openPuller(rows: Rows, failures: unknown[]) {
     puller,
     streams,
     started,
+    worker,
+    connection,
     slots,
     countEntries,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -73,16 +79,31 @@ Deno.test("the reader of entries whose claim failed claims them once PostgreSQL 
   assert.deepEqual([started, rig.slots.busy, new Set(rig.started).size], [2, 2, 2]);
 });
 
-Deno.test("an invalid entry does not block other entries", async () => {
+Deno.test("malformed entries are dropped, and the subtasks beside them start", async () => {
   await using rows = await openRows();
   await join(rows.sql);
   await rows.submit(["p"]);
   await using rig = await openPuller(rows, []);
   const [ref] = await listDispatchable(rows.sql, "standard", 10);
-  await rig.streams.add("standard", [{ task_id: "no task", id: "no cell" }]);
-  await assert.rejects(rig.puller.runOnce(), /uuid/);
+  const pair = `${ref!.task_id}/${ref!.id}`;
+  const malformed: Record<string, string>[] = [
+    { refs: "no task/no cell" },
+    { refs: "" },
+    // Without the field `refs`, neither a name nor a value is read instead.
+    { [pair]: "refs" },
+    { other: pair },
+    { refs: `${pair}/3` },
+  ];
+  for (const fields of malformed) {
+    await rig.connection.redis.xadd(rig.streams.key("standard"), "*", fields);
+  }
+  assert.equal(await rig.puller.runOnce(), 0);
+  for (const fields of malformed.slice(0, 2)) {
+    await rig.connection.redis.xadd(rig.streams.key("standard"), "*", fields);
+  }
   await rig.streams.add("standard", [ref!]);
-  assert.equal(await rig.puller.runOnce(), 1);
+  await waitFor("the start", async () => await rig.puller.runOnce() === 1);
+  await waitFor("empty streams", async () => await rig.countEntries() === 0);
 });
 
 Deno.test("a worker that stops while PostgreSQL is unreachable returns its entries to the stream", async () => {
@@ -99,4 +120,16 @@ Deno.test("a worker that stops while PostgreSQL is unreachable returns its entri
   assert.ok(got !== "no_group");
   assert.deepEqual(got.flatMap((message) => message.refs), [...refs]);
   assert.equal(await rig.countEntries(), 1);
+});
+
+Deno.test("a worker that was declared dead while it claimed starts nothing and releases what it got", async () => {
+  await using rows = await openRows();
+  await join(rows.sql);
+  const task = await rows.submit(["p"]);
+  await using rig = await openPuller(rows, []);
+  await rig.streams.add("standard", await listDispatchable(rows.sql, "standard", 10));
+  rig.worker.onClaim = () => rig.worker.id = "b";
+  assert.equal(await rig.puller.runOnce(), 0);
+  assert.deepEqual([rig.started, rig.slots.busy], [[], 0]);
+  await waitFor("the release", async () => (await readSubtasks(rows.sql, task))[0]!.status === "pending");
 });

@@ -96,15 +96,17 @@ Deno.test("a task with completed and failed subtasks is partially completed", as
   });
 });
 
-Deno.test("a claim that is too old causes no POST, since another worker may own the subtask", async () => {
+Deno.test("no POST follows an old claim or an old heartbeat, since another worker may own the subtask", async () => {
   await using rig = await startRig();
   const task = await rig.submit(["p"]);
   await insertWorker(rig.sql, { id: "late", host: "h", pid: 1, queues: ["standard"] });
   const [claimed] = await claimSubtasks(rig.sql, "late", await listDispatchable(rig.sql, "standard", 1));
   const never = new AbortController().signal;
+  let mayPost = true;
   const deps = {
     backendOf: () => ({ http: callHttp, baseUrl: rig.api.url, token: "t", pollMs: 10, pollsMax: 10 }),
     writes: createWrites({ sql: rig.sql, log: silentLog, signal: never }),
+    mayPost: () => mayPost,
     log: silentLog,
     metrics: createMetrics(),
     attemptMs: 1_000,
@@ -113,7 +115,10 @@ Deno.test("a claim that is too old causes no POST, since another worker may own 
   const stops = { drop: never, handOver: never };
   const fiveSecondsAgo = performance.now() - 5_000;
   assert.deepEqual(await runAttempt(claimed!, deps, stops, fiveSecondsAgo), { kind: "lost" });
+  mayPost = false;
+  assert.deepEqual(await runAttempt(claimed!, deps, stops), { kind: "lost" });
   assert.equal(rig.api.posts.length, 0);
+  mayPost = true;
   assert.deepEqual(await runAttempt(claimed!, deps, stops), { kind: "completed" });
   assert.equal((await readTask(rig.sql, task)).status, "completed");
 });

@@ -76,6 +76,7 @@ Deno.test("an attempt and its retries remove their listeners from the stop signa
   const deps: AttemptDeps = {
     backendOf: () => ({ http, token: "t", baseUrl: "http://h", pollMs: 1, pollsMax: 99 }),
     writes: { saveRemote: leaseHeld, retry: leaseHeld, begin: leaseHeld, settle: leaseHeld },
+    mayPost: () => true,
     log: silentLog,
     metrics: createMetrics(),
     attemptMs: 60_000,

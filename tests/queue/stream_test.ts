@@ -125,7 +125,8 @@ overBothTransports(
   async (_connection, streams) => {
     await streams.markEpoch(["standard"], "m");
     await streams.add("standard", makeRefs(2));
-    await streams.read("standard", { consumer: "holds", count: 1 });
+    // A consumer's name may equal the name of a field in Redis' answer.
+    await streams.read("standard", { consumer: "pending", count: 1 });
     const got = await streams.read("standard", { consumer: "idle", count: 1 });
     assert.ok(got !== "no_group");
     await streams.drop("standard", got.map(({ entry }) => entry));

@@ -9,6 +9,8 @@ const relations: [string, boolean][] = [
   ],
   ["a worker stops starting before it counts as dead", times.startWithinMs < times.deadAfterMs],
   ["a POST is sent before another worker may take over", times.postWithinMs < times.deadAfterMs],
+  ["a claim leaves time for its POST", times.startWithinMs < times.postHeartbeatMsMax],
+  ["a POST has a second for its way", times.postHeartbeatMsMax + 1_000 <= times.deadAfterMs],
   ["no claim is waited for beyond the time of its POST", times.claimAnswerMsMax <= times.postWithinMs],
   ["two renewals fit into the leader lease", 2 * times.dutiesMs < times.leaderLeaseMs],
   ["a dead leader is replaced before it counts as dead", times.leaderLeaseMs < times.deadAfterMs],
