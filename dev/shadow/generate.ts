@@ -28,7 +28,7 @@ import {
   unknownUser,
   withAuth,
 } from "./parts.ts";
-import type { Step } from "./request.ts";
+import type { Step } from "../../comparison/request.ts";
 
 /** Ids and names that requests can use, read from the backends before. */
 export interface Known {

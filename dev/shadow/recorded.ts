@@ -1,7 +1,7 @@
 /** Reads recorded requests, one JSON object per line, and generates smaller forms of a request. */
 import { AppError } from "../../errors.ts";
 import { type Json, JsonNumber, type JsonObject, parseJson, stringifyJson } from "../../json.ts";
-import { routeOf, type Step } from "./request.ts";
+import { routeOf, type Step } from "../../comparison/request.ts";
 
 /** A recorded request. */
 export interface RecordedCall {

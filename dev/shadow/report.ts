@@ -1,6 +1,8 @@
 /** Formats the result of a run as text and as JSON. */
-import { bodyBytes, type Step, targetOf, toCurl } from "./request.ts";
-import { rules } from "./rules.ts";
+import { type Step, targetOf } from "../../comparison/request.ts";
+import { bodyBytes } from "./placeholders.ts";
+import { toCurl } from "./curl.ts";
+import { rules } from "../../comparison/rules.ts";
 import type { Finding, Result } from "./run.ts";
 import { counted } from "../../phrases.ts";
 

@@ -1,14 +1,21 @@
 /** A run: it sends requests to both backends, explains differences by rules, and shrinks the requests of the others. */
 import fc from "fast-check";
-import { type Answer, valueAt } from "./answer.ts";
-import { type Difference, groupPath } from "./compare.ts";
-import { type Exchange, isOn } from "./exchange.ts";
+import { type Answer, valueAt } from "../../comparison/answer.ts";
+import { type Difference, groupPath } from "../../comparison/compare.ts";
+import { type Exchange, isOn } from "../../comparison/exchange.ts";
 import { type Case, createCases } from "./generate.ts";
-import { judge, type JudgeContext, mayBeOwnRead, type Observation, observeRedirect } from "./judge.ts";
+import {
+  judge,
+  type JudgeContext,
+  mayBeOwnRead,
+  type Observation,
+  observeRedirect,
+} from "../../comparison/judge.ts";
 import { unknownTask, unknownUser } from "./parts.ts";
 import { type RecordedCall, smallerSteps } from "./recorded.ts";
-import { fill, namesIn, type Step } from "./request.ts";
-import { followedPath, taskReads } from "./rules.ts";
+import type { Step } from "../../comparison/request.ts";
+import { fill, namesIn } from "./placeholders.ts";
+import { followedPath, taskReads } from "../../comparison/rules.ts";
 import type { Side } from "./side.ts";
 import { findOwnChanges, saveValues, type Survey, survey } from "./survey.ts";
 

@@ -1,6 +1,6 @@
 /** Checks before a run that both backends are set up alike: each must accept the tokens of the other. */
 import { AppError } from "../../errors.ts";
-import { valueAt } from "./answer.ts";
+import { valueAt } from "../../comparison/answer.ts";
 import type { Side } from "./side.ts";
 
 type SideName = Side["name"];

@@ -1,10 +1,11 @@
 /** One of the two compared backends: it sends requests and parses answers. */
 import { AppError } from "../../errors.ts";
 import type { Json } from "../../json.ts";
-import { type Answer, readBody, valueAt } from "./answer.ts";
+import { type Answer, readBody, valueAt } from "../../comparison/answer.ts";
 import { type ExactAnswer, sendExactly } from "./exact_request.ts";
-import { hasDotSegments } from "./paths.ts";
-import { bodyBytes, fill, type Step, targetOf, type Variables } from "./request.ts";
+import { hasDotSegments } from "../../comparison/paths.ts";
+import { type Step, targetOf } from "../../comparison/request.ts";
+import { bodyBytes, fill, type Variables } from "./placeholders.ts";
 
 const answerMsMax = 30_000;
 

@@ -2,9 +2,15 @@
 import { type Json, JsonNumber } from "../../json.ts";
 import type { Known } from "./generate.ts";
 import { encode } from "./parts.ts";
-import { hasEnded, isOwnChange, type OwnChange, stateOf, type TaskState } from "./own_reads.ts";
-import { type Facts, failedSubtasks } from "./rules.ts";
-import { type Answer, valueAt } from "./answer.ts";
+import {
+  hasEnded,
+  isOwnChange,
+  type OwnChange,
+  stateOf,
+  type TaskState,
+} from "../../comparison/own_reads.ts";
+import { type Facts, failedSubtasks } from "../../comparison/rules.ts";
+import { type Answer, valueAt } from "../../comparison/answer.ts";
 import type { Side } from "./side.ts";
 
 const pagesMax = 20;

@@ -16,6 +16,7 @@ export const rooms: Record<string, string[]> = {
   "redis": ["db/queue"],
 
   "statistics": [],
+  "comparison": [],
 
   "jobs/matrix": ["db/queue"],
   "jobs/moves": ["db/pg", "db/people", "db/queue", "jobs/matrix"],
@@ -131,6 +132,7 @@ export const rooms: Record<string, string[]> = {
   "migrate": ["migrate/schema", "migrate/data"],
 
   "routes/common": ["redis"],
+  "routes/front": ["routes/common", "db/pg", "db/traffic"],
   "routes/v1": ["routes/common", "db/pg", "db/people", "db/v1", "jobs/moves"],
   "routes/v2/kit": ["routes/common", "db/pg", "db/people"],
   "routes/v2/tasks": [
@@ -160,7 +162,7 @@ export const rooms: Record<string, string[]> = {
     "jobs/moves",
   ],
   "routes/v2/generated": [],
-  "routes": ["routes/common", "routes/v1", "routes/v2", "db/pg"],
+  "routes": ["routes/common", "routes/front", "routes/v1", "routes/v2", "db/pg"],
 };
 
 /** Files at the root that every room may import; they import only each other. */

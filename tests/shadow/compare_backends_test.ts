@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { createCases } from "../../dev/shadow/generate.ts";
 import { readRecording } from "../../dev/shadow/recorded.ts";
 import { renderReport, unexplained } from "../../dev/shadow/report.ts";
-import { headerOf, targetOf } from "../../dev/shadow/request.ts";
+import { headerOf, targetOf } from "../../comparison/request.ts";
 import type { Finding } from "../../dev/shadow/run.ts";
 import { table } from "../../routes/v1/table.ts";
 import { type PassingAnswer, type PassingRequest, startAltered } from "./support/altered.ts";

@@ -1,9 +1,10 @@
 /** Differences and noise between answers, and requests as curl commands. */
 import assert from "node:assert/strict";
-import { compareAnswers } from "../../dev/shadow/compare.ts";
-import { createNoise, type NoiseContext } from "../../dev/shadow/masks.ts";
-import { routeOf, type Step, toCurl } from "../../dev/shadow/request.ts";
-import type { Answer } from "../../dev/shadow/answer.ts";
+import { compareAnswers } from "../../comparison/compare.ts";
+import { createNoise, type NoiseContext } from "../../comparison/masks.ts";
+import { routeOf, type Step } from "../../comparison/request.ts";
+import { toCurl } from "../../dev/shadow/curl.ts";
+import type { Answer } from "../../comparison/answer.ts";
 import { answer, origins, step } from "./support/backends.ts";
 const kindsOf = (old: Answer, now: Answer, noise = () => undefined as string | undefined) =>
   compareAnswers(old, now, noise, origins).differences.map(({ kind, path }) => `${kind} ${path}`.trim());

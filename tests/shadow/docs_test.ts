@@ -1,8 +1,8 @@
 /** docs/shadow.md lists the rules, the noise, the compared headers and the exit codes of the code. */
 import assert from "node:assert/strict";
 import { createCommand, exitCodes } from "../../dev/shadow/main.ts";
-import { masks } from "../../dev/shadow/masks.ts";
-import { rules } from "../../dev/shadow/rules.ts";
+import { masks } from "../../comparison/masks.ts";
+import { rules } from "../../comparison/rules.ts";
 
 const page = await Deno.readTextFile(new URL("../../docs/shadow.md", import.meta.url));
 

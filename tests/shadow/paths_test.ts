@@ -1,9 +1,10 @@
 /** Paths that the old backend redirects, or that clients and backends read in different ways. */
 import assert from "node:assert/strict";
-import { hasDotSegments, redirectedPath } from "../../dev/shadow/paths.ts";
+import { hasDotSegments, redirectedPath } from "../../comparison/paths.ts";
 import type { RecordedCall } from "../../dev/shadow/recorded.ts";
 import { unexplained } from "../../dev/shadow/report.ts";
-import { targetOf, toCurl } from "../../dev/shadow/request.ts";
+import { targetOf } from "../../comparison/request.ts";
+import { toCurl } from "../../dev/shadow/curl.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { email, emailOf, loadOldIds, oid, taskIds, userIds } from "../support/old_ids.ts";
 import { createAnswer, startAltered } from "./support/altered.ts";

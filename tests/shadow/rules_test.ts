@@ -1,10 +1,10 @@
 /** The rules of the shadow tool: differences that they explain, and similar ones that they do not. */
 import assert from "node:assert/strict";
-import { compareAnswers } from "../../dev/shadow/compare.ts";
-import type { Step } from "../../dev/shadow/request.ts";
-import { stateOf } from "../../dev/shadow/own_reads.ts";
-import { type Facts, ruleFor, rules } from "../../dev/shadow/rules.ts";
-import type { Answer } from "../../dev/shadow/answer.ts";
+import { compareAnswers } from "../../comparison/compare.ts";
+import type { Step } from "../../comparison/request.ts";
+import { stateOf } from "../../comparison/own_reads.ts";
+import { type Facts, ruleFor, rules } from "../../comparison/rules.ts";
+import type { Answer } from "../../comparison/answer.ts";
 import { type Json, JsonNumber } from "../../json.ts";
 import { answer, origins, step } from "./support/backends.ts";
 

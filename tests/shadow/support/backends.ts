@@ -1,11 +1,11 @@
 /** Common parts of the shadow tool's tests: an API with the recordings' data, a comparison, and hand-written answers. */
 import assert from "node:assert/strict";
-import { groupPath } from "../../../dev/shadow/compare.ts";
+import { groupPath } from "../../../comparison/compare.ts";
 import { renderReport, reportToJson } from "../../../dev/shadow/report.ts";
 import type { RecordedCall } from "../../../dev/shadow/recorded.ts";
-import type { Step } from "../../../dev/shadow/request.ts";
+import type { Step } from "../../../comparison/request.ts";
 import { type Finding, type Options, type Result, runShadow } from "../../../dev/shadow/run.ts";
-import type { Answer } from "../../../dev/shadow/answer.ts";
+import type { Answer } from "../../../comparison/answer.ts";
 import { Side } from "../../../dev/shadow/side.ts";
 import { parseJson } from "../../../json.ts";
 import { openJsonLines } from "../../../migrate/data/sources/json_lines.ts";

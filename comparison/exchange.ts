@@ -1,5 +1,5 @@
 /** A request with both answers, and what rules read from it. */
-import { type Json, parseJson } from "../../json.ts";
+import { type Json, parseJson } from "../json.ts";
 import { unquote } from "./paths.ts";
 import { headerOf, routeOf, type Step } from "./request.ts";
 import { type Answer, valueAt } from "./answer.ts";

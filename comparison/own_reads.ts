@@ -3,7 +3,7 @@
  * completed, with a new time. The first answer still has the earlier time. Lists show more images and progress for a
  * completed task than for a failed one.
  */
-import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
+import { type Json, JsonNumber, type JsonObject } from "../json.ts";
 import type { Difference } from "./compare.ts";
 import { type Exchange, fieldOf, isOn, queryOf } from "./exchange.ts";
 import { valueAt } from "./answer.ts";

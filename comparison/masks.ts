@@ -1,6 +1,6 @@
 /** Noise: values that each backend generates itself, such as ids, times and tokens. Stored data is never noise. */
-import { isUuid } from "../../uuid.ts";
-import { type Json, JsonNumber } from "../../json.ts";
+import { isUuid } from "../uuid.ts";
+import { type Json, JsonNumber } from "../json.ts";
 import type { Noise } from "./compare.ts";
 import { routeOf, type Step } from "./request.ts";
 import { type Answer, valueAt } from "./answer.ts";

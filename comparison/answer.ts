@@ -1,5 +1,5 @@
 /** Answers of a backend: their parts, and values by JSON pointer. */
-import { type Json, parseJson } from "../../json.ts";
+import { type Json, parseJson } from "../json.ts";
 
 /** An answer of a backend. */
 export interface Answer {

@@ -1,5 +1,5 @@
 /** Rules for explained differences. Each has a name and a test, as in docs/shadow.md. */
-import { type Json, JsonNumber, type JsonObject } from "../../json.ts";
+import { type Json, JsonNumber, type JsonObject } from "../json.ts";
 import { type Answer, valueAt } from "./answer.ts";
 import { type Difference, show } from "./compare.ts";
 import {

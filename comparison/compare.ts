@@ -1,7 +1,7 @@
 /** Compares two answers: status, the headers that clients act on, and the body by JSON path. */
-import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../../json.ts";
+import { type Json, JsonNumber, type JsonObject, stringifyJson } from "../json.ts";
 import type { Answer } from "./answer.ts";
-import { counted } from "../../phrases.ts";
+import { counted } from "../phrases.ts";
 
 /** Kind of a difference. */
 export type Kind =
