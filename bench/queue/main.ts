@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
 import { runMain } from "../../process.ts";
+import { measureCapture } from "./capture.ts";
 import { measureMachine } from "./machine.ts";
 import { measureDispatch, measureSubmit } from "./dispatch.ts";
 import { measureKills, measureRedisFaults } from "./recovery.ts";
@@ -38,6 +39,17 @@ const parts = {
         ...(quick
           ? { rounds: 1, secondsMax: 1, secondsInAll: 10 }
           : { rounds: 3, secondsMax: 3, secondsInAll: 80 }),
+      }),
+  },
+  capture: {
+    heading: "Capture of changes for the way back to MongoDB",
+    run: (harness, report, { quick, cells, slots }) =>
+      measureCapture(harness, report, {
+        cells,
+        slots,
+        ...(quick
+          ? { rounds: 2, secondsMax: 1, secondsInAll: 20 }
+          : { rounds: 9, secondsMax: 3, secondsInAll: 120 }),
       }),
   },
   submit: {

@@ -1,6 +1,7 @@
 /** Throughput of this queue and of its peers. Each runs in its own process on the same cells, in turns. */
 import { atLeast, median, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type BenchDatabase, type Harness, readProgress, sleep, submit } from "./harness.ts";
+import type { Pool } from "../../db/pg/connect.ts";
 import type { PeerInput, PeerWrites } from "../peers/peer.ts";
 
 /** A queue under test. */
@@ -73,10 +74,23 @@ export async function startPeer(
   };
 }
 
+/** Runs this queue once. @param prepare prepares the empty database @returns cells per second */
+export const runOurs = (
+  harness: Harness,
+  options: ThroughputOptions,
+  prepare: (sql: Pool) => Promise<void>,
+): Promise<number> => runOnce(harness, ours, options, prepare);
+
 /** Runs a queue once. @returns cells per second */
-async function runOnce(harness: Harness, runner: Runner, options: ThroughputOptions): Promise<number> {
+async function runOnce(
+  harness: Harness,
+  runner: Runner,
+  options: ThroughputOptions,
+  prepare?: (sql: Pool) => Promise<void>,
+): Promise<number> {
   await harness.flushRedis();
   await using database = await harness.createDatabase();
+  await prepare?.(database.sql);
   const taskId = await submit(database, axisLengths(options.cells));
   const { slots } = options;
   await using peer = await startPeer(harness, database, taskId, runner.file, {

@@ -1,6 +1,7 @@
 /** Writes one batch of changes to MongoDB, and then deletes the changes in one transaction with the state. */
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
+import { counted } from "../../../phrases.ts";
 import { BsonWriteError, writeBson } from "../documents/bson_write.ts";
 import { legacyIdOf } from "../documents/ids.ts";
 import type { Collection } from "../documents/source.ts";
@@ -17,6 +18,8 @@ import type { RefusedRow, RowWrite, Writer } from "./writer.ts";
 /** Size of a command, in bytes and statements. A message has at most 48 MB. */
 const commandBytes = 6 * 1024 * 1024;
 const commandStatements = 1000;
+/** Largest document that MongoDB takes. */
+const documentBytesMax = 16 * 1024 * 1024;
 
 /** What a batch did. */
 export interface Applied {
@@ -38,6 +41,7 @@ export class BackApplier {
   /** `legacy_id`s of the documents that this batch wrote, by collection. */
   #written = new Set<string>();
   #hasWritten = false;
+  readonly #checkLease = () => this.check(this.sql);
 
   /**
    * @param sql a session of its own, with `contactsheet.capture` off
@@ -88,7 +92,7 @@ export class BackApplier {
       if (writes.length === 0) return;
       failpoint("back.documents_made");
       this.#hasWritten = true;
-      const { changed, refused } = await this.writer.replace(collection, writes);
+      const { changed, refused } = await this.writer.replace(collection, writes, this.#checkLease);
       this.#documents += changed;
       this.#refused.push(...refused);
       writes = [];
@@ -121,6 +125,11 @@ export class BackApplier {
       this.#refused.push({ collection, key, reason: error.message });
       return undefined;
     }
+    if (bytes.length > documentBytesMax) {
+      const reason = `the document has ${counted(bytes.length, "byte")}; wanted ${documentBytesMax} or less`;
+      this.#refused.push({ collection, key, reason });
+      return undefined;
+    }
     const email = document.get("email");
     return {
       key,
@@ -144,7 +153,7 @@ export class BackApplier {
       writes.push({ key, id, statement: deleteStatement(id) });
     }
     this.#hasWritten ||= writes.length > 0;
-    const { changed, refused } = await this.writer.delete(collection, writes);
+    const { changed, refused } = await this.writer.delete(collection, writes, this.#checkLease);
     this.#documents += changed;
     this.#refused.push(...refused);
   }

@@ -73,8 +73,31 @@ async function wait(ms: number, signal: AbortSignal): Promise<void> {
   clearTimeout(timer);
 }
 
+/**
+ * Returns a session whose statements fail once it is lost. The driver itself would end the process for a statement that
+ * is sent later.
+ */
+function refuseWhenLost(sql: postgres.ReservedSql): postgres.ReservedSql {
+  let loss: unknown;
+  rejectWhenLost(sql).catch((error) => loss = error);
+  const check = () => {
+    if (loss) throw loss;
+  };
+  return new Proxy(sql, {
+    apply(target, self, args) {
+      check();
+      return Reflect.apply(target, self, args);
+    },
+    get(target, name) {
+      if (name === "unsafe") check();
+      return Reflect.get(target, name);
+    },
+  });
+}
+
 class Back {
-  #session: postgres.ReservedSql | undefined;
+  /** The reserved connection, and the same one with statements that fail when it is lost. */
+  #session: { own: postgres.ReservedSql; sql: postgres.ReservedSql } | undefined;
   #writer: Writer | undefined;
   #retryMs = retryMsMin;
   #failingSince: number | undefined;
@@ -112,8 +135,8 @@ class Back {
   async #step(): Promise<boolean> {
     const { lease } = this.context;
     const { once, onBatch, signal } = this.options;
-    const sql = await this.#open();
-    const guard = <T>(work: Promise<T>) => Promise.race([rejectWhenLost(sql), work]);
+    const { own, sql } = await this.#open();
+    const guard = <T>(work: Promise<T>) => Promise.race([rejectWhenLost(own), work]);
     const changes = await guard(listChanges(sql, this.#postponed(), changesAtOnce));
     failpoint("back.changes_read");
     if (changes.length === 0) {
@@ -134,24 +157,25 @@ class Back {
     return false;
   }
 
-  async #open(): Promise<postgres.ReservedSql> {
+  async #open(): Promise<{ own: postgres.ReservedSql; sql: postgres.ReservedSql }> {
     if (this.#session) return this.#session;
     const { pool, source, lease } = this.context;
-    const sql = await pool.reserve();
-    this.#session = sql;
+    const own = await pool.reserve();
+    const session = { own, sql: refuseWhenLost(own) };
+    this.#session = session;
     await Promise.race([
-      rejectWhenLost(sql),
-      sql`
+      rejectWhenLost(own),
+      own`
         select set_config('contactsheet.capture', 'off', false),
           set_config('idle_in_transaction_session_timeout', ${String(idleInTransactionMs)}, false)`,
     ]);
-    this.#writer ??= new Writer(source, lease.term, () => lease.check(this.#session!));
+    this.#writer ??= new Writer(source, lease.term);
     failpoint("back.session_opened");
-    return sql;
+    return session;
   }
 
   #closeSession(): void {
-    this.#session?.release();
+    this.#session?.own.release();
     this.#session = undefined;
   }
 

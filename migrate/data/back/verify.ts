@@ -96,8 +96,9 @@ class BackVerifier {
   async #compare(collection: Collection, documents: readonly KeyedRaw[]) {
     const keys = new Map<string, KeyedRaw>();
     const rowless: KeyedRaw[] = [];
+    const findKey = await this.#findKeys(collection, documents);
     for (const document of documents) {
-      const key = this.#keyOf(collection, document);
+      const key = findKey(document);
       if (key === undefined || keys.has(key)) rowless.push(document);
       else keys.set(key, document);
     }
@@ -122,7 +123,20 @@ class BackVerifier {
     return { suspects, rows: found.size };
   }
 
-  /** Returns the key of a document's row; undefined where the lens gives it none. */
+  /** Returns a function that yields the key of a document's row, or undefined where it has none. */
+  async #findKeys(
+    collection: Collection,
+    documents: readonly KeyedRaw[],
+  ): Promise<(document: KeyedRaw) => string | undefined> {
+    if (collection === "dramatiq_tasks") return (document) => this.#keyOf(collection, document);
+    const ids = documents.map(({ id }) => legacyIdOf(collection, id));
+    const rows = await this.sql<{ id: string; legacy_id: string }[]>`
+      select id::text as id, legacy_id from ${this.sql(collection)} where legacy_id = any (${ids}::text[])`;
+    const keys = new Map(rows.map(({ id, legacy_id }) => [legacy_id, id]));
+    return ({ id }) => keys.get(legacyIdOf(collection, id));
+  }
+
+  /** Returns the key of a subtask's row, which has no index on `legacy_id`; undefined where the lens gives it none. */
   #keyOf(collection: Collection, { raw }: KeyedRaw): string | undefined {
     try {
       const mapped = mapDocument(collection, raw, (name) => this.parents.find(name));

@@ -59,30 +59,29 @@ const refusedCodes = new Set([
   17419,
 ]);
 
+type Check = () => Promise<void>;
+
 /** Writes to the source in one shared session. */
 export class Writer implements AsyncDisposable {
   readonly #session: ClientSession;
   #numbers: CommandNumbers | undefined;
   #isFirst = true;
 
-  /**
-   * @param term of the lease
-   * @param check throws when this process lost its lease
-   */
-  constructor(
-    readonly source: FollowedMongo,
-    readonly term: number,
-    readonly check: () => Promise<void>,
-  ) {
+  /** @param term of the lease */
+  constructor(readonly source: FollowedMongo, readonly term: number) {
     this.#session = source.startSession();
     if (source.topology !== "standalone") {
       this.#numbers = new CommandNumbers(this.#session, sessionId, term);
     }
   }
 
-  /** Replaces or inserts documents, in their order. */
-  async replace(collection: Collection, writes: readonly RowWrite[]): Promise<Written> {
-    const written = await this.#run("update", collection, writes);
+  /**
+   * Replaces or inserts documents, in their order.
+   *
+   * @param check is called before each command, and throws when this process lost its lease
+   */
+  async replace(collection: Collection, writes: readonly RowWrite[], check: Check): Promise<Written> {
+    const written = await this.#run("update", collection, writes, check);
     if (collection !== "users" || written.refused.length === 0) return written;
     // Two users may have exchanged their e-mails. Each of them gets another one for a moment, then its own.
     const again = await this.#findExchanges(
@@ -94,9 +93,9 @@ export class Writer implements AsyncDisposable {
       id,
       statement: setStatement(id, "email", `released:${key}:${i}`),
     }));
-    await this.#run("update", collection, released);
+    await this.#run("update", collection, released, check);
     failpoint("back.emails_released");
-    const second = await this.#run("update", collection, again);
+    const second = await this.#run("update", collection, again, check);
     const others = written.refused.filter(({ key }) => again.every((write) => write.key !== key));
     return { changed: written.changed + second.changed, refused: [...others, ...second.refused] };
   }
@@ -119,23 +118,24 @@ export class Writer implements AsyncDisposable {
     return chosen;
   }
 
-  /** Deletes documents. */
-  delete(collection: Collection, writes: readonly RowWrite[]): Promise<Written> {
-    return this.#run("delete", collection, writes);
+  /** Deletes documents. See replace() for `check`. */
+  delete(collection: Collection, writes: readonly RowWrite[], check: Check): Promise<Written> {
+    return this.#run("delete", collection, writes, check);
   }
 
   async #run(
     kind: "update" | "delete",
     collection: Collection,
     writes: readonly RowWrite[],
+    check: Check,
   ): Promise<Written> {
     const refused: RefusedRow[] = [];
     let changed = 0;
     for (let at = 0; at < writes.length;) {
-      await this.check();
+      await check();
       failpoint("back.before_command");
       const rest = writes.slice(at);
-      const result = await this.#command(kind, collection, rest);
+      const result = await this.#command(kind, collection, rest, check);
       failpoint("back.command_answered");
       changed += result.changed;
       if (!result.refused) break;
@@ -150,7 +150,12 @@ export class Writer implements AsyncDisposable {
     return { changed, refused };
   }
 
-  async #command(kind: "update" | "delete", collection: Collection, writes: readonly RowWrite[]) {
+  async #command(
+    kind: "update" | "delete",
+    collection: Collection,
+    writes: readonly RowWrite[],
+    check: Check,
+  ) {
     const statements = writes.map(({ statement }) => statement);
     const { db } = this.source;
     try {
@@ -161,7 +166,10 @@ export class Writer implements AsyncDisposable {
       return result;
     } catch (error) {
       const { code, message } = error as { code?: number; message: string };
-      if (code === numberTooOld) return await this.#restartNumbers(kind, collection, statements);
+      if (code === numberTooOld) {
+        await check();
+        return await this.#restartNumbers(kind, collection, statements);
+      }
       this.#throwIfFatal(code, message);
       throw error;
     }
@@ -176,7 +184,6 @@ export class Writer implements AsyncDisposable {
       throw new AppError("busy", "back: another process writes back to this MongoDB; this one stops");
     }
     this.#isFirst = false;
-    await this.check();
     const own = crypto.getRandomValues(new Uint8Array(16));
     this.#numbers = new CommandNumbers(this.#session, own, this.term);
     return await runWrites(this.source.db, kind, collection, statements, this.#numbers);
