@@ -106,6 +106,23 @@ export const settings = {
     default: "false",
     help: "allows reading task details and matrices without a token",
   },
+  LEGACY_API_URL: url(
+    "base URL of the old backend, before which the API stands during a migration; empty: it does not",
+  ),
+  HOLD_MS: {
+    kind: "int",
+    default: "5000",
+    range: [100, 60_000],
+    unit: "ms",
+    help: "longest wait of a write while the traffic is switched; then it is answered with 503",
+  },
+  SHADOW_PERCENT: {
+    kind: "int",
+    default: "10",
+    range: [0, 100],
+    unit: "%",
+    help: "share of the old backend's answers to reads that are compared in phase shadow",
+  },
   LOG_LEVEL: { kind: "text", default: "INFO", oneOf: levels, help: "lowest level that is logged" },
   IMAGE_API_URL: url("base URL of the standard image API"),
   LUMINA_API_URL: url("base URL of the lumina image API; defaults to IMAGE_API_URL"),

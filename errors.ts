@@ -31,6 +31,7 @@ export const codes = {
   forbidden: { exit: 1, status: 403 },
   not_found: { exit: 1, status: 404 },
   conflict: { exit: 1, status: 409 },
+  before_cutover: { exit: 1, status: 409 },
   method_not_allowed: { exit: 1, status: 405 },
   invalid_request: { exit: 1, status: 422 },
   invalid_json: { exit: 1, status: 400 },

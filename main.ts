@@ -4,6 +4,7 @@ import { openApiDeps } from "./deps.ts";
 import { AppError } from "./errors.ts";
 import { print, runMain, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
+import { openFront } from "./routes/front/open.ts";
 import { createOps } from "./ops.ts";
 import { quoted } from "./phrases.ts";
 
@@ -51,7 +52,9 @@ async function main(signal: AbortSignal): Promise<void> {
   if (!checkArguments(Deno.args)) return;
   await using deps = await openApiDeps();
   const { config, log, metrics, sql, checkRedis } = deps;
-  const server = listen(config.HOST, config.PORT, "PORT", createApp({ ...deps, draining: signal }).fetch);
+  await using opened = await openFront(deps);
+  const app = createApp({ ...deps, draining: signal, front: opened?.front });
+  const server = listen(config.HOST, config.PORT, "PORT", app.fetch);
   const ops = createOps({
     metrics,
     checks: { database: () => ping(sql) },

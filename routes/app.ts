@@ -11,6 +11,7 @@ import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
 import { createTokens, type Tokens } from "./common/tokens.ts";
 import { bodyMsDefault } from "./v1/body.ts";
 import { createGate, type Gate } from "./common/gate.ts";
+import type { Front } from "./front/front.ts";
 import { routeV1 } from "./v1/router.ts";
 import { createV2 } from "./v2/app.ts";
 
@@ -26,6 +27,8 @@ export interface AppDeps {
   gate?: Gate;
   /** The Redis health check that v2's status reports. */
   redis?: { check(): Promise<unknown> };
+  /** Decides which system answers v1, where the API stands before the old backend. */
+  front?: Front | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
   /** Aborted when the process drains. Event streams end then. */
@@ -54,15 +57,22 @@ export function createApp(deps: AppDeps): App {
     docsFiles: createDocsFiles(),
     bodyMsMax: deps.bodyMsMax ?? bodyMsDefault,
   };
-  const v2 = createV2(v1);
+  const { front } = deps;
+  const v2 = createV2(
+    Object.assign({}, v1, { admitChange: front && ((signal: AbortSignal) => front.admitChange(signal)) }),
+  );
   const app: App = new Hono();
   // v1 handles every request outside v2, because unknown paths and methods get FastAPI's responses.
   app.all("*", async ({ req: { raw: request }, env }) => {
     const startedAt = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
-    const handle = isV2(request.url) ? v2 : routeV1.bind(null, v1);
-    const { response, route } = await handle(request, networkOf(address));
+    const network = networkOf(address);
+    const handleV1 = (request: Request) => routeV1(v1, request, network);
+    const answer = isV2(request.url)
+      ? v2(request, network)
+      : front?.answer(request, remote, handleV1) ?? handleV1(request);
+    const { response, route } = await answer;
     const milliseconds = performance.now() - startedAt;
     const method = methods.has(request.method) ? request.method : "OTHER";
     const { status } = response;

@@ -57,16 +57,21 @@ export async function saveFrontWrite(sql: Sql, userKey: string): Promise<void> {
     set at = now()`;
 }
 
+/** Age of the applied position from which a system that only follows is too far behind to answer, in seconds. */
+const behindSecondsMax = 10;
+
 /**
- * Reports whether all writes of a user through the front are applied here. The position has whole seconds, and the
- * clocks may differ by a second, so it must be two seconds later than the write.
+ * Reports whether this system can answer a user's reads while the old backend is in charge: it follows closely, and all
+ * writes of the user through the front are applied. The position has whole seconds, and clocks may differ by a second,
+ * so it must be two seconds later than the write.
  */
-export async function isWriteApplied(sql: Sql, userKey: string): Promise<boolean> {
-  const [row] = await sql<{ applied: boolean }[]>`
-    select coalesce(
-      (select f.position_at > w.at + interval '2 s' from migration.follows f where f.state = 'following'), false
-    ) as applied
-    from migration.front_writes w
-    where w.user_key = ${userKey}`;
-  return row?.applied ?? true;
+export async function canServeReads(sql: Sql, userKey: string): Promise<boolean> {
+  const [row] = await sql`
+    select
+    from migration.follows f
+    where f.state = 'following' and f.position_at > now() - ${behindSecondsMax}::int * interval '1 s'
+      and not exists (
+        select from migration.front_writes w where w.user_key = ${userKey} and w.at > f.position_at - interval '2 s'
+      )`;
+  return row !== undefined;
 }

@@ -8,7 +8,7 @@ import { isPassingForClient } from "../../passing.ts";
 import { authorize, getActiveUser, readTokenPayload } from "./authenticate.ts";
 import { parseBody, readBytes, unauthenticatedBytesMax } from "./body.ts";
 import type { Call, V1Deps } from "./call.ts";
-import { addCors, respondToPreflight } from "./cors.ts";
+import { addCors, respondToPreflight } from "../common/cors.ts";
 import { readForm } from "./form.ts";
 import type { TokenPayload } from "../common/tokens.ts";
 import { parseQuery, splitTarget, unquote } from "./query.ts";

@@ -4,6 +4,7 @@ import { connect, type Pool } from "../../db/pg/connect.ts";
 import { createLog, type Level, type Log } from "../../log.ts";
 import { createMetrics, type Metrics } from "../../metrics.ts";
 import { createApp } from "../../routes/app.ts";
+import { openFront } from "../../routes/front/open.ts";
 import { createPasswords } from "../../routes/common/passwords.ts";
 import { createThrottle, type LoginThrottle, type ThrottleLimits } from "../../routes/common/throttle.ts";
 import { createTokens, type Tokens } from "../../routes/common/tokens.ts";
@@ -73,7 +74,13 @@ export async function startApi(
   const metrics = createMetrics();
   const sql = connect(database.url, { max: 4, silentMsMax: 15_000 });
   const deps = { sql, log, metrics, config, passwords, tokens };
-  const app = createApp({ ...deps, bodyMsMax, throttle: throttle ?? createThrottle(limits) });
+  const front = await openFront(deps);
+  const app = createApp({
+    ...deps,
+    bodyMsMax,
+    throttle: throttle ?? createThrottle(limits),
+    front: front?.front,
+  });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, app.fetch);
   const { port } = server.addr;
   return {
@@ -87,6 +94,7 @@ export async function startApi(
     lines,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
+      await front?.[Symbol.asyncDispose]();
       passwords[Symbol.dispose]();
       await sql.end({ timeout: 1 });
       if (!given) await database[Symbol.asyncDispose]();

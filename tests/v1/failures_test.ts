@@ -1,6 +1,6 @@
 /** Responses to internal failures: they hide the cause and carry CORS headers. */
 import assert from "node:assert/strict";
-import { respondToPreflight } from "../../routes/v1/cors.ts";
+import { respondToPreflight } from "../../routes/common/cors.ts";
 import { startApi } from "../support/api.ts";
 import { createDatabase } from "../support/database.ts";
 import { addUsers } from "../support/people.ts";

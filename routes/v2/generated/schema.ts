@@ -814,6 +814,7 @@ export interface paths {
                 401: components["responses"]["unauthenticated"];
                 403: components["responses"]["forbidden"];
                 404: components["responses"]["not_found"];
+                409: components["responses"]["before_cutover"];
                 422: components["responses"]["invalid_request"];
                 429: components["responses"]["too_many_requests"];
                 503: components["responses"]["busy"];
@@ -5090,6 +5091,15 @@ export interface components {
         };
     };
     responses: {
+        /** @description The old backend is still in charge */
+        before_cutover: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Busy, try again */
         busy: {
             headers: {

@@ -84,6 +84,15 @@ export async function withGate<T>(c: Context<V2Env>, work: () => Promise<T> | T)
 export const passGate: MiddlewareHandler<V2Env> = (c, next) => withGate(c, next);
 
 /**
+ * Waits while the traffic is switched. @throws AppError before_cutover while the old backend is in charge of users and
+ * tasks
+ */
+export const admitChange: MiddlewareHandler<V2Env> = async (c, next) => {
+  await c.var.deps.admitChange?.(c.req.raw.signal);
+  await next();
+};
+
+/**
  * Creates a middleware that admits the principals that `access` permits. It leaves the gate before the body is read,
  * because a body may arrive slowly.
  */

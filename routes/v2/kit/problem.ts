@@ -28,6 +28,7 @@ const titles: Partial<Record<ErrorCode, string>> = {
   forbidden: "Not allowed",
   not_found: "Not found",
   method_not_allowed: "Method not allowed",
+  before_cutover: "The old backend is still in charge",
   conflict: "Conflict with the current state",
   invalid_request: "Invalid request",
   invalid_json: "Not JSON",

@@ -2,7 +2,7 @@
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { codes, type ErrorCode } from "../../../errors.ts";
-import { authorize, passGate } from "./authorize.ts";
+import { admitChange, authorize, passGate } from "./authorize.ts";
 import { bodyBytesMax, readJsonBody, unauthenticatedBytesMax } from "./body.ts";
 import type { Access, V2App, V2Env } from "./context.ts";
 import { problemRef } from "./problem.ts";
@@ -24,6 +24,11 @@ type Spec = Omit<RouteConfig, "middleware" | "security" | "hide"> & {
   gate?: "in_handler";
   /** `respondOnce` creates the response, so that the route takes an Idempotency-Key. */
   once?: true;
+  /**
+   * The route changes users or tasks, which the old backend is in charge of until the switch. It is refused before, and
+   * waits during the switch.
+   */
+  changesDocuments?: true;
   /** Leaves the route out of the OpenAPI document. */
   hidden?: true;
   /** Codes of errors, besides those of every route of its kind. */
@@ -64,6 +69,7 @@ function problemResponses(spec: Spec): RouteConfig["responses"] {
   if (spec.access !== "anyone") problems.push("unauthenticated", "forbidden");
   if (spec.request?.body) problems.push("invalid_json", "too_large", "unsupported_media", "too_slow");
   if (spec.path.includes("{")) problems.push("not_found");
+  if (spec.changesDocuments) problems.push("before_cutover");
   problems.push(...(spec.problems ?? []));
   return Object.fromEntries(problems.map((code) => [codes[code].status, problemRef(code)]));
 }
@@ -76,9 +82,10 @@ function problemResponses(spec: Spec): RouteConfig["responses"] {
 export function defineRoute<const P extends string, const R extends Omit<Spec, "path"> & { path: P }>(
   spec: R,
 ) {
-  const { access, gate, once, problems: _, hidden = false, ...config } = spec;
+  const { access, gate, once, changesDocuments, problems: _, hidden = false, ...config } = spec;
   const { path } = spec;
   const middleware: MiddlewareHandler<V2Env>[] = [authorize(access, path)];
+  if (changesDocuments) middleware.push(admitChange);
   if (spec.request?.body) {
     middleware.push(readJsonBody(access === "anyone" ? unauthenticatedBytesMax : bodyBytesMax));
   }

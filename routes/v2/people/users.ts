@@ -90,6 +90,7 @@ const readMe = defineRoute({
 });
 const putPassword = defineRoute({
   method: "put",
+  changesDocuments: true,
   path: "/users/me/password",
   access: "signed_in",
   gate: "in_handler",
@@ -130,6 +131,7 @@ const readUser = defineRoute({
 });
 const postUser = defineRoute({
   method: "post",
+  changesDocuments: true,
   path: "/users",
   access: "admin",
   gate: "in_handler",
@@ -142,6 +144,7 @@ const postUser = defineRoute({
 });
 const patchUser = defineRoute({
   method: "patch",
+  changesDocuments: true,
   path: "/users/{id}",
   access: "admin",
   gate: "in_handler",
@@ -155,6 +158,7 @@ const patchUser = defineRoute({
 });
 const removeUser = defineRoute({
   method: "delete",
+  changesDocuments: true,
   path: "/users/{id}",
   access: "admin",
   tags,

@@ -51,6 +51,7 @@ const action = <const A extends string, const R extends Record<string, unknown>>
   more: R,
 ) => ({
   method: "post" as const,
+  changesDocuments: true as const,
   path: `/tasks/{id}/${name}` as const,
   access: "owner" as const,
   tags: ["control"] as [string],
@@ -139,6 +140,7 @@ const postPrune = defineRoute(
 
 const postRerun = defineRoute({
   method: "post",
+  changesDocuments: true,
   path: "/tasks/{id}/cells/{cell}/rerun",
   access: "owner",
   tags: ["control"],

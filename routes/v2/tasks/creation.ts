@@ -32,6 +32,7 @@ const location = {
 
 const postTask = defineRoute({
   method: "post",
+  changesDocuments: true,
   path: "/tasks",
   access: "member",
   tags: ["tasks"],
@@ -44,6 +45,7 @@ const postTask = defineRoute({
 
 const postClone = defineRoute({
   method: "post",
+  changesDocuments: true,
   path: "/tasks/{id}/clone",
   access: "member",
   tags: ["tasks"],

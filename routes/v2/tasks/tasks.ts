@@ -99,6 +99,7 @@ const patchIn = z.strictObject({
 
 const patchTask = defineRoute({
   method: "patch",
+  changesDocuments: true,
   path: "/tasks/{id}",
   access: "owner",
   tags: ["tasks"],
@@ -110,6 +111,7 @@ const patchTask = defineRoute({
 
 const removeTask = defineRoute({
   method: "delete",
+  changesDocuments: true,
   path: "/tasks/{id}",
   access: "owner",
   tags: ["tasks"],

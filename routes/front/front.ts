@@ -1,0 +1,168 @@
+/**
+ * The front: decides which system answers a request of v1 while the traffic moves from the old backend to this system.
+ *
+ * | phase | reads | writes |
+ * |---|---|---|
+ * | `old`, `shadow` | the old backend | the old backend |
+ * | `canary` | a share of the users: this system, all others: the old backend | the old backend |
+ * | `holding` | as before | wait, at most HOLD_MS |
+ * | `new` | this system | this system |
+ *
+ * A write is admitted only by a phase that was confirmed within two seconds. Between its admission and the moment it
+ * counts as in flight nothing is awaited, so that an acknowledged phase has no uncounted writes.
+ */
+import type { Pool } from "../../db/pg/connect.ts";
+import { canServeReads, saveFrontWrite } from "../../db/traffic/processes.ts";
+import type { Traffic } from "../../db/traffic/traffic.ts";
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { addCors } from "../common/cors.ts";
+import { PhaseWatch } from "./phase_watch.ts";
+import { type OldBackend, OldBackendError } from "./proxy.ts";
+import { bucketOf, userKeyOf } from "./user.ts";
+
+/** An answer with the route that is counted and logged. */
+export interface FrontAnswer {
+  response: Response;
+  route: string;
+}
+
+/** Answers a request by this system. */
+export type Handle = (request: Request) => Promise<FrontAnswer>;
+
+/** Receives answers of the old backend that this system could be asked for as well. */
+export interface Shadow {
+  observe(request: Request, response: Response): Response;
+}
+
+export interface FrontOptions {
+  sql: Pool;
+  log: Log;
+  old: OldBackend;
+  watch: PhaseWatch;
+  holdMs: number;
+  origins: readonly string[];
+  shadow?: Shadow | undefined;
+}
+
+/** Route that the log and the metrics show for answers of the old backend, and of the front itself. */
+const oldRoute = "(old backend)";
+const heldRoute = "(held)";
+
+const readMethods = new Set(["GET", "HEAD", "OPTIONS"]);
+const loginPath = /^https?:\/\/[^/]*\/api\/v1\/auth\/login\/?(?:\?|$)/;
+
+/** A login changes nothing, so it need not wait for a switch. */
+const isRead = ({ method, url }: Request): boolean => readMethods.has(method) || loginPath.test(url);
+
+export class Front {
+  constructor(readonly options: FrontOptions) {}
+
+  /**
+   * Answers a request.
+   *
+   * @param peer address of the client
+   * @param handle answers by this system
+   */
+  async answer(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
+    if (isRead(request)) return await this.#answerRead(request, peer, handle);
+    return await this.#answerWrite(request, peer, handle);
+  }
+
+  async #answerRead(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
+    const { watch, shadow } = this.options;
+    const { traffic } = watch;
+    if (traffic !== undefined && await this.#isOurs(traffic, request)) return await handle(request);
+    const answer = await this.#proxy(request, peer, () => {});
+    if (traffic?.phase !== "shadow" || request.method !== "GET" || shadow === undefined) return answer;
+    return { response: shadow.observe(request, answer.response), route: answer.route };
+  }
+
+  /** Reports whether this system answers a read. */
+  async #isOurs(traffic: Traffic, request: Request): Promise<boolean> {
+    const phase = traffic.phase === "holding" ? traffic.phase_before : traffic.phase;
+    if (phase === "new") return true;
+    if (phase !== "canary" || request.method === "OPTIONS") return false;
+    const userKey = userKeyOf(request.headers);
+    if (userKey === undefined || bucketOf(userKey) >= traffic.share) return false;
+    return await canServeReads(this.options.sql, userKey).catch(() => false);
+  }
+
+  async #answerWrite(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
+    const { watch } = this.options;
+    if (!await this.#waitForPhase(request.signal)) {
+      return { response: this.#refuse(request, 503), route: heldRoute };
+    }
+    if (watch.traffic!.phase === "new") return await handle(request);
+    return await this.#write(request, peer);
+  }
+
+  /**
+   * Waits while the traffic is switched, before v2 changes users or tasks.
+   *
+   * @throws AppError before_cutover while the old backend is in charge; busy when the switch takes too long
+   */
+  async admitChange(signal: AbortSignal): Promise<void> {
+    if (!await this.#waitForPhase(signal)) {
+      throw new AppError("busy", "the traffic is being switched to this system; try again in a second");
+    }
+    if (this.options.watch.traffic!.phase === "new") return;
+    throw new AppError(
+      "before_cutover",
+      "changing users and tasks: the old backend is in charge of them until the switch; use its pages until then",
+    );
+  }
+
+  /** Waits for a confirmed phase other than `holding`. @returns false after HOLD_MS, or when the client has left */
+  async #waitForPhase(signal: AbortSignal): Promise<boolean> {
+    const { watch, holdMs } = this.options;
+    const until = performance.now() + holdMs;
+    watch.writesHeld++;
+    try {
+      while (!watch.isConfirmed() || watch.traffic!.phase === "holding") {
+        const left = until - performance.now();
+        if (left <= 0 || signal.aborted) return false;
+        await watch.wait(left);
+      }
+      return true;
+    } finally {
+      watch.writesHeld--;
+    }
+  }
+
+  /** Sends a write to the old backend. It is in flight until its answer has ended. */
+  async #write(request: Request, peer: string): Promise<FrontAnswer> {
+    const { watch, sql, log } = this.options;
+    watch.writesInFlight++;
+    const answer = await this.#proxy(request, peer, () => watch.writesInFlight--);
+    const userKey = userKeyOf(request.headers);
+    if (userKey !== undefined && answer.response.status < 500) {
+      await saveFrontWrite(sql, userKey).catch((error) =>
+        log.warn("a write was not noted", { error: String(error) })
+      );
+    }
+    return answer;
+  }
+
+  async #proxy(request: Request, peer: string, onEnd: () => void): Promise<FrontAnswer> {
+    const { old, log } = this.options;
+    try {
+      return { response: await old.send(request, peer, onEnd), route: oldRoute };
+    } catch (error) {
+      if (!(error instanceof OldBackendError)) throw error;
+      log.warn("the old backend did not answer", { reason: error.reason });
+      return { response: this.#refuse(request, 502), route: oldRoute };
+    }
+  }
+
+  /** Answers as v1 does, so that the page shows the sentence and the browser may try again. */
+  #refuse(request: Request, status: 502 | 503): Response {
+    const headers = new Headers({
+      "content-type": "application/json",
+      "retry-after": status === 502 ? "2" : "1",
+    });
+    addCors(request, headers, this.options.origins);
+    const detail = status === 502 ? "服务暂时不可用，请稍后重试" : "系统正在切换，请稍后重试";
+    return new Response(JSON.stringify({ detail }), { status, headers });
+  }
+}
