@@ -1,11 +1,14 @@
 /** Carries out the requests of Upstash's client on a TCP connection of node-redis. */
 import { createClient, ErrorReply, type RedisClientOptions } from "redis";
 import { parseRedisUrl } from "./address.ts";
+import { describeDisconnect } from "./disconnect.ts";
 import { isDemoted } from "./refusal.ts";
 
 type TcpClient = ReturnType<typeof createTcpClient>;
 
 const connectTimeoutMs = 5_000;
+/** Maximum wait of a command for the connection. */
+const readyWaitMs = 1_000;
 
 /** @param onError receives failures of the connection; node-redis reconnects by itself */
 function createTcpClient(url: string, onError: (error: Error) => void) {
@@ -95,6 +98,7 @@ const saysDemoted = (answer: Reply | Reply[]): boolean =>
 export class TcpRequester {
   readonly #url: string;
   readonly #timeoutMs: number;
+  readonly #usesTls: boolean;
   #client: TcpClient;
   #connecting: Promise<unknown> | undefined;
   #closed = false;
@@ -104,6 +108,7 @@ export class TcpRequester {
   constructor(url: string, timeoutMs: number) {
     this.#url = url;
     this.#timeoutMs = timeoutMs;
+    this.#usesTls = parseRedisUrl(url).socket.tls ?? false;
     this.#client = this.#createClient();
   }
 
@@ -114,17 +119,17 @@ export class TcpRequester {
   async #waitUntilReady(): Promise<TcpClient> {
     const client = this.#client;
     if (client.isReady) return client;
-    // The first connect() retries by itself. A caller waits for it at most a second.
+    // The first connect() retries by itself. A caller waits for it at most `readyWaitMs`.
     this.#connecting ??= client.connect().catch(() => {
       if (client === this.#client) this.#connecting = undefined;
     });
-    const until = performance.now() + 1_000;
+    const until = performance.now() + readyWaitMs;
     while (!client.isReady && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     if (client.isReady) return client;
     const { message = "" } = this.#lastError ?? {};
-    throw new Error(`Redis is not connected${message === "" ? "" : `: ${message}`}`);
+    throw new Error(describeDisconnect(message, { usesTls: this.#usesTls, waitedMs: readyWaitMs }));
   }
 
   async #sendOnce(path: string[] | undefined, body: unknown[]): Promise<[TcpClient, Reply | Reply[]]> {
