@@ -8,6 +8,7 @@ import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_
 import { addRepair } from "./commands_repair.ts";
 import { addReport } from "./commands_report.ts";
 import { addSync } from "./commands_sync.ts";
+import { addVerify } from "./commands_verify.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { load, type LoadResult } from "./load/load.ts";
@@ -16,9 +17,7 @@ import { openSource } from "./sources/open.ts";
 import { formatStatus, readStatus } from "./ledger/status.ts";
 import { decideUnfinished, type Decision, formatUnfinished } from "./ledger/unfinished.ts";
 import { formatCount, formatCounted } from "./tools/format.ts";
-import { formatVerdict } from "./verify/format.ts";
-import { verify } from "./verify/verify.ts";
-import { counted, quoted } from "../../phrases.ts";
+import { quoted } from "../../phrases.ts";
 
 const rangeBytesMin = 4096;
 const rangeBytesMax = 64 * 1024 * 1024;
@@ -82,31 +81,6 @@ function checkBalance(verdict: string): void {
   }
 }
 
-interface VerifyFlags {
-  from: string;
-  again?: true;
-  json?: true;
-  quiet?: true;
-}
-
-async function runVerify(context: DataContext, flags: VerifyFlags): Promise<void> {
-  await using source = await openSource(flags.from);
-  const { signal } = context;
-  const started = performance.now();
-  const verdict = await withPool(
-    context,
-    (pool) => verify(pool, source, { progress: progressOf(flags), signal, again: flags.again ?? false }),
-  );
-  const seconds = (performance.now() - started) / 1000;
-  printResult(context, flags, { ...verdict, seconds }, () => formatVerdict(verdict));
-  if (verdict.differences > 0) {
-    throw new AppError(
-      "differences_found",
-      `verifying: ${counted(verdict.differences, "difference")} between the source and the rows`,
-    );
-  }
-}
-
 async function runStatus(context: DataContext, flags: { json?: true }): Promise<void> {
   const status = await withPool(context, async (pool) => {
     await requireSchema(pool);
@@ -143,15 +117,7 @@ export function dataCommand(context: DataContext): Command {
     .option(...options.json)
     .option(...options.quiet)
     .action((flags: LoadFlags) => runLoad(context, flags));
-  data.command("verify")
-    .description(
-      "compare the full content of every document with its row; run it again to continue after a stop",
-    )
-    .requiredOption(...options.from)
-    .option("--again", "start from the beginning, even after an interrupted run")
-    .option(...options.json)
-    .option(...options.quiet)
-    .action((flags: VerifyFlags) => runVerify(context, flags));
+  addVerify(data, context);
   data.command("status")
     .description("check the ledger: every document has a row or a reason")
     .option(...options.json)

@@ -96,5 +96,5 @@ Deno.test("the message about an unknown id names the accepted forms", async () =
   await using database = await createDatabase();
   const { code, err } = await runMigrate(database.url, "data", "why", "nobody");
   assert.equal(code, 1);
-  assert.match(err, /explaining 'nobody': no row, quarantined document or excluded document/);
+  assert.match(err, /explaining 'nobody': no row, quarantined, waiting or excluded document/);
 });

@@ -1,4 +1,4 @@
-/** Explains one document: its row, its quarantine or exclusion entry, the rules applied to it, and its history. */
+/** Explains one document: its row, its quarantine, waiting or exclusion entry, the rules applied to it, and its history. */
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
@@ -6,12 +6,13 @@ import { copyOut, decodeLine } from "../tools/copy.ts";
 import { readValue } from "../documents/ejson_read.ts";
 import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
 import { taskUuidOf } from "../../../uuid.ts";
-import { isUuidText, legacyIdOf, subtaskUuidOf } from "../documents/ids.ts";
+import { documentKey, isUuidText, legacyIdOf, subtaskUuidOf } from "../documents/ids.ts";
 import type { Row } from "../lens/draft.ts";
 import { parseOriginal } from "./original.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import { tables } from "../lens/tables.ts";
 import { type BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
+import { findFollowedSource, findWaiting, type FollowedSource } from "./why_follow.ts";
 import { findSourcePosition, type HistoryEntry, readHistory, type SourcePosition } from "./why_history.ts";
 
 /** Everything that the database records about one document. */
@@ -19,7 +20,7 @@ export interface Explanation {
   collection: Collection;
   /** Canonical Extended JSON of `_id`. */
   document_id: string;
-  state: "row" | "quarantined" | "excluded";
+  state: "row" | "quarantined" | "waiting" | "excluded";
   generation: string | null;
   /** Canonical Extended JSON of the whole document. */
   document: string;
@@ -29,8 +30,12 @@ export interface Explanation {
   rules: { rule: string; path: string }[];
   /** Why the document is in quarantine; null when it is not. */
   quarantine: { reason: string; path: string; detail: string; attempts: number } | null;
-  /** Position in the source, where the ledger has an entry; null for a row without entries. */
+  /** Why a followed document waits for its row; null when it does not. */
+  waiting: { reason: string; path: string; detail: string } | null;
+  /** Position in the source, where the ledger has an entry; null for a row without entries, and for a followed one. */
   source: SourcePosition | null;
+  /** The source that the document is followed from; null for a document that was loaded. */
+  followed: FollowedSource | null;
   history: HistoryEntry[];
 }
 
@@ -75,7 +80,21 @@ async function readRows(
   return rows;
 }
 
-async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<Explanation> {
+/** The followed source, if there is one. */
+type Followed = Awaited<ReturnType<typeof findFollowedSource>>;
+
+function showFollowed(followed: Followed): FollowedSource | null {
+  if (followed === null) return null;
+  const { location, state, position_at, applied_at } = followed;
+  return { location, state, position_at, applied_at };
+}
+
+async function explainRow(
+  sql: Sql,
+  collection: Collection,
+  row: Row,
+  followed: Followed,
+): Promise<Explanation> {
   const rules = await sql<{ rule: string; path: string }[]>`
     select distinct rule, path
     from migration.adjustments
@@ -109,7 +128,9 @@ async function explainRow(sql: Sql, collection: Collection, row: Row): Promise<E
     row,
     rules: [...rules],
     quarantine: null,
+    waiting: null,
     source: await findSourcePosition(sql, collection, row.id!),
+    followed: row.generation === null ? null : showFollowed(followed),
     history: await readHistory(sql, { collection, document_id, legacyId: row.legacy_id ?? null }),
   };
 }
@@ -129,7 +150,12 @@ const positionOf = ({ fingerprint, location, range_number, position }: postgres.
   position,
 });
 
-async function explainQuarantined(sql: Sql, ids: string[], text: string): Promise<Explanation[]> {
+async function explainQuarantined(
+  sql: Sql,
+  ids: string[],
+  text: string,
+  followed: Followed,
+): Promise<Explanation[]> {
   // A document's own field `id` is found by its text inside the original bytes.
   const rows = await sql`
     select q.collection, q.document_id, q.reason, q.path, q.detail, q.attempts, q.original, q.fingerprint,
@@ -152,7 +178,36 @@ async function explainQuarantined(sql: Sql, ids: string[], text: string): Promis
       row: null,
       rules: [],
       quarantine: { reason, path, detail, attempts },
-      source: positionOf(row),
+      waiting: null,
+      source: row.fingerprint === followed?.fingerprint ? null : positionOf(row),
+      followed: row.fingerprint === followed?.fingerprint ? showFollowed(followed) : null,
+      history: await readHistory(sql, { collection, document_id, legacyId: null }),
+    };
+  }));
+}
+
+async function explainWaiting(
+  sql: Sql,
+  ids: string[],
+  text: string,
+  followed: Followed,
+): Promise<Explanation[]> {
+  const rows = await findWaiting(sql, ids, text);
+  return await Promise.all(rows.map(async (row): Promise<Explanation> => {
+    const { collection, document_id, reason, path, detail, original } = row;
+    return {
+      collection,
+      document_id,
+      state: "waiting",
+      generation: null,
+      document: formatOriginal(0, original),
+      document_from: "original bytes",
+      row: null,
+      rules: [],
+      quarantine: null,
+      waiting: { reason, path, detail },
+      source: null,
+      followed: showFollowed(followed),
       history: await readHistory(sql, { collection, document_id, legacyId: null }),
     };
   }));
@@ -176,6 +231,8 @@ async function explainExcluded(sql: Sql, ids: string[]): Promise<Explanation[]> 
     document_from: "not kept",
     row: null,
     quarantine: null,
+    waiting: null,
+    followed: null,
     history: [],
     rules: [{ rule: row.rule, path: "" }],
     source: positionOf(row),
@@ -190,20 +247,24 @@ async function explainExcluded(sql: Sql, ids: string[]): Promise<Explanation[]> 
 export async function explainDocument(pool: Pool, id: string): Promise<Explanation[]> {
   const candidates = parseId(id);
   const documentIds = candidates.ids.map((value) => toStorable(writeCanonical(value)));
+  // The ledger cuts the long `_id`s of followed documents.
+  const keys = [...new Set([...documentIds, ...candidates.ids.map(documentKey)])];
   const sql = await pool.reserve();
   try {
     const explanations: Explanation[] = [];
+    const followed = await findFollowedSource(sql);
     for (const collection of collections) {
       for (const row of await readRows(sql, collection, candidates)) {
-        explanations.push(await explainRow(sql, collection, row));
+        explanations.push(await explainRow(sql, collection, row, followed));
       }
     }
-    explanations.push(...await explainQuarantined(sql, documentIds, id));
+    explanations.push(...await explainQuarantined(sql, keys, id, followed));
+    explanations.push(...await explainWaiting(sql, keys, id, followed));
     explanations.push(...await explainExcluded(sql, documentIds));
     if (explanations.length > 0) return explanations;
     throw new AppError(
       "not_found",
-      `explaining '${id}': no row, quarantined document or excluded document has this id; wanted the 24 hex digits ` +
+      `explaining '${id}': no row, quarantined, waiting or excluded document has this id; wanted the 24 hex digits ` +
         "of an ObjectId, a uuid, or an _id as text or Extended JSON",
     );
   } finally {

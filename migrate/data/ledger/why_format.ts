@@ -10,6 +10,7 @@ function formatHead({ collection, document_id, state, generation }: Explanation)
   const states = {
     row: `has a row in ${tables[collection].name}`,
     quarantined: "is in quarantine",
+    waiting: "waits for its row",
     excluded: "was excluded from the load",
   };
   const suffix = generation === null ? "" : ` (generation ${generation})`;
@@ -27,11 +28,17 @@ function formatHistory({ history }: Explanation): string[] {
 }
 
 function formatExplanation(explanation: Explanation): string {
-  const { source, quarantine, document, document_from, row } = explanation;
+  const { source, followed, quarantine, waiting, document, document_from, row } = explanation;
   const lines = [formatHead(explanation)];
   if (source) {
     lines.push(`  source    ${source.location}, range ${source.range}, position ${source.position}`);
   }
+  if (followed) {
+    const { location, state, position_at, applied_at } = followed;
+    const upTo = position_at === null ? "" : ` up to ${position_at}`;
+    lines.push(`  source    ${location}, ${state}, changes${upTo} applied at ${applied_at}`);
+  }
+  if (waiting) lines.push(`  reason    ${waiting.reason}${formatPath(waiting.path)}: ${waiting.detail}`);
   if (quarantine) {
     const { reason, path, detail, attempts } = quarantine;
     lines.push(`  reason    ${reason}${formatPath(path)}: ${detail} (${counted(attempts, "attempt")})`);

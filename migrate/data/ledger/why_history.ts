@@ -25,7 +25,29 @@ export interface DocumentKey {
   legacyId: string | null;
 }
 
-/** Returns the verifications, repairs, replays and quarantine events of a document, the oldest first. */
+/** Returns a statement with the verifications of a followed document, and since when it waits. */
+const followedHistory = (sql: Sql, { collection, document_id }: DocumentKey, ids: string[]) =>
+  sql`
+    select v.started_at, 0,
+      coalesce(
+        'verified while followed: ' || (d ->> 'kind') || coalesce(' at ''' || nullif(d ->> 'path', '') || '''', '')
+          || ', source ' || coalesce(d ->> 'source_value', 'nothing')
+          || ', row ' || coalesce(d ->> 'row_value', 'nothing')
+          || coalesce(', cause ' || (d ->> 'cause'), ''),
+        'verified while followed: equal'
+      )
+    from migration.live_verifications v
+    left join migration.rechecks r
+      on r.verification_id = v.id and r.collection = ${collection} and r.document_id = any (${ids}::text[])
+        and r.comparisons >= 3
+    left join lateral json_array_elements(r.differences) as d on true
+    where v.ended_at is not null
+    union all
+    select w.first_at, 0, 'waiting'
+    from migration.waiting w
+    where w.collection = ${collection} and w.document_id = ${document_id}`;
+
+/** Returns the verifications, repairs, replays, quarantine and waiting of a document, the oldest first. */
 export async function readHistory(
   sql: Sql,
   { collection, document_id, legacyId }: DocumentKey,
@@ -67,6 +89,8 @@ export async function readHistory(
     from (
       ${verified}
       union all
+      ${followedHistory(sql, { collection, document_id, legacyId }, ids)}
+      union all
       ${repaired}
       union all
       ${undone}
@@ -80,8 +104,8 @@ export async function readHistory(
 }
 
 /**
- * Returns the position of a row's document in its source. The ledger knows it only for rows with adjustments or
- * originals; other rows return null.
+ * Returns the position of a row's document in its source. The ledger knows it only for loaded rows with adjustments or
+ * originals; other rows, and those of followed documents, return null.
  */
 export async function findSourcePosition(
   sql: Sql,
@@ -93,11 +117,11 @@ export async function findSourcePosition(
     from (
       select fingerprint, range_number, position
       from migration.originals
-      where collection = ${collection} and row_id = ${rowId}
+      where collection = ${collection} and row_id = ${rowId} and document_id is null
       union all
       select fingerprint, range_number, position
       from migration.adjustments
-      where collection = ${collection} and row_id = ${rowId}
+      where collection = ${collection} and row_id = ${rowId} and document_id is null
     ) as p
     join migration.sources s using (fingerprint)
     limit 1`;

@@ -42,10 +42,14 @@ async function digestPlan(sql: Sql, fingerprint: string): Promise<string> {
   return row!.digest;
 }
 
-/** Tries to acquire the lock of a verification. The lock is held until the session ends. */
-async function acquireLock(sql: Sql, id: string): Promise<boolean> {
+/**
+ * Tries to acquire the lock of a verification. The lock is held until the session ends.
+ *
+ * @param kind first key of the lock
+ */
+export async function acquireLock(sql: Sql, kind: number, id: string): Promise<boolean> {
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
-    const [lock] = await sql`select pg_try_advisory_lock(${lockKey}, ${id}::int) as acquired`;
+    const [lock] = await sql`select pg_try_advisory_lock(${kind}, ${id}::int) as acquired`;
     if (lock!.acquired) return true;
     await new Promise((resolve) => setTimeout(resolve, lockAttemptMs));
   }
@@ -92,12 +96,14 @@ export async function openVerification(sql: Sql, fingerprint: string, again: boo
     from migration.verifications
     where id = (select max(id) from migration.verifications where fingerprint = ${fingerprint})
       and ended_at is null and plan = ${plan}`;
-  if (last && await acquireLock(sql, last.id)) return { ...last, ...await readCheckpoints(sql, last.id) };
+  if (last && await acquireLock(sql, lockKey, last.id)) {
+    return { ...last, ...await readCheckpoints(sql, last.id) };
+  }
   const [created] = await sql<{ id: string; since: string }[]>`
     insert into migration.verifications (fingerprint, plan)
     values (${fingerprint}, ${plan})
     returning id, to_char(started_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since`;
-  await acquireLock(sql, created!.id);
+  await acquireLock(sql, lockKey, created!.id);
   failpoint("verify.begun");
   return { ...created!, total: new Comparison(), comparedRows: new Map(), done: new Set() };
 }

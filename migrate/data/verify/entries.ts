@@ -20,7 +20,8 @@ interface FoundEntry {
   original: string | null;
 }
 
-const formatAdjustments = (adjustments: readonly { rule: string; path: string }[]) =>
+/** Returns adjustments as one text, in any order the same. */
+export const formatAdjustments = (adjustments: readonly { rule: string; path: string }[]): string =>
   adjustments.map(({ rule, path }) => `${rule} at '${toStorable(path)}'`).sort().join(", ");
 
 /** Lists the ranges of a source that have adjustments or originals, as `collection/number`. */

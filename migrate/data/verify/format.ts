@@ -1,5 +1,6 @@
 /** Text output of `data verify`. */
 import { formatCount, formatCounted, formatTable } from "../tools/format.ts";
+import type { Mismatch } from "./mismatch.ts";
 import type { Verdict } from "./result.ts";
 import { counted, inflect } from "../../../phrases.ts";
 
@@ -22,7 +23,12 @@ export function formatVerdict(verdict: Verdict): string {
     }, ` +
       `${formatCount(quarantined)} in quarantine`,
   );
-  if (differences === 0) return [...lines, "equal: no difference"].join("\n");
+  return [...lines, ...formatMismatches(differences, mismatches)].join("\n");
+}
+
+/** Returns the lines that tell the differences, or that there is none. */
+export function formatMismatches(differences: number, mismatches: readonly Mismatch[]): string[] {
+  if (differences === 0) return ["equal: no difference"];
   const shown = mismatches.slice(0, rowsMax).map((mismatch) => [
     mismatch.collection,
     mismatch.document_id,
@@ -32,7 +38,7 @@ export function formatVerdict(verdict: Verdict): string {
     mismatch.row_value ?? "",
     mismatch.cause,
   ]);
-  lines.push(formatTable(["collection", "_id", "difference", "path", "source", "row", "cause"], shown));
+  const lines = [formatTable(["collection", "_id", "difference", "path", "source", "row", "cause"], shown)];
   if (differences > rowsMax) lines.push(`… and ${formatCount(differences - rowsMax)} more`);
-  return [...lines, `DIFFERENT: ${formatCounted(differences, "difference")}`].join("\n");
+  return [...lines, `DIFFERENT: ${formatCounted(differences, "difference")}`];
 }

@@ -2,10 +2,10 @@
 import type { Mismatch } from "../../../migrate/data/verify/mismatch.ts";
 
 /** The id of a completed subtask of the newest generation. */
-const s4 =
+export const s4 =
   "(select id from subtasks where generation = 'S4' and status = 'completed' order by legacy_id limit 1)";
 /** The id of a task of the newest generation. */
-const t3 = "(select id from tasks where generation = 'T3' order by legacy_id limit 1)";
+export const t3 = "(select id from tasks where generation = 'T3' order by legacy_id limit 1)";
 
 /** A statement that damages rows or the ledger, and the difference that verify must find. */
 export type Damage = [
