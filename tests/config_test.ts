@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { parseConfig, type SettingName, settings } from "../config.ts";
+import { parseConfig } from "../config.ts";
+import { type SettingName, settings } from "../settings.ts";
 import { AppError, describeError } from "../errors.ts";
 
 const good = {

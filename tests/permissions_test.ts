@@ -1,6 +1,6 @@
 /** Each program's least permissions (deno.json «permissions»). */
 import assert from "node:assert/strict";
-import { settings } from "../config.ts";
+import { settings } from "../settings.ts";
 
 interface PermissionSet {
   /** With `ignore`, reading any other variable returns undefined; a driver reads dozens of them. */

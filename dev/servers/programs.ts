@@ -1,5 +1,5 @@
 /** Runs the programs of this project as `deno task NAME`, with the permissions of deno.json and without `.env`. */
-import { settings } from "../../config.ts";
+import { settings } from "../../settings.ts";
 import { AppError } from "../../errors.ts";
 
 /** Environment variables. */

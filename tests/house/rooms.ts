@@ -181,6 +181,7 @@ export const ground = [
   "passing.ts",
   "phrases.ts",
   "process.ts",
+  "settings.ts",
   "uuid.ts",
   "webhook_url.ts",
 ];
