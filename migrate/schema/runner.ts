@@ -2,7 +2,7 @@
 import { requireWritableServer } from "../../db/pg/server.ts";
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
-import { counted } from "../../phrases.ts";
+import { counted, quoted } from "../../phrases.ts";
 
 /** A step of the schema. */
 export interface Step {
@@ -116,15 +116,53 @@ async function withSchemaLock<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Pr
   }
 }
 
-async function runStep(sql: Sql, text: string, record: () => Promise<unknown>, transaction: boolean) {
+/** A step to run, in one direction. */
+interface StepRun {
+  name: string;
+  action: "applying" | "reverting";
+  text: string;
+  transaction: boolean;
+  /** Notes in the database that the step has run. */
+  record: () => Promise<unknown>;
+}
+
+/** Returns the line of a position that PostgreSQL names, which counts from 1. */
+function quoteLine(text: string, position: string | undefined): string {
+  const at = Number(position);
+  if (!(at >= 1)) return "";
+  const [line = ""] = text.slice(text.lastIndexOf("\n", at - 1) + 1).split("\n");
+  const number = text.slice(0, at - 1).split("\n").length;
+  return `, line ${number} ${quoted(line.trim(), 80)}`;
+}
+
+/** Names the step that failed. A failure of the connection keeps its code, by which callers recognize it. */
+function stepError(error: unknown, { name, action, text, transaction }: StepRun): unknown {
+  const { code = "", message = "", position } = error as {
+    code?: string;
+    message?: string;
+    position?: string;
+  };
+  const isAnswer = /^[0-9A-Z]{5}$/.test(code);
+  const rest = transaction
+    ? "nothing of this step was kept"
+    : "this step runs without a transaction, so a part of it may have been kept";
+  const where = isAnswer ? quoteLine(text, position) : "";
+  return Object.assign(new Error(`${action} step '${name}'${where}: ${message}; ${rest}`, { cause: error }), {
+    code,
+  });
+}
+
+async function runStep(sql: Sql, step: StepRun): Promise<void> {
+  const { text, record, transaction } = step;
   if (transaction) await sql`begin`;
   try {
     await sql.unsafe(text);
     await record();
     if (transaction) await sql`commit`;
   } catch (error) {
-    if (transaction) await sql`rollback`;
-    throw error;
+    // The connection may be gone, too.
+    if (transaction) await sql`rollback`.catch(() => {});
+    throw stepError(error, step);
   }
 }
 
@@ -159,13 +197,9 @@ export async function migrateUp(
     const missing = all.filter(({ number }) => number > applied.length && number <= to);
     for (const step of missing) {
       const { number, name, hash, up, transaction } = step;
-      await runStep(
-        sql,
-        up,
-        () =>
-          sql`insert into migration.schema_steps (number, name, hash) values (${number}, ${name}, ${hash})`,
-        transaction,
-      );
+      const record = () =>
+        sql`insert into migration.schema_steps (number, name, hash) values (${number}, ${name}, ${hash})`;
+      await runStep(sql, { name, action: "applying", text: up, transaction, record });
       onStep(name);
     }
     return missing.map(({ name }) => name);
@@ -184,14 +218,10 @@ export async function migrateDown(pool: Pool, to: number, steps?: Step[]): Promi
     const applied = await listApplied(sql);
     checkApplied(all, applied);
     const reverted = applied.filter(({ number }) => number > to).reverse();
-    for (const { number } of reverted) {
+    for (const { number, name } of reverted) {
       const { down, transaction } = all[number - 1]!;
-      await runStep(
-        sql,
-        down,
-        () => sql`delete from migration.schema_steps where number = ${number}`,
-        transaction,
-      );
+      const record = () => sql`delete from migration.schema_steps where number = ${number}`;
+      await runStep(sql, { name, action: "reverting", text: down, transaction, record });
     }
     return reverted.map(({ name }) => name);
   });
