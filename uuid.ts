@@ -27,6 +27,9 @@ export function uuidOf(name: string): string {
 /** Returns the UUID of a migrated task whose id in the old backend is a text but no UUID. */
 export const taskUuidOf = (oldId: string): string => uuidOf(`tasks.id:${oldId}`);
 
+/** Returns the UUID of a user by the 24 hex digits of its ObjectId. */
+export const userUuidOfObjectId = (hex: string): string => uuidOf(`users:{"$oid":"${hex}"}`);
+
 /** Returns the UUID of a migrated user whose `_id` is a text. */
 export const userUuidOf = (oldId: string): string => uuidOf(`users:${JSON.stringify(oldId)}`);
 

@@ -2,7 +2,7 @@
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
 import { transact } from "../pg/transaction.ts";
-import { isEmailTaken, type NewUser, oldUserId, type Role } from "./users.ts";
+import { isEmailTaken, makeUserIds, type NewUser, oldUserId, type Role } from "./users.ts";
 
 export interface AccountRow {
   id: string;
@@ -61,9 +61,10 @@ export async function insertAccount(
   sql: Sql,
   { email, hashed_password, fullname, roles, is_active }: NewUser,
 ): Promise<AccountRow | undefined> {
+  const { id, legacy_id } = await makeUserIds(sql);
   const [row] = await sql<AccountRow[]>`
-    insert into users (email, hashed_password, fullname, roles, is_active)
-    values (${email}, ${hashed_password}, ${fullname}, ${roles}::text[], ${is_active})
+    insert into users (id, legacy_id, email, hashed_password, fullname, roles, is_active)
+    values (${id}, ${legacy_id}, ${email}, ${hashed_password}, ${fullname}, ${roles}::text[], ${is_active})
     on conflict (email) do nothing
     returning ${columns(sql)}`;
   return row;

@@ -1,5 +1,5 @@
 /** Users as v1 manages them. */
-import { isUuid, userUuidOf, userUuidOfNumber } from "../../uuid.ts";
+import { isUuid, userUuidOf, userUuidOfNumber, userUuidOfObjectId } from "../../uuid.ts";
 import { keptDocumentId } from "../pg/extra.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
 import { endSessions } from "./sign_outs.ts";
@@ -88,11 +88,23 @@ export async function listUsers(
     offset ${String(skip)}::bigint limit ${String(limit)}::bigint`;
 }
 
+/**
+ * Returns the ids of a new user. The UUID follows from the ObjectId, as for migrated users, so that a document that is
+ * written to MongoDB leads to the same row when it is read again.
+ */
+export async function makeUserIds(sql: Sql): Promise<{ id: string; legacy_id: string }> {
+  const [row] = await sql<{ legacy_id: string }[]>`select new_legacy_id() as legacy_id`;
+  const { legacy_id } = row!;
+  return { id: userUuidOfObjectId(legacy_id), legacy_id };
+}
+
 /** Inserts a user; undefined if the e-mail is taken. */
 export async function insertUser(sql: Sql, user: NewUser): Promise<UserRow | undefined> {
+  const { id, legacy_id } = await makeUserIds(sql);
   const [row] = await sql<UserRow[]>`
-    insert into users (email, hashed_password, fullname, roles, is_active)
-    values (${user.email}, ${user.hashed_password}, ${user.fullname}, ${user.roles}::text[], ${user.is_active})
+    insert into users (id, legacy_id, email, hashed_password, fullname, roles, is_active)
+    values (${id}, ${legacy_id}, ${user.email}, ${user.hashed_password}, ${user.fullname}, ${user.roles}::text[],
+      ${user.is_active})
     on conflict (email) do nothing
     returning ${userColumns(sql)}`;
   return row;
