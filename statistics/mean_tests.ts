@@ -2,10 +2,7 @@
 import { tQuantile, tTails } from "./distributions.ts";
 import { createRandom } from "./random.ts";
 
-/**
- * Minimum number of units for an interval; with fewer there is only a point estimate (api-v2.md «Statistics
- * done right»).
- */
+/** Minimum number of units for an interval. With fewer, there is only a point estimate. */
 export const unitsMin = 6;
 
 /** Confidence level of all intervals. */

@@ -1,7 +1,7 @@
 /** The end of a task with its last subtask. */
 import type { Sql } from "../pg/connect.ts";
 
-/** Returns the assignments that end a task with its last subtask (EXECUTION.md «Retries and outcome»). */
+/** Returns the assignments that end a task with its last subtask: as `failed` if all failed, otherwise `completed`. */
 export function closing(sql: Sql) {
   const left =
     sql`t.subtasks_total - t.subtasks_completed - t.subtasks_failed - t.subtasks_cancelled - c.ended`;

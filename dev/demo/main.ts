@@ -205,20 +205,23 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
   const task = await step("task of 3 × 4 cells, submitted through the API", () => drawTask(client));
   const { page, cells } = await writeSheet(task, folder);
 
-  print(`\nready in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  print(`  address    ${address}  (docs at ${address}/docs)`);
-  print(`  sign-in    ${demoUser.email} / ${demoUser.password}`);
-  print(`  images     ${page}`);
-  print(`  logs       ${folder}/api.log, ${folder}/worker.log`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (options.check) {
     await checkEnd(task, cells, folder);
     for (const [name, program] of Object.entries({ worker, api })) {
       expect(await program.stop() === 0, `the ${name} did not exit with 0 on SIGTERM`);
     }
-    print("\ndemo --check: every step succeeded");
+    const kept = options.keep ? `; the data is kept in ${folder}` : "";
+    print(`\ndemo --check: every step succeeded in ${seconds} s; nothing keeps running${kept}`);
     return;
   }
-  print("\nPress Ctrl-C to stop." + (options.keep ? " The data is kept." : " Use --keep to keep the data."));
+  print(`\nready in ${seconds} s`);
+  print(`  address    ${address}  (docs at ${address}/docs)`);
+  print(`  sign-in    ${demoUser.email} / ${demoUser.password}`);
+  print(`  images     ${page}`);
+  print(`  logs       ${folder}/api.log, ${folder}/worker.log`);
+  const kept = options.keep ? `The data is kept in ${folder}.` : "Use --keep to keep the data.";
+  print(`\nPress Ctrl-C to stop. ${kept}`);
   await Promise.race([
     whenAborted(signal),
     api.ended.then((code) => expect(false, `the API exited with ${code}; see ${folder}/api.log`)),

@@ -1,4 +1,4 @@
-/** The client of the image API: creates and polls remote jobs (EXECUTION.md «The image API»). */
+/** The client of the image API, which is asynchronous: creates a remote job and polls it until it has ended. */
 import type { Http, HttpResult } from "../../http.ts";
 
 /** Address and credentials of a backend, and the limits of a call. */

@@ -1,4 +1,4 @@
-/** Builds the body of the request that creates an image (EXECUTION.md «The image API»). */
+/** Builds the body of `POST /v3/make_image`, which creates a remote job. */
 import { readNumber } from "../matrix/values.ts";
 
 export interface Size {

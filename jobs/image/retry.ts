@@ -1,4 +1,7 @@
-/** Decides what follows an attempt (EXECUTION.md «Retries and outcome»): pure. */
+/**
+ * Decides what follows an attempt, as the old backend did: a timeout permits five attempts without a wait, illegal
+ * content one, any other failure two with a wait between them. Pure.
+ */
 
 /** How an attempt ended. `timeout` includes an attempt that exceeded its maximum length. */
 export type Outcome =

@@ -1,4 +1,7 @@
-/** Expands a task into its cells (EXECUTION.md «Expansion»). Pure and lazy; equal bodies have equal cells. */
+/**
+ * Expands a task into its cells: the product of its variables' values in the order of their keys, repeated by a tag
+ * `batch`. Pure and lazy; equal bodies have equal cells.
+ */
 import { cellsMax, seedMax } from "../../db/queue/task_fields.ts";
 import { AppError, type FieldFault } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";

@@ -63,7 +63,7 @@ function writeReference(
 }
 
 /**
- * Writes the entry of one tag (EXECUTION.md «Expansion»). The type must be a prompt type.
+ * Writes the entry of one tag, with the fields that the image API expects. The type must be a prompt type.
  *
  * @param source the tag itself, or the level of its variable: an object with `value`, or a plain value
  * @param known the object with `uuid` and `header_img` of a character or element

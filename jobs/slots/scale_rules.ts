@@ -1,4 +1,7 @@
-/** The rules by which the backlog changes a queue's slots (EXECUTION.md «Concurrency»): pure. */
+/**
+ * The rules by which the backlog changes a queue's slots: one step up after the backlog was more than twice the
+ * slots for an interval, one step down after it was below the slots for one. Pure.
+ */
 import type { Config } from "../../config.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
 import { counted } from "../../phrases.ts";

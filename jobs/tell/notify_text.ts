@@ -1,4 +1,4 @@
-/** The texts of the notices (EXECUTION.md «Notices»): pure. */
+/** The texts of the notices about a task's submission, end and hold: pure. */
 
 /** The fields of every notice. */
 interface NoticeTask {

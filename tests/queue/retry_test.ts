@@ -1,4 +1,4 @@
-/** The retry table of EXECUTION.md, checked in the rows and by the POSTs to the image API. */
+/** The rules of `jobs/image/retry.ts`, checked in the rows and by the POSTs to the image API. */
 import assert from "node:assert/strict";
 import { listDispatchable } from "../../db/queue/dispatch.ts";
 import { claimSubtasks } from "../../db/queue/subtasks.ts";

@@ -1,4 +1,4 @@
-/** Slots by backlog, as in the table of EXECUTION.md. */
+/** Slots by backlog, with the old backend's defaults. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
 import {

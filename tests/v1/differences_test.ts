@@ -1,6 +1,4 @@
-/**
- * Intended differences between v1 and the old backend: one case for each row of the contract's last table.
- */
+/** Intended differences between v1 and the old backend, a case for each. */
 import assert from "node:assert/strict";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addUsers, type Kind, type Person } from "../support/people.ts";
@@ -154,7 +152,7 @@ const rows: [what: string, check: (setting: Setting) => Promise<void>][] = [
   }],
 ];
 
-Deno.test("v1 differs from the old backend where the contract says so", async (t) => {
+Deno.test("v1 differs from the old backend by intention", async (t) => {
   await using api = await startApi();
   for (const [what, check] of rows) {
     await t.step(what, async () => await check(await prepare(api)));

@@ -26,8 +26,10 @@ export interface AccessTokens {
 const audience = "contactsheet-v2";
 const tokenBytesMax = 2048;
 
-/** @param lifeSeconds 15 minutes by default (design «v2») */
-export function createAccessTokens(secret: string, lifeSeconds = 900): AccessTokens {
+/** Seconds for which an access token is valid. */
+export const accessTokenSeconds = 900;
+
+export function createAccessTokens(secret: string, lifeSeconds = accessTokenSeconds): AccessTokens {
   const hmac = { name: "HMAC", hash: "SHA-256" };
   const key = crypto.subtle.importKey("raw", new TextEncoder().encode(secret), hmac, false, [
     "sign",

@@ -34,7 +34,7 @@ export async function respondTagged<T>(c: Context<V2Env>, body: T): Promise<Json
 /**
  * Checks that the client knows the current version of what it changes.
  *
- * @throws AppError conflict if If-Match names another version (api-v2.md: 409)
+ * @throws AppError conflict if If-Match names another version
  */
 export function requireMatch(c: Context<V2Env>, etag: string): void {
   const wanted = c.req.header("if-match");

@@ -22,7 +22,7 @@ const filter = ["--task", "--cause", "--since"];
 
 export const commands: Record<string, Known> = {
   "": { flags: [], how: ["tests/docs/commands_test.ts", "`deno task` alone"] },
-  demo: { flags: ["--from", "--keep", "--check"], how: "help" },
+  demo: { flags: ["--from", "--keep", "--folder", "--check"], how: "help" },
   test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
   ok: { flags: [], how: gate("deno check") },
   openapi: { flags: ["--check"], how: "help" },
@@ -86,7 +86,7 @@ export const commands: Record<string, Known> = {
 
 /** Flags that stand alone in a document, away from their command. */
 export const looseFlags: Record<string, Record<string, string>> = {
-  "README.md": { "--from": "demo", "--keep": "demo", "--check": "demo" },
+  "README.md": { "--from": "demo", "--keep": "demo", "--folder": "demo", "--check": "demo" },
   "docs/benches.md": { "--quick": "bench queue" },
   "docs/chaos.md": { "--mutations": "chaos" },
   "docs/errors.md": { "--help": "migrate data" },

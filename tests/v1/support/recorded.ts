@@ -10,10 +10,7 @@ import { findDifference } from "../../support/masks.ts";
 
 const folder = new URL("../../data/current", import.meta.url).pathname;
 
-/**
- * Checks of the calls whose response differs by intention (the contract's last table), by the name of the
- * call.
- */
+/** Checks of the calls whose response differs by intention, by the name of the call. */
 const differences: Record<string, (got: Answered, call: RecordedCall) => string | undefined> = {
   "login slash": ({ status, answer }) =>
     status === 401 ? findDifference(parseJson('{"detail":"邮箱或密码错误"}'), answer) : `status ${status}`,
