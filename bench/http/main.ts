@@ -13,79 +13,12 @@ import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { createTokens } from "../../routes/common/tokens.ts";
 import { parsePositive } from "../options.ts";
+import { atLeast, atMost, type Figure, openReport } from "../report.ts";
 import type { LoadInput, LoadResult } from "./load.ts";
-import { createBody, email, fillRows, largeTasks, openTask, password } from "./rows.ts";
+import { email, fillRows } from "./rows.ts";
+import { type Scenario, scenarios } from "./scenarios.ts";
 
 const secret = "a key of the bench that has 32 bytes";
-
-/** A request to measure. */
-interface Scenario {
-  name: string;
-  method: string;
-  path: string;
-  /** Headers besides Host, Authorization and Origin. */
-  headers?: Record<string, string>;
-  body?: string;
-  /** Number of concurrent connections; the option `--connections` by default. */
-  connections?: number;
-  /** Maximum number of requests in a round. */
-  requestsMax?: number;
-  /** Expected status, 200 by default. With 304, the request carries the ETag and only the API is measured. */
-  status?: number;
-  /** Goal: minimum ratio to the bare handler's rate, or maximum median in milliseconds. */
-  goal?: { ratio?: number; p50?: number };
-}
-
-const detail = (subtasks: keyof typeof largeTasks) => `/api/v1/tasks/${largeTasks[subtasks]}`;
-const create = (name: string, lengths: number[], requestsMax: number, p50?: number): Scenario => ({
-  name: `create ${name}`,
-  method: "POST",
-  path: "/api/v1/tasks",
-  headers: { "content-type": "application/json" },
-  body: createBody(lengths),
-  connections: 1,
-  requestsMax,
-  ...(p50 === undefined ? {} : { goal: { p50 } }),
-});
-
-const scenarios: Scenario[] = [
-  { name: "users/me", method: "GET", path: "/api/v1/users/me", goal: { ratio: 0.9 } },
-  { name: "list", method: "GET", path: "/api/v1/tasks", goal: { ratio: 0.9 } },
-  { name: "list, name 夕阳", method: "GET", path: `/api/v1/tasks?task_name=${encodeURIComponent("夕阳")}` },
-  { name: "detail 3,024", method: "GET", path: detail(3024), connections: 1, goal: { p50: 30 } },
-  { name: "detail 3,024, 4 at once", method: "GET", path: detail(3024) },
-  { name: "detail 50,000", method: "GET", path: detail(50000), connections: 1, requestsMax: 5 },
-  {
-    name: "detail, not modified",
-    method: "GET",
-    path: detail(3024),
-    connections: 1,
-    status: 304,
-    goal: { p50: 3 },
-  },
-  {
-    name: "detail, not modified, open task",
-    method: "GET",
-    path: `/api/v1/tasks/${openTask}`,
-    connections: 1,
-    status: 304,
-    goal: { p50: 3 },
-  },
-  { name: "matrix 3,024", method: "GET", path: `${detail(3024)}/matrix`, connections: 1 },
-  { name: "matrix 3,024, 4 at once", method: "GET", path: `${detail(3024)}/matrix` },
-  create("12", [3, 4], 200),
-  create("3,024", [42, 24, 3], 10, 250),
-  create("50,000", [100, 100, 5], 3, 1500),
-  {
-    name: "login",
-    method: "POST",
-    path: "/api/v1/auth/login",
-    headers: { "content-type": "application/x-www-form-urlencoded" },
-    body: `username=${encodeURIComponent(email)}&password=${encodeURIComponent(password)}`,
-    connections: 2,
-    requestsMax: 10,
-  },
-];
 
 interface Options {
   seconds: number;
@@ -93,6 +26,7 @@ interface Options {
   tasks: number;
   connections: number;
   only: string;
+  json?: true;
 }
 
 const command = new Command("deno task bench http")
@@ -101,7 +35,8 @@ const command = new Command("deno task bench http")
   .option("--rounds <n>", "rounds per request; the best one is reported", parsePositive, 3)
   .option("--tasks <n>", "number of tasks in the database", parsePositive, 1000)
   .option("--connections <n>", "concurrent connections", parsePositive, 4)
-  .option("--only <text>", "measure only requests whose name contains this text", "");
+  .option("--only <text>", "measure only requests whose name contains this text", "")
+  .option("--json", "print one line of JSON");
 
 function toRequest(scenario: Scenario, token: string, etag: string): string {
   const { method, path, headers = {}, body = "", status } = scenario;
@@ -183,11 +118,59 @@ const best = (results: LoadResult[]) => results.toSorted((a, b) => rate(b) - rat
 const sumOf = (results: LoadResult[]) => results.reduce((sum, { requests }) => sum + requests, 0);
 const ms = (value: number) => value < 10 ? value.toFixed(2) : value.toFixed(0);
 
-function judge({ goal }: Scenario, ours: LoadResult, ratio: number | undefined): string {
-  if (goal?.ratio !== undefined && ratio !== undefined) {
-    return `${ratio >= goal.ratio ? "met" : "missed"}: ≥ ${goal.ratio} of bare`;
-  }
-  return goal?.p50 === undefined ? "" : `${ours.p50 <= goal.p50 ? "met" : "missed"}: p50 ≤ ${goal.p50} ms`;
+/** The results of a request. */
+interface Measured {
+  scenario: Scenario;
+  ours: LoadResult;
+  /** The minimal handler, where it was measured. */
+  bare: LoadResult | undefined;
+  /** CPU milliseconds a request, of ours and of the minimal handler. */
+  cpu: number[];
+  /** Present and highest memory of ours, in MiB. */
+  mib: number[];
+}
+
+const ratioOf = ({ ours, bare }: Measured) => bare && rate(ours) / rate(bare);
+
+/** Returns the figures of a request. The first two carry its goals. */
+function toFigures(measured: Measured): Figure[] {
+  const { scenario: { name, goal }, ours, mib } = measured;
+  const ratio = ratioOf(measured);
+  const p50Goal = goal?.p50 === undefined ? {} : { goal: atMost(ours.p50, goal.p50, "ms") };
+  const ratioGoal = goal?.ratio === undefined || ratio === undefined
+    ? {}
+    : { goal: atLeast(ratio, goal.ratio, "×") };
+  return [
+    { what: `${name}, p50`, value: ours.p50, unit: "ms", ...p50Goal },
+    ...(ratio === undefined
+      ? []
+      : [{ what: `${name}, compared with the minimal handler`, value: ratio, unit: "×", ...ratioGoal }]),
+    { what: `${name}, p95`, value: ours.p95, unit: "ms" },
+    { what: `${name}, p99`, value: ours.p99, unit: "ms" },
+    { what: `${name}, rate`, value: rate(ours), unit: "/s" },
+    { what: `${name}, highest memory so far`, value: mib[1]!, unit: "MiB" },
+  ];
+}
+
+const judge = (measured: Measured): string => {
+  const goals = toFigures(measured).flatMap(({ goal }) => goal ?? []);
+  return goals.map(({ met, text }) => `${met ? "met" : "missed"}: ${text}`).join(", ");
+};
+
+function toRow(measured: Measured): string[] {
+  const { scenario: { name }, ours, bare, cpu, mib } = measured;
+  const shownRate = (result: LoadResult) =>
+    rate(result) < 100 ? rate(result).toFixed(1) : String(Math.round(rate(result)));
+  return [
+    name,
+    shownRate(ours),
+    bare ? shownRate(bare) : "",
+    ratioOf(measured)?.toFixed(2) ?? "",
+    ...[ms(ours.p50), ms(ours.p95), ms(ours.p99), bare ? ms(bare.p50) : ""],
+    cpu.map(ms).join(" / "),
+    mib.map((value) => Math.round(value)).join(" / "),
+    judge(measured),
+  ];
 }
 
 /** Reads the ETag of the resource if the scenario expects 304. */
@@ -204,7 +187,7 @@ async function measure(
   scenario: Scenario,
   token: string,
   options: Options,
-): Promise<string[]> {
+): Promise<Measured> {
   const etag = await readEtag(servers[0]!, scenario, token);
   const results = new Map<Server["kind"], LoadResult[]>(servers.map(({ kind }) => [kind, []]));
   const cpuMsBy = { ours: 0, bare: 0 };
@@ -230,19 +213,8 @@ async function measure(
   const ours = best(results.get("ours")!);
   const bareLoads = results.get("bare")!;
   const bare = bareLoads.length > 0 ? best(bareLoads) : undefined;
-  const ratio = bare && rate(ours) / rate(bare);
-  const cpu = measuredServers.map(({ kind }) => ms(cpuMsBy[kind] / sumOf(results.get(kind)!)));
-  const mib = servers[0]!.memory().map((value) => Math.round(value));
-  return [
-    scenario.name,
-    rate(ours) < 100 ? rate(ours).toFixed(1) : String(Math.round(rate(ours))),
-    bare ? (rate(bare) < 100 ? rate(bare).toFixed(1) : String(Math.round(rate(bare)))) : "",
-    ratio?.toFixed(2) ?? "",
-    ...[ms(ours.p50), ms(ours.p95), ms(ours.p99), bare ? ms(bare.p50) : ""],
-    cpu.join(" / "),
-    `${mib[0]} / ${mib[1]}`,
-    judge(scenario, ours, ratio),
-  ];
+  const cpu = measuredServers.map(({ kind }) => cpuMsBy[kind] / sumOf(results.get(kind)!));
+  return { scenario, ours, bare, cpu, mib: servers[0]!.memory() };
 }
 
 async function main(): Promise<number> {
@@ -263,27 +235,35 @@ async function main(): Promise<number> {
   const token = await createTokens(secret, 60).sign({ sub: "bench", email });
   await using ours = await startServer("ours", url);
   await using bare = await startServer("bare", url);
-  const rows: string[][] = [];
+  const all: Measured[] = [];
+  const started = performance.now();
   for (const scenario of scenarios.filter(({ name }) => name.includes(options.only))) {
     printError(scenario.name);
-    rows.push(await measure([ours, bare], scenario, token, options));
+    all.push(await measure([ours, bare], scenario, token, options));
   }
-  const head = [
-    "request",
-    "ours /s",
-    "bare /s",
-    "ratio",
-    "p50 ms",
-    "p95",
-    "p99",
-    "bare p50",
-    "CPU ms, ours / bare",
-    "MiB now / peak",
-    "goal",
-  ];
-  print(formatTable(head, rows));
-  print(`load of the machine ${Deno.loadavg().map((load) => load.toFixed(1)).join(", ")}`);
-  return rows.some((row) => row.at(-1)!.startsWith("missed")) ? 1 : 0;
+  const figures = all.flatMap(toFigures);
+  if (options.json) {
+    const report = openReport(true);
+    figures.forEach(report.add);
+    report.end((performance.now() - started) / 1000);
+  } else {
+    const head = [
+      "request",
+      "ours /s",
+      "bare /s",
+      "ratio",
+      "p50 ms",
+      "p95",
+      "p99",
+      "bare p50",
+      "CPU ms, ours / bare",
+      "MiB now / peak",
+      "goal",
+    ];
+    print(formatTable(head, all.map(toRow)));
+    print(`load of the machine ${Deno.loadavg().map((load) => load.toFixed(1)).join(", ")}`);
+  }
+  return figures.some(({ goal }) => goal && !goal.met) ? 1 : 0;
 }
 
 if (import.meta.main) await runMain(main);

@@ -5,26 +5,26 @@
 import { Command } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
 import { AppError } from "../../errors.ts";
-import { print, printError, runMain } from "../../process.ts";
-import { formatTable } from "../../migrate/data/tools/format.ts";
+import { printError, runMain } from "../../process.ts";
+import { atMost, openReport } from "../report.ts";
 import { type BenchApi, startBenchApi } from "./api.ts";
 import { benchEvents } from "./events.ts";
 import { benchExport } from "./export.ts";
 import { benchRatings } from "./ratings.ts";
 import { fillStats, measureStats } from "./stats.ts";
 
-/** A measured value. */
-interface Figure {
+/** A measured value with its maximum. */
+interface Measured {
   what: string;
   value: number;
   unit: string;
-  /** Maximum. */
   goal?: number;
 }
 
 interface Options {
   only?: string;
   quick?: true;
+  json?: true;
 }
 
 const partNames = ["ratings", "plan", "statistics", "export", "events"] as const;
@@ -33,12 +33,13 @@ type PartName = typeof partNames[number];
 const command = new Command("deno task bench v2")
   .description("Measures v2 against its goals.")
   .option("--only <parts>", `run only these parts, separated by commas: ${partNames.join(", ")}`)
-  .option("--quick", "10,000 cells instead of 50,000, and fewer rounds");
+  .option("--quick", "10,000 cells instead of 50,000, and fewer rounds")
+  .option("--json", "print one line of JSON");
 
 let quick = false;
 let cells = 50_000;
 
-async function measureEvents(api: BenchApi): Promise<Figure[]> {
+async function measureEvents(api: BenchApi): Promise<Measured[]> {
   const { lost, p50_ms, p95_ms, rss_mib } = await benchEvents(api, {
     clients: 200,
     seconds: quick ? 5 : 15,
@@ -56,7 +57,7 @@ async function measureEvents(api: BenchApi): Promise<Figure[]> {
   ];
 }
 
-async function measureExport(api: BenchApi): Promise<Figure[]> {
+async function measureExport(api: BenchApi): Promise<Measured[]> {
   type Row = { format: string; first_ms: number; all_ms: number; rss_mib: number[] };
   const rounds = quick ? 1 : 3;
   const rows = await benchExport(api, { cells, raters: 3, rounds }) as Row[];
@@ -86,7 +87,7 @@ async function measureExport(api: BenchApi): Promise<Figure[]> {
   });
 }
 
-async function measureStatistics(api: BenchApi): Promise<Figure[]> {
+async function measureStatistics(api: BenchApi): Promise<Measured[]> {
   await fillStats(api.sql);
   const rows = await measureStats(api.url, quick ? 5 : 20);
   return rows.map(({ what, p95, goal }) => ({
@@ -113,10 +114,10 @@ function planBody(count: number, seeds: Record<string, unknown>): string {
   });
 }
 
-async function measurePlan(api: BenchApi): Promise<Figure[]> {
+async function measurePlan(api: BenchApi): Promise<Measured[]> {
   const { token } = await api.addUser();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  const figures: Figure[] = [];
+  const figures: Measured[] = [];
   for (const [name, seeds] of Object.entries({ shared: {}, pinned: { seed_policy: "pinned", seed: 7 } })) {
     const times: number[] = [];
     for (let round = 0; round < (quick ? 3 : 10); round++) {
@@ -141,7 +142,7 @@ async function measurePlan(api: BenchApi): Promise<Figure[]> {
   return figures;
 }
 
-async function measureRatings(api: BenchApi): Promise<Figure[]> {
+async function measureRatings(api: BenchApi): Promise<Measured[]> {
   const { ours, bare } = await benchRatings(api, quick ? { seconds: 4, rounds: 1 } : {});
   return [
     { what: "rating at 500/s, p50", value: ours.p50, unit: "ms" },
@@ -151,7 +152,7 @@ async function measureRatings(api: BenchApi): Promise<Figure[]> {
   ];
 }
 
-const parts: Record<PartName, (api: BenchApi) => Promise<Figure[]>> = {
+const parts: Record<PartName, (api: BenchApi) => Promise<Measured[]>> = {
   ratings: measureRatings,
   plan: measurePlan,
   statistics: measureStatistics,
@@ -171,23 +172,16 @@ async function main(): Promise<void> {
   if (unknown !== undefined) {
     throw new AppError("usage", `running part '${unknown}': expected one of ${partNames.join(", ")}`);
   }
-  const rows: (string | number)[][] = [];
+  const report = openReport(options.json ?? false);
+  const started = performance.now();
   for (const name of chosen) {
     printError(`▸ ${name}`);
     await using api = await startBenchApi();
     for (const { what, value, unit, goal } of await parts[name as PartName](api)) {
-      const verdict = goal === undefined ? "" : value <= goal ? "met" : "MISSED";
-      rows.push([
-        what,
-        `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`,
-        goal === undefined ? "" : `≤ ${goal} ${unit}`,
-        verdict,
-      ]);
+      report.add({ what, value, unit, ...(goal === undefined ? {} : { goal: atMost(value, goal, unit) }) });
     }
   }
-  print(formatTable([`of ${cells} cells`, "", "goal", ""], rows));
-  const [load] = Deno.loadavg();
-  print(`load average ${load!.toFixed(1)} on ${navigator.hardwareConcurrency} cores`);
+  report.end((performance.now() - started) / 1000);
 }
 
 if (import.meta.main) await runMain(main);
