@@ -70,8 +70,8 @@ const isOriginalOf = (collection: Collection, { legacy_id }: Row, document: Bson
   return id !== undefined && legacyIdOf(collection, id) === legacy_id;
 };
 
-/** Rows that are read at once. */
-const rowsAtOnce = 200;
+/** Rows that are read at once. A task may have megabytes. */
+const rowsAtOnce: Record<Collection, number> = { users: 500, tasks: 20, dramatiq_tasks: 200 };
 
 /**
  * Reads the rows with these keys in the order of the keys, and leaves out those that do not exist.
@@ -84,9 +84,10 @@ export async function* readRows(
   keys: readonly string[],
 ): AsyncGenerator<SourceRow[]> {
   const { columns } = tables[collection];
-  for (let at = 0; at < keys.length; at += rowsAtOnce) {
+  const count = rowsAtOnce[collection];
+  for (let at = 0; at < keys.length; at += count) {
     const rows: { row: Row; counters: TaskCounters | undefined }[] = [];
-    for await (const line of copyOut(sql, selectByKeys(collection, keys.slice(at, at + rowsAtOnce)))) {
+    for await (const line of copyOut(sql, selectByKeys(collection, keys.slice(at, at + count)))) {
       const fields = decodeLine(line);
       const row: Row = Object.fromEntries(columns.map((column, i) => [column, fields[i]!]));
       rows.push({ row, counters: readCounters(collection, fields.slice(columns.length)) });

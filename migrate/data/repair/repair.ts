@@ -142,6 +142,8 @@ export async function applyRepair(pool: Pool, plan: RepairPlan): Promise<RepairR
   await withMigratorLock(pool, "repairing", () =>
     pool.begin(async (sql) => {
       failpoint("repair.begun");
+      // What comes from MongoDB is not to be written back to it.
+      await sql`set local contactsheet.capture = off`;
       for (const step of plan.steps) {
         const { action, collection, document_id, row_id, parent_id } = step;
         const why = await tryStep(sql, plan, step, casts);
