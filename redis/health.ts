@@ -7,8 +7,11 @@ const retryEveryMs = 1_000;
 /** Age from which a failed feed is forgotten: the leader that reported it each second is gone. */
 const feedReportMs = 10_000;
 
-/** A use of Redis: `reads` of a worker, the leader's `feed`, counted `logins` of the API. */
-export type RedisUse = "reads" | "feed" | "logins";
+/**
+ * A use of Redis: `reads` of a worker, its `drops` of handled messages, the leader's `feed`, counted `logins` of
+ * the API.
+ */
+export type RedisUse = "reads" | "drops" | "feed" | "logins";
 
 /** Returns a function that shows in the metrics which use fails, and why. */
 export function createFailureGauge({ redisFailing }: Metrics) {
@@ -26,12 +29,13 @@ export function createFailureGauge({ redisFailing }: Metrics) {
 /**
  * Remembers whether Redis works and reports each change once.
  *
- * Reads and the feed fail independently: a full Redis answers reads and refuses entries. Then messages are
- * missing, so pullers claim from the rows until the feed has succeeded again.
+ * The uses fail independently: a full Redis answers reads and refuses entries. Then messages are missing, so
+ * pullers claim from the rows until the feed has succeeded again. Messages that cannot be dropped fill the
+ * streams, which has the same effect.
  *
- * States: present; away, with the failing uses and their causes. Moves: `failed` and `feedFailed` make it
- * away. It is present when `answered` and `fed` have ended all failures, or when a failure of the feed has
- * not been reported again.
+ * States: present; away, with the failing uses and their causes. Moves: `failed`, `dropFailed` and
+ * `feedFailed` make it away. It is present when `answered`, `dropped` and `fed` have ended all failures, or
+ * when a failure of the feed has not been reported again.
  */
 export class RedisHealth {
   readonly #causes = new Map<RedisUse, DescribedFault>();
@@ -53,10 +57,12 @@ export class RedisHealth {
   }
 
   /**
-   * Whether a puller may read from Redis now: entries arrive, and no read has failed within the last second.
+   * Whether a puller may read from Redis now: entries arrive, and no read or drop has failed within the last
+   * second.
    */
   get mayRead(): boolean {
-    return !this.isFeedFailing && !this.#isRecent("reads", retryEveryMs);
+    return !this.isFeedFailing && !this.#isRecent("reads", retryEveryMs) &&
+      !this.#isRecent("drops", retryEveryMs);
   }
 
   get isFeedFailing(): boolean {
@@ -71,7 +77,7 @@ export class RedisHealth {
 
   /** Whether workers claim from the rows. */
   get isAway(): boolean {
-    return this.isFeedFailing || this.#causes.has("reads");
+    return this.isFeedFailing || this.#causes.has("reads") || this.#causes.has("drops");
   }
 
   /** Notes that a call of this worker failed. */
@@ -82,6 +88,16 @@ export class RedisHealth {
   /** Notes that a read of this worker was answered. */
   answered(): void {
     this.#clear("reads");
+  }
+
+  /** Notes that this worker failed to drop messages. It drops them before its next read. */
+  dropFailed(error: unknown): void {
+    this.#fail("drops", error);
+  }
+
+  /** Notes that this worker dropped messages. */
+  dropped(): void {
+    this.#clear("drops");
   }
 
   /** Notes that the leader failed to add entries. */

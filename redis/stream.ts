@@ -165,7 +165,10 @@ export class Streams {
     }
   }
 
-  /** Acknowledges and deletes entries: with XACKDEL where Redis has it, else in a transaction. */
+  /**
+   * Acknowledges and deletes entries: with XACKDEL where Redis has it, else one after the other. A full Redis
+   * permits both, but no transaction.
+   */
   async drop(queue: Queue, entries: string[]): Promise<void> {
     if (entries.length === 0) return;
     const key = this.key(queue);
@@ -178,7 +181,8 @@ export class Streams {
         this.#hasAckDel = false;
       }
     }
-    await this.#connection.redis.multi().xack(key, group, entries).xdel(key, entries).exec();
+    // An entry that was only deleted is forgotten by the next takeover; one that was only acknowledged would stay.
+    await this.#connection.redis.pipeline().xdel(key, entries).xack(key, group, entries).exec();
   }
 
   /**

@@ -70,6 +70,8 @@ export class Puller {
   #stockedAt = 0;
   /** Messages whose claim failed because PostgreSQL did not answer. They are claimed first when it does. */
   #unclaimed: Message[] = [];
+  /** Entries that Redis did not drop. They fill the stream, so they are dropped before the next read. */
+  #undropped: string[] = [];
   /** Number of messages read so far. */
   reads = 0;
   /**
@@ -124,7 +126,7 @@ export class Puller {
     const unclaimed = this.#unclaimed.splice(0);
     const refs = [...stock, ...unclaimed.flatMap((message) => message.refs)];
     await streams.add(this.queue, refs, refs.length)
-      .then(() => streams.drop(this.queue, unclaimed.map(({ entry }) => entry)))
+      .then(() => this.#drop(unclaimed.map(({ entry }) => entry)))
       .catch(() => {});
   }
 
@@ -146,6 +148,7 @@ export class Puller {
   async #tryRead(): Promise<Message[] | undefined> {
     const { streams, health, onGroupMissing } = this.#deps;
     try {
+      if (this.#undropped.length > 0 && !await this.#drop([])) return undefined;
       this.#connection ??= streams.openBlocking(blockMs);
       // Over REST, an entry names many subtasks.
       const count = streams.kind === "rest" ? Math.ceil(this.#free / refsPerEntry) : this.#free;
@@ -188,17 +191,41 @@ export class Puller {
       if (isPassing(error)) this.#unclaimed.push(...messages);
       throw error;
     });
-    const { streams, health } = this.#deps;
-    const keeps = streams.kind === "rest";
-    if (keeps && surplus.length > 0) {
-      this.#stock.push(...surplus);
-      this.#stockedAt = performance.now();
-    }
-    // Over TCP, subtasks without a slot go to the end of the stream: slots were withdrawn since the read.
-    const settled = streams.add(this.queue, keeps ? [] : surplus)
-      .then(() => streams.drop(this.queue, messages.map(({ entry }) => entry)));
-    settled.catch((error) => health.failed(error));
+    void this.#putBack(surplus).then(() => this.#drop(messages.map(({ entry }) => entry)));
     return started;
+  }
+
+  /**
+   * Keeps subtasks without a slot. Over TCP, they go to the end of the stream where Redis accepts entries: slots
+   * were withdrawn since the read.
+   */
+  async #putBack(surplus: SubtaskRef[]): Promise<void> {
+    const { streams, health } = this.#deps;
+    if (surplus.length === 0) return;
+    if (streams.kind === "tcp") {
+      try {
+        return await streams.add(this.queue, surplus);
+      } catch (error) {
+        health.failed(error);
+      }
+    }
+    this.#stock.push(...surplus);
+    this.#stockedAt = performance.now();
+  }
+
+  /** Drops entries, and those that could not be dropped before. @returns false when Redis refuses it */
+  async #drop(entries: string[]): Promise<boolean> {
+    const { streams, health } = this.#deps;
+    const all = [...this.#undropped.splice(0), ...entries];
+    try {
+      await streams.drop(this.queue, all);
+      health.dropped();
+      return true;
+    } catch (error) {
+      this.#undropped.push(...all);
+      if (!this.#stopping) health.dropFailed(error);
+      return false;
+    }
   }
 
   /** Claims subtasks of the stock, which needs no call of Redis. */

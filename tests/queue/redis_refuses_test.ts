@@ -85,6 +85,46 @@ for (const transport of ["tcp", "rest"] as const) {
   }
 }
 
+const dropRefusals: Refusal[] = [
+  { ...refusals[0]!, cause: "feed full" },
+  {
+    what: "its user may not delete entries",
+    cause: "drops not_permitted",
+    refuse: async (run) => {
+      await run("ACL", "SETUSER", "default", "-xdel");
+      // Only Redis 8.2 has this command.
+      await run("ACL", "SETUSER", "default", "-xackdel").catch(() => {});
+    },
+    accept: async (run) => {
+      await run("ACL", "SETUSER", "default", "+xdel");
+      await run("ACL", "SETUSER", "default", "+xackdel").catch(() => {});
+    },
+  },
+];
+for (const transport of ["tcp", "rest"] as const) {
+  for (const { what, cause, refuse, accept } of dropRefusals) {
+    Deno.test(`over ${transport}, messages that stay do not stop the queue while ${what}`, async () => {
+      await using rig = await startRig({ transport });
+      const run = (...command: string[]) => runOn(rig, command);
+      const worker = await rig.startWorker({ queues: ["standard"], slots: 2 });
+      const prompts = (name: string) => Array.from({ length: 40 }, (_, i) => `${name} ${i}`);
+      // Entries lie in the stream when the refusal begins: more than two windows follow.
+      const before = await rig.submit(prompts("before"));
+      await waitFor("the first images", () => rig.api.posts.length > 2);
+      await refuse(run);
+      const later = await rig.submit(prompts("later"));
+      const hasFailed = waitFor("the cause", async () => (await readFailures(worker)).includes(cause));
+      for (const task of [before, later]) await waitForEnd(rig.sql, task, 9_000);
+      await hasFailed;
+      await accept(run);
+      await waitFor("the worker to use Redis", async () => (await readFailures(worker)).length === 0);
+      await drawWithin(rig, "afterwards");
+      await waitFor("an empty stream", async () => await run("XLEN", "{contactsheet}:stream:standard") === 0);
+      assert.equal(rig.api.posts.length, 81);
+    });
+  }
+}
+
 /** Upstash's answers to commands beyond the quota. */
 const quotaAnswers: [string, string][] = [
   ["a day's requests", "ERR max daily request limit exceeded. Limit: 10000, Usage: 10001."],
@@ -127,5 +167,11 @@ Deno.test("a follower forgets the leader's failure when nobody reports it any mo
   assert.deepEqual([health.isAway, health.mayRead], [true, false]);
   health.answered();
   assert.deepEqual([health.isAway, health.mayRead, health.mayFeed], [false, true, true]);
+  health.dropFailed(new Error("NOPERM this user has no permissions to run the 'xdel' command"));
+  health.answered();
+  assert.deepEqual([health.isAway, health.mayRead, health.mayFeed], [true, false, true]);
+  health.dropped();
+  assert.deepEqual([health.isAway, health.mayRead], [false, true]);
+  changes.splice(-2);
   assert.deepEqual(changes, ["feed full", "reads not_permitted", "feed works", "reads works"]);
 });
