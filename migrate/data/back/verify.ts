@@ -9,7 +9,7 @@ import { writeBson } from "../documents/bson_write.ts";
 import { documentKey, legacyIdOf } from "../documents/ids.ts";
 import { type Collection, collections } from "../documents/source.ts";
 import { BsonDocument } from "../documents/tree.ts";
-import { keyOf, mapDocument, tables } from "../lens/tables.ts";
+import { keyOf, mapDocument, tables, tryFastPath } from "../lens/tables.ts";
 import { type FollowedMongo, idOf, type KeyedRaw } from "../sources/mongo_follow.ts";
 import { Parents } from "../sync/parents.ts";
 import type { Progress } from "../tools/progress.ts";
@@ -138,8 +138,11 @@ class BackVerifier {
 
   /** Returns the key of a subtask's row, which has no index on `legacy_id`; undefined where the lens gives it none. */
   #keyOf(collection: Collection, { raw }: KeyedRaw): string | undefined {
+    const findParent = (name: string) => this.parents.find(name);
     try {
-      const mapped = mapDocument(collection, raw, (name) => this.parents.find(name));
+      const fast = tryFastPath(collection, raw, findParent);
+      if (fast) return fast.key;
+      const mapped = mapDocument(collection, raw, findParent);
       return "rejected" in mapped ? undefined : keyOf(collection, mapped.row);
     } catch (error) {
       if (error instanceof BsonError) return undefined;
