@@ -42,6 +42,20 @@ async function findOriginals(sql: Sql, task: string): Promise<Map<string, Uint8A
   return new Map(rows.map(({ document_id, original }) => [document_id, original]));
 }
 
+/**
+ * Marks quarantined documents as without a row, because the row of their last accepted version is deleted.
+ *
+ * @returns those of the documents that are in quarantine
+ */
+async function releaseQuarantined(sql: Sql, documentIds: string[]): Promise<Set<string>> {
+  const rows = await sql`
+    update migration.quarantine
+    set has_row = false
+    where collection = 'dramatiq_tasks' and document_id = any (${documentIds}::text[]) and has_row
+    returning document_id`;
+  return new Set(rows.map(({ document_id }) => document_id));
+}
+
 async function keepSubtasks(sql: Sql, task: string): Promise<void> {
   const originals = await findOriginals(sql, task);
   for (let last = "00000000-0000-0000-0000-000000000000", isLast = false; !isLast;) {
@@ -59,7 +73,9 @@ async function keepSubtasks(sql: Sql, task: string): Promise<void> {
       waiting.push(toWaiting(line, originals));
       last = line.split("\t", 2)[1]!;
     }
-    await insertWaiting(sql, waiting, new Set());
+    // The row of a quarantined document is that of an earlier version, which must not come back.
+    const quarantined = await releaseQuarantined(sql, waiting.map(({ documentId }) => documentId));
+    await insertWaiting(sql, waiting.filter(({ documentId }) => !quarantined.has(documentId)), new Set());
     isLast = waiting.length < rowsAtOnce;
   }
 }

@@ -68,6 +68,22 @@ async function* joinPages(pages: AsyncIterable<DocumentPage>): AsyncGenerator<Pa
   if (documents.length > 0) yield { documents, bytes, last };
 }
 
+/** Reads one page ahead, while the page before it is compared. */
+async function* readAhead(pages: AsyncGenerator<Page>): AsyncGenerator<Page> {
+  let next = pages.next();
+  try {
+    for (let page = await next; !page.done; page = await next) {
+      next = pages.next();
+      // A failure is thrown where the page is awaited.
+      next.catch(() => {});
+      yield page.value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await pages.return(undefined);
+  }
+}
+
 /** A run of a verification. */
 class LiveVerifier {
   readonly #reader: LiveReader;
@@ -108,9 +124,8 @@ class LiveVerifier {
     const checkpoint = await readLiveCheckpoint(sql, id, collection);
     if (checkpoint.documents > 0) progress.resume(0, checkpoint.documents);
     if (checkpoint.isDone) return;
-    for await (
-      const { documents, bytes, last } of joinPages(source.readPages(collection, checkpoint.bound))
-    ) {
+    const pages = readAhead(joinPages(source.readPages(collection, checkpoint.bound)));
+    for await (const { documents, bytes, last } of pages) {
       this.#checkSignal();
       failpoint("live.page_read");
       const lastObjectId = documents.findLast((document) => document.id instanceof ObjectId)?.id;

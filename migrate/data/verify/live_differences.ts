@@ -2,10 +2,9 @@
 import { createHash } from "node:crypto";
 import { writeBson } from "../documents/bson_write.ts";
 import { documentKey } from "../documents/ids.ts";
-import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
-import { tables } from "../lens/tables.ts";
+import { mapDocument, tables } from "../lens/tables.ts";
 import { decodeLine } from "../tools/copy.ts";
 import { idDocument } from "../sources/mongo_bounds.ts";
 import type {
@@ -15,9 +14,10 @@ import type {
   StagedDocument,
   WaitingDocument,
 } from "../sync/mapping.ts";
-import { findRowDifferences, shorten } from "./differences.ts";
+import { findRowDifferences } from "./differences.ts";
 import { formatAdjustments } from "./entries.ts";
 import type { Mismatch } from "./mismatch.ts";
+import { showBytes, showDocument, showTexts } from "./live_show.ts";
 import type { RowKey, TargetException, TargetRow, TargetState } from "./live_target.ts";
 
 /** A document that differs from the target, or that only the target has. */
@@ -52,26 +52,6 @@ export const writeIdDocument = (id: BsonValue): Uint8Array => writeBson(new Bson
 const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-const decodeBytes = (bytes: Uint8Array): string => toStorable(new TextDecoder().decode(bytes));
-
-const showDigest = (text: string): string =>
-  `${shorten(text)} (SHA-256 ${createHash("sha256").update(text).digest("hex")})`;
-
-/** Shortens two texts, so that they still differ. */
-function showBoth(source: string | null, row: string | null): { source: string | null; row: string | null } {
-  const short = { source: source && shorten(source), row: row && shorten(row) };
-  if (short.source !== short.row) return short;
-  return { source: source && showDigest(source), row: row && showDigest(row) };
-}
-
-function showDocument(raw: RawDocument): string {
-  try {
-    return shorten(toStorable(writeCanonical(raw.read())));
-  } catch {
-    return shorten(decodeBytes(raw.original()));
-  }
-}
-
 /** Returns the milliseconds since 1970 of a time as PostgreSQL prints it in UTC, or NaN. */
 const parseTime = (text: string | null | undefined): number => Date.parse(`${text}:00`);
 
@@ -82,6 +62,12 @@ function causeOf(collection: Collection, { line }: StagedDocument, row: TargetRo
   const expected = parseTime(decodeLine(line)[at]);
   const found = parseTime(decodeLine(row.line)[at]);
   return found > expected && found <= Date.now() ? "new_system" : "outside_writer";
+}
+
+/** Returns why a subtask would be in quarantine if its task existed. */
+function reasonsWithTask({ collection, raw }: WaitingDocument | RejectedDocument): string[] {
+  const mapped = mapDocument(collection, raw, () => "00000000-0000-0000-0000-000000000000");
+  return "rejected" in mapped ? [`quarantine ${mapped.rejected.reason}`] : [];
 }
 
 /** Compares documents of one collection with the target. */
@@ -119,14 +105,17 @@ class Comparer {
     }
     this.#compareEntries(document, document);
     this.#reportExtraRows(document, document.key);
-    this.#finish(document, document.raw, row);
+    this.#finish(document, document.raw, row?.line === document.line ? undefined : row);
   }
 
   addUnstaged(document: RejectedDocument | WaitingDocument): void {
     const { reason } = document.rejection;
     const exceptions = this.target.exceptions.get(document.documentId) ?? [];
     const from = "awaited" in document ? "waiting" : "quarantine";
-    this.#compareExceptions(document, exceptions, [`${from} ${reason}`]);
+    const reasons = [`${from} ${reason}`];
+    // A document in quarantine stays there when its task goes.
+    if (reason === "orphan") reasons.push(...reasonsWithTask(document));
+    this.#compareExceptions(document, exceptions, reasons);
     this.#finish(document, document.raw);
   }
 
@@ -202,10 +191,7 @@ class Comparer {
       this.result[exception.from === "quarantine" ? "quarantined" : "waiting"]++;
       const bytes = document.raw.original();
       if (!isEqual(bytes, exception.original)) {
-        const [source, row] = [bytes, exception.original].map(decodeBytes);
-        const isSame = source === row;
-        // Bytes that are no UTF-8 may look the same.
-        const shown = isSame ? showBoth(bytes.toHex(), exception.original.toHex()) : showBoth(source!, row!);
+        const shown = showBytes(bytes, exception.original);
         report("", shown.source, shown.row);
       }
       if (exception.hasRow !== hasRow) {
@@ -220,7 +206,7 @@ class Comparer {
     const found = this.target.entries.get(ref.documentId);
     const compare = (path: string, source: string | null, row: string | null) => {
       if (source === row) return;
-      const shown = showBoth(source, row);
+      const shown = showTexts(source, row);
       this.#report(
         { kind: "ledger_changed", path, source: shown.source, row: shown.row, cause: "ledger" },
         ref,
@@ -252,7 +238,7 @@ class Comparer {
     }
   }
 
-  /** Adds the document to the result if it has mismatches. */
+  /** Adds the document to the result if it has mismatches. `row` is its row, if that differs. */
   #finish(ref: DocumentRef, source: RawDocument | Uint8Array, row?: TargetRow): void {
     const mismatches = this.#mismatches;
     if (mismatches.length === 0) return;

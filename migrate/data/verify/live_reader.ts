@@ -131,7 +131,7 @@ export class LiveReader {
     const isException = ({ documentId }: { documentId: string }) => exceptions.has(documentId);
     const emails = collection === "users" ? staged.filter(isException).map(({ row }) => row!.email!) : [];
     const target: TargetState = {
-      rows: await readRows(sql, collection, keys),
+      rows: await readRows(sql, collection, staged),
       claimed,
       exceptions,
       entries: await readEntries(sql, collection, ids),

@@ -2,7 +2,9 @@
 import type postgres from "postgres";
 import type { Collection } from "../documents/source.ts";
 import { keyOfLine, tables } from "../lens/tables.ts";
-import { copyOut } from "../tools/copy.ts";
+import type { StagedDocument } from "../sync/mapping.ts";
+import { copyDigest, copyOut } from "../tools/copy.ts";
+import { RangeDigest } from "./digest.ts";
 import { formatAdjustments } from "./entries.ts";
 import { selectRows } from "./rows_sql.ts";
 
@@ -66,14 +68,12 @@ export interface Claim {
   legacyIds: readonly string[];
 }
 
-/** Reads rows by key. */
-export async function readRows(
+async function readDifferentRows(
   sql: postgres.ISql,
   collection: Collection,
   keys: string[],
 ): Promise<Map<string, TargetRow>> {
   const rows = new Map<string, TargetRow>();
-  if (keys.length === 0) return rows;
   const copied = "t.xmin in (select xmin from migration.follow_ranges)";
   for await (const text of copyOut(sql, selectRows(collection, keys, `t.xmin, ${copied}`))) {
     const [transaction, isCopied] = text.split("\t", 2) as [string, string];
@@ -81,6 +81,24 @@ export async function readRows(
     rows.set(keyOfLine(collection, line), { line, transaction, isCopied: isCopied === "t" });
   }
   return rows;
+}
+
+/**
+ * Reads the rows of these documents. Compares one digest first: nearly always all rows are as they must be, and need
+ * not be read line by line.
+ */
+export async function readRows(
+  sql: postgres.ISql,
+  collection: Collection,
+  staged: readonly StagedDocument[],
+): Promise<Map<string, TargetRow>> {
+  if (staged.length === 0) return new Map();
+  const digest = new RangeDigest();
+  for (const { key, line } of staged) digest.add(key, line);
+  if (await copyDigest(sql, selectRows(collection, digest.keys)) === digest.finish()) {
+    return new Map(staged.map(({ key, line }) => [key, { line, transaction: "", isCopied: false }]));
+  }
+  return await readDifferentRows(sql, collection, [...new Set(digest.keys)]);
 }
 
 /**
@@ -104,25 +122,24 @@ export async function readClaimed(
   { range, legacyIds }: Claim,
 ): Promise<RowKey[]> {
   const { name, keyColumns } = tables[collection];
-  // All these values are hex digits, so they need no quoting.
-  const conditions = [`t.legacy_id = any ('{${legacyIds.join()}}'::text[])`];
-  if (range) {
-    conditions.push(`t.legacy_id > '${range.after}' and t.legacy_id <= '${range.upTo}' and ${isObjectId}`);
-  }
-  const claimed: RowKey[] = [];
-  for (const condition of conditions) {
-    const statement = `copy (
-      select ${keyColumns.map((column) => `t.${column}`).join()}, t.legacy_id
+  const key = keyColumns.map((column) => `t.${column}::text`).join(" || '/' || ");
+  const select = (condition: string, values: string[] | string[][]) =>
+    sql.unsafe<RowKey[]>(
+      `
+      select ${key} as key, t.legacy_id as "legacyId"
       from ${name} t
-      where ${condition} and ${mustHaveDocument[collection]}
-    ) to stdout`;
-    for await (const line of copyOut(sql, statement)) {
-      const fields = line.split("\t");
-      const legacyId = fields.pop()!;
-      claimed.push({ key: fields.join("/"), legacyId });
-    }
-  }
-  return claimed;
+      where ${condition} and ${mustHaveDocument[collection]}`,
+      values,
+    );
+  const named = legacyIds.length === 0
+    ? []
+    : await select("t.legacy_id = any ($1::text[])", [[...legacyIds]]);
+  if (range === undefined) return [...named];
+  const between = await select(`t.legacy_id > $1 and t.legacy_id <= $2 and ${isObjectId}`, [
+    range.after,
+    range.upTo,
+  ]);
+  return [...named, ...between];
 }
 
 /** Yields the rows whose `_id` is no ObjectId, as COPY lines of all columns. */

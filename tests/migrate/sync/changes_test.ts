@@ -191,6 +191,28 @@ testChange("lets a document wait while another one has its id", async ({ sql, db
   assert.equal((await sql`select username from tasks`)[0]!.username, "b@example.com");
 });
 
+testChange(
+  "keeps a faulty subtask in quarantine while its task goes and returns",
+  async ({ sql, db, check }) => {
+    const task = makeTask("a@example.com");
+    const subtask = makeSubtask(task.id);
+    await db.collection("tasks").insertOne(task);
+    await db.collection("dramatiq_tasks").insertOne(subtask);
+    await check();
+    await db.collection("dramatiq_tasks").updateOne({ _id: subtask._id }, { $set: { status: "unheard of" } });
+    await check();
+    await db.collection("tasks").deleteOne({ _id: task._id });
+    await check();
+    await db.collection("tasks").insertOne(task);
+    await check();
+    assert.equal(
+      (await sql`select from subtasks`).length,
+      0,
+      "the row of the earlier version does not come back",
+    );
+  },
+);
+
 testChange("applies ten thousand updates of one task, many of them at once", async ({ sql, db, check }) => {
   const task = makeTask("a@example.com");
   const subtasks = Array.from({ length: 1000 }, (_, i) => makeSubtask(task.id, i));
