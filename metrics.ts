@@ -16,11 +16,6 @@ function createHttpMetrics(registers: Registry[]) {
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
       registers,
     }),
-    limiterFailOpens: new Counter({
-      name: "contactsheet_limiter_fail_opens_total",
-      help: "Calls accepted because the limiter did not answer",
-      registers,
-    }),
     limiterFailCloses: new Counter({
       name: "contactsheet_limiter_fail_closes_total",
       help: "Logins refused because the limiter did not answer",
@@ -69,8 +64,48 @@ function createQueueMetrics(registers: Registry[]) {
     }),
     redisFailing: new Gauge({
       name: "contactsheet_redis_failing",
-      help: "1 while a use of Redis (reads, feed, logins) fails, with the cause",
+      help: "1 while a use of Redis (reads, drops, feed, logins) fails, with the cause",
       labelNames: ["use", "cause"],
+      registers,
+    }),
+  };
+}
+
+/** Metrics of an API process that stands before the old backend. */
+function createFrontMetrics(registers: Registry[]) {
+  return {
+    frontRequests: new Counter({
+      name: "contactsheet_front_requests_total",
+      help: "Requests of v1 by phase of the traffic and by the system that answered (old, new, none)",
+      labelNames: ["phase", "system"],
+      registers,
+    }),
+    frontHeldWrites: new Gauge({
+      name: "contactsheet_front_held_writes",
+      help: "Writes that wait for the end of a switch",
+      registers,
+    }),
+    frontHoldSeconds: new Histogram({
+      name: "contactsheet_front_hold_seconds",
+      help: "How long writes waited for the end of a switch",
+      buckets: [0.01, 0.03, 0.1, 0.3, 1, 1.5, 3, 5, 10, 30, 60],
+      registers,
+    }),
+    frontProxyFailures: new Counter({
+      name: "contactsheet_front_proxy_failures_total",
+      help: "Requests that the old backend did not answer",
+      registers,
+    }),
+    frontShadow: new Counter({
+      name: "contactsheet_front_shadow_answers_total",
+      help: "Answers of the old backend taken for comparison: equal, different, or dropped",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    frontShadowDifferences: new Counter({
+      name: "contactsheet_front_shadow_differences_total",
+      help: "Differences of compared answers by cause (lag, data, code, noise, intended)",
+      labelNames: ["cause"],
       registers,
     }),
   };
@@ -80,7 +115,12 @@ function createQueueMetrics(registers: Registry[]) {
 export function createMetrics() {
   const registry = new Registry();
   const registers = [registry];
-  return { registry, ...createHttpMetrics(registers), ...createQueueMetrics(registers) };
+  return {
+    registry,
+    ...createHttpMetrics(registers),
+    ...createQueueMetrics(registers),
+    ...createFrontMetrics(registers),
+  };
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;

@@ -10,6 +10,7 @@ export const rooms: Record<string, string[]> = {
   "db/queue": ["db/pg", "db/people"],
   "db/judging": ["db/pg"],
   "db/traffic": ["db/pg"],
+  "db/migration": ["db/pg"],
   "db/v1": ["db/pg"],
   "db/views": ["db/pg", "db/queue", "db/judging", "db/v1"],
 
@@ -47,6 +48,7 @@ export const rooms: Record<string, string[]> = {
   "migrate/data/ledger": [
     "db/pg",
     "db/queue",
+    "db/migration",
     "migrate/schema",
     "migrate/data/tools",
     "migrate/data/documents",
@@ -132,7 +134,7 @@ export const rooms: Record<string, string[]> = {
   "migrate": ["migrate/schema", "migrate/data"],
 
   "routes/common": ["redis"],
-  "routes/front": ["routes/common", "db/pg", "db/traffic"],
+  "routes/front": ["comparison", "routes/common", "db/pg", "db/traffic"],
   "routes/v1": ["routes/common", "db/pg", "db/people", "db/v1", "jobs/moves"],
   "routes/v2/kit": ["routes/common", "db/pg", "db/people"],
   "routes/v2/tasks": [
@@ -159,6 +161,7 @@ export const rooms: Record<string, string[]> = {
     "routes/v2/live",
     "routes/v2/stats",
     "db/queue",
+    "db/migration",
     "jobs/moves",
   ],
   "routes/v2/generated": [],
