@@ -3,10 +3,10 @@ import type { Pool } from "../../db/pg/connect.ts";
 import { operator, resumeTask } from "../../jobs/moves/control.ts";
 import { silentLog } from "../../log.ts";
 import type { IdleState } from "./facts.ts";
-import { sendToRedis } from "./faults_servers.ts";
+import { sendToRedis } from "./faults/redis.ts";
 import { readField } from "../../redis/stream.ts";
-import { retry } from "./servers.ts";
-import { pause, type Rig } from "./rig.ts";
+import { pause, retry } from "./servers.ts";
+import type { Rig } from "./rig.ts";
 
 const queues = ["high", "standard", "lumina"];
 const streamKey = (queue: string) => `{contactsheet}:stream:${queue}`;

@@ -74,6 +74,16 @@ export const mutations: Record<string, Mutation> = {
     patches: [{ file: "jobs/lead/feed.ts", from: /if \(![\w.#]*[eE]poch\w*\)/, to: "if (false)" }],
     faults: ["flush", "flush_stray", "redis_restart"],
   },
+  leave_read_only: {
+    about: "connections to a PostgreSQL that became read-only are kept",
+    patches: [{ file: "db/pg/read_only.ts", from: /if \(showsReadOnly\(.*?\)\)/, to: "if (false)" }],
+    faults: ["postgres_failover"],
+  },
+  leave_replica: {
+    about: "connections to a Redis that became a replica are kept",
+    patches: [{ file: "redis/tcp.ts", from: /!saysDemoted\(answer\)/, to: "true" }],
+    faults: ["redis_failover"],
+  },
 };
 
 /** Folders and files that a worker needs, besides the TypeScript files at the root. */

@@ -31,6 +31,8 @@ const rules: Record<string, Rule> = {
   "workers end only on request": time.checkWorkers,
 };
 
+export const ruleNames = Object.keys(rules);
+
 /** Lists all violations, at most five per rule. */
 export function findViolations(facts: Facts): Violation[] {
   return Object.entries(rules).flatMap(([rule, check]) =>

@@ -1,6 +1,6 @@
 /** Watches for stalls: periods without a claim although there is work, a free slot and no fault. */
 import type { Rig } from "./rig.ts";
-import { pause } from "./rig.ts";
+import { pause } from "./servers.ts";
 
 /** A period without a claim. Times are in seconds since 1970. */
 export interface Stall {

@@ -14,6 +14,8 @@ export type ProxyMode = "pass" | "hold" | "mute" | "slow" | "refuse";
 /** A running proxy. */
 export interface Proxy extends AsyncDisposable {
   port: number;
+  /** Port of the server to which new connections go. Open connections stay where they are. */
+  to: number;
   /** Changes the mode of all connections. */
   set(mode: ProxyMode): void;
   /** Closes every open connection. */
@@ -45,14 +47,14 @@ const never = new Promise<never>(() => {});
 
 class TcpProxy implements Proxy {
   readonly #listener: Deno.TcpListener;
-  readonly #to: number;
+  to: number;
   readonly #links = new Set<Link>();
   #mode: ProxyMode = "pass";
   #stopped = false;
   #changed = Promise.withResolvers<void>();
 
   constructor(to: number) {
-    this.#to = to;
+    this.to = to;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     void this.#accept();
   }
@@ -104,7 +106,7 @@ class TcpProxy implements Proxy {
   async #serve(client: Deno.TcpConn): Promise<void> {
     let server: Deno.TcpConn;
     try {
-      server = await Deno.connect({ hostname: "127.0.0.1", port: this.#to });
+      server = await Deno.connect({ hostname: "127.0.0.1", port: this.to });
     } catch {
       client.close();
       return;

@@ -2,7 +2,9 @@
 import type { Pool } from "../../db/pg/connect.ts";
 import type { ImageCall } from "../servers/image_api.ts";
 import type { SupervisedWorker } from "./workers.ts";
-import type { RigPostgres, RigRedis } from "./servers.ts";
+import type { RigPostgres } from "./nodes/postgres.ts";
+import type { RigRedis } from "./nodes/redis.ts";
+import { pause } from "./servers.ts";
 
 /** Parameters of one injected fault. */
 export interface FaultParameters {
@@ -46,5 +48,22 @@ export interface Rig {
   database: string;
 }
 
-/** Resolves after `ms` milliseconds. */
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** A kind of fault. It is injected and removed again by one function. */
+export interface Fault {
+  /** Description for `--list` and docs/chaos.md. */
+  about: string;
+  /** Minimum and maximum duration in milliseconds. */
+  ms: readonly [number, number];
+  /** Relative frequency in generated plans. */
+  weight: number;
+  /** Set if the fault may make attempts fail although the worker behaves correctly. */
+  spoilsAttempts?: true;
+  /** Set if work must progress while the fault lasts. */
+  keepsWorking?: true;
+  /** Injects the fault and resolves once it is removed again. */
+  inject: (rig: Rig, parameters: FaultParameters) => Promise<unknown>;
+}
+
+/** Returns the worker that a fault affects. */
+export const workerOf = ({ workers }: Rig, { workerIndex }: FaultParameters): SupervisedWorker =>
+  workers[workerIndex]!;

@@ -9,8 +9,10 @@ import { insertUser, performTask, type SubmittedTask } from "./users.ts";
 import { findViolations, type Violation } from "./oracle.ts";
 import { createRandom } from "./random.ts";
 import type { Plan, PlannedFault, PlannedTask } from "./plan.ts";
-import { retry, RigPostgres, RigRedis, tolerantOptions } from "./servers.ts";
-import { ImageApiFaults, pause, type Rig } from "./rig.ts";
+import { RigPostgres } from "./nodes/postgres.ts";
+import { RigRedis } from "./nodes/redis.ts";
+import { pause, retry, tolerantOptions } from "./servers.ts";
+import { ImageApiFaults, type Rig } from "./rig.ts";
 import { watchProgress } from "./progress.ts";
 
 /** Servers that consecutive runs share, since they take longest to start. */
@@ -83,10 +85,11 @@ async function injectAll(rig: Rig, plannedFaults: PlannedFault[], injected: Inje
   }));
 }
 
-/** Returns a function that reports whether a fault is active or a worker is not running normally. */
+/** Returns a function that reports whether a fault that may stop work is active, or a worker is not running normally. */
 const isDisturbed = (injected: InjectedFault[], workers: SupervisedWorker[]) => () => {
   const now = seconds();
-  return workers.some(({ ready, frozen }) => !ready || frozen) || injected.some(({ to }) => to > now);
+  return workers.some(({ ready, frozen }) => !ready || frozen) ||
+    injected.some(({ kind, to }) => to > now && !faults[kind].keepsWorking);
 };
 
 async function waitForWorkers(workers: SupervisedWorker[]): Promise<void> {
@@ -107,6 +110,7 @@ interface OpenedRig {
 async function openRig(lane: Lane, plan: Plan, stack: AsyncDisposableStack): Promise<OpenedRig> {
   const { postgres, redis, root } = lane;
   const database = `run_${crypto.randomUUID().slice(0, 8)}`;
+  stack.defer(() => Promise.all([postgres.retire(), redis.retire()]).then(() => {}));
   await postgres.createDatabase(database);
   stack.defer(() => retry(() => postgres.dropDatabase(database)));
   await redis.kill();
@@ -121,7 +125,7 @@ async function openRig(lane: Lane, plan: Plan, stack: AsyncDisposableStack): Pro
     log,
     env: workerEnv(plan),
     clocks: plan.plannedFaults.some(({ kind }) => kind === "clock_step"),
-    databaseUrl: (port) => postgres.url(database).replace(`:${postgres.port}/`, `:${port}/`),
+    databaseUrl: (port) => postgres.url(database, port),
     ports: { postgres: postgres.port, redis: redis.port, api: Number(new URL(api.url).port) },
   };
   const sql = connect(postgres.url(database), { ...tolerantOptions, max: 8, name: "chaos" });

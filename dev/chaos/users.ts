@@ -5,7 +5,7 @@ import { submitTask } from "../../jobs/moves/submit.ts";
 import { type Json, type JsonObject, parseJson } from "../../json.ts";
 import { silentLog } from "../../log.ts";
 import type { PlannedTask } from "./plan.ts";
-import { pause } from "./rig.ts";
+import { pause } from "./servers.ts";
 
 /** A task that the rig submitted. */
 export interface SubmittedTask {

@@ -1,10 +1,15 @@
 /** The fault rig (docs/chaos.md): short runs without violations, plans, mutations and the proxy. */
 import assert from "node:assert/strict";
-import { type FaultKind, faultKinds } from "../../dev/chaos/faults.ts";
+import { connect } from "../../db/pg/connect.ts";
+import { type FaultKind, faultKinds, faults as catalogue } from "../../dev/chaos/faults.ts";
 import { copyProject, mutations } from "../../dev/chaos/mutations.ts";
+import { ruleNames } from "../../dev/chaos/oracle.ts";
 import { startProxy } from "../../dev/chaos/proxy.ts";
+import { sendCommands } from "../../dev/chaos/nodes/redis.ts";
 import { openLane, runPlan } from "../../dev/chaos/run.ts";
 import { generatePlan } from "../../dev/chaos/plan.ts";
+import { openRedis } from "../../redis/connect.ts";
+import { waitFor } from "../support/wait.ts";
 
 const project = new URL("../../", import.meta.url);
 
@@ -12,6 +17,7 @@ const runs: { seed: number; faults: FaultKind[] }[] = [
   { seed: 11, faults: ["kill", "flush", "duplicates"] },
   { seed: 12, faults: ["terminate", "postgres_immediate", "redis_restart"] },
   { seed: 13, faults: ["backends_cut", "postgres_mute", "groups_destroyed", "api_500"] },
+  { seed: 28, faults: ["postgres_failover", "redis_failover", "redis_full"] },
 ];
 
 Deno.test("under faults every cell ends once, is counted once and is paid for once", async (t) => {
@@ -24,12 +30,73 @@ Deno.test("under faults every cell ends once, is counted once and is paid for on
   }
 });
 
-Deno.test("drawPlan() returns the same plan for the same seed and another plan for another seed", () => {
+Deno.test("a failover moves the data and the address, and open connections stay on the read-only node", async (t) => {
+  await using lane = await openLane(project);
+  const { postgres, redis } = lane;
+  for (const movesFirst of [true, false]) {
+    await t.step(`PostgreSQL${movesFirst ? " whose address moves before the promotion" : ""}`, async () => {
+      const database = `moved_${movesFirst}`;
+      await postgres.createDatabase(database);
+      const worker = connect(postgres.url(database, postgres.port), { max: 1 });
+      const own = connect(postgres.url(database), { max: 1 });
+      const readPort = async () => (await worker`select inet_server_port() as port`)[0]!.port as number;
+      await worker`create table notes as select inet_server_port() as at`;
+      const oldPort = await readPort();
+      await postgres.failOver({ readOnlyMs: 50, movesFirst });
+      assert.equal(await readPort(), oldPort);
+      await waitFor("the new node", async () => await readPort().catch(() => oldPort) !== oldPort, 5_000);
+      await worker`insert into notes values (inet_server_port())`;
+      await waitFor("the rig's connection", () => own`select 1`.then(() => true, () => false), 5_000);
+      assert.deepEqual((await own`select at from notes`).map(({ at }) => at), [oldPort, await readPort()]);
+      await Promise.all([worker.end(), own.end()]);
+    });
+  }
+  for (const answersReads of [true, false]) {
+    await t.step(`Redis whose old node ${answersReads ? "answers" : "refuses"} reads`, async () => {
+      await redis.startIfDown();
+      await using connection = openRedis({ url: `redis://127.0.0.1:${redis.port}/0` });
+      const before = redis.url;
+      await connection.redis.set("key", "value");
+      await redis.failOver({ readOnlyMs: 0, answersReads });
+      assert.notEqual(redis.url, before);
+      const sendToOld = (command: string[]) => sendCommands(before, [command], true);
+      assert.deepEqual(await sendToOld(["SET", "key", "old"]), [null]);
+      if (!answersReads) assert.deepEqual(await sendToOld(["GET", "key"]), [null]);
+      await connection.redis.set("key", "new");
+      assert.deepEqual(await sendCommands(redis.url, [["GET", "key"]]), ["new"]);
+    });
+  }
+});
+
+/** Returns the rows of a table of docs/chaos.md whose header begins with `header`. */
+async function readTable(header: string): Promise<string[][]> {
+  const lines = (await Deno.readTextFile(new URL("docs/chaos.md", project))).split("\n");
+  const from = lines.findIndex((line) => line.startsWith(`| ${header} |`)) + 2;
+  const table = lines.slice(from, lines.findIndex((line, i) => i > from && line === ""));
+  return table.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+const formatRange = ([min, max]: readonly [number, number]) =>
+  max === 0 ? "" : `${min / 1000}–${max / 1000} s`;
+
+Deno.test("docs/chaos.md lists all faults, rules and guards", async () => {
+  assert.deepEqual(
+    (await readTable("target")).map(([, ...row]) => row),
+    Object.entries(catalogue).map(([name, { about, ms }]) => [`\`${name}\``, about, formatRange(ms)]),
+  );
+  assert.deepEqual((await readTable("rule")).map(([name]) => name), ruleNames);
+  assert.deepEqual(
+    await readTable("guard"),
+    Object.entries(mutations).map(([name, { about }]) => [`\`${name}\``, about]),
+  );
+});
+
+Deno.test("generatePlan() returns the same plan for the same seed and another plan for another seed", () => {
   assert.deepEqual(generatePlan(7), generatePlan(7));
   assert.notDeepEqual(generatePlan(7), generatePlan(8));
 });
 
-Deno.test("drawPlan() draws every kind of fault and respects a given list of kinds", () => {
+Deno.test("generatePlan() draws every kind of fault and respects a given list of kinds", () => {
   const drawn = new Set<FaultKind>();
   for (let seed = 0; seed < 1_000; seed++) {
     for (const { kind } of generatePlan(seed).plannedFaults) drawn.add(kind);
@@ -79,6 +146,7 @@ const proxyCases: [string, (proxy: ReturnType<typeof startProxy>) => void, boole
   ["forwards bytes", () => {}, true],
   ["holds bytes", (proxy) => proxy.set("hold"), false],
   ["drops replies", (proxy) => proxy.set("mute"), false],
+  ["leaves open connections where they are when its target moves", (proxy) => proxy.to = 1, true],
   ["silences open connections for good", (proxy) => proxy.orphan(), false],
   ["forwards held bytes when it passes again", (proxy) => {
     proxy.set("hold");
