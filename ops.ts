@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import type { Metrics } from "./metrics.ts";
 
 export interface OpsDeps {
-  metrics: Metrics;
+  metrics: Pick<Metrics, "registry">;
   /** Checks that must succeed before the process is ready, by name. */
   checks: Record<string, () => Promise<unknown>>;
   /** Checks whose failure is reported as degraded and leaves the process ready. */

@@ -7,10 +7,10 @@ import { addBackup } from "./commands_backup.ts";
 import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_ledger.ts";
 import { addRepair } from "./commands_repair.ts";
 import { addReport } from "./commands_report.ts";
+import { addStatus, checkBalance } from "./commands_status.ts";
 import { addSync } from "./commands_sync.ts";
 import { addVerify } from "./commands_verify.ts";
-import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
-import { requireSchema } from "../schema/runner.ts";
+import { type DataContext, options, progressOf, withPool } from "./context.ts";
 import { load, type LoadResult } from "./load/load.ts";
 import { rangeBytesDefault } from "./load/plan.ts";
 import { openSource } from "./sources/open.ts";
@@ -71,25 +71,6 @@ async function runLoad(context: DataContext, flags: LoadFlags): Promise<void> {
   checkBalance(status.verdict);
 }
 
-/** @throws AppError ledger_unbalanced */
-function checkBalance(verdict: string): void {
-  if (verdict === "unbalanced") {
-    throw new AppError(
-      "ledger_unbalanced",
-      "checking the ledger: its counts do not add up, see the lines with ✗",
-    );
-  }
-}
-
-async function runStatus(context: DataContext, flags: { json?: true }): Promise<void> {
-  const status = await withPool(context, async (pool) => {
-    await requireSchema(pool);
-    return await readStatus(pool);
-  });
-  printResult(context, flags, status, () => formatStatus(status));
-  checkBalance(status.verdict);
-}
-
 const runbook = `
 SOURCE is a folder or an archive of mongodump, a folder of mongoexport, a mongodb://… URL, or 'mongodb' for
 MONGODB_URL and DB_NAME. The steps of a migration, in this order:
@@ -118,10 +99,7 @@ export function dataCommand(context: DataContext): Command {
     .option(...options.quiet)
     .action((flags: LoadFlags) => runLoad(context, flags));
   addVerify(data, context);
-  data.command("status")
-    .description("check the ledger: every document has a row or a reason")
-    .option(...options.json)
-    .action((flags: { json?: true }) => runStatus(context, flags));
+  addStatus(data, context);
   addAssess(data, context);
   addQuarantine(data, context);
   addWhy(data, context);

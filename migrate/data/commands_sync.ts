@@ -1,16 +1,19 @@
 /** The command `sync`: follows a MongoDB that keeps changing. */
 import type { Command } from "commander";
+import { parseConfig, readEnvironment } from "../../config.ts";
+import { ping, type Pool } from "../../db/pg/connect.ts";
 import { requireWritableServer } from "../../db/pg/server.ts";
-import { printError } from "../../process.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type DataContext, options, progressOf, withPool } from "./context.ts";
 import { withSharedMigratorLock } from "./ledger/lock.ts";
+import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";
 import { follow } from "./sync/follow.ts";
 import { Lease } from "./sync/lease.ts";
 import { SyncReporter } from "./sync/reporter.ts";
 import { startFollow } from "./sync/start.ts";
 import { failpoint } from "./tools/failpoint.ts";
+import { createSyncMetrics, serveAdmin } from "./tools/follow_metrics.ts";
 
 interface SyncFlags {
   from: string;
@@ -22,34 +25,57 @@ interface SyncFlags {
   quiet?: true;
 }
 
+/** Copies and follows until the signal is aborted, or once. The process holds the lease. */
+async function runFollow(
+  context: DataContext,
+  flags: SyncFlags,
+  { pool, source, reporter, lease }: {
+    pool: Pool;
+    source: FollowedMongo;
+    reporter: SyncReporter;
+    lease: Lease;
+  },
+): Promise<void> {
+  const onNote = (note: string) => reporter.note(note);
+  const { fingerprint } = await startFollow(pool, source, {
+    mode: flags.poll ? "poll" : "stream",
+    restart: flags.restart ?? false,
+    acceptShortOplog: flags.acceptShortOplog ?? false,
+  }, onNote);
+  reporter.start();
+  const progress = reporter.wrap(progressOf(flags));
+  await follow(
+    { pool, source, lease, fingerprint, progress, onNote, signal: context.signal },
+    {
+      once: flags.once ?? false,
+      onBatch: (report) => reporter.add(report),
+      onRetry: (message) => reporter.retry(message),
+    },
+  );
+  await reporter.finish();
+  context.print(reporter.summary(context.signal.aborted));
+}
+
 async function runSync(context: DataContext, flags: SyncFlags): Promise<void> {
   await using source = await openFollowedSource(flags.from);
-  const onNote = (note: string) => {
-    if (!flags.quiet) printError(flags.json ? JSON.stringify({ note }) : `note: ${note}`);
-  };
-  source.notes.forEach(onNote);
   await withPool(context, async (pool) => {
     await requireWritableServer(pool);
     await requireSchema(pool);
+    const metrics = createSyncMetrics();
+    const { json = false, quiet = false } = flags;
+    using reporter = new SyncReporter({ pool, source, metrics, json, quiet });
+    source.notes.forEach((note) => reporter.note(note));
+    await using admin = serveAdmin({
+      port: parseConfig(readEnvironment(), "migrate").ADMIN_PORT,
+      registry: metrics.registry,
+      checks: { database: () => ping(pool), mongodb: () => source.db.command({ ping: 1 }) },
+      signal: context.signal,
+    });
+    if (admin.fault !== undefined) reporter.note(admin.fault);
     await withSharedMigratorLock(pool, "sync", async () => {
       await using lease = await Lease.acquire(pool, "sync");
       failpoint("sync.lease_acquired");
-      const { fingerprint } = await startFollow(pool, source, {
-        mode: flags.poll ? "poll" : "stream",
-        restart: flags.restart ?? false,
-        acceptShortOplog: flags.acceptShortOplog ?? false,
-      }, onNote);
-      using reporter = new SyncReporter({
-        pool,
-        source,
-        json: flags.json ?? false,
-        quiet: flags.quiet ?? false,
-      });
-      await follow(
-        { pool, source, lease, fingerprint, progress: progressOf(flags), onNote, signal: context.signal },
-        { once: flags.once ?? false, onBatch: (report) => reporter.add(report), onRetry: onNote },
-      );
-      context.print(reporter.summary(context.signal.aborted));
+      await runFollow(context, flags, { pool, source, reporter, lease });
     });
   });
 }

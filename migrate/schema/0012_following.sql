@@ -20,12 +20,19 @@ create table migration.follows (
   position_at timestamptz(3),
   -- Newest cluster time that the source reported when the position was written.
   source_at timestamptz(3),
-  -- Time of the oldest entry of the oplog.
+  -- Time back to which the oplog reaches when it is full, and when that was measured. Without writes elsewhere it moves
+  -- with the time.
   oplog_from timestamptz(3),
+  oplog_read_at timestamptz(3),
+  -- How far the applied changes were behind the source when the position was written, in milliseconds.
+  lag_ms double precision,
   applied_at timestamptz(3) not null default now(),
   -- Totals since the start: events read, documents applied.
   events bigint not null default 0,
   documents bigint not null default 0,
+  -- Rates of the running process, over its last report.
+  events_per_second double precision not null default 0,
+  documents_per_second double precision not null default 0,
   started_at timestamptz(3) not null default now(),
   copied_at timestamptz(3),
   constraint follows_pkey primary key (id),

@@ -34,6 +34,8 @@ import { addSlices } from "./cells/slices.ts";
 import { addStats } from "./stats/stats.ts";
 import { findUnstorableQuery } from "./kit/storable.ts";
 import { addSystem } from "./system.ts";
+import { addTraffic } from "./system_traffic.ts";
+import { addMigration } from "./system_migration.ts";
 import { addTasks } from "./tasks/tasks.ts";
 import { addUsers } from "./people/users.ts";
 import { addVotes } from "./judging/votes.ts";
@@ -70,6 +72,8 @@ const resources: AddRoutes[] = [
   addVotes,
   addWebhooks,
   addSystem,
+  addTraffic,
+  addMigration,
   addDocs,
 ];
 

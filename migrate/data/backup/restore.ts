@@ -141,7 +141,7 @@ async function restoreTarget(
   const sql = await pool.reserve();
   let isCommitted = false;
   try {
-    if (!await acquireMigratorLock(sql)) throw migratorBusy("restoring");
+    if (!await acquireMigratorLock(sql)) throw await migratorBusy(sql, "restoring");
     await sql`begin`;
     await checkNames(sql, manifest);
     await emptyTables(sql, manifest, replace);

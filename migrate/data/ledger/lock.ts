@@ -20,9 +20,26 @@ export async function releaseMigratorLock(sql: Sql, session = 0): Promise<void> 
   await sql`select pg_advisory_unlock(${lockKeys[session]!})`;
 }
 
-/** Returns the error of a command that finds the migrator lock taken. */
-export const migratorBusy = (action: string): AppError =>
-  new AppError("busy", `${action}: another migrator is working on this database; wait for it to end`);
+/**
+ * Returns the error of a command that finds the migrator lock taken. Names a process that follows the source or writes
+ * back to it, which does not end by itself.
+ */
+export async function migratorBusy(sql: Sql, action: string): Promise<AppError> {
+  const running = await sql<{ role: string; holder: string }[]>`
+    select role, holder from leaders where role in ('sync', 'back') and lease_until > now() order by role`;
+  if (running.length === 0) {
+    return new AppError(
+      "busy",
+      `${action}: another migrator is working on this database; wait for it to end`,
+    );
+  }
+  const names = running.map(({ role, holder }) => `'${role}' (process ${holder})`).join(" and ");
+  return new AppError(
+    "busy",
+    `${action}: ${names} is working on this database until it is stopped; stop it with Ctrl-C or SIGTERM, run this ` +
+      "command, and start it again, which continues where it stopped",
+  );
+}
 
 /**
  * Runs `work` while this process holds the migrator lock.
@@ -33,7 +50,7 @@ export const migratorBusy = (action: string): AppError =>
 export async function withMigratorLock<T>(pool: Pool, action: string, work: () => Promise<T>): Promise<T> {
   const session = await pool.reserve();
   try {
-    if (!await acquireMigratorLock(session)) throw migratorBusy(action);
+    if (!await acquireMigratorLock(session)) throw await migratorBusy(session, action);
     try {
       return await work();
     } finally {
@@ -59,7 +76,7 @@ export async function withSharedMigratorLock<T>(
   const session = await pool.reserve();
   try {
     const [lock] = await session`select pg_try_advisory_lock_shared(${lockKeys[0]}) as acquired`;
-    if (lock?.acquired !== true) throw migratorBusy(action);
+    if (lock?.acquired !== true) throw await migratorBusy(session, action);
     return await work();
   } finally {
     session.release();

@@ -15,8 +15,8 @@ export interface QuarantineFilter {
 export interface QuarantineSample {
   document_id: string;
   detail: string;
-  /** Position in the source: a line number or a running number. */
-  position: number;
+  /** Position in the source: a line number or a running number. Documents of a followed source have none. */
+  position: number | null;
   attempts: number;
   /** First 400 characters of the document as Extended JSON. */
   document: string;
@@ -41,9 +41,9 @@ export const whereQuarantine = (sql: Sql, { collection, reason, path }: Quaranti
 
 const documentLengthMax = 400;
 
-function formatOriginal(position: number, original: Uint8Array): string {
+function formatOriginal(position: number | null, original: Uint8Array): string {
   try {
-    const text = writeLossless(parseOriginal(position, original).read());
+    const text = writeLossless(parseOriginal(position ?? 0, original).read());
     return text.length > documentLengthMax ? `${text.slice(0, documentLengthMax - 1)}…` : text;
   } catch (error) {
     return `(cannot be shown: ${(error as Error).message})`;
@@ -63,13 +63,14 @@ export async function listQuarantine(
     group by q.collection, q.reason, q.path
     order by documents desc, q.collection, q.reason, q.path`;
   const rows = await sql`
-    select n.collection, n.reason, n.path, n.document_id, n.detail, n.position::float8 as position, n.attempts,
-      n.original
+    select n.collection, n.reason, n.path, n.document_id, n.detail, n.attempts, n.original,
+      case when s.kind <> 'followed' then n.position::float8 end as position
     from (
       select q.*, row_number() over (partition by q.collection, q.reason, q.path order by q.id) as sample
       from migration.quarantine q
       where ${whereQuarantine(sql, filter)}
     ) as n
+    join migration.sources s using (fingerprint)
     where n.sample <= ${samples}::int
     order by n.id`;
   return groups.map((group) => ({
@@ -95,7 +96,8 @@ export function formatQuarantine(groups: QuarantineGroup[]): string {
   for (const { collection, reason, path, documents, samples } of groups) {
     lines.push(`${collection}: ${reason}${formatPath(path)}, ${formatCount(documents)}`);
     for (const { document_id, detail, position, document } of samples) {
-      lines.push(`  ${document_id} (position ${position}): ${detail}`, `    ${document}`);
+      const where = position === null ? "" : ` (position ${position})`;
+      lines.push(`  ${document_id}${where}: ${detail}`, `    ${document}`);
     }
     lines.push("");
   }
@@ -109,7 +111,7 @@ export function formatQuarantine(groups: QuarantineGroup[]): string {
     "",
     `${formatCounted(total, "document")} ${inflect(total, "is", "are")} in quarantine; all bytes are kept.`,
     "After a rule has changed, or missing tasks have been loaded, 'deno task migrate data quarantine --replay' " +
-      "shows which documents would get a row now.",
+      "shows which documents would get a row now. 'sync' tries those of the source that it follows when it starts.",
   );
   return lines.join("\n");
 }

@@ -123,7 +123,7 @@ async function listQuarantine(sql: Sql): Promise<ReportBody["quarantine"]> {
 
 async function readEntries(sql: Sql) {
   const adjustments = await sql<ReportBody["adjustments"]>`
-    select collection, rule, path, count(distinct (fingerprint, position))::float8 as documents
+    select collection, rule, path, count(distinct (fingerprint, coalesce(document_id, position::text)))::float8 as documents
     from migration.adjustments
     group by collection, rule, path
     order by collection, rule, path`;

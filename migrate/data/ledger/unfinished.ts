@@ -4,6 +4,7 @@
  */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
+import { AppError } from "../../../errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { formatCounted, formatTable } from "../tools/format.ts";
 
@@ -150,12 +151,25 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
   return { tasks_cancelled: counts!.tasks, cells_cancelled: counts!.cells, tasks_ended };
 }
 
+/** @throws AppError busy while a sync runs: the tasks belong to the old backend, which may draw their cells */
+async function requireNoSync(sql: Sql, decision: Decision): Promise<void> {
+  const [row] = await sql<{ holder: string }[]>`
+    select holder from leaders where role = 'sync' and lease_until > now()`;
+  if (row === undefined) return;
+  throw new AppError(
+    "busy",
+    `unfinished ${decision}: process ${row.holder} follows the old backend, which still works on these tasks; stop the ` +
+      "old backend, let 'sync' apply its last changes, stop 'sync', and decide then",
+  );
+}
+
 /**
  * Applies a decision to all held imported tasks in one transaction. A second call finds nothing to do.
  *
  * @param decision `keep` only lists the held tasks
  */
 export async function decideUnfinished(pool: Pool, decision: Decision): Promise<UnfinishedResult> {
+  if (decision !== "keep") await requireNoSync(pool, decision);
   const result = await pool.begin(async (sql) => {
     // Cancelling by the owner takes the same row locks, so the two cannot interleave.
     await sql`select from tasks where hold = 'import' order by id for update`;

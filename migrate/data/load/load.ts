@@ -121,7 +121,7 @@ export async function load(pool: Pool, source: Source, options: LoadOptions): Pr
   try {
     for (const [number, connection] of connections.entries()) {
       if (await acquireMigratorLock(connection, number)) continue;
-      throw migratorBusy("loading");
+      throw await migratorBusy(connection, "loading");
     }
     failpoint("load.lock_acquired");
     const result = await Promise.race([

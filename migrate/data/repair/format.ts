@@ -66,8 +66,11 @@ export function formatUndo({ plan, undone, skipped }: UndoResult): string {
 }
 
 /** Returns the result of a replay as text. */
-export function formatReplay({ applied, documents, loaded, stay, groups }: ReplayResult): string {
-  if (documents === 0) return "no quarantined document matches";
+export function formatReplay({ applied, documents, loaded, stay, followed, groups }: ReplayResult): string {
+  const left = `${formatCounted(followed, "document")} of the followed source: 'sync' tries ${
+    inflect(followed, "it", "them")
+  } again when it starts`;
+  if (documents === 0) return followed > 0 ? left : "no quarantined document matches";
   const loadedHead = applied ? "got a row" : "would get a row";
   const table = formatTable(
     ["collection", "reason before", "path", "documents", loadedHead, "already present", "stay with reason"],
@@ -87,5 +90,5 @@ export function formatReplay({ applied, documents, loaded, stay, groups }: Repla
     : `${share} would get a row, ${
       formatCount(stay)
     } would stay; nothing was changed, add --apply to load them`;
-  return `${table}\n\n${summary}`;
+  return [table, "", summary, ...(followed > 0 ? [left] : [])].join("\n");
 }

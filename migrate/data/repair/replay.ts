@@ -1,6 +1,6 @@
 /** Replays the quarantine: tries documents again after a rule has changed or missing tasks have been loaded. */
 import type postgres from "postgres";
-import type { Pool } from "../../../db/pg/connect.ts";
+import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { Progress } from "../tools/progress.ts";
@@ -17,6 +17,8 @@ export interface ReplayResult {
   documents: number;
   loaded: number;
   stay: number;
+  /** Documents of the followed source, which are left to `sync`. */
+  followed: number;
   groups: ReplayGroup[];
 }
 
@@ -29,6 +31,18 @@ export interface ReplayOptions extends QuarantineFilter {
 
 const batchSize = 500;
 
+const isFollowed = (sql: Sql) =>
+  sql`exists (select from migration.follows f where f.fingerprint = q.fingerprint)`;
+
+/** Counts the documents that a replay leaves out: `sync` tries them when it starts, with its position. */
+async function countFollowed(sql: Sql, filter: QuarantineFilter): Promise<number> {
+  const [row] = await sql<{ documents: number }[]>`
+    select count(*)::float8 as documents
+    from migration.quarantine q
+    where ${whereQuarantine(sql, filter)} and ${isFollowed(sql)}`;
+  return row!.documents;
+}
+
 async function replayAll(
   sql: postgres.TransactionSql,
   { progress, signal, ...filter }: Omit<ReplayOptions, "apply">,
@@ -37,7 +51,7 @@ async function replayAll(
   const [size] = await sql`
     select coalesce(sum(length(q.original)), 0)::float8 as bytes
     from migration.quarantine q
-    where ${whereQuarantine(sql, filter)}`;
+    where ${whereQuarantine(sql, filter)} and not ${isFollowed(sql)}`;
   failpoint("replay.begun");
   progress.begin("replaying", size!.bytes);
   for (const collection of collections) {
@@ -49,6 +63,7 @@ async function replayAll(
           q.reason, q.path, q.attempts, q.original
         from migration.quarantine q
         where q.collection = ${collection} and q.id > ${lastId}::bigint and ${whereQuarantine(sql, filter)}
+          and not ${isFollowed(sql)}
         order by q.id
         limit ${batchSize}`;
       if (documents.length === 0) break;
@@ -94,5 +109,6 @@ export async function replayQuarantine(
     groups.reduce((total, group) => total + group[field], 0);
   const documents = sum("documents");
   const loaded = sum("loaded");
-  return { applied: apply, documents, loaded, stay: documents - loaded - sum("present"), groups };
+  const stay = documents - loaded - sum("present");
+  return { applied: apply, documents, loaded, stay, followed: await countFollowed(pool, options), groups };
 }

@@ -196,3 +196,18 @@ export const listWaitingUsers = (sql: Sql, after: WaitingRow | undefined): Promi
 /** Lists all waiting documents. */
 export const listWaiting = (sql: Sql, after: WaitingRow | undefined): Promise<WaitingRow[]> =>
   listWaitingWhere(sql, sql`true`, after);
+
+/** Lists the quarantined documents of a followed source. */
+export async function listQuarantined(
+  sql: Sql,
+  fingerprint: string,
+  after: WaitingRow | undefined,
+): Promise<WaitingRow[]> {
+  return await sql<WaitingRow[]>`
+    select q.collection, q.document_id, q.original
+    from migration.quarantine q
+    where q.fingerprint = ${fingerprint}
+      and (q.collection, q.document_id) > (${after?.collection ?? ""}, ${after?.document_id ?? ""})
+    order by q.collection, q.document_id
+    limit 100`;
+}

@@ -1,19 +1,18 @@
 /**
  * Follows a source: copies it once, then applies its changes until it is stopped. States, as stored in
  * migration.follows: `copying` → `following`; `following` → `gap` when the position was lost → `following`;
- * → `stopped` when the source was replaced, which an operator must look at.
+ * → `stopped` when the source was replaced, which an operator must look at; → `ended` by a cut-over.
  */
 import { AppError } from "../../../errors.ts";
 import { isPassing } from "../../../passing.ts";
 import { isPassingMongo, isPositionLost } from "../sources/mongo_errors.ts";
-import { positionMs } from "../sources/positions.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { copyAll } from "./copy.ts";
 import { healGap } from "./gap.ts";
 import { clockPosition } from "./poll.ts";
 import type { SyncContext } from "./session.ts";
 import { findFollow, openGap, setFollowState } from "./state.ts";
-import { applyChanges, type BatchReport } from "./stream.ts";
+import { applyChanges, type BatchReport, lagOf } from "./stream.ts";
 import { counted, inflect } from "../../../phrases.ts";
 
 /** Waits before the first and before any further retry, in milliseconds. */
@@ -30,10 +29,6 @@ export interface FollowOptions {
   onRetry: (message: string) => void;
 }
 
-/** Returns how far a batch's position is behind the source, in milliseconds. */
-export const lagOf = ({ position, sourcePosition, isCaughtUp }: BatchReport): number =>
-  isCaughtUp ? 0 : Math.max(0, positionMs(sourcePosition) - positionMs(position));
-
 /** Waits, or less if the signal is aborted. */
 function wait(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -46,6 +41,8 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
 class Follower {
   #retryMs = retryMsMin;
   #isDone = false;
+  /** No batch was applied yet. */
+  #isFirst = true;
 
   constructor(readonly context: SyncContext, readonly options: FollowOptions) {}
 
@@ -68,6 +65,10 @@ class Follower {
     if (follow === undefined) {
       throw new AppError("conflict", "following: its row in migration.follows was deleted");
     }
+    if (follow.state === "ended") {
+      this.#isDone = true;
+      return context.onNote("this system is in charge now: the cut-over has ended the sync");
+    }
     if (follow.state === "copying") return await copyAll(context);
     if (follow.state === "gap") {
       const { compared, applied } = await healGap(context);
@@ -80,11 +81,13 @@ class Follower {
     const target = await this.#now();
     const onBatch = (report: BatchReport) => {
       this.#retryMs = retryMsMin;
+      this.#isFirst = false;
       options.onBatch(report);
       this.#isDone = options.once && report.position >= target && lagOf(report) < lagMsMax;
       if (this.#isDone) failpoint("sync.caught_up");
     };
-    await applyChanges(context, onBatch, () => this.#isDone || context.signal.aborted);
+    const isDone = () => this.#isDone || context.signal.aborted;
+    await applyChanges(context, { retriesQuarantine: this.#isFirst, onBatch, isDone });
   }
 
   #now(): Promise<bigint> {
@@ -102,6 +105,8 @@ class Follower {
     }
     if (error instanceof AppError) {
       if (error.code === "source_changed") await setFollowState(pool, "stopped", error.message);
+      // The cut-over takes the lease, and the next step ends.
+      if (error.code === "busy" && (await findFollow(pool))?.state === "ended") return;
       // A lease that only expired, because PostgreSQL was away or this process stood still, goes on.
       if (error.code !== "busy" || !await lease.renew()) throw error;
       return;

@@ -29,6 +29,8 @@ export interface Progress {
   token: string | null;
   position: bigint | null;
   sourcePosition: bigint | null;
+  /** See lagOf(). */
+  lagMs: number;
   events: number;
   documents: number;
 }
@@ -70,16 +72,22 @@ export async function insertFollow(
       to_timestamp(${secondsOf(position)}::float8))`;
 }
 
+/** Time without progress after which nobody knows how far the rows are behind, in seconds. */
+const silentSeconds = 5;
+
 /** Stores the progress of a batch. */
 export async function saveProgress(sql: Sql, progress: Progress): Promise<void> {
-  const { token, position, sourcePosition, events, documents } = progress;
+  const { token, position, sourcePosition, lagMs, events, documents } = progress;
   await sql`
     update migration.follows
     set resume_token = coalesce(${token}, resume_token),
       position = coalesce(${position === null ? null : String(position)}::bigint, position),
       position_at = coalesce(to_timestamp(${secondsOf(position)}::float8), position_at),
       source_at = coalesce(to_timestamp(${secondsOf(sourcePosition)}::float8), source_at),
-      applied_at = now(), events = events + ${events}, documents = documents + ${documents}`;
+      behind_at = case when ${lagMs}::float8 >= 1000 or applied_at < now() - ${silentSeconds}::int * interval '1 s'
+        then now() else behind_at end,
+      lag_ms = ${lagMs}::float8, applied_at = now(),
+      events = events + ${events}, documents = documents + ${documents}`;
 }
 
 /** Sets the state of the followed source. */
@@ -94,9 +102,35 @@ export async function setFollowState(
       copied_at = case when ${state} = 'following' then coalesce(copied_at, now()) else copied_at end`;
 }
 
-/** Stores the time of the oldest entry of the oplog. */
+/** Stores the time back to which a full oplog reaches. */
 export async function saveOplogFrom(sql: Sql, seconds: number): Promise<void> {
-  await sql`update migration.follows set oplog_from = to_timestamp(${seconds}::float8)`;
+  await sql`
+    update migration.follows
+    set oplog_from = to_timestamp(${seconds}::float8), oplog_read_at = now()`;
+}
+
+/** Stores how many events and documents a second this process applies. */
+export async function saveRates(
+  sql: Sql,
+  { events, documents }: { events: number; documents: number },
+): Promise<void> {
+  await sql`
+    update migration.follows
+    set events_per_second = ${events}::float8, documents_per_second = ${documents}::float8`;
+}
+
+/** Returns the numbers that the metrics of a running sync show. */
+export async function countOpen(
+  sql: Sql,
+): Promise<{ waiting: number; quarantined: number; openGaps: number; healedGaps: number }> {
+  const [row] = await sql<
+    { waiting: number; quarantined: number; openGaps: number; healedGaps: number }[]
+  >`
+    select (select count(*) from migration.waiting)::float8 as waiting,
+      (select count(*) from migration.quarantine)::float8 as quarantined,
+      (select count(*) from migration.gaps where healed_at is null)::float8 as "openGaps",
+      (select count(*) from migration.gaps where healed_at is not null)::float8 as "healedGaps"`;
+  return row!;
 }
 
 /** Records that the position was lost, and the position at which the source will be followed again. */

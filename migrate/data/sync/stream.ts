@@ -2,7 +2,9 @@
 import type { ChangeBatch } from "../sources/change_stream.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { type DocumentStates, toStates } from "./apply.ts";
-import { listWaiting, type WaitingRow } from "./entries.ts";
+import { listQuarantined, listWaiting, type WaitingRow } from "./entries.ts";
+import { mapDocuments } from "./mapping.ts";
+import { positionMs } from "../sources/positions.ts";
 import { clockPosition, Poll } from "./poll.ts";
 import { type Part, readParts } from "./reading.ts";
 import { type SyncContext, SyncSession } from "./session.ts";
@@ -33,10 +35,18 @@ export interface BatchReport {
   isCaughtUp: boolean;
 }
 
+/** Returns how far a batch's position is behind the source, in milliseconds. */
+export const lagOf = (
+  { position, sourcePosition, isCaughtUp }: Pick<BatchReport, "position" | "sourcePosition" | "isCaughtUp">,
+): number => isCaughtUp ? 0 : Math.max(0, positionMs(sourcePosition) - positionMs(position));
+
+const isCaughtUp = ({ events, position, sourcePosition }: ChangeBatch): boolean =>
+  position >= sourcePosition || events === 0;
+
 /** Pause after all waiting documents have been retried, in milliseconds. */
 const retryMs = 30_000;
-/** Batches without events store the position at most this often. */
-const idleSaveMs = 1000;
+/** Batches without events store the position at most this often. A cut-over waits for it. */
+const idleSaveMs = 200;
 
 async function openChanges({ source }: SyncContext, follow: Follow): Promise<Changes> {
   if (follow.mode === "poll") {
@@ -72,10 +82,17 @@ class StreamWorker {
       if (!first.isLast) next = this.#read();
       next.catch(() => {});
       const { events, position, sourcePosition } = batch;
-      const isCaughtUp = position >= sourcePosition || events === 0;
       const durationMs = performance.now() - started;
-      this.onBatch({ events, documents, durationMs, position, sourcePosition, isCaughtUp });
-      if (isCaughtUp && Date.now() >= this.#nextRetry) await this.#retryWaiting();
+      const report = {
+        events,
+        documents,
+        durationMs,
+        position,
+        sourcePosition,
+        isCaughtUp: isCaughtUp(batch),
+      };
+      this.onBatch(report);
+      if (report.isCaughtUp && Date.now() >= this.#nextRetry) await this.#retryWaiting();
       if (isDone()) break;
     }
     await next.catch(() => {});
@@ -96,7 +113,8 @@ class StreamWorker {
     for (let part = first;;) {
       const { events, token, position, sourcePosition } = batch;
       documents += part.states.reduce((sum, { found, missing }) => sum + found.length + missing.length, 0);
-      const progress = { token, position, sourcePosition, events, documents };
+      const lagMs = lagOf({ position, sourcePosition, isCaughtUp: isCaughtUp(batch) });
+      const progress = { token, position, sourcePosition, lagMs, events, documents };
       await this.#applyStates(part.states, part.isLast ? progress : undefined);
       failpoint("sync.part_applied");
       if (part.isLast) break;
@@ -117,6 +135,26 @@ class StreamWorker {
     ));
   }
 
+  /**
+   * Tries the quarantined documents again: a newer version of this program may take them. Those that are rejected as
+   * before keep their entries.
+   */
+  async retryQuarantined(): Promise<void> {
+    const { session, context } = this;
+    let after: WaitingRow | undefined;
+    while (true) {
+      const rows = await session.guard(listQuarantined(session.sql, context.fingerprint, after));
+      if (rows.length === 0) return;
+      const states = toStates(rows).map(({ collection, found, missing }) => {
+        const { rejected } = mapDocuments(collection, found, (name) => session.applier.parents.find(name));
+        const rejects = new Set(rejected.map(({ raw }) => raw));
+        return { collection, found: found.filter(({ raw }) => !rejects.has(raw)), missing };
+      });
+      if (states.some(({ found }) => found.length > 0)) await this.#applyStates(states, undefined);
+      after = rows.at(-1);
+    }
+  }
+
   /** Retries a part of all waiting documents, in turn, for what no batch has told. */
   async #retryWaiting(): Promise<void> {
     const waiting = await this.session.guard(listWaiting(this.session.sql, this.#retryAfter));
@@ -134,15 +172,21 @@ class StreamWorker {
  */
 export async function applyChanges(
   context: SyncContext,
-  onBatch: (report: BatchReport) => void,
-  isDone: () => boolean,
+  { retriesQuarantine, onBatch, isDone }: {
+    /** Whether quarantined documents are tried again first. */
+    retriesQuarantine: boolean;
+    onBatch: (report: BatchReport) => void;
+    isDone: () => boolean;
+  },
 ): Promise<void> {
   const follow = (await findFollow(context.pool))!;
   await using session = await SyncSession.open(context);
   const changes = await openChanges(context, follow);
   failpoint("stream.opened");
   try {
-    await new StreamWorker(context, session, changes, onBatch).run(isDone);
+    const worker = new StreamWorker(context, session, changes, onBatch);
+    if (retriesQuarantine) await worker.retryQuarantined();
+    await worker.run(isDone);
   } finally {
     await changes.close();
   }

@@ -34,6 +34,25 @@ export function formatSeconds(seconds: number): string {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/**
+ * Returns a duration in its two largest units.
+ *
+ * @example
+ * ```ts
+ * import { formatSpan } from "./format.ts";
+ * if (formatSpan(11_520) !== "3 h 12 min") throw new Error("wrong units");
+ * ```
+ */
+export function formatSpan(seconds: number): string {
+  const whole = Math.round(seconds);
+  const units: [string, number][] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]];
+  const at = Math.min(units.findIndex(([, size]) => whole >= size) >>> 0, units.length - 1);
+  const [unit, size] = units[at]!;
+  const [smaller, smallerSize] = units[at + 1] ?? ["", 1];
+  const rest = Math.floor(whole % size / smallerSize);
+  return `${Math.floor(whole / size)} ${unit}${smaller !== "" && rest > 0 ? ` ${rest} ${smaller}` : ""}`;
+}
+
 /** Returns a table with aligned columns. Columns that hold only numbers are aligned to the right. */
 export function formatTable(head: string[], rows: (string | number)[][]): string {
   const cells = [

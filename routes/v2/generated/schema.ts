@@ -438,6 +438,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/system/migration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the state of the migration
+         * @description What the running `sync` and `back` have stored. The API does not connect to MongoDB.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The current state */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Migration"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/system/queues": {
         parameters: {
             query?: never;
@@ -617,6 +661,84 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v2/system/traffic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get the phase of the traffic and what the comparison found */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The current state. The ETag is that of the phase; PATCH accepts it in If-Match */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Traffic"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the phase of the traffic or the share of users
+         * @description In order are `old` ↔ `shadow` ↔ `canary`, and the way back by any number of steps. `new` is reached by a cut-over only, and left by a rollback. `force` overrides the order and may lose writes; the journal keeps it.
+         */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TrafficPatch"];
+                };
+            };
+            responses: {
+                /** @description The traffic after the change; unchanged if it was so already */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Traffic"];
+                    };
+                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
         trace?: never;
     };
     "/api/v2/system/workers": {
@@ -3820,6 +3942,18 @@ export interface components {
             items: components["schemas"]["Favourite"][];
             next: string | null;
         };
+        FrontProcess: {
+            /** @description Version of the traffic that the process works by */
+            acknowledged: number;
+            host: string;
+            id: string;
+            is_current: boolean;
+            pid: number;
+            seen_ms_ago: number;
+            writes_held: number;
+            /** @description Writes that the old backend has not answered yet */
+            writes_in_flight: number;
+        };
         ImageToJudge: {
             /**
              * @description Index of the cell's value on each axis, v0 to v5
@@ -3901,6 +4035,160 @@ export interface components {
             /** Format: uuid */
             id: string;
             roles: ("admin" | "manager" | "user" | "guest")[];
+        };
+        Migration: {
+            back: components["schemas"]["MigrationBack"];
+            following: components["schemas"]["MigrationFollowing"];
+            /** @description Times when the position was lost; both sides were compared afterwards */
+            gaps: {
+                healed: number;
+                /** @description Newest first, at most 20 */
+                items: components["schemas"]["MigrationGap"][];
+                open: number;
+            };
+            /** @description Documents without a row, whose bytes are kept */
+            quarantined: number;
+            /**
+             * @description `none`: no source is followed
+             * @enum {string}
+             */
+            state: "none" | "copying" | "following" | "gap" | "stopped" | "ended";
+            /** @description The last verification while both sides changed */
+            verification: {
+                differences: number;
+                documents: number;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                ended_at: string | null;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                started_at: string;
+                /** @enum {string|null} */
+                verdict: "equal" | "different" | null;
+            } | null;
+            /** @description Documents that wait for their task or for a key that another one has */
+            waiting: components["schemas"]["MigrationWaiting"][];
+        };
+        MigrationBack: {
+            /** @description Recorded changes that MongoDB does not have yet */
+            changes: number;
+            /** @description Documents that MongoDB has confirmed */
+            documents: number;
+            /** @description Whether changes made here are recorded */
+            is_captured: boolean;
+            /** @description Age of the oldest of them */
+            lag_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description Time of the newest change that MongoDB has
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            position_at: string | null;
+            /** @description The running `back`; null if none runs */
+            process: {
+                holder: string;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                since: string;
+            } | null;
+            /**
+             * @description null: `back` never ran
+             * @enum {string|null}
+             */
+            state: "running" | "stopped" | "ended" | null;
+            stop_reason: string | null;
+        };
+        MigrationFollowing: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            applied_at: string;
+            /** @description Changes that were read since the copy */
+            changes: number;
+            changes_per_second: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            copied_at: string | null;
+            /** @description Documents that were applied since the copy */
+            documents: number;
+            documents_per_second: number;
+            /** @description Time until the position leaves the oplog; null if it is not known */
+            headroom_seconds: number | null;
+            /** @description How far the rows may be behind the source; null before the copy is complete */
+            lag_seconds: number | null;
+            /** @description Address of the source, without user and password */
+            location: string;
+            /** @enum {string} */
+            mode: "stream" | "poll";
+            /**
+             * Format: date-time
+             * @description Time of the source up to which all changes are applied
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            position_at: string | null;
+            /** @description The running `sync`; null if none runs */
+            process: {
+                holder: string;
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                since: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            started_at: string;
+            stop_reason: string | null;
+        } | null;
+        MigrationGap: {
+            /** @description Documents of these that were read in full */
+            applied: number | null;
+            /** @description Documents that were compared; null while the gap is open */
+            compared: number | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            found_at: string;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            healed_at: string | null;
+            /**
+             * Format: date-time
+             * @description The position that was lost
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            lost_at: string | null;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description The position from which changes are applied since
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            resumed_at: string | null;
+        };
+        MigrationWaiting: {
+            collection: string;
+            documents: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            first_at: string;
+            reason: string;
         };
         NewShare: {
             blind: boolean;
@@ -4215,6 +4503,32 @@ export interface components {
                 renewed_at: string;
             }[];
             next: string | null;
+        };
+        ShadowDifference: {
+            answers: number;
+            /**
+             * @description `code`: equal rows give different answers; `data`: a row differs from its document; `lag`: changes were not applied yet; `noise`: the old backend answers differently by itself; `intended`: a known difference
+             * @enum {string}
+             */
+            cause: "lag" | "data" | "code" | "noise" | "intended";
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            last_at: string;
+            /** @description Place in the answer, with `*` for places in lists and ids */
+            path: string;
+            route: string;
+            /** @description What explains the difference; empty if nothing does */
+            rule: string;
+            sample_new: string | null;
+            sample_old: string | null;
+            sample_target: string;
         };
         Share: {
             blind: boolean;
@@ -4913,6 +5227,66 @@ export interface components {
             session_id: string;
             /** @enum {string} */
             token_type: "bearer";
+        };
+        Traffic: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            changed_at: string;
+            changed_by: string;
+            /** @description Newest first, at most 20 */
+            changes: components["schemas"]["TrafficChange"][];
+            hold_ends_in_ms: number | null;
+            /** @enum {string} */
+            phase: "old" | "shadow" | "canary" | "holding" | "new";
+            /**
+             * @description The phase to which `holding` returns by itself
+             * @enum {string|null}
+             */
+            phase_before: "old" | "shadow" | "canary" | "holding" | "new" | null;
+            /** @description API processes that stand before the old backend; none without LEGACY_API_URL */
+            processes: components["schemas"]["FrontProcess"][];
+            reason: string;
+            /** @description Answers that were compared in the last hours */
+            shadow: {
+                compared: number;
+                /** @description Causes `code` and `data` first, at most 100, since the start of the comparison */
+                differences: components["schemas"]["ShadowDifference"][];
+                equal: number;
+                hours: number;
+                /** @description Kinds of differences with the cause `code` or `data` */
+                unexplained: number;
+            };
+            /** @description Percentage of users whose reads this system answers in phase `canary` */
+            share: number;
+            /** @description Raised by each change */
+            version: number;
+        };
+        TrafficChange: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            at: string;
+            changed_by: string;
+            forced: boolean;
+            /** @enum {string} */
+            phase_after: "old" | "shadow" | "canary" | "holding" | "new";
+            /** @enum {string} */
+            phase_before: "old" | "shadow" | "canary" | "holding" | "new";
+            reason: string;
+            share_after: number;
+            share_before: number;
+            version: number;
+        };
+        TrafficPatch: {
+            force?: boolean;
+            /** @enum {string} */
+            phase?: "old" | "shadow" | "canary" | "holding" | "new";
+            reason: string;
+            /** @description Only in phase `canary` */
+            share?: number;
         };
         User: {
             /**

@@ -1,0 +1,93 @@
+/** The state of a migration that is under way. */
+import assert from "node:assert/strict";
+import { startApi, type TestApi } from "../support/api.ts";
+import { addPeople, call } from "./support/api.ts";
+
+async function follow({ database: { sql } }: TestApi): Promise<void> {
+  await sql`
+    insert into migration.sources (fingerprint, kind, location) values ('f', 'followed', 'mongodb://old:27017/db')`;
+  await sql`
+    insert into migration.follows
+      (fingerprint, source_identity, mode, state, position, position_at, oplog_from, oplog_read_at, lag_ms, events,
+        documents, events_per_second, documents_per_second, copied_at)
+    values ('f', 'set db', 'stream', 'following', 1, now(), now() - interval '3 h 12 min', now(), 1500, 70, 50, 12.5, 10,
+      now())`;
+}
+
+Deno.test("without a followed source, the state of the migration is none", async () => {
+  await using api = await startApi();
+  const { manager, user } = await addPeople(api);
+  const { status, body } = await call(api, manager, "GET", "/system/migration");
+  assert.equal(status, 200);
+  assert.deepEqual(body, {
+    state: "none",
+    following: null,
+    waiting: [],
+    quarantined: 0,
+    gaps: { open: 0, healed: 0, items: [] },
+    back: {
+      is_captured: false,
+      changes: 0,
+      lag_seconds: null,
+      state: null,
+      stop_reason: null,
+      documents: 0,
+      position_at: null,
+      process: null,
+    },
+    verification: null,
+  });
+  assert.equal((await call(api, user, "GET", "/system/migration")).status, 403);
+});
+
+Deno.test("the state of a followed source has lag, head-room, rates, waiting documents, gaps and the way back", async () => {
+  await using api = await startApi();
+  const { admin } = await addPeople(api);
+  const { sql } = api.database;
+  await follow(api);
+  await sql`insert into leaders (role, holder, lease_until) values ('sync', 'host:1:x', now() + interval '1 min')`;
+  await sql`
+    insert into migration.waiting (collection, document_id, reason, path, detail, awaited, original)
+    values ('users', '1', 'duplicate_email', 'email', 'taken', '"a"', ''), ('users', '2', 'duplicate_email', '', '', '', '')`;
+  await sql`insert into migration.gaps (reason) values ('the oplog was overwritten')`;
+  await sql`insert into migration.gaps (reason, healed_at, compared, applied) values ('restarted', now(), 100, 3)`;
+  await sql`
+    insert into migration.changes (collection, row_id, at)
+    values ('users', gen_random_uuid(), now() - interval '5 s'), ('users', gen_random_uuid(), now())`;
+  await sql`insert into migration.backs (target_identity, state) values ('set db', 'running')`;
+  await sql`
+    insert into migration.live_verifications (fingerprint, ended_at, documents, verdict) values ('f', now(), 9, 'equal')`;
+  const { body } = await call(api, admin, "GET", "/system/migration");
+  assert.equal(body.state, "following");
+  const { lag_seconds, headroom_seconds, changes, changes_per_second, process } = body.following;
+  assert.ok(lag_seconds >= 1.5 && lag_seconds < 30, String(lag_seconds));
+  assert.ok(Math.abs(headroom_seconds - 11_520) < 30, String(headroom_seconds));
+  assert.deepEqual([changes, changes_per_second, process.holder], [70, 12.5, "host:1:x"]);
+  assert.deepEqual(
+    body.waiting.map(({ reason, documents }: Record<string, unknown>) => [reason, documents]),
+    [[
+      "duplicate_email",
+      2,
+    ]],
+  );
+  assert.deepEqual([body.gaps.open, body.gaps.healed], [1, 1]);
+  assert.deepEqual(body.gaps.items.map(({ reason }: { reason: string }) => reason), [
+    "restarted",
+    "the oplog was overwritten",
+  ]);
+  assert.deepEqual([body.back.state, body.back.changes], ["running", 2]);
+  assert.ok(body.back.lag_seconds >= 5);
+  assert.equal(body.verification.verdict, "equal");
+});
+
+Deno.test("a source that no process follows any more has no rates, and its lag grows", async () => {
+  await using api = await startApi();
+  const { manager } = await addPeople(api);
+  const { sql } = api.database;
+  await follow(api);
+  await sql`update migration.follows set applied_at = now() - interval '1 h', oplog_read_at = now() - interval '1 h'`;
+  const { body: { following } } = await call(api, manager, "GET", "/system/migration");
+  assert.deepEqual([following.process, following.changes_per_second], [null, 0]);
+  assert.ok(following.lag_seconds > 3500, "the rows may be an hour behind");
+  assert.ok(Math.abs(following.headroom_seconds - 7_920) < 30, "the oplog has moved on by an hour");
+});
