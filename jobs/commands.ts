@@ -73,14 +73,15 @@ function parseSince(text: string): Date {
   return since;
 }
 
-const durationMsMax = 30 * unitMs.d!;
+const durationDaysMax = 30;
+const durationMsMax = durationDaysMax * unitMs.d!;
 
 /** @returns milliseconds */
 function parseDuration(text: string): number {
   const [, count, unit] = text.match(/^(\d{1,6})([mhd])$/) ?? [];
   const ms = unit === undefined ? NaN : Number(count) * unitMs[unit]!;
   if (!(ms > 0 && ms <= durationMsMax)) {
-    throw new InvalidArgumentError("wanted a duration such as 30m, 12h or 7d, at most 30d");
+    throw new InvalidArgumentError(`wanted a duration such as 30m, 12h or 7d, at most ${durationDaysMax}d`);
   }
   return ms;
 }

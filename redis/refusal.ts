@@ -54,6 +54,9 @@ const faultTexts: Record<RedisFault, FaultText> = {
   },
 };
 
+/** All causes of a failed call. */
+export const redisFaults: readonly string[] = Object.keys(faultTexts);
+
 /**
  * Patterns of Redis' errors. A code starts the text, or follows the name of the failed command or script.
  * Upstash's texts have no code.
@@ -115,6 +118,11 @@ export function describeFault(error: unknown): DescribedFault {
   const said = textOf(error).slice(0, 200);
   return { fault, text: `${text} (${said})`, advice, said };
 }
+
+const refusals: readonly RedisFault[] = ["full", "not_authenticated", "not_permitted", "not_saving", "quota"];
+
+/** Reports whether an error says that this server refuses commands until somebody changes it. */
+export const isRefused = (text: string): boolean => refusals.includes(readFault(text));
 
 const movedPattern = /(?:^|[\s-])(?:READONLY|MASTERDOWN|UNBLOCKED|NOREPLICAS|LOADING|CLUSTERDOWN)\b/;
 

@@ -8,6 +8,20 @@ import type { State } from "./state.ts";
 const oneCell: Setting = { guards, cells: 1, attemptsMax: 2, retries: 1, faults: allFaults, faultsMax: 2 };
 const oneAttempt: Setting = { guards, cells: 2, attemptsMax: 1, retries: 0, faults: allFaults, faultsMax: 2 };
 
+const page = await Deno.readTextFile(new URL("../../docs/queue-model.md", import.meta.url));
+
+/** The rows of the page's table of explorations, as numbers. */
+const listedExplorations = [...page.matchAll(/^\|( [\d,]+ \|){7}$/gm)].map(([row]) =>
+  row.split("|").slice(1, -1).map((cell) => Number(cell.replaceAll(",", "")))
+);
+
+/** Lengths of the shortest paths in the page's table of guards, one for each removed guard. */
+const listedLengths = page.split("## Guards\n")[1]!.split("\n").flatMap((line) => {
+  const [, guards = "", , actions = ""] = /^\|(.+)\|(.+)\| ([\d; ]+) \|$/.exec(line) ?? [];
+  const lengths = actions.split("; ").filter((text) => text !== "").map(Number);
+  return lengths.length === 1 ? guards.split("; ").map(() => lengths[0]!) : lengths;
+});
+
 const describe = ({ violation }: Report<State>): string =>
   violation ? [violation.rule, ...violation.trace].join("\n  ") : "all rules hold";
 
@@ -54,17 +68,25 @@ const nameOf = (action: string): string => action.replace(/ \d/g, "");
 Deno.test("the rules of the queue hold in every reachable state", async (t) => {
   const actions = new Set<string>();
   const performed = new Set<string>();
+  const explored: number[][] = [];
   for (const [what, setting] of explorations) {
     await t.step(what, () => {
       const model = queueModel(setting);
       const report = check(model);
       assert.equal(describe(report), "all rules hold");
-      assert.ok(report.states > 50_000, `only ${report.states} states`);
+      const { cells, attemptsMax, retries, faultsMax } = setting;
+      explored.push([cells, attemptsMax, retries, faultsMax, report.states, report.moves, report.depth]);
       for (const { name } of model.actions) actions.add(nameOf(name));
       for (const name of report.performed) performed.add(nameOf(name));
     });
   }
   assert.deepEqual([...actions.difference(performed)], [], "actions that were never performed");
+  await t.step("docs/queue-model.md has the numbers of these explorations, and their sums", () => {
+    assert.deepEqual(listedExplorations, explored);
+    const sum = (column: number) =>
+      explored.reduce((total, row) => total + row[column]!, 0).toLocaleString("en");
+    assert.match(page, new RegExp(`in all ${sum(4)} states and ${sum(5)} moves`));
+  });
 });
 
 const rules = {
@@ -122,12 +144,24 @@ const brokenModels: Broken[] = [
   { without: ["unsentChecked"], rule: "attempt", by: "shuts down" },
   { without: ["lostPostsCounted"], rule: "lost", by: "shuts down" },
 ];
-for (const { without: removed, rule, by, setting = oneCell, faults = allFaults } of brokenModels) {
+/** The page has these guards once, with all faults. */
+const isListed = ({ without: [guard], faults }: Broken) =>
+  !(faults && (guard?.startsWith("remote") ?? false));
+const listedModels = brokenModels.filter(isListed);
+
+Deno.test("docs/queue-model.md has a length for each removed guard", () => {
+  assert.equal(listedLengths.length, listedModels.length);
+});
+
+for (const broken of brokenModels) {
+  const { without: removed, rule, by, setting = oneCell, faults = allFaults } = broken;
   const under = faults === allFaults ? "" : ` (faults: ${faults.join(", ")})`;
   Deno.test(`without ${removed.join(" and ")} this rule is broken: ${rules[rule]}${under}`, () => {
     const report = check(queueModel({ ...setting, guards: without(...removed), faults }));
     assert.equal(report.violation?.rule, rules[rule], describe(report));
     assert.ok(report.violation.trace.some((name) => name.includes(by)), describe(report));
+    if (!isListed(broken)) return;
+    assert.equal(report.violation.trace.length, listedLengths[listedModels.indexOf(broken)]);
   });
 }
 

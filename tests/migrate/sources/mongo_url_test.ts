@@ -221,3 +221,18 @@ for (const [what, url, error, code, message] of unreachable) {
     assert.match(shown.message, message);
   });
 }
+
+Deno.test("docs/sources.md names only options that are known", async () => {
+  const page = await Deno.readTextFile(new URL("../../../docs/sources.md", import.meta.url));
+  const [table = ""] = page.split("| part of the URL |")[1]!.split("\n\n");
+  const names = table.split("\n").flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`(\w+)`/g)])
+    .map(([, name]) => name!);
+  assert.ok(names.length > 15);
+  for (const name of names) {
+    try {
+      parseMongoUrl(`mongodb://h/old?${name}=x`, "");
+    } catch (error) {
+      assert.doesNotMatch((error as Error).message, /only options that MongoDB documents/);
+    }
+  }
+});
