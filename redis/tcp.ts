@@ -2,7 +2,7 @@
 import { createClient, ErrorReply, type RedisClientOptions } from "redis";
 import { parseRedisUrl } from "./address.ts";
 import { describeDisconnect } from "./disconnect.ts";
-import { isDemoted } from "./refusal.ts";
+import { isDemoted, isRefused } from "./refusal.ts";
 
 type TcpClient = ReturnType<typeof createTcpClient>;
 
@@ -83,8 +83,11 @@ function send(client: TcpClient, mode: string | undefined, body: unknown[]): Pro
   return sendOne(client, body);
 }
 
-const saysDemoted = (answer: Reply | Reply[]): boolean =>
-  [answer].flat().some(({ error }) => error !== undefined && isDemoted(error));
+const hasError = (answer: Reply | Reply[], matches: (text: string) => boolean): boolean =>
+  [answer].flat().some(({ error }) => error !== undefined && matches(error));
+
+/** Age from which a connection whose server refuses commands is replaced. */
+const refusedAfterMs = 3_000;
 
 /**
  * One connection, opened by the first request.
@@ -94,12 +97,15 @@ const saysDemoted = (answer: Reply | Reply[]): boolean =>
  * - A timeout closes a silent connection. The next request opens another.
  * - An answer that the server is no primary replaces the connection, and the request is sent once more. The
  * new connection resolves the server's name again, which a failover may have moved.
+ * - Another refusal, such as a full memory, replaces a connection that is some seconds old: it may hide that
+ * the server is no primary any more.
  */
 export class TcpRequester {
   readonly #url: string;
   readonly #timeoutMs: number;
   readonly #usesTls: boolean;
   #client: TcpClient;
+  #createdAt = performance.now();
   #connecting: Promise<unknown> | undefined;
   #closed = false;
   /** The last failure to connect. */
@@ -144,7 +150,12 @@ export class TcpRequester {
 
   async request({ path, body }: { path?: string[]; body?: unknown }): Promise<Reply | Reply[]> {
     const [client, answer] = await this.#sendOnce(path, body as unknown[]);
-    if (this.#closed || !saysDemoted(answer)) return answer;
+    if (this.#closed) return answer;
+    if (!hasError(answer, isDemoted)) {
+      const isOld = performance.now() - this.#createdAt > refusedAfterMs;
+      if (isOld && hasError(answer, isRefused)) this.#replace(client, "after_answers");
+      return answer;
+    }
     this.#replace(client, "after_answers");
     return (await this.#sendOnce(path, body as unknown[]))[1];
   }
@@ -155,6 +166,7 @@ export class TcpRequester {
   #replace(client: TcpClient, when: "at_once" | "after_answers"): void {
     if (client !== this.#client) return;
     this.#client = this.#createClient();
+    this.#createdAt = performance.now();
     this.#connecting = undefined;
     if (when === "at_once") return destroy(client);
     const timer = setTimeout(() => destroy(client), this.#timeoutMs);

@@ -81,7 +81,7 @@ export const mutations: Record<string, Mutation> = {
   },
   leave_replica: {
     about: "connections to a Redis that became a replica are kept",
-    patches: [{ file: "redis/tcp.ts", from: /!saysDemoted\(answer\)/, to: "true" }],
+    patches: [{ file: "redis/tcp.ts", from: /!hasError\(answer, isDemoted\)/, to: "true" }],
     faults: ["redis_failover"],
   },
 };

@@ -115,6 +115,25 @@ Deno.test("a blocking read that a demotion ends continues at the new primary", a
   own.close();
 });
 
+const hidden: [cause: string, hide: string[]][] = [
+  ["its user may not write", ["ACL", "SETUSER", "default", "-set"]],
+  ["its user is locked", ["ACL", "SETUSER", "default", "reset", "on", ">other", "allcommands"]],
+];
+for (const [cause, hide] of hidden) {
+  Deno.test(`an old primary is left within 5 s although another refusal hides its state: ${cause}`, async () => {
+    await using pair = await openPair();
+    const { redis } = pair.connection;
+    await redis.set("before", "1");
+    await using old = openRedis({ url: `redis://127.0.0.1:${pair.address.to}` });
+    await old.redis.ping();
+    await pair.move();
+    await old.redis.exec(hide as [string, ...string[]]);
+    await assert.rejects(async () => await redis.set("k", "1"), /NOPERM/);
+    await waitFor("the new primary", () => redis.set("k", "1").then(() => true, () => false), 5_000);
+    assert.equal(pair.address.accepted, 2);
+  });
+}
+
 Deno.test("a server that stays read-only gets one retry, and its refusal is reported", async () => {
   await using old = await startRedis();
   await using address = startForwarder(portOf(old.url));
