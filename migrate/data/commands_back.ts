@@ -1,11 +1,14 @@
 /** The commands of the way back: `capture` and `back`. */
 import type { Command } from "commander";
+import { parseConfig, readEnvironment } from "../../config.ts";
+import { readWayBack } from "../../db/migration/following.ts";
+import { ping, type Pool } from "../../db/pg/connect.ts";
 import { requireWritableServer } from "../../db/pg/server.ts";
 import { AppError } from "../../errors.ts";
 import { counted, quoted } from "../../phrases.ts";
 import { printError } from "../../process.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { writeBack } from "./back/back.ts";
+import { type BatchReport, writeBack } from "./back/back.ts";
 import { countChanges, disableCapture, enableCapture, isCaptureEnabled } from "./back/capture.ts";
 import { BackReporter, type BackResult, formatBack, formatBackVerdict } from "./back/format.ts";
 import { checkPreconditions } from "./back/preconditions.ts";
@@ -16,6 +19,7 @@ import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";
 import { Lease } from "./sync/lease.ts";
 import { failpoint } from "./tools/failpoint.ts";
+import { createBackMetrics, serveAdmin } from "./tools/follow_metrics.ts";
 
 interface BackFlags {
   to: string;
@@ -47,6 +51,35 @@ async function runVerify(context: DataContext, flags: BackFlags, target: Followe
   );
 }
 
+/** Interval at which the changes that are left are counted, in milliseconds. */
+const countMs = 5000;
+
+/** Serves the metrics of the way back. */
+function serveMetrics(pool: Pool, source: FollowedMongo, signal: AbortSignal) {
+  const metrics = createBackMetrics();
+  const port = parseConfig(readEnvironment(), "migrate").ADMIN_PORT;
+  const checks = { database: () => ping(pool), mongodb: () => source.db.command({ ping: 1 }) };
+  const admin = serveAdmin({ port, registry: metrics.registry, checks, signal });
+  const count = async () => {
+    const { changes, lag_seconds } = await readWayBack(pool);
+    metrics.pending.set(changes);
+    metrics.lag.set(lag_seconds ?? 0);
+  };
+  const timer = setInterval(() => count().catch(() => {}), countMs);
+  return {
+    fault: admin.fault,
+    add({ changes, documents, refused }: BatchReport): void {
+      metrics.changes.inc(changes);
+      metrics.documents.inc(documents);
+      metrics.refused.set(refused.length);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      clearInterval(timer);
+      await admin[Symbol.asyncDispose]();
+    },
+  };
+}
+
 async function runWrites(context: DataContext, flags: BackFlags, source: FollowedMongo): Promise<BackResult> {
   const { signal } = context;
   const onNote = (note: string) => {
@@ -63,9 +96,14 @@ async function runWrites(context: DataContext, flags: BackFlags, source: Followe
       await using lease = await Lease.acquire(pool, "back");
       failpoint("back.lease_acquired");
       using reporter = new BackReporter({ json: flags.json ?? false, quiet: flags.quiet ?? false });
+      await using admin = serveMetrics(pool, source, signal);
+      if (admin.fault !== undefined) onNote(admin.fault);
       const refused = await writeBack({ pool, source, lease }, {
         once: flags.once ?? false,
-        onBatch: (report) => reporter.add(report),
+        onBatch: (report) => {
+          reporter.add(report);
+          admin.add(report);
+        },
         onNote,
         signal,
       });

@@ -11,6 +11,7 @@ import { listAnchors, listWritten, pages, root, type Written } from "./support/p
 
 /** Blocks marked `sh` in these documents are run as a whole by their own tests. */
 const runAsWhole: Record<string, string> = {
+  "docs/following.md": "tests/migrate/following_doc_test.ts",
   "docs/migrating.md": "tests/migrate/doc_test.ts",
   "docs/v2.md": "tests/v2/doc_test.ts",
 };

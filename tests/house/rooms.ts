@@ -134,6 +134,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data": [
     "db/pg",
+    "db/migration",
     "migrate/schema",
     "migrate/data/tools",
     "migrate/data/sources",

@@ -16,6 +16,7 @@ export interface Known {
 const readme: [string, string] = ["tests/docs/readme_test.ts", "deno task"];
 const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run("];
 const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
+const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
 const gate = (step: string): [string, string] => [".ci/run", step];
 
 const filter = ["--task", "--cause", "--since"];
@@ -46,8 +47,15 @@ export const commands: Record<string, Known> = {
   "migrate data": { flags: ["--help", "--json"], how: migrating },
   "migrate data COMMAND": { flags: ["--from"], how: migrating },
   "migrate data load": { flags: ["--from"], how: readme },
-  "migrate data verify": { flags: ["--from", "--again"], how: readme },
-  "migrate data status": { flags: ["--json"], how: readme },
+  "migrate data verify": { flags: ["--from", "--again", "--live"], how: readme },
+  "migrate data status": { flags: ["--json", "--from", "--settled"], argumentsMax: 0, how: following },
+  "migrate data sync": {
+    flags: ["--from", "--once", "--poll", "--restart", "--accept-short-oplog"],
+    how: following,
+  },
+  "migrate data capture": { flags: ["--force"], argumentsMax: 1, how: following },
+  "migrate data back": { flags: ["--to", "--once", "--verify", "--other-database"], how: following },
+  "migrate data why": { flags: [], argumentsMax: 1, how: migrating },
   "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: migrating },
   "migrate data quarantine": { flags: ["--replay", "--apply"], how: migrating },
   "migrate data unfinished": { flags: [], how: migrating },
@@ -86,10 +94,19 @@ export const commands: Record<string, Known> = {
 
 /** Flags that stand alone in a document, away from their command. */
 export const looseFlags: Record<string, Record<string, string>> = {
+  "CHANGELOG.md": { "--verify": "migrate data back" },
   "README.md": { "--from": "demo", "--keep": "demo", "--folder": "demo", "--check": "demo" },
   "docs/benches.md": { "--quick": "bench queue" },
   "docs/chaos.md": { "--mutations": "chaos" },
   "docs/errors.md": { "--help": "migrate data" },
+  "docs/following.md": {
+    "--once": "migrate data sync",
+    "--poll": "migrate data sync",
+    "--restart": "migrate data sync",
+    "--accept-short-oplog": "migrate data sync",
+    "--settled": "migrate data status",
+    "--verify": "migrate data back",
+  },
   "docs/migrating.md": {
     "--help": "migrate data",
     "--json": "migrate data",
