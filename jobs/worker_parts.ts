@@ -40,6 +40,8 @@ export interface WorkerOptions {
   /** Maximum length of an attempt. */
   attemptMs?: number;
   random?: () => number;
+  /** Bounds of the wait between two polls of a stream over REST. */
+  pollMs?: { min: number; max: number };
   /** Called with the worker's id when it is ready. */
   onReady?: (worker: string) => void;
 }
@@ -126,7 +128,7 @@ function createCrew(
 }
 
 function createPullers(
-  { sql, log, queues = [...allQueues] }: WorkerOptions,
+  { sql, log, queues = [...allQueues], pollMs }: WorkerOptions,
   parts: Pick<WorkerParts, "streams" | "health" | "crew" | "member">,
   backends: Backends,
   onGroupMissing: () => void,
@@ -139,6 +141,7 @@ function createPullers(
       log,
       onGroupMissing,
       attemptsMax: backends.attemptsMax,
+      ...(pollMs === undefined ? {} : { pollMs }),
       pullers: queues.length,
       workerId: () => member.id,
       mayStart: () => member.mayStart,

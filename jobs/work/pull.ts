@@ -31,6 +31,8 @@ export interface PullDeps {
   workerId: () => string;
   /** Number of pullers in this worker. Without blocking reads, they share the polling rate. */
   pullers?: number;
+  /** Bounds of the wait between two polls without blocking reads. */
+  pollMs?: { min: number; max: number };
   /** Returns how many attempts of a queue its backend accepts; Infinity while the backend is healthy. */
   attemptsMax?: (queue: Queue) => number;
   /** Returns whether this worker may start attempts. */
@@ -42,7 +44,7 @@ export interface PullDeps {
 /** Length of a blocking read. */
 const blockMs = 1_000;
 /** Shortest wait between two polls, and the longest of a worker with one queue. */
-const pollMs = { min: 100, max: 30_000 };
+const defaultPollMs = { min: 100, max: 30_000 };
 /** Number of subtasks for which one entry is read over REST. */
 const refsPerEntry = 16;
 const fallbackMs = 500;
@@ -63,7 +65,7 @@ export class Puller {
   readonly #deps: PullDeps;
   #connection: BlockingConnection | undefined;
   #stopping = false;
-  #pollMs = pollMs.min;
+  #pollMs = 0;
   #cursor = "0-0";
   /** Subtasks of read entries for which there was no slot yet. */
   #stock: SubtaskRef[] = [];
@@ -169,12 +171,9 @@ export class Puller {
 
   /** Waits between polls without blocking reads: not at all after messages, else twice as long each time. */
   async #waitForPoll(found: number): Promise<void> {
-    if (found > 0) {
-      this.#pollMs = pollMs.min;
-      return;
-    }
-    await this.bell.wait(this.#pollMs);
-    this.#pollMs = Math.min(this.#pollMs * 2, pollMs.max * (this.#deps.pullers ?? 1));
+    const { pollMs = defaultPollMs, pullers = 1 } = this.#deps;
+    this.#pollMs = found > 0 ? 0 : Math.min(Math.max(this.#pollMs * 2, pollMs.min), pollMs.max * pullers);
+    if (this.#pollMs > 0) await this.bell.wait(this.#pollMs);
   }
 
   /**
