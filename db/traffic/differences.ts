@@ -15,11 +15,13 @@ export interface ShadowDifference {
   new: string;
 }
 
+export const shadowCauses = ["lag", "data", "code", "noise", "intended"] as const;
+
 /** A kind of differences, as it is stored. */
 export interface ShadowDifferenceRow {
   route: string;
   path: string;
-  cause: "lag" | "data" | "code" | "noise" | "intended";
+  cause: (typeof shadowCauses)[number];
   rule: string;
   answers: number;
   first_at: string;
