@@ -10,6 +10,7 @@ import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";
 import { follow } from "./sync/follow.ts";
 import { Lease } from "./sync/lease.ts";
+import { watchFreeze } from "./sync/orphaned_freeze.ts";
 import { SyncReporter } from "./sync/reporter.ts";
 import { startFollow } from "./sync/start.ts";
 import { failpoint } from "./tools/failpoint.ts";
@@ -75,6 +76,7 @@ async function runSync(context: DataContext, flags: SyncFlags): Promise<void> {
     await withSharedMigratorLock(pool, "sync", async () => {
       await using lease = await Lease.acquire(pool, "sync");
       failpoint("sync.lease_acquired");
+      await using _freeze = watchFreeze(pool, source, (note) => reporter.note(note));
       await runFollow(context, flags, { pool, source, reporter, lease });
     });
   });
@@ -98,7 +100,12 @@ export function addSync(data: Command, context: DataContext): void {
       "after",
       `
 The first run copies all documents; each run continues where the last one ended. SIGINT and SIGTERM end it after the
-current batch with exit code 0. At most one sync runs for a target. Walkthrough: docs/following.md.`,
+current batch with exit code 0. At most one sync runs for a target. ADMIN_PORT serves /live, /ready and /metrics.
+  deno task migrate data sync --from mongodb --once       copy, catch up, and end
+  deno task migrate data sync --from mongodb              follow until stopped
+  deno task migrate data status --from mongodb            what it does now, and what to do next
+  deno task migrate data sync --from mongodb --restart    compare both sides after 'STOPPED' and go on from now
+Walkthrough: docs/following.md.`,
     )
     .action((flags: SyncFlags) => runSync(context, flags));
 }

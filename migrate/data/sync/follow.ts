@@ -7,7 +7,7 @@ import { AppError } from "../../../errors.ts";
 import { isPassing } from "../../../passing.ts";
 import { isPassingMongo, isPositionLost } from "../sources/mongo_errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { copyAll } from "./copy.ts";
+import { copyAll, createFollowIndex } from "./copy.ts";
 import { healGap } from "./gap.ts";
 import { clockPosition } from "./poll.ts";
 import type { SyncContext } from "./session.ts";
@@ -78,6 +78,8 @@ class Follower {
         } read again`,
       );
     }
+    // A target that was restored from a backup into another database does not have it.
+    if (this.#isFirst) await createFollowIndex(context.pool);
     const target = await this.#now();
     const onBatch = (report: BatchReport) => {
       this.#retryMs = retryMsMin;
