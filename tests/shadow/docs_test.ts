@@ -1,5 +1,6 @@
 /** docs/shadow.md lists the rules, the noise, the compared headers and the exit codes of the code. */
 import assert from "node:assert/strict";
+import { causes } from "../../comparison/looks.ts";
 import { createCommand, exitCodes } from "../../dev/shadow/main.ts";
 import { masks } from "../../comparison/masks.ts";
 import { rules } from "../../comparison/rules.ts";
@@ -39,4 +40,11 @@ Deno.test("docs/shadow.md and --help list every exit code with its meaning", () 
   const command = createCommand().configureOutput({ writeOut: (text) => help += text });
   command.outputHelp();
   for (const [code, meaning] of codes) assert.ok(help.includes(`${code.padEnd(3)}  ${meaning}`), code);
+});
+
+Deno.test("docs/shadow.md and the glossary list every cause", async () => {
+  assert.deepEqual(rowsOf("cause", "meaning").map(([name]) => name), [...causes]);
+  const glossary = await Deno.readTextFile(new URL("../../docs/glossary.md", import.meta.url));
+  const row = /^\| cause \| (.*) \|$/m.exec(glossary)![1]!;
+  assert.deepEqual([...row.matchAll(/`(\w+)`/g)].map(([, name]) => name), [...causes]);
 });
