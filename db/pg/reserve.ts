@@ -14,6 +14,28 @@ export const rejectWhenLost = (session: postgres.ReservedSql): Promise<never> =>
   losses.get(session) ?? Promise.withResolvers<never>().promise;
 
 /**
+ * Returns a session whose statements fail once it is lost. The driver itself would end the process for a statement that
+ * is sent later.
+ */
+export function refuseWhenLost(sql: postgres.ReservedSql): postgres.ReservedSql {
+  let loss: unknown;
+  rejectWhenLost(sql).catch((error) => loss = error);
+  const check = () => {
+    if (loss) throw loss;
+  };
+  return new Proxy(sql, {
+    apply(target, self, args) {
+      check();
+      return Reflect.apply(target, self, args);
+    },
+    get(target, name) {
+      if (name === "unsafe") check();
+      return Reflect.get(target, name);
+    },
+  });
+}
+
+/**
  * Makes `pool.reserve()` open a session outside of the pool. The session is closed when it is released, at
  * the latest with the pool.
  *

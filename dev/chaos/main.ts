@@ -5,6 +5,7 @@ import { print, printError, runMain } from "../../process.ts";
 import { parseOptions } from "../command_line.ts";
 import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
+import { runLive } from "./live/main.ts";
 import { copyProject, type Mutation, mutations } from "./mutations.ts";
 import type { RunResult } from "./run.ts";
 import { counted } from "../../phrases.ts";
@@ -181,6 +182,7 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
 }
 
 async function main(signal: AbortSignal): Promise<number> {
+  if (Deno.args[0] === "live") return await runLive(Deno.args.slice(1), signal);
   const options = parseOptions<Options>(command, Deno.args);
   if (!options) return 0;
   if (options.list) {

@@ -11,6 +11,8 @@ export interface LocalMongo extends AsyncDisposable {
   pid: number;
   /** Ends it with a signal and waits. Its data is kept until disposal. */
   stop(signal?: Deno.Signal): Promise<void>;
+  /** Ends it with SIGKILL and starts it again with its data. */
+  restart(): Promise<void>;
 }
 
 /** Options of a mongod. */
@@ -129,14 +131,13 @@ async function waitFor<T>(what: string, alive: () => boolean, work: () => Promis
   }
 }
 
+const waitForPort = (port: number, alive: () => boolean) =>
+  waitFor("open port", alive, async () => (await Deno.connect({ hostname: "127.0.0.1", port })).close());
+
 async function prepare(port: number, options: LocalMongoOptions, alive: () => boolean) {
   const { replicaSet, root, joins, secondaries = [] } = options;
   // The client does not retry its first connection.
-  await waitFor(
-    "open port",
-    alive,
-    async () => (await Deno.connect({ hostname: "127.0.0.1", port })).close(),
-  );
+  await waitForPort(port, alive);
   const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
     serverSelectionTimeoutMS: startMs,
   });
@@ -188,17 +189,27 @@ function listArguments(folder: string, port: number, options: LocalMongoOptions)
 export async function startMongo(binary: string, options: LocalMongoOptions = {}): Promise<LocalMongo> {
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-mongo-" });
   const port = findFreePort();
-  const child = new Deno.Command(binary, {
-    args: listArguments(folder, port, options),
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+  const spawn = () =>
+    new Deno.Command(binary, {
+      args: listArguments(folder, port, options),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  let child = spawn();
   let alive = true;
-  const ended = child.status.then(() => alive = false);
+  const watch = () => child.status.then(() => alive = false);
+  let ended = watch();
   const stop = async (signal: Deno.Signal = "SIGTERM") => {
     if (alive) child.kill(signal);
     await ended;
+  };
+  const restart = async () => {
+    await stop("SIGKILL");
+    child = spawn();
+    alive = true;
+    ended = watch();
+    await waitForPort(port, () => alive);
   };
   const dispose = async () => {
     await stop("SIGKILL");
@@ -216,6 +227,7 @@ export async function startMongo(binary: string, options: LocalMongoOptions = {}
     port,
     pid: child.pid,
     stop,
+    restart,
     [Symbol.asyncDispose]: dispose,
   };
 }

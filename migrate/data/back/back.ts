@@ -1,7 +1,7 @@
 /** The way back: writes what this system changed to MongoDB, until it is stopped or, with `once`, until nothing is left. */
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
-import { rejectWhenLost } from "../../../db/pg/reserve.ts";
+import { refuseWhenLost, rejectWhenLost } from "../../../db/pg/reserve.ts";
 import { AppError } from "../../../errors.ts";
 import { isPassing } from "../../../passing.ts";
 import { counted } from "../../../phrases.ts";
@@ -11,7 +11,7 @@ import type { Lease } from "../sync/lease.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { BackApplier, rowName } from "./apply.ts";
 import { type Change, listChanges } from "./changes.ts";
-import { endBack, startBack } from "./state.ts";
+import { endBack, isBackEnded, startBack } from "./state.ts";
 import { type RefusedRow, Writer } from "./writer.ts";
 
 /** Changes in one batch. */
@@ -73,28 +73,6 @@ async function wait(ms: number, signal: AbortSignal): Promise<void> {
   clearTimeout(timer);
 }
 
-/**
- * Returns a session whose statements fail once it is lost. The driver itself would end the process for a statement that
- * is sent later.
- */
-function refuseWhenLost(sql: postgres.ReservedSql): postgres.ReservedSql {
-  let loss: unknown;
-  rejectWhenLost(sql).catch((error) => loss = error);
-  const check = () => {
-    if (loss) throw loss;
-  };
-  return new Proxy(sql, {
-    apply(target, self, args) {
-      check();
-      return Reflect.apply(target, self, args);
-    },
-    get(target, name) {
-      if (name === "unsafe") check();
-      return Reflect.get(target, name);
-    },
-  });
-}
-
 class Back {
   /** The reserved connection, and the same one with statements that fail when it is lost. */
   #session: { own: postgres.ReservedSql; sql: postgres.ReservedSql } | undefined;
@@ -122,6 +100,8 @@ class Back {
       failpoint("back.ended");
       return [...this.#refused.values()].map(({ collection, key, reason }) => ({ collection, key, reason }));
     } catch (error) {
+      // A rollback takes the lease once MongoDB has every change.
+      if (error instanceof AppError && error.code === "busy" && await isBackEnded(pool)) return [];
       if (error instanceof AppError && error.code !== "busy") {
         await endBack(pool, error.message).catch(() => {});
       }

@@ -76,7 +76,7 @@ export class Lease implements AsyncDisposable {
       select
       from leaders
       where role = ${this.role} and holder = ${this.holder} and term = ${this.term} and lease_until > now()
-      for key share`;
+      for share`;
     if (row) return;
     throw new AppError(
       "busy",

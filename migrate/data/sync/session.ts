@@ -1,7 +1,7 @@
 /** A session with PostgreSQL that applies batches, and what all parts of a sync share. */
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
-import { rejectWhenLost } from "../../../db/pg/reserve.ts";
+import { refuseWhenLost, rejectWhenLost } from "../../../db/pg/reserve.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { Progress } from "../tools/progress.ts";
@@ -35,8 +35,9 @@ export class SyncSession implements AsyncDisposable {
   ) {}
 
   static async open({ pool, fingerprint }: SyncContext): Promise<SyncSession> {
-    const sql = await pool.reserve();
-    const lost = rejectWhenLost(sql);
+    const own = await pool.reserve();
+    const lost = rejectWhenLost(own);
+    const sql = refuseWhenLost(own);
     try {
       await Promise.race([lost, prepare(sql)]);
       failpoint("sync.session_opened");
@@ -44,7 +45,7 @@ export class SyncSession implements AsyncDisposable {
       failpoint("sync.parents_read");
       return new SyncSession(sql, new Applier(sql, fingerprint, parents), lost);
     } catch (error) {
-      sql.release();
+      own.release();
       throw error;
     }
   }

@@ -1,0 +1,58 @@
+/** Guards of the sync that can be removed, so that the runs must fail. */
+import type { Mutation } from "../mutations.ts";
+import type { LiveFault } from "./plan.ts";
+
+/** A guard with the faults that reveal its absence best. */
+export type LiveMutation = Pick<Mutation, "about" | "patches"> & { faults: LiveFault[] };
+
+export const liveMutations: Record<string, LiveMutation> = {
+  stored_position: {
+    about: "the sync continues from now instead of the stored position",
+    patches: [{
+      file: "migrate/data/sync/stream.ts",
+      from: /follow\.resume_token === null \? \{ position: BigInt\(follow\.position!\) \}/,
+      to: "true ? { position: await source.clusterPosition() }",
+    }],
+    faults: ["kill_sync"],
+  },
+  deletions: {
+    about: "documents that do not exist any more keep their rows",
+    patches: [{
+      file: "migrate/data/sync/reading.ts",
+      from: /const missing = .*/,
+      to: "const missing: [string, Uint8Array][] = []; void found;",
+    }],
+    faults: ["kill_sync"],
+  },
+  term_check: {
+    about: "a process that lost its lease goes on writing",
+    patches: [{
+      file: "migrate/data/sync/lease.ts",
+      from: "if (row) return;",
+      to: "if (row || true) return;",
+    }],
+    faults: ["pause_sync_long"],
+  },
+  released: {
+    about: "documents that wait for a task or a key are not tried again",
+    patches: [{
+      file: "migrate/data/sync/apply.ts",
+      from: /while \(this\.#released\.size > 0\)/,
+      to: "while (false as boolean)",
+    }, {
+      file: "migrate/data/sync/stream.ts",
+      from: /if \(isCaughtUp && Date\.now\(\) >= this\.#nextRetry\)/,
+      to: "if (false as boolean)",
+    }],
+    faults: ["kill_sync"],
+  },
+  gap: {
+    about: "a lost position is skipped without a comparison",
+    patches: [{
+      file: "migrate/data/sync/state.ts",
+      from: /set state = 'gap', stop_reason = null/,
+      to: "set state = 'following', stop_reason = null",
+    }],
+    faults: ["lose_position"],
+  },
+};

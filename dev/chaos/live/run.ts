@@ -1,0 +1,83 @@
+/** One run of the live rig: writes and faults side by side, then rest, then the comparison of both sides in full. */
+import { findFollow } from "../../../migrate/data/sync/state.ts";
+import { toPosition } from "../../../migrate/data/sources/positions.ts";
+import { assertFollowed, insertAll, makeEdgeCases } from "../../../tests/migrate/support/followed.ts";
+import { createRandom } from "../random.ts";
+import { pause, retry } from "../servers.ts";
+import { injections } from "./faults.ts";
+import type { LivePlan } from "./plan.ts";
+import { checkWayBack } from "./way_back.ts";
+import { type LanePostgres, openWorld, type World } from "./world.ts";
+import { LiveWriter } from "./writer.ts";
+
+export interface LiveResult {
+  plan: LivePlan;
+  violations: string[];
+  /** Acknowledged writes. */
+  writes: number;
+  tookMs: number;
+  /** The last lines of the sync, where a rule was broken. */
+  lines: string[];
+}
+
+const settleMs = 90_000;
+
+/** Waits until the sync has applied everything. @throws Error when it does not within the time */
+export async function waitForRest({ sql, db }: World): Promise<void> {
+  const { operationTime } = await retry(() => db.command({ ping: 1 }));
+  const target = toPosition(operationTime);
+  const until = performance.now() + settleMs;
+  while (performance.now() < until) {
+    const follow = await retry(() => findFollow(sql));
+    if (follow?.state === "following" && BigInt(follow.position ?? 0) >= target) return;
+    await pause(50);
+  }
+  throw new Error(`the sync did not catch up within ${settleMs / 1000} s`);
+}
+
+async function injectFaults(world: World): Promise<void> {
+  const random = createRandom(world.plan.seed).fork("injections");
+  const started = performance.now();
+  for (const { kind, atMs } of world.plan.faults) {
+    await pause(Math.max(0, atMs - (performance.now() - started)));
+    await injections[kind](world, random);
+  }
+}
+
+/** Rates some cells, as testers do before the switch. @returns the number of ratings */
+async function rate({ sql }: World): Promise<void> {
+  await retry(() =>
+    sql`
+    update subtasks set rating = 3, evaluate = '{kept}'
+    where (parent_task_id, id) in (select parent_task_id, id from subtasks order by id limit 5)`
+  );
+}
+
+/** Runs a plan. @throws Error when the rig itself fails */
+export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostgres): Promise<LiveResult> {
+  const started = performance.now();
+  await using world = await openWorld(root, plan, postgres);
+  const { db, sync, mongo } = world;
+  if (plan.hasEdgeCases) await insertAll(await mongo.primaryUrl(), db.databaseName, await makeEdgeCases());
+  const writer = new LiveWriter(db, createRandom(plan.seed).fork("writes"));
+  const stopped = new AbortController();
+  const writing = writer.run(stopped.signal);
+  sync.start();
+  const violations: string[] = [];
+  try {
+    await Promise.all([injectFaults(world), pause(plan.durationMs).then(() => rate(world))]);
+    stopped.abort();
+    await writing;
+    await waitForRest(world);
+    violations.push(...await writer.check());
+    await assertFollowed(world.sql, db);
+    if (plan.hasWayBack) await checkWayBack(world);
+  } catch (error) {
+    violations.push(String((error as Error).message).slice(0, 2000));
+  } finally {
+    stopped.abort();
+    await writing.catch(() => {});
+  }
+  const lines = violations.length > 0 ? [...sync.lines] : [];
+  return { plan, violations, writes: writer.acknowledged, tookMs: performance.now() - started, lines };
+}
