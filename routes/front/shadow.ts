@@ -12,8 +12,8 @@ import { ShadowBacklog } from "./shadow_backlog.ts";
 import {
   type Ask,
   bodyBytesMax,
-  parseAnswer,
   type RawAnswer,
+  readText,
   type RepeatableRequest,
   toStep,
 } from "./shadow_ask.ts";
@@ -144,7 +144,7 @@ export class Shadow implements AsyncDisposable {
   }
 
   async #compare({ request, old, askNew }: Job): Promise<void> {
-    const answer = await parseAnswer(old);
+    const answer = await readText(old);
     const comparison = answer && await compareOnce(this.#systems(askNew), request, answer);
     if (comparison === undefined) return this.#count("dropped");
     if (comparison.unexplained.length === 0) return await this.#save(request, comparison.explained);

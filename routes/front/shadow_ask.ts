@@ -1,5 +1,4 @@
-/** Asks both systems for an answer in the background, and reads it as the comparison needs it. */
-import { type Answer, readBody } from "../../comparison/answer.ts";
+/** Asks both systems for an answer in the background, and reads its text. */
 import type { Step } from "../../comparison/request.ts";
 import { firstAuthorization } from "../common/headers.ts";
 
@@ -8,6 +7,14 @@ export interface RawAnswer {
   status: number;
   headers: Headers;
   body: Uint8Array;
+}
+
+/** An answer whose body is not parsed yet. */
+export interface TextAnswer {
+  status: number;
+  /** Headers by name in lower case. */
+  headers: Map<string, string>;
+  text: string;
 }
 
 /** Parts of a request that are needed to repeat it. */
@@ -56,13 +63,11 @@ async function unpack({ headers, body }: RawAnswer): Promise<Uint8Array | undefi
   return await readBytes(unpacked, otherBytesMax).catch(() => undefined);
 }
 
-/** Parses an answer. @returns undefined if its body is too large or has an unknown encoding */
-export async function parseAnswer(raw: RawAnswer): Promise<Answer | undefined> {
+/** Reads the text of an answer. @returns undefined if its body is too large or has an unknown encoding */
+export async function readText(raw: RawAnswer): Promise<TextAnswer | undefined> {
   const bytes = await unpack(raw);
   if (bytes === undefined) return undefined;
-  const { status, headers } = raw;
-  const body = readBody(decoder.decode(bytes), headers.get("content-type") ?? "");
-  return { status, headers: new Map(headers), body };
+  return { status: raw.status, headers: new Map(raw.headers), text: decoder.decode(bytes) };
 }
 
 /** Reads a stream. @returns undefined if it is longer than `max` */
@@ -86,7 +91,7 @@ export async function askAgain(
   ask: Ask,
   { url, headers }: RepeatableRequest,
   signal: AbortSignal,
-): Promise<Answer | undefined> {
+): Promise<TextAnswer | undefined> {
   const ending = new AbortController();
   const end = () => ending.abort();
   const timer = setTimeout(end, answerMsMax);
@@ -97,7 +102,7 @@ export async function askAgain(
     sent.set("accept-encoding", "identity");
     const response = await ask(new Request(url, { headers: sent, signal: ending.signal }));
     const body = await readBytes(response.body, otherBytesMax);
-    return body && await parseAnswer({ status: response.status, headers: response.headers, body });
+    return body && await readText({ status: response.status, headers: response.headers, body });
   } catch {
     return undefined;
   } finally {

@@ -17,7 +17,15 @@ import {
   type FollowedPosition,
   readFollowedPosition,
 } from "../../db/traffic/differences.ts";
-import { type Ask, askAgain, type RepeatableRequest, splitUrl, toStep } from "./shadow_ask.ts";
+import {
+  type Ask,
+  askAgain,
+  type RepeatableRequest,
+  splitUrl,
+  type TextAnswer,
+  toStep,
+} from "./shadow_ask.ts";
+import { paced, parseAnswers } from "./shadow_parse.ts";
 
 /** A difference with its cause, as it is stored. */
 export interface Explained {
@@ -111,35 +119,50 @@ async function acceptsToken(ask: Ask, { url, headers }: RepeatableRequest, signa
   return answer !== undefined && answer.status !== 401;
 }
 
-/** Compares an answer with that of this system. @returns undefined if this system has no answer for now */
+/** Asks the old backend for the path that it redirects to because of the last slash, if it does. */
+async function followRedirect(
+  { askOld, signal }: Systems,
+  request: RepeatableRequest,
+  exchange: Exchange,
+): Promise<{ path: string; url: string; answer: TextAnswer | undefined } | undefined> {
+  const path = followedPath(exchange);
+  if (path === undefined) return undefined;
+  const { query } = exchange.step;
+  const url = splitUrl(request.url).origin + path + (query.length > 0 ? `?${query.join("&")}` : "");
+  return { path, url, answer: await askAgain(askOld, { ...request, url }, signal) };
+}
+
+const withoutBody = ({ status, headers }: TextAnswer): Answer => ({ status, headers, body: undefined });
+
+/** Compares an answer with that of this system. @returns undefined if one of them has no answer for now */
 export async function compareOnce(
   systems: Systems,
   request: RepeatableRequest,
-  old: Answer,
+  old: TextAnswer,
 ): Promise<Comparison | undefined> {
   const { sql, askOld, askNew, signal } = systems;
   const now = await askAgain(askNew, request, signal);
   if (now === undefined || now.status === 503) return undefined;
   const isAccepted = now.status !== 401 || await acceptsToken(askNew, request, signal) ||
     await acceptsToken(askOld, request, signal);
-  const given = toStep(request, isAccepted);
+  let step = toStep(request, isAccepted);
+  let oldText = old;
   const explained: Explained[] = [];
-  let exchange: Exchange = { step: given, old, new: now };
-  let oldUrl = request.url;
-  const path = followedPath(exchange);
-  if (path !== undefined) {
-    const query = given.query.length > 0 ? `?${given.query.join("&")}` : "";
-    oldUrl = splitUrl(request.url).origin + path + query;
-    const followed = await askAgain(askOld, { ...request, url: oldUrl }, signal);
-    if (followed === undefined) return undefined;
-    explained.push(explainByRule(observeRedirect(exchange)));
-    exchange = { step: { ...given, path }, old: followed, new: now };
+  const heads: Exchange = { step, old: withoutBody(old), new: withoutBody(now) };
+  const followed = await followRedirect(systems, request, heads);
+  if (followed) {
+    if (followed.answer === undefined) return undefined;
+    explained.push(explainByRule(observeRedirect(heads)));
+    step = { ...step, path: followed.path };
+    oldText = followed.answer;
   }
-  const context = await createContext(sql, now, request.url);
-  const { observations } = judge(exchange, context);
+  const answers = await parseAnswers([oldText, now], signal);
+  const exchange: Exchange = { step, old: answers[0]!, new: answers[1]! };
+  const context = await createContext(sql, exchange.new, request.url);
+  const { observations } = await paced(() => judge(exchange, context), signal);
   explained.push(...observations.filter(({ rule }) => rule !== undefined).map(explainByRule));
   const unexplained = observations.filter(({ rule }) => rule === undefined);
-  return { request, step: exchange.step, oldUrl, explained, unexplained };
+  return { request, step, oldUrl: followed?.url ?? request.url, explained, unexplained };
 }
 
 /** What is known about the position before a look. */
@@ -235,10 +258,19 @@ export async function explainByLooks(
     const now = await askAgain(askNew, request, signal);
     const after = await askOld();
     if (now === undefined || now.status === 503 || after === undefined) return undefined;
-    const result = examine({ step, before, now, after }, await createContext(sql, now, request.url));
+    const [first, mine, second] = await parseAnswers([before, now, after], signal) as [
+      Answer,
+      Answer,
+      Answer,
+    ];
+    const context = await createContext(sql, mine, request.url);
+    const result = await paced(
+      () => examine({ step, before: first, now: mine, after: second }, context),
+      signal,
+    );
     const isDecided = result.different.length > 0 ? position.isPassed : result.changing.length === 0;
     if (isDecided || look >= waits.looksMax || signal.aborted) {
-      const exchange = { step, old: after, new: now };
+      const exchange = { step, old: second, new: mine };
       return await explainLast(systems, unexplained, { result, exchange, position });
     }
     before = after;
