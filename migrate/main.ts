@@ -1,9 +1,13 @@
-/** The migrator: `up`, `down`, `status` and `check` for the schema, `data` for the documents of the old database. */
+/**
+ * The migrator: `up`, `down`, `status` and `check` for the schema, `data` for the documents of the old database, `traffic`
+ * for the system that answers.
+ */
 import { Command, CommanderError } from "commander";
 import { parseConfig, readEnvironment } from "../config.ts";
 import { AppError, codes } from "../errors.ts";
 import { print, runMain } from "../process.ts";
 import { dataCommand } from "./data/commands.ts";
+import { trafficCommand } from "./data/commands_traffic.ts";
 import { withPool } from "./data/context.ts";
 import { checkApplied, listApplied, migrateDown, migrateUp, readSteps } from "./schema/runner.ts";
 import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
@@ -74,6 +78,7 @@ function createProgram(signal: AbortSignal): Command {
     .option("--json", "print one JSON object to stdout")
     .action(status);
   program.command("check").description("fail unless every step is applied and unchanged").action(check);
+  program.addCommand(trafficCommand(context));
   program.addCommand(dataCommand({ ...context, signal }));
   // Detecting colours would read the environment, for which the task has no permission. Exits are left to main().
   const configure = (command: Command): void => {

@@ -1,6 +1,7 @@
 /** `deno task migrate data COMMAND`: loads the documents of the old database and verifies the result. */
 import { Command } from "commander";
 import { AppError } from "../../errors.ts";
+import { addCutover } from "./commands_cutover.ts";
 import { addAssess } from "./commands_assess.ts";
 import { addBack } from "./commands_back.ts";
 import { addBackup } from "./commands_backup.ts";
@@ -83,6 +84,11 @@ MONGODB_URL and DB_NAME. The steps of a migration, in this order:
   7  unfinished resume|cancel                decide about tasks that the old backend had not finished
   8  report --out FILE                       write the signed report for the archive
 To go back to the state of step 2: restore --backup FOLDER --replace.
+A MongoDB that people keep writing to (docs/following.md), in place of steps 3 and 4:
+  sync --from mongodb                        copy it, and apply its changes until stopped; --once ends when caught up
+  status --from mongodb [--settled]          lag, head-room in the oplog, gaps, the ledger, and the next command
+  verify --live --from mongodb               compare every document with its row while both change
+  capture on, back --to mongodb              after the switch: write the changes made here to MongoDB
 Exit codes: docs/errors.md. Walkthrough: docs/migrating.md.`;
 
 /** Returns the command `data` with its subcommands. */
@@ -108,6 +114,7 @@ export function dataCommand(context: DataContext): Command {
   addBackup(data, context);
   addReport(data, context);
   addBack(data, context);
+  addCutover(data, context);
   addSync(data, context);
   data.addHelpText("after", runbook);
   return data;

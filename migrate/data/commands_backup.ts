@@ -2,6 +2,8 @@
 import type { Command } from "commander";
 import { backup, formatBackup } from "./backup/backup.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
+import { saveBackup } from "./cutover/decisions.ts";
+import { operatorName } from "./cutover/operator.ts";
 import { openSource } from "./sources/open.ts";
 import { formatRestore, restore } from "./backup/restore.ts";
 
@@ -22,12 +24,16 @@ interface RestoreFlags {
 
 async function runBackup(context: DataContext, flags: BackupFlags): Promise<void> {
   await using source = flags.from === undefined ? undefined : await openSource(flags.from);
-  const manifest = await withPool(context, (pool) =>
-    backup(pool, flags.to, {
+  const manifest = await withPool(context, async (pool) => {
+    const written = await backup(pool, flags.to, {
       progress: progressOf(flags),
       signal: context.signal,
       ...(source ? { source } : {}),
-    }));
+    });
+    // The gate of the cut-over asks for it.
+    await saveBackup(pool, flags.to, operatorName(undefined));
+    return written;
+  });
   printResult(context, flags, manifest, () => formatBackup(flags.to, manifest));
 }
 

@@ -1,3 +1,4 @@
+alter table migration.follows drop column behind_at;
 drop table migration.decisions;
 drop table migration.cutover_steps;
 drop table migration.cutovers;

@@ -102,6 +102,8 @@ create table migration.cutovers (
   pause_predicted_ms integer,
   pause_ms integer,
   note text,
+  -- What the operator decided, so that `--continue` does the same.
+  options json not null default '{}',
   constraint cutovers_pkey primary key (id),
   constraint cutovers_kind_known check (kind in ('rehearsal', 'cutover', 'rollback')),
   constraint cutovers_state_known check (state in ('running', 'done', 'undone', 'failed')),
@@ -134,3 +136,7 @@ create table migration.decisions (
   decided_at timestamptz(3) not null default now(),
   constraint decisions_pkey primary key (name)
 );
+
+-- When the applied changes were last a second or more behind the source, or no sync told how far they were. A cut-over
+-- wants this to be a minute ago.
+alter table migration.follows add column behind_at timestamptz(3) not null default now();

@@ -2,17 +2,14 @@
  * The phase of the traffic as one process knows it. Each look reads the phase and stores what the process works by. A
  * process whose last look is too old serves no writes, because the phase may have changed without its knowledge.
  */
-import { createHash } from "node:crypto";
 import type { Pool } from "../../db/pg/connect.ts";
+import { digestKey, product } from "../../db/traffic/identity.ts";
 import { confirmWithinMs, deleteFrontProcess, saveFrontProcess } from "../../db/traffic/processes.ts";
 import { readTraffic, type Traffic, trafficChannel } from "../../db/traffic/traffic.ts";
 import type { Log } from "../../log.ts";
 
 /** Interval of the looks. Two fit into the time after which writes stop. */
 const lookMs = 700;
-
-/** Version of the product, which all processes must share for a switch. */
-export const product = "1";
 
 export interface PhaseWatchOptions {
   sql: Pool;
@@ -21,10 +18,6 @@ export interface PhaseWatchOptions {
   hostname: string;
   pid: number;
 }
-
-/** Returns a digest that tells whether two processes have the same SECRET_KEY. */
-export const digestKey = (secretKey: string): string =>
-  createHash("sha256").update(`front ${secretKey}`).digest("hex").slice(0, 16);
 
 export class PhaseWatch implements AsyncDisposable {
   readonly #options: PhaseWatchOptions;

@@ -122,6 +122,7 @@ export const rooms: Record<string, string[]> = {
     "db/pg",
     "db/queue",
     "db/traffic",
+    "db/migration",
     "redis",
     "migrate/schema",
     "migrate/data/tools",
@@ -134,6 +135,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data": [
     "db/pg",
+    "db/traffic",
     "db/migration",
     "migrate/schema",
     "migrate/data/tools",

@@ -3,6 +3,7 @@ import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { collections } from "../documents/source.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
+import { isWriteBlocked, readBlockRights } from "../sources/write_block.ts";
 import { isCaptureEnabled } from "./capture.ts";
 import { findBack, findFollowedIdentity, findSyncHolder } from "./state.ts";
 import { blockedError, unauthorizedError } from "./writer.ts";
@@ -42,19 +43,15 @@ async function checkIdentity(pool: Pool, source: FollowedMongo, acceptOther: boo
   );
 }
 
-const blockEnabled = 2;
-
 /** @throws AppError conflict */
-async function checkBlock({ db, location }: FollowedMongo): Promise<void> {
-  const admin = db.client.db("admin");
-  const status = await admin.command({ serverStatus: 1, repl: 1, metrics: 0, wiredTiger: 0 }).catch(() =>
-    undefined
-  );
-  if (status?.repl?.userWriteBlockMode === blockEnabled) throw blockedError(location);
+async function checkBlock({ client, version, location }: FollowedMongo): Promise<void> {
+  if (!await isWriteBlocked(client)) return;
+  if ((await readBlockRights(client, version)).canBypass) return;
+  throw blockedError(location);
 }
 
-/** @throws AppError database_refused */
-async function checkPermissions(source: FollowedMongo): Promise<void> {
+/** @throws AppError database_refused when the account may not write */
+export async function checkPermissions(source: FollowedMongo): Promise<void> {
   const { db, location } = source;
   // No document has this _id, so nothing is changed.
   const _id = `contactsheet: ${crypto.randomUUID()}`;

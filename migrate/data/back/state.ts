@@ -18,6 +18,9 @@ export async function findBack(sql: Sql): Promise<Back | undefined> {
   return row;
 }
 
+/** Reports whether the way back was ended, by its process or by a rollback. */
+export const isBackEnded = async (sql: Sql): Promise<boolean> => (await findBack(sql))?.state === "ended";
+
 /** Begins or continues the way back. */
 export async function startBack(sql: Sql, identity: string): Promise<void> {
   await sql`

@@ -1,5 +1,6 @@
 /** Preconditions of a sync, and the decision how it begins. */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
+import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { createHash } from "node:crypto";
 import { AppError } from "../../../errors.ts";
 import { documentKey } from "../documents/ids.ts";
@@ -138,6 +139,17 @@ function checkSame(follow: Follow, { identity, location }: FollowedMongo): void 
   }
 }
 
+/** @throws AppError conflict when this system is in charge: documents must not replace its rows */
+async function checkInCharge(sql: Sql): Promise<void> {
+  const { phase, phase_before } = await readTraffic(sql);
+  if (phase !== "new" && phase_before !== "new") return;
+  throw new AppError(
+    "conflict",
+    "following: this system is in charge since the cut-over, and its rows must not be replaced by documents; to give " +
+      "the traffic back to the old backend, run 'deno task migrate data rollback'",
+  );
+}
+
 /**
  * Checks the source and prepares the row of the followed source.
  *
@@ -151,6 +163,7 @@ export async function startFollow(
   onNote: (note: string) => void,
 ): Promise<Follow> {
   checkTopology(source, mode);
+  await checkInCharge(sql);
   failpoint("sync.before_start");
   const position = mode === "poll" ? await clockPosition(source) : await source.clusterPosition();
   if (mode === "stream") await checkPermission(source, position);

@@ -202,11 +202,70 @@ const backward = [
   "back.ended",
 ] as const;
 
+const forwardSteps = [
+  "drain",
+  "compare",
+  "hold",
+  "freeze",
+  "catch_up",
+  "recheck",
+  "back_on",
+  "switch",
+  "start",
+] as const;
+const returnSteps = ["stop", "drain_back", "unblock", "return"] as const;
+
+/** Steps of a cut-over, and those that only a rollback has. */
+export type SwitchStep = (typeof forwardSteps)[number] | (typeof returnSteps)[number];
+
+const marksOf = <Step extends SwitchStep>(steps: readonly Step[]) =>
+  steps.flatMap((step) => [`${step}.begun` as const, `${step}.done` as const]);
+
+const switching = [
+  "cutover.gate_passed",
+  "cutover.begun",
+  ...marksOf(forwardSteps),
+  "hold.changed",
+  "hold.in_force",
+  "freeze.requested",
+  "recheck.compared",
+  "switch.locked",
+  "switch.sync_ended",
+  "switch.captured",
+  "switch.phase_set",
+  "switch.before_commit",
+  "switch.committed",
+  "start.admitted",
+  "cutover.ended",
+] as const;
+
+const returning = [
+  "rollback.gate_passed",
+  "rollback.begun",
+  ...marksOf(returnSteps),
+  "return.drained",
+  "return.follow_set",
+  "return.before_commit",
+  "return.committed",
+  "rollback.ended",
+] as const;
+
+const undoing = [
+  "undo.begun",
+  "thaw.requested",
+  "undo.step_undone",
+  "undo.before_end",
+  "undo.ended",
+] as const;
+
 export type Failpoint =
   | (typeof atRest)[number]
   | (typeof following)[number]
   | (typeof comparing)[number]
-  | (typeof backward)[number];
+  | (typeof backward)[number]
+  | (typeof switching)[number]
+  | (typeof returning)[number]
+  | (typeof undoing)[number];
 
 /** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */
 export const failpoints: readonly Failpoint[] = atRest;
@@ -216,6 +275,12 @@ export const syncFailpoints: readonly Failpoint[] = following;
 export const liveFailpoints: readonly Failpoint[] = comparing;
 /** The failpoints of `back`. */
 export const backFailpoints: readonly Failpoint[] = backward;
+/** The failpoints of `cutover`. */
+export const switchFailpoints: readonly Failpoint[] = switching;
+/** The failpoints of `rollback`, which passes those of the hold as well. */
+export const rollbackFailpoints: readonly Failpoint[] = returning;
+/** The failpoints of undoing either. */
+export const undoFailpoints: readonly Failpoint[] = undoing;
 
 let onPass: ((name: Failpoint) => void) | undefined;
 

@@ -1,0 +1,98 @@
+/** The switch and the way back, for real: processes of sync, cut-over, back and rollback, and an API process. */
+import assert from "node:assert/strict";
+import { readTraffic } from "../../../db/traffic/traffic.ts";
+import { waitFor } from "../../support/wait.ts";
+import { compareSides } from "../support/back.ts";
+import { mongod } from "../support/sources.ts";
+import { assertInCharge, makeReady, readDeleted, type Rig, startRig, waitFollowing } from "./rig.ts";
+
+const common = ["--max-pause", "20s", "--json"];
+
+/** Deletes tasks one after the other until it is told to stop. */
+function startLoad(rig: Rig, ids: readonly string[]) {
+  const acknowledged: string[] = [];
+  const statuses: number[] = [];
+  let isStopped = false;
+  const stop = async () => {
+    isStopped = true;
+    await running;
+  };
+  const running = (async () => {
+    for (const id of ids) {
+      if (isStopped) return;
+      const status = await rig.remove(id);
+      statuses.push(status);
+      if (status === 200) acknowledged.push(id);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  })();
+  return {
+    acknowledged,
+    statuses,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+Deno.test({
+  name:
+    "rehearsal, cut-over under load, rollback under load and a second cut-over lose no acknowledged write",
+  ignore: !mongod,
+  async fn() {
+    await using rig = await startRig({ tasks: 1500 });
+    const { sql, tasks } = rig;
+    await using sync = rig.start(["data", "sync", "--from", "mongodb", "--accept-short-oplog", "--quiet"]);
+    await makeReady(rig);
+    await using load = startLoad(rig, tasks);
+
+    const rehearsed = await rig.data("rehearse", "--unfinished", "keep", ...common);
+    assert.equal(rehearsed.code, 0, rehearsed.err);
+    assert.ok(JSON.parse(rehearsed.out).pause_ms > 0);
+    await assertInCharge(rig, "old");
+    assert.ok((await readDeleted(rig)).there.length > 0, "the old backend has answered writes");
+
+    const first = await rig.data("cutover", "--yes", "--unfinished", "keep", ...common);
+    assert.equal(first.code, 0, first.err);
+    const result = JSON.parse(first.out);
+    assert.ok(result.pause_predicted_ms > 0);
+    assert.ok(result.pause_ms < 5000, `paused for ${result.pause_ms} ms`);
+    await assertInCharge(rig, "new");
+    const ended = await sync.ended;
+    assert.equal(ended.code, 0, ended.err);
+
+    const refused = await rig.data("sync", "--from", "mongodb", "--once", "--quiet");
+    assert.match(refused.err, /this system is in charge/);
+    const back = rig.start(["data", "back", "--to", "mongodb", "--quiet"]);
+    await using _back = back;
+    await waitFor("the way back", async () => {
+      const [row] = await sql`select from leaders where role = 'back' and lease_until > now()`;
+      return row !== undefined;
+    }, 30_000);
+
+    const returned = await rig.data("rollback", "--yes", ...common);
+    assert.equal(returned.code, 0, returned.err);
+    await assertInCharge(rig, "old");
+    const backEnded = await back.ended;
+    assert.equal(backEnded.code, 0, backEnded.err);
+    assert.equal((await readTraffic(sql)).phase, "old");
+
+    await using _again = rig.start(["data", "sync", "--from", "mongodb", "--quiet"]);
+    await waitFollowing(rig);
+    await makeReady(rig);
+    const second = await rig.data("cutover", "--yes", "--unfinished", "keep", ...common);
+    assert.equal(second.code, 0, second.err);
+    await assertInCharge(rig, "new");
+    await load.stop();
+
+    assert.deepEqual([...new Set(load.statuses)], [200], "no request failed");
+    const { here } = await readDeleted(rig);
+    assert.deepEqual(
+      load.acknowledged.filter((id) => !here.includes(id)),
+      [],
+      "acknowledged writes are all here",
+    );
+    const last = await rig.data("back", "--to", "mongodb", "--once", "--quiet");
+    assert.equal(last.code, 0, last.err);
+    assert.equal((await compareSides(sql, rig.followed)).verdict, "equal");
+  },
+});
