@@ -30,9 +30,9 @@ async function pauseSync({ sync }: World, ms: number): Promise<void> {
   sync.signal("SIGCONT");
 }
 
-/** Starts another sync, which must be refused or take over when the first one stands still. */
-async function runSecond({ root, env }: World, ms: number): Promise<void> {
-  const second = new Supervised(root, ["data", "sync", "--from", "mongodb", "--accept-short-oplog"], env);
+/** Starts another process of the same kind, which must be refused or take over when the first one stands still. */
+async function runSecond({ root, env, sync }: World, ms: number): Promise<void> {
+  const second = new Supervised(root, sync.args, env);
   second.start();
   await pause(ms);
   await second.stop();
@@ -56,8 +56,9 @@ async function overwriteOplog({ mongo }: World): Promise<void> {
   }
 }
 
-async function runMigrate({ root, url, env }: World, ...args: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+/** Runs a command of the migrator. @throws Error when it does not end with 0 */
+export async function runMigrate({ root, url, env }: World, ...args: string[]): Promise<void> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "-A",
@@ -67,11 +68,12 @@ async function runMigrate({ root, url, env }: World, ...args: string[]): Promise
       ...args,
     ],
     env: Object.assign({}, env, { DATABASE_URL: url }),
-    stdout: "null",
+    stdout: "piped",
     stderr: "piped",
   }).output();
   if (code !== 0) {
-    throw new Error(`${args.join(" ")} ended with ${code}: ${new TextDecoder().decode(stderr)}`);
+    const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n");
+    throw new Error(`${args.join(" ")} ended with ${code}: ${text}`);
   }
 }
 
@@ -107,6 +109,7 @@ export const injections: Record<LiveFault, Inject> = {
       where datname = current_database() and application_name = 'contactsheet-migrate'`;
   },
   restart_postgres: ({ postgres }) => postgres.restart(),
+  shut_down_postgres: ({ postgres }) => postgres.restart("SIGINT"),
   cut_postgres: through("postgres", "refuse"),
   hold_postgres: through("postgres", "hold"),
   mute_postgres: through("postgres", "mute"),
@@ -126,4 +129,9 @@ export const injections: Record<LiveFault, Inject> = {
     world.sync.start();
   },
   restore_target: restoreTarget,
+  async clock_step({ clock }, random) {
+    await clock?.step(random.pick([-300, 300]));
+    await pause(random.between(1500, 4000));
+    await clock?.step(0);
+  },
 };

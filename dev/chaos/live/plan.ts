@@ -9,6 +9,7 @@ export const liveFaults = {
   second_sync: "a second sync starts while the first one runs",
   terminate_sessions: "PostgreSQL ends all sessions of the sync",
   restart_postgres: "PostgreSQL is stopped at once, as by a crash, and started again",
+  shut_down_postgres: "PostgreSQL is stopped by a fast shutdown, and started again",
   cut_postgres: "the network between the sync and PostgreSQL is cut for up to 3 s",
   hold_postgres: "the network between the sync and PostgreSQL is silent for up to 3 s",
   mute_postgres: "answers of PostgreSQL are lost, so that a commit is not confirmed",
@@ -19,6 +20,7 @@ export const liveFaults = {
   pause_primary: "SIGSTOP of the primary for up to 4 s (a set of three)",
   lose_position: "the sync stands still while the oplog is overwritten",
   restore_target: "the target is restored from a backup that was made earlier in the run",
+  clock_step: "the clock of the sync is five minutes off for up to 4 s",
 } as const;
 export type LiveFault = keyof typeof liveFaults;
 export const liveFaultNames = Object.keys(liveFaults) as LiveFault[];
@@ -37,6 +39,10 @@ export interface LivePlan {
   /** Whether documents of all shapes are there from the beginning. */
   hasEdgeCases: boolean;
   durationMs: number;
+  /** Whether people and the executor of the played old backend write too. */
+  hasOldBackend: boolean;
+  /** Whether `verify --live` compares both sides as well. */
+  hasVerify: boolean;
   /** Whether this system is put in charge afterwards, and its changes are written back. */
   hasWayBack: boolean;
   faults: PlannedFault[];
@@ -62,12 +68,17 @@ export function generateLivePlan(seed: number, allowed: readonly LiveFault[] = l
     { length: count },
     () => ({ kind: drawn.pick(usable), atMs: drawn.between(0, durationMs) }),
   );
+  const further = random.fork("further");
+  const hasOldBackend = further.oneIn(3);
   return {
     seed,
     members,
     hasSmallOplog: faults.some(({ kind }) => kind === "lose_position"),
-    hasEdgeCases: shape.oneIn(2),
+    // Edge cases include e-mails that the old backend's index would refuse.
+    hasEdgeCases: shape.oneIn(2) && !hasOldBackend,
     durationMs,
+    hasOldBackend,
+    hasVerify: further.oneIn(5),
     hasWayBack: shape.oneIn(3),
     faults: faults.toSorted((a, b) => a.atMs - b.atMs),
   };

@@ -6,6 +6,8 @@ import { createRandom } from "../random.ts";
 import { pause, retry } from "../servers.ts";
 import { injections } from "./faults.ts";
 import type { LivePlan } from "./plan.ts";
+import { OldBackendClients } from "./clients.ts";
+import { checkRest, rate } from "./rest.ts";
 import { checkWayBack } from "./way_back.ts";
 import { type LanePostgres, openWorld, type World } from "./world.ts";
 import { LiveWriter } from "./writer.ts";
@@ -44,15 +46,6 @@ async function injectFaults(world: World): Promise<void> {
   }
 }
 
-/** Rates some cells, as testers do before the switch. @returns the number of ratings */
-async function rate({ sql }: World): Promise<void> {
-  await retry(() =>
-    sql`
-    update subtasks set rating = 3, evaluate = '{kept}'
-    where (parent_task_id, id) in (select parent_task_id, id from subtasks order by id limit 5)`
-  );
-}
-
 /** Runs a plan. @throws Error when the rig itself fails */
 export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostgres): Promise<LiveResult> {
   const started = performance.now();
@@ -61,16 +54,22 @@ export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostg
   if (plan.hasEdgeCases) await insertAll(await mongo.primaryUrl(), db.databaseName, await makeEdgeCases());
   const writer = new LiveWriter(db, createRandom(plan.seed).fork("writes"));
   const stopped = new AbortController();
-  const writing = writer.run(stopped.signal);
+  await using clients = plan.hasOldBackend
+    ? await OldBackendClients.start(mongo.url, db, createRandom(plan.seed).fork("clients"))
+    : undefined;
+  const writing = Promise.all([writer.run(stopped.signal), clients?.run(stopped.signal)]);
   sync.start();
   const violations: string[] = [];
   try {
-    await Promise.all([injectFaults(world), pause(plan.durationMs).then(() => rate(world))]);
+    const [rated] = await Promise.all([pause(plan.durationMs).then(() => rate(world)), injectFaults(world)]);
     stopped.abort();
     await writing;
+    await clients?.drain();
     await waitForRest(world);
-    violations.push(...await writer.check());
+    violations.push(...await writer.check(), ...await clients?.check() ?? []);
     await assertFollowed(world.sql, db);
+    violations.push(...await checkRest(world, rated));
+    await clients?.old.executor.stop();
     if (plan.hasWayBack) await checkWayBack(world);
   } catch (error) {
     violations.push(String((error as Error).message).slice(0, 2000));
@@ -79,5 +78,11 @@ export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostg
     await writing.catch(() => {});
   }
   const lines = violations.length > 0 ? [...sync.lines] : [];
-  return { plan, violations, writes: writer.acknowledged, tookMs: performance.now() - started, lines };
+  return {
+    plan,
+    violations,
+    writes: writer.acknowledged + (clients?.acknowledged ?? 0),
+    tookMs: performance.now() - started,
+    lines,
+  };
 }

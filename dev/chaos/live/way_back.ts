@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { enableCapture } from "../../../migrate/data/back/capture.ts";
+import { findBack } from "../../../migrate/data/back/state.ts";
 import { readBson } from "../../../migrate/data/documents/bson_read.ts";
 import { documentKey, legacyIdOf } from "../../../migrate/data/documents/ids.ts";
 import { collections } from "../../../migrate/data/documents/source.ts";
@@ -11,6 +12,7 @@ import { readAll } from "../../../tests/migrate/support/followed.ts";
 import { createRandom } from "../random.ts";
 import { pause, retry } from "../servers.ts";
 import { injections } from "./faults.ts";
+import { Moves } from "./moves.ts";
 import type { LiveFault } from "./plan.ts";
 import { Supervised, type World } from "./world.ts";
 
@@ -18,34 +20,26 @@ import { Supervised, type World } from "./world.ts";
 const usable: LiveFault[] = [
   "terminate_sessions",
   "restart_postgres",
+  "shut_down_postgres",
   "cut_postgres",
   "hold_postgres",
   "mute_postgres",
   "kill_sync",
+  "pause_sync",
+  "pause_sync_long",
+  "second_sync",
   "kill_mongo",
 ];
+const usableWithSet: LiveFault[] = [...usable, "step_down", "pause_primary"];
+const usableAlone: LiveFault[] = [...usable, "cut_mongo", "hold_mongo"];
 
-/** Changes rows as workers and users of this system do. @returns keys of the changed documents */
-async function changeRows({ sql }: World): Promise<Set<string>> {
-  const changed = await sql<{ collection: string; id: string }[]>`
-    with settled as (
-      update subtasks
-      set status = 'completed', completed_at = now(), updated_at = now(), image_url = 'https://x/new.webp',
-        result = '{"url":"https://x/new.webp","width":1024,"height":1024,"seed":1,"created_at":"2026-01-02T11:04:05.678000+08:00"}'
-      where (parent_task_id, id) in (
-        select parent_task_id, id from subtasks where status in ('pending', 'processing') order by id limit 20
-      )
-      returning 'dramatiq_tasks' as collection, legacy_id as id
-    ), renamed as (
-      update tasks set task_name = task_name || '!', updated_at = now()
-      where id in (select id from tasks order by id limit 5)
-      returning 'tasks', legacy_id
-    ), joined as (
-      insert into users (email, hashed_password) values ('born-here@example.com', '$2b$04$x')
-      returning 'users', legacy_id
-    )
-    select * from settled union all select * from renamed union all select * from joined`;
-  return new Set(changed.map(({ collection, id }) => `${collection}/${id}`));
+/** Changes rows until the signal is aborted, and a few times more. */
+async function move(moves: Moves, signal: AbortSignal): Promise<void> {
+  for (let left = 5; left > 0; left -= signal.aborted ? 1 : 0) {
+    // PostgreSQL may be away.
+    await moves.step().catch(() => {});
+    await pause(30);
+  }
 }
 
 /**
@@ -61,15 +55,27 @@ export async function checkWayBack(world: World): Promise<void> {
     }
   }
   await enableCapture(sql);
-  const changed = await changeRows(world);
+  const random = createRandom(plan.seed).fork("way back");
+  const moves = new Moves(sql, random.fork("moves"));
   const back = new Supervised(root, ["data", "back", "--to", "mongodb"], env);
   back.start();
-  const random = createRandom(plan.seed).fork("way back");
   const faulted = Object.assign({}, world, { sync: back });
-  for (let count = random.between(0, 2); count > 0; count--) {
-    await pause(random.between(100, 1000));
-    await injections[random.pick(usable)](faulted, random);
+  const done = new AbortController();
+  const moving = move(moves, done.signal);
+  try {
+    await retry(async () => {
+      if (!await findBack(sql)) throw new Error("the way back has not begun");
+    });
+    const kinds = plan.members === 3 ? usableWithSet : usableAlone;
+    for (let count = random.between(1, 3); count > 0; count--) {
+      await pause(random.between(100, 1500));
+      await injections[random.pick(kinds)](faulted, random);
+    }
+  } finally {
+    done.abort();
+    await moving;
   }
+  await retry(() => moves.addNew());
   try {
     await retry(async () => {
       const [row] = await sql`select count(*)::int as n from migration.changes`;
@@ -82,7 +88,7 @@ export async function checkWayBack(world: World): Promise<void> {
   }
   const { mismatches } = await compareSides(sql, { mongo: { url: mongo.url } as never }, db.databaseName);
   assert.deepEqual(mismatches.slice(0, 3), [], "both sides after the way back");
-  await checkUnchanged(world, before, changed);
+  await checkUnchanged(world, before, moves.changed);
 }
 
 /** A document that this system did not change must have the same bytes as before. */

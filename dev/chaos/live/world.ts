@@ -6,15 +6,18 @@ import { findFreePort } from "../../servers/ports.ts";
 import { findMongoBinary, startMongo } from "../../servers/mongo.ts";
 import { type MongoSet, startMongoSet } from "../../servers/mongo_set.ts";
 import { type LocalPostgres, startPostgres } from "../../servers/postgres.ts";
+import { type Clock, createClock } from "../clock.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
 import { pause, retry, tolerantOptions } from "../servers.ts";
 import type { LivePlan } from "./plan.ts";
 
 const databaseName = "old";
+const templateName = "live_template";
 
 /** PostgreSQL of a lane, which its runs use one after another. */
 export class LanePostgres implements AsyncDisposable {
   #server: LocalPostgres | undefined;
+  #template: Promise<void> | undefined;
 
   private constructor(readonly folder: string, readonly port: number) {}
 
@@ -35,10 +38,28 @@ export class LanePostgres implements AsyncDisposable {
     return this.#server!.url(name);
   }
 
-  /** Ends the server as a crash would, and starts it again. */
-  async restart(): Promise<void> {
+  /** Creates an empty database with the present schema. @returns its URL */
+  async create(name: string): Promise<string> {
+    await (this.#template ??= this.#makeTemplate());
+    const admin = connect(this.url("postgres"), { max: 1 });
+    await admin`create database ${admin(name)} template ${admin(templateName)}`;
+    await admin.end();
+    return this.url(name);
+  }
+
+  async #makeTemplate(): Promise<void> {
+    const admin = connect(this.url("postgres"), { max: 1 });
+    await admin`create database ${admin(templateName)}`;
+    await admin.end();
+    const sql = connect(this.url(templateName), { max: 2 });
+    await migrateUp(sql);
+    await sql.end();
+  }
+
+  /** Ends the server with a signal, by default as a crash would, and starts it again. */
+  async restart(signal: Deno.Signal = "SIGQUIT"): Promise<void> {
     const [pid] = (await Deno.readTextFile(`${this.folder}/postmaster.pid`)).split("\n");
-    Deno.kill(Number(pid), "SIGQUIT");
+    Deno.kill(Number(pid), signal);
     await this.#server!.stop().catch(() => {});
     await retry(() => this.#start());
   }
@@ -179,6 +200,8 @@ export interface World extends AsyncDisposable {
   /** Settings of the processes, through the proxies. */
   env: Record<string, string>;
   sync: Supervised;
+  /** The clock of the processes. Undefined if the machine has no libfaketime. */
+  clock: Clock | undefined;
 }
 
 /** Opens the servers of a run, with an empty target and the three collections. */
@@ -197,7 +220,9 @@ export async function openWorld(root: URL, plan: LivePlan, postgres: LanePostgre
   for (const collection of ["users", "tasks", "dramatiq_tasks"]) await db.createCollection(collection);
   const proxied = new URL(url);
   proxied.port = String(postgresProxy.port);
-  const env = { DATABASE_URL: proxied.href, MONGODB_URL: mongo.syncUrl, DB_NAME: databaseName };
+  const clock = plan.faults.some(({ kind }) => kind === "clock_step") ? await createClock() : undefined;
+  const settings = { DATABASE_URL: proxied.href, MONGODB_URL: mongo.syncUrl, DB_NAME: databaseName };
+  const env = Object.assign(settings, clock?.env);
   const sync = new Supervised(root, ["data", "sync", "--from", "mongodb", "--accept-short-oplog"], env);
   return {
     root,
@@ -211,8 +236,10 @@ export async function openWorld(root: URL, plan: LivePlan, postgres: LanePostgre
     db,
     env,
     sync,
+    clock,
     async [Symbol.asyncDispose]() {
       await sync.stop("SIGKILL");
+      await clock?.[Symbol.asyncDispose]();
       await client.close();
       await mongo[Symbol.asyncDispose]();
       postgresProxy.stop();
