@@ -42,18 +42,24 @@ export async function saveShadowAnswer(sql: Sql, isEqual: boolean): Promise<void
     set compared = a.compared + 1, equal = a.equal + excluded.equal`;
 }
 
+/** Replaces what PostgreSQL cannot store: NUL, and half of a pair of surrogates, as where a text was cut. */
+const toStorable = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd");
+
 /** Stores the differences of one answer: each kind once, with the latest values. */
 export async function saveShadowDifferences(
   sql: Sql,
   differences: readonly ShadowDifference[],
 ): Promise<void> {
   if (differences.length === 0) return;
+  const storable = differences.map((difference) =>
+    Object.fromEntries(Object.entries(difference).map(([name, text]) => [name, toStorable(text)]))
+  );
   await sql`
     insert into migration.shadow_differences as d
       (route, path, cause, rule, sample_target, sample_old, sample_new)
     select distinct on (n.route, n.path, n.cause, n.rule)
       n.route, n.path, n.cause, n.rule, n.target, n.old, n.new
-    from json_to_recordset(${JSON.stringify(differences)}::text::json)
+    from json_to_recordset(${JSON.stringify(storable)}::text::json)
       as n (route text, path text, cause text, rule text, target text, old text, new text)
     -- The same order everywhere, so that processes that store at once do not wait for each other.
     order by n.route, n.path, n.cause, n.rule
@@ -144,12 +150,14 @@ export async function findDataCause(
   ids: readonly string[],
   collection: string | undefined,
 ): Promise<string | undefined> {
-  const hexIds = ids.filter((id) => /^[0-9a-f]{24}$/.test(id));
-  const uuids = [...new Set(ids.map(uuidOfTask))];
+  // Documents have no other ids: MongoDB and JSON hold texts as UTF-8.
+  const known = ids.filter((id) => toStorable(id) === id);
+  const hexIds = known.filter((id) => /^[0-9a-f]{24}$/.test(id));
+  const uuids = [...new Set(known.map(uuidOfTask))];
   const counted = collection ?? null;
   const [row] = await sql<{ rule: string }[]>`
     with ids as materialized (
-      select convert_to(id, 'UTF8') as bytes from unnest(${[...ids]}::text[]) as i (id)
+      select convert_to(id, 'UTF8') as bytes from unnest(${known}::text[]) as i (id)
       union all
       select decode(id, 'hex') from unnest(${hexIds}::text[]) as i (id)
     ), verified as materialized (

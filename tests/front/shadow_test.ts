@@ -114,6 +114,24 @@ Deno.test("a token of a request is never stored, nor one in an answer or in a qu
   assert.ok(!stored.includes(rig.token) && stored.includes("<jwt>"));
 });
 
+Deno.test("values and ids that PostgreSQL cannot hold are stored in another form", async () => {
+  const odd = `${"x".repeat(118)}\u{1f431}${"y".repeat(100)}`;
+  await using rig = await startShadow({
+    after: (_, answer) => {
+      answer.text = answer.text.replace(
+        '{"',
+        `{"odd":${JSON.stringify(odd)},"nul":"a\\u0000b","half":"\\ud83d","`,
+      );
+    },
+  });
+  const targets = ["/health", "/api/v1/tasks/a%00b", "/api/v1/tasks/%ff", "/api/v1/tasks/'"];
+  for (const target of targets) await rig.get(target);
+  assert.deepEqual([...await rig.settle(4)], [["different", 4]]);
+  const rows = await listShadowDifferences(rig.sql, 20);
+  const health = rows.filter(({ route }) => route === "GET /health").map(({ path }) => path).toSorted();
+  assert.deepEqual(health, ["/half", "/nul", "/odd"]);
+});
+
 Deno.test("a value that the old backend gives anew each time is noise", async () => {
   let count = 0;
   await using rig = await startShadow({
