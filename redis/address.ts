@@ -55,7 +55,10 @@ function readCertificates(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    return fail(`ssl_ca_certs to name a readable file, ${quoted(path)} is none (${(error as Error).name})`);
+    const hint = error instanceof Deno.errors.NotCapable
+      ? "this program may read certificates in 'certs' of its working folder, '/etc/ssl' and '/run/secrets'"
+      : (error as Error).name;
+    return fail(`ssl_ca_certs to name a readable file, ${quoted(path)} is none (${hint})`);
   }
 }
 

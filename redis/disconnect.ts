@@ -3,6 +3,9 @@
 const certificateFault = /certificate|altname|UnknownIssuer/i;
 const protocolFault = /InvalidContentType|wrong version|before secure TLS|ECONNRESET|closed unexpectedly/i;
 
+/** Deno's answer where the program's permissions exclude the path of a socket. */
+const permissionFault = /^Requires (?:read|write) access/;
+
 /**
  * Describes a missing connection.
  *
@@ -26,6 +29,7 @@ export function describeDisconnect(
     return `no answer to the request for TLS within ${waitedMs} ms, as from a server without TLS: if it has none, ` +
       "write redis:// instead of rediss://";
   }
+  if (permissionFault.test(error)) return "this program may only connect to sockets in '/run/redis'";
   if (isSilent) return `no connection within ${waitedMs} ms`;
   if (certificateFault.test(error)) {
     return `its certificate is not accepted${said}; name its authority with ssl_ca_certs=PATH`;

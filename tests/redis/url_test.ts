@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../config.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
-import { findRedisBinary } from "../../dev/servers/redis.ts";
 import { AppError } from "../../errors.ts";
 import { parseRedisUrl, type RedisUrl } from "../../redis/address.ts";
 import { openRedis } from "../../redis/connect.ts";
-import { waitFor } from "../support/wait.ts";
+import { startTlsRedis, tlsFile, type TlsRedis } from "./support/tls_redis.ts";
 
 const parsed: [url: string, read: Partial<RedisUrl>][] = [
   ["redis://h", { socket: { host: "h" } }],
@@ -69,33 +68,13 @@ Deno.test("the settings accept every scheme that is read", () => {
   }
 });
 
-const tlsFile = (name: string) => new URL(`../data/tls/${name}`, import.meta.url).pathname;
-
-/** Starts a server on TCP with IPv6, on TLS and on a Unix socket, with a user of its own that has no password. */
-async function startServer(stack: AsyncDisposableStack) {
-  const folder = await Deno.makeTempDir({ prefix: "contactsheet-redis-" });
-  stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const [port, tlsPort, socket] = [findFreePort(), findFreePort(), `${folder}/r.sock`];
-  const child = new Deno.Command((await findRedisBinary())!, {
-    args: [
-      ...["--port", String(port), "--bind", "127.0.0.1", "-::1", "--unixsocket", socket, "--dir", folder],
-      ...["--tls-port", String(tlsPort), "--tls-cert-file", tlsFile("server.pem")],
-      ...["--tls-key-file", tlsFile("server.key"), "--tls-ca-cert-file", tlsFile("ca.pem")],
-      ...["--tls-auth-clients", "no", "--save", ""],
-    ],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  stack.defer(async () => {
-    child.kill("SIGKILL");
-    await child.status;
-  });
-  await using direct = openRedis({ url: `redis://127.0.0.1:${port}` });
-  await waitFor("the server", () => direct.redis.ping().then(() => true, () => false));
+/** Starts a server with a user that has no password and a user that has one. */
+async function startServer(stack: AsyncDisposableStack): Promise<TlsRedis> {
+  const server = await startTlsRedis(stack);
+  await using direct = openRedis({ url: `redis://127.0.0.1:${server.port}` });
   await direct.redis.exec(["ACL", "SETUSER", "open", "on", "nopass", "~*", "+@all"]);
   await direct.redis.exec(["ACL", "SETUSER", "shut", "on", ">p@ss/w#rd%", "~*", "+@all"]);
-  return { port, tlsPort, socket };
+  return server;
 }
 
 Deno.test("each form connects", async (t) => {
