@@ -6,6 +6,7 @@ import { type Answer, valueAt } from "../../comparison/answer.ts";
 import { type Difference, groupPath } from "../../comparison/compare.ts";
 import { type Exchange, fieldOf } from "../../comparison/exchange.ts";
 import { judge, type JudgeContext, type Observation, observeRedirect } from "../../comparison/judge.ts";
+import { hasDotSegments } from "../../comparison/paths.ts";
 import { type Cause, examine, type LookResult } from "../../comparison/looks.ts";
 import type { Step } from "../../comparison/request.ts";
 import { followedPath, rules } from "../../comparison/rules.ts";
@@ -129,7 +130,9 @@ async function followRedirect(
   if (path === undefined) return undefined;
   const { query } = exchange.step;
   const url = splitUrl(request.url).origin + path + (query.length > 0 ? `?${query.join("&")}` : "");
-  return { path, url, answer: await askAgain(askOld, { ...request, url }, signal) };
+  // A Request resolves `..`, so such a path cannot be asked for.
+  const answer = hasDotSegments(path) ? undefined : await askAgain(askOld, { ...request, url }, signal);
+  return { path, url, answer };
 }
 
 const withoutBody = ({ status, headers }: TextAnswer): Answer => ({ status, headers, body: undefined });
