@@ -16,6 +16,7 @@ import { canServeReads, saveFrontWrite } from "../../db/traffic/processes.ts";
 import type { Traffic } from "../../db/traffic/traffic.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import type { Metrics } from "../../metrics.ts";
 import { addCors } from "../common/cors.ts";
 import { PhaseWatch } from "./phase_watch.ts";
 import { type OldBackend, OldBackendError } from "./proxy.ts";
@@ -32,12 +33,13 @@ export type Handle = (request: Request) => Promise<FrontAnswer>;
 
 /** Receives answers of the old backend that this system could be asked for as well. */
 export interface Shadow {
-  observe(request: Request, response: Response): Response;
+  observe(request: Request, response: Response, handle: (request: Request) => Promise<Response>): Response;
 }
 
 export interface FrontOptions {
   sql: Pool;
   log: Log;
+  metrics: Metrics;
   old: OldBackend;
   watch: PhaseWatch;
   holdMs: number;
@@ -65,8 +67,12 @@ export class Front {
    * @param handle answers by this system
    */
   async answer(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
-    if (isRead(request)) return await this.#answerRead(request, peer, handle);
-    return await this.#answerWrite(request, peer, handle);
+    const answer = isRead(request)
+      ? await this.#answerRead(request, peer, handle)
+      : await this.#answerWrite(request, peer, handle);
+    const system = answer.route === oldRoute ? "old" : answer.route === heldRoute ? "none" : "new";
+    this.options.metrics.frontRequests.inc({ phase: this.options.watch.traffic?.phase ?? "unknown", system });
+    return answer;
   }
 
   async #answerRead(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
@@ -75,7 +81,14 @@ export class Front {
     if (traffic !== undefined && await this.#isOurs(traffic, request)) return await handle(request);
     const answer = await this.#proxy(request, peer, () => {});
     if (traffic?.phase !== "shadow" || request.method !== "GET" || shadow === undefined) return answer;
-    return { response: shadow.observe(request, answer.response), route: answer.route };
+    return {
+      response: shadow.observe(
+        request,
+        answer.response,
+        (again) => handle(again).then(({ response }) => response),
+      ),
+      route: answer.route,
+    };
   }
 
   /** Reports whether this system answers a read. */
@@ -115,9 +128,12 @@ export class Front {
 
   /** Waits for a confirmed phase other than `holding`. @returns false after HOLD_MS, or when the client has left */
   async #waitForPhase(signal: AbortSignal): Promise<boolean> {
-    const { watch, holdMs } = this.options;
-    const until = performance.now() + holdMs;
+    const { watch, holdMs, metrics } = this.options;
+    if (watch.isConfirmed() && watch.traffic!.phase !== "holding") return true;
+    const begun = performance.now();
+    const until = begun + holdMs;
     watch.writesHeld++;
+    metrics.frontHeldWrites.inc();
     try {
       while (!watch.isConfirmed() || watch.traffic!.phase === "holding") {
         const left = until - performance.now();
@@ -127,6 +143,8 @@ export class Front {
       return true;
     } finally {
       watch.writesHeld--;
+      metrics.frontHeldWrites.dec();
+      metrics.frontHoldSeconds.observe((performance.now() - begun) / 1000);
     }
   }
 
@@ -145,12 +163,13 @@ export class Front {
   }
 
   async #proxy(request: Request, peer: string, onEnd: () => void): Promise<FrontAnswer> {
-    const { old, log } = this.options;
+    const { old, log, metrics } = this.options;
     try {
       return { response: await old.send(request, peer, onEnd), route: oldRoute };
     } catch (error) {
       if (!(error instanceof OldBackendError)) throw error;
       log.warn("the old backend did not answer", { reason: error.reason });
+      metrics.frontProxyFailures.inc();
       return { response: this.#refuse(request, 502), route: oldRoute };
     }
   }

@@ -3,9 +3,11 @@ import type { Config } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { Front, type Shadow } from "./front.ts";
+import type { Metrics } from "../../metrics.ts";
+import { Front } from "./front.ts";
 import { PhaseWatch } from "./phase_watch.ts";
 import { connectOldBackend } from "./proxy.ts";
+import { createShadow } from "./shadow.ts";
 
 /** A front that looks at the phase until its disposal. */
 export interface OpenFront extends AsyncDisposable {
@@ -32,7 +34,7 @@ function checkUrl(text: string): URL {
  * @throws AppError invalid_config
  */
 export async function openFront(
-  { config, sql, log, shadow }: { config: Config; sql: Pool; log: Log; shadow?: Shadow | undefined },
+  { config, sql, log, metrics }: { config: Config; sql: Pool; log: Log; metrics: Metrics },
 ): Promise<OpenFront | undefined> {
   if (config.LEGACY_API_URL === "") return undefined;
   const old = connectOldBackend(checkUrl(config.LEGACY_API_URL).href);
@@ -44,10 +46,13 @@ export async function openFront(
     pid: Deno.pid,
   });
   await watch.start();
-  const { HOLD_MS: holdMs, CORS_ORIGINS: origins } = config;
+  const { HOLD_MS: holdMs, CORS_ORIGINS: origins, SHADOW_PERCENT: percent } = config;
+  const askOld = (request: Request) => old.send(request, "127.0.0.1", () => {});
+  const shadow = createShadow({ sql, log, metrics, askOld, percent });
   return {
-    front: new Front({ sql, log, old, watch, holdMs, origins, shadow }),
+    front: new Front({ sql, log, metrics, old, watch, holdMs, origins, shadow }),
     async [Symbol.asyncDispose]() {
+      await shadow[Symbol.asyncDispose]();
       await watch[Symbol.asyncDispose]();
       await old.close();
     },
