@@ -54,10 +54,17 @@ const command = new Command("deno task chaos live")
 
 function printResult({ plan, violations, writes, tookMs, lines }: LiveResult, json: boolean): void {
   if (json) {
-    return print(JSON.stringify({ seed: plan.seed, took_ms: Math.round(tookMs), writes, violations, lines }));
+    return print(
+      JSON.stringify({ seed: plan.seed, took_ms: Math.round(tookMs), writes, violations, lines, plan }),
+    );
   }
   const faults = plan.faults.map(({ kind, atMs }) => `${kind}@${(atMs / 1000).toFixed(1)}`).join(" ");
-  const shape = [plan.members === 3 ? "set of three" : "set of one", plan.hasWayBack ? "way back" : ""];
+  const back = plan.hasWayBack ? `way back (${plan.backFaults.join(" ") || "no faults"})` : "";
+  const shape = [
+    plan.members === 3 ? "set of three" : "set of one",
+    plan.hasOldBackend ? "old backend" : "",
+    back,
+  ];
   const what = `seed ${plan.seed}: ${shape.filter((part) => part !== "").join(", ")}, ${
     counted(writes, "write")
   }`;
@@ -76,13 +83,15 @@ interface Campaign {
   parallel: number;
   faults?: readonly LiveFault[] | undefined;
   stopAtRed: boolean;
+  /** Whether every run has the way back. */
+  needsWayBack?: boolean;
   onRun: (result: LiveResult) => void;
 }
 
 /** Runs seeds in lanes. @returns the seeds of failed runs, and the number of runs */
 async function runCampaign(
   root: URL,
-  { seed, runs, parallel, faults, stopAtRed, onRun }: Campaign,
+  { seed, runs, parallel, faults, stopAtRed, needsWayBack = false, onRun }: Campaign,
   signal: AbortSignal,
 ): Promise<{ red: number[]; runs: number }> {
   const red: number[] = [];
@@ -92,7 +101,9 @@ async function runCampaign(
   await Promise.all(Array.from({ length: Math.min(parallel, runs) }, async () => {
     await using postgres = await LanePostgres.start();
     while (mayStart()) {
-      const result = await runLivePlan(root, generateLivePlan(next++, faults), postgres);
+      const plan = generateLivePlan(next++, faults);
+      if (needsWayBack) plan.hasWayBack = true;
+      const result = await runLivePlan(root, plan, postgres);
       done++;
       if (result.violations.length > 0) red.push(result.plan.seed);
       onRun(result);
@@ -128,7 +139,7 @@ async function checkGuard(
   const { seed, parallel } = options;
   const { red, runs } = await runCampaign(
     copy.root,
-    { seed, runs: runsForGuard, parallel, faults: mutation.faults, stopAtRed: true, onRun: () => {} },
+    Object.assign({ seed, runs: runsForGuard, parallel, stopAtRed: true, onRun: () => {} }, mutation),
     signal,
   );
   if (options.json) print(JSON.stringify({ mutation: name, runs, red }));

@@ -1,9 +1,13 @@
-/** Guards of the sync that can be removed, so that the runs must fail. */
+/** Guards of the sync and the way back that can be removed, so that the runs must fail. */
 import type { Mutation } from "../mutations.ts";
 import type { LiveFault } from "./plan.ts";
 
 /** A guard with the faults that reveal its absence best. */
-export type LiveMutation = Pick<Mutation, "about" | "patches"> & { faults: LiveFault[] };
+export type LiveMutation = Pick<Mutation, "about" | "patches"> & {
+  faults: LiveFault[];
+  /** Whether only runs with the way back can detect it. */
+  needsWayBack?: true;
+};
 
 export const liveMutations: Record<string, LiveMutation> = {
   stored_position: {
@@ -41,7 +45,7 @@ export const liveMutations: Record<string, LiveMutation> = {
       to: "while (false as boolean)",
     }, {
       file: "migrate/data/sync/stream.ts",
-      from: /if \(isCaughtUp && Date\.now\(\) >= this\.#nextRetry\)/,
+      from: /if \(report\.isCaughtUp && Date\.now\(\) >= this\.#nextRetry\)/,
       to: "if (false as boolean)",
     }],
     faults: ["kill_sync"],
@@ -54,5 +58,36 @@ export const liveMutations: Record<string, LiveMutation> = {
       to: "set state = 'following', stop_reason = null",
     }],
     faults: ["lose_position"],
+  },
+  position_with_rows: {
+    about: "the position is stored before its batch, in a transaction of its own",
+    patches: [{
+      file: "migrate/data/sync/stream.ts",
+      from: "await this.#applyStates(part.states, part.isLast ? progress : undefined);",
+      to: "await saveProgress(this.context.pool, progress); await this.#applyStates(part.states, undefined);",
+    }],
+    faults: ["kill_sync", "terminate_sessions", "restart_postgres", "mute_postgres"],
+  },
+  position_first: {
+    about: "the copy is followed from its end, not from before the first read",
+    patches: [{
+      file: "migrate/data/sync/state.ts",
+      from: "copied_at = case when ${state} = 'following' then",
+      to: "position = case when ${state} = 'following' and copied_at is null " +
+        "then (extract(epoch from now())::bigint << 32) else position end, " +
+        "copied_at = case when ${state} = 'following' then",
+    }],
+    faults: ["kill_sync"],
+  },
+  acknowledged_changes: {
+    about: "the way back forgets changes before MongoDB has confirmed their documents",
+    patches: [{
+      file: "migrate/data/back/apply.ts",
+      from: "const batches = coalesce(changes);",
+      to:
+        "await deleteChanges(this.sql, changes.map(({ number }) => number)); const batches = coalesce(changes);",
+    }],
+    faults: ["kill_sync"],
+    needsWayBack: true,
   },
 };

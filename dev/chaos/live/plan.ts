@@ -45,11 +45,15 @@ export interface LivePlan {
   hasVerify: boolean;
   /** Whether this system is put in charge afterwards, and its changes are written back. */
   hasWayBack: boolean;
+  /** Faults while the way back runs, one after another. What is done to the sync is done to its process. */
+  backFaults: LiveFault[];
   faults: PlannedFault[];
 }
 
 const onlySet = new Set<LiveFault>(["step_down", "pause_primary"]);
 const onlySingle = new Set<LiveFault>(["cut_mongo", "hold_mongo", "lose_position"]);
+/** Faults that the way back does not know. */
+const onlySync = new Set<LiveFault>(["lose_position", "restore_target"]);
 
 /**
  * Generates the plan of a seed.
@@ -68,6 +72,9 @@ export function generateLivePlan(seed: number, allowed: readonly LiveFault[] = l
     { length: count },
     () => ({ kind: drawn.pick(usable), atMs: drawn.between(0, durationMs) }),
   );
+  const usableBack = usable.filter((kind) => !onlySync.has(kind));
+  const back = random.fork("back");
+  const backCount = usableBack.length === 0 ? 0 : back.between(1, 3);
   const further = random.fork("further");
   const hasOldBackend = further.oneIn(3);
   return {
@@ -80,6 +87,7 @@ export function generateLivePlan(seed: number, allowed: readonly LiveFault[] = l
     hasOldBackend,
     hasVerify: further.oneIn(5),
     hasWayBack: shape.oneIn(3),
+    backFaults: Array.from({ length: backCount }, () => back.pick(usableBack)),
     faults: faults.toSorted((a, b) => a.atMs - b.atMs),
   };
 }

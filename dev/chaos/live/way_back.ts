@@ -13,25 +13,7 @@ import { createRandom } from "../random.ts";
 import { pause, retry } from "../servers.ts";
 import { injections } from "./faults.ts";
 import { Moves } from "./moves.ts";
-import type { LiveFault } from "./plan.ts";
 import { Supervised, type World } from "./world.ts";
-
-/** Faults that concern the way back as well; those that need the sync are left out. */
-const usable: LiveFault[] = [
-  "terminate_sessions",
-  "restart_postgres",
-  "shut_down_postgres",
-  "cut_postgres",
-  "hold_postgres",
-  "mute_postgres",
-  "kill_sync",
-  "pause_sync",
-  "pause_sync_long",
-  "second_sync",
-  "kill_mongo",
-];
-const usableWithSet: LiveFault[] = [...usable, "step_down", "pause_primary"];
-const usableAlone: LiveFault[] = [...usable, "cut_mongo", "hold_mongo"];
 
 /** Changes rows until the signal is aborted, and a few times more. */
 async function move(moves: Moves, signal: AbortSignal): Promise<void> {
@@ -66,11 +48,11 @@ export async function checkWayBack(world: World): Promise<void> {
     await retry(async () => {
       if (!await findBack(sql)) throw new Error("the way back has not begun");
     });
-    const kinds = plan.members === 3 ? usableWithSet : usableAlone;
-    for (let count = random.between(1, 3); count > 0; count--) {
+    for (const kind of plan.backFaults) {
       await pause(random.between(100, 1500));
-      await injections[random.pick(kinds)](faulted, random);
+      await injections[kind](faulted, random);
     }
+    await pause(1000);
   } finally {
     done.abort();
     await moving;

@@ -49,6 +49,8 @@ export class LanePostgres implements AsyncDisposable {
 
   async #makeTemplate(): Promise<void> {
     const admin = connect(this.url("postgres"), { max: 1 });
+    // A crash of the server must not lose what was committed. Without fsync this costs little.
+    await admin`alter role current_user set synchronous_commit = on`;
     await admin`create database ${admin(templateName)}`;
     await admin.end();
     const sql = connect(this.url(templateName), { max: 2 });
