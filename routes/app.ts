@@ -59,7 +59,7 @@ export function createApp(deps: AppDeps): App {
   };
   const { front } = deps;
   const v2 = createV2(
-    Object.assign({}, v1, { admitChange: front && ((signal: AbortSignal) => front.admitChange(signal)) }),
+    Object.assign({}, v1, { changeDocuments: front?.change.bind(front) }),
   );
   const app: App = new Hono();
   // v1 handles every request outside v2, because unknown paths and methods get FastAPI's responses.

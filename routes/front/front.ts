@@ -20,6 +20,7 @@ import type { Metrics } from "../../metrics.ts";
 import { addCors } from "../common/cors.ts";
 import { PhaseWatch } from "./phase_watch.ts";
 import { type OldBackend, OldBackendError } from "./proxy.ts";
+import type { Shadow } from "./shadow.ts";
 import { bucketOf, userKeyOf } from "./user.ts";
 
 /** An answer with the route that is counted and logged. */
@@ -31,11 +32,6 @@ export interface FrontAnswer {
 /** Answers a request by this system. */
 export type Handle = (request: Request) => Promise<FrontAnswer>;
 
-/** Receives answers of the old backend that this system could be asked for as well. */
-export interface Shadow {
-  observe(request: Request, response: Response, handle: (request: Request) => Promise<Response>): Response;
-}
-
 export interface FrontOptions {
   sql: Pool;
   log: Log;
@@ -44,12 +40,15 @@ export interface FrontOptions {
   watch: PhaseWatch;
   holdMs: number;
   origins: readonly string[];
-  shadow?: Shadow | undefined;
+  shadow: Shadow;
 }
 
 /** Route that the log and the metrics show for answers of the old backend, and of the front itself. */
 const oldRoute = "(old backend)";
 const heldRoute = "(held)";
+const awayRoute = "(old backend away)";
+/** The system that answered, by route. All other routes are this system's. */
+const systems = new Map([[oldRoute, "old"], [heldRoute, "none"], [awayRoute, "none"]]);
 
 const readMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 const loginPath = /^https?:\/\/[^/]*\/api\/v1\/auth\/login\/?(?:\?|$)/;
@@ -67,11 +66,12 @@ export class Front {
    * @param handle answers by this system
    */
   async answer(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
+    const { watch, metrics } = this.options;
     const answer = isRead(request)
       ? await this.#answerRead(request, peer, handle)
       : await this.#answerWrite(request, peer, handle);
-    const system = answer.route === oldRoute ? "old" : answer.route === heldRoute ? "none" : "new";
-    this.options.metrics.frontRequests.inc({ phase: this.options.watch.traffic?.phase ?? "unknown", system });
+    const system = systems.get(answer.route) ?? "new";
+    metrics.frontRequests.inc({ phase: watch.traffic?.phase ?? "unknown", system });
     return answer;
   }
 
@@ -80,15 +80,9 @@ export class Front {
     const { traffic } = watch;
     if (traffic !== undefined && await this.#isOurs(traffic, request)) return await handle(request);
     const answer = await this.#proxy(request, peer, () => {});
-    if (traffic?.phase !== "shadow" || request.method !== "GET" || shadow === undefined) return answer;
-    return {
-      response: shadow.observe(
-        request,
-        answer.response,
-        (again) => handle(again).then(({ response }) => response),
-      ),
-      route: answer.route,
-    };
+    if (traffic?.phase !== "shadow" || answer.route !== oldRoute) return answer;
+    const askNew = async (request: Request) => (await handle(request)).response;
+    return { response: shadow.observe(request, answer.response, askNew), route: answer.route };
   }
 
   /** Reports whether this system answers a read. */
@@ -103,39 +97,60 @@ export class Front {
 
   async #answerWrite(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
     const { watch } = this.options;
-    if (!await this.#waitForPhase(request.signal)) {
-      return { response: this.#refuse(request, 503), route: heldRoute };
-    }
-    if (watch.traffic!.phase === "new") return await handle(request);
+    do {
+      if (!await this.#waitForPhase(request.signal)) {
+        return { response: this.#refuse(request, 503), route: heldRoute };
+      }
+      // The phase may have changed on the way back from the wait. From here to the count nothing is awaited.
+    } while (this.#isHeld());
+    if (watch.traffic!.phase === "new") return await this.#count(() => handle(request));
     return await this.#write(request, peer);
   }
 
+  /** Counts a write to this system as in flight, for the way back. */
+  async #count<T>(write: () => Promise<T>): Promise<T> {
+    const { watch } = this.options;
+    watch.writesInFlight++;
+    try {
+      return await write();
+    } finally {
+      watch.writesInFlight--;
+    }
+  }
+
   /**
-   * Waits while the traffic is switched, before v2 changes users or tasks.
+   * Runs a change of users or tasks by v2, after a switch that is under way.
    *
    * @throws AppError before_cutover while the old backend is in charge; busy when the switch takes too long
    */
-  async admitChange(signal: AbortSignal): Promise<void> {
-    if (!await this.#waitForPhase(signal)) {
-      throw new AppError("busy", "the traffic is being switched to this system; try again in a second");
-    }
-    if (this.options.watch.traffic!.phase === "new") return;
+  async change(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    do {
+      if (!await this.#waitForPhase(signal)) {
+        throw new AppError("busy", "the traffic is being switched to this system; try again in a second");
+      }
+    } while (this.#isHeld());
+    if (this.options.watch.traffic!.phase === "new") return await this.#count(work);
     throw new AppError(
       "before_cutover",
       "changing users and tasks: the old backend is in charge of them until the switch; use its pages until then",
     );
   }
 
+  #isHeld(): boolean {
+    const { watch } = this.options;
+    return !watch.isConfirmed() || watch.traffic!.phase === "holding";
+  }
+
   /** Waits for a confirmed phase other than `holding`. @returns false after HOLD_MS, or when the client has left */
   async #waitForPhase(signal: AbortSignal): Promise<boolean> {
     const { watch, holdMs, metrics } = this.options;
-    if (watch.isConfirmed() && watch.traffic!.phase !== "holding") return true;
-    const begun = performance.now();
-    const until = begun + holdMs;
+    if (!this.#isHeld()) return true;
+    const begunAt = performance.now();
+    const until = begunAt + holdMs;
     watch.writesHeld++;
     metrics.frontHeldWrites.inc();
     try {
-      while (!watch.isConfirmed() || watch.traffic!.phase === "holding") {
+      while (this.#isHeld()) {
         const left = until - performance.now();
         if (left <= 0 || signal.aborted) return false;
         await watch.wait(left);
@@ -144,7 +159,7 @@ export class Front {
     } finally {
       watch.writesHeld--;
       metrics.frontHeldWrites.dec();
-      metrics.frontHoldSeconds.observe((performance.now() - begun) / 1000);
+      metrics.frontHoldSeconds.observe((performance.now() - begunAt) / 1000);
     }
   }
 
@@ -154,7 +169,8 @@ export class Front {
     watch.writesInFlight++;
     const answer = await this.#proxy(request, peer, () => watch.writesInFlight--);
     const userKey = userKeyOf(request.headers);
-    if (userKey !== undefined && answer.response.status < 500) {
+    // A write whose answer is missing may have happened.
+    if (userKey !== undefined) {
       await saveFrontWrite(sql, userKey).catch((error) =>
         log.warn("a write was not noted", { error: String(error) })
       );
@@ -168,9 +184,9 @@ export class Front {
       return { response: await old.send(request, peer, onEnd), route: oldRoute };
     } catch (error) {
       if (!(error instanceof OldBackendError)) throw error;
-      log.warn("the old backend did not answer", { reason: error.reason });
       metrics.frontProxyFailures.inc();
-      return { response: this.#refuse(request, 502), route: oldRoute };
+      log.warn("the old backend did not answer", { reason: error.reason });
+      return { response: this.#refuse(request, 502), route: awayRoute };
     }
   }
 

@@ -88,8 +88,9 @@ export const passGate: MiddlewareHandler<V2Env> = (c, next) => withGate(c, next)
  * tasks
  */
 export const admitChange: MiddlewareHandler<V2Env> = async (c, next) => {
-  await c.var.deps.admitChange?.(c.req.raw.signal);
-  await next();
+  const { changeDocuments } = c.var.deps;
+  if (changeDocuments) await changeDocuments(c.req.raw.signal, next);
+  else await next();
 };
 
 /**

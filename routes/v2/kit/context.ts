@@ -25,11 +25,11 @@ export interface V2Options {
   /** Redis, if the process has a connection; its state is reported by `GET /system/status`. */
   redis?: { check(): Promise<unknown> } | undefined;
   /**
-   * Waits while the traffic is switched, if the API stands before the old backend.
+   * Runs a change of users or tasks, if the API stands before the old backend. Waits while the traffic is switched.
    *
    * @throws AppError before_cutover while the old backend is in charge of users and tasks; busy
    */
-  admitChange?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  changeDocuments?: ((signal: AbortSignal, work: () => Promise<void>) => Promise<void>) | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax: number;
   /** Aborted when the process drains. Open streams end then. */
