@@ -14,6 +14,7 @@ interface Options {
   runs: number;
   parallel: number;
   faults?: LiveFault[];
+  mutation?: string;
   mutations?: true;
   json?: true;
   list?: true;
@@ -40,6 +41,11 @@ function parseFaults(text: string): LiveFault[] {
   return names as LiveFault[];
 }
 
+function parseMutation(name: string): string {
+  if (name in liveMutations) return name;
+  throw new InvalidArgumentError(`'${name}' is unknown; --list shows all guards`);
+}
+
 const command = new Command("deno task chaos live")
   .description(
     "Follows a MongoDB under injected faults and compares both sides. Exits with 4 if a rule was broken.",
@@ -48,6 +54,7 @@ const command = new Command("deno task chaos live")
   .option("--runs <k>", "number of runs", parseWhole(1, 1_000_000), 1)
   .option("--parallel <p>", "number of parallel lanes, each with its own servers", parseWhole(1, 16), 1)
   .option("--faults <names>", "inject only these faults, separated by commas", parseFaults)
+  .option("--mutation <name>", "remove this guard first; the runs must fail", parseMutation)
   .option("--mutations", "check that the runs detect the removal of each guard in turn")
   .option("--list", "list the faults and the guards")
   .option("--json", "print one JSON line per run and one at the end");
@@ -112,14 +119,19 @@ async function runCampaign(
   return { red, runs: done };
 }
 
+const copyMutated = (mutation?: LiveMutation) =>
+  copyProject(project, mutation && Object.assign({}, mutation, { faults: [] }));
+
 async function runSeeds(options: Options, signal: AbortSignal): Promise<number> {
-  const { seed, runs, parallel, faults } = options;
+  const { seed, runs, parallel } = options;
   const json = options.json ?? false;
-  await using copy = await copyProject(project);
+  const mutation = options.mutation === undefined ? undefined : liveMutations[options.mutation];
+  const faults = options.faults ?? mutation?.faults;
+  await using copy = await copyMutated(mutation);
   const onRun = (result: LiveResult) => printResult(result, json);
   const { red, runs: done } = await runCampaign(
     copy.root,
-    { seed, runs, parallel, faults, stopAtRed: false, onRun },
+    Object.assign({ seed, runs, parallel, stopAtRed: false, onRun }, mutation, { faults }),
     signal,
   );
   if (json) print(JSON.stringify({ runs: done, red }));
@@ -135,7 +147,7 @@ async function checkGuard(
   options: Options,
   signal: AbortSignal,
 ): Promise<boolean> {
-  await using copy = await copyProject(project, Object.assign({}, mutation, { faults: [] }));
+  await using copy = await copyMutated(mutation);
   const { seed, parallel } = options;
   const { red, runs } = await runCampaign(
     copy.root,

@@ -39,6 +39,8 @@ export interface LivePlan {
   /** Whether documents of all shapes are there from the beginning. */
   hasEdgeCases: boolean;
   durationMs: number;
+  /** Whether the faults begin after the copy, when changes are followed. */
+  isCopiedFirst: boolean;
   /** Whether people and the executor of the played old backend write too. */
   hasOldBackend: boolean;
   /** Whether `verify --live` compares both sides as well. */
@@ -86,6 +88,7 @@ export function generateLivePlan(seed: number, allowed: readonly LiveFault[] = l
     durationMs,
     hasOldBackend,
     hasVerify: further.oneIn(5),
+    isCopiedFirst: further.oneIn(2),
     hasWayBack: shape.oneIn(3),
     backFaults: Array.from({ length: backCount }, () => back.pick(usableBack)),
     faults: faults.toSorted((a, b) => a.atMs - b.atMs),

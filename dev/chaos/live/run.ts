@@ -37,6 +37,13 @@ export async function waitForRest({ sql, db }: World): Promise<void> {
   throw new Error(`the sync did not catch up within ${settleMs / 1000} s`);
 }
 
+/** Waits until the copy is complete. */
+async function waitForCopy({ sql }: World): Promise<void> {
+  await retry(async () => {
+    if ((await findFollow(sql))?.state !== "following") throw new Error("the copy is not complete");
+  }, settleMs);
+}
+
 async function injectFaults(world: World): Promise<void> {
   const random = createRandom(world.plan.seed).fork("injections");
   const started = performance.now();
@@ -61,6 +68,7 @@ export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostg
   sync.start();
   const violations: string[] = [];
   try {
+    if (plan.isCopiedFirst) await waitForCopy(world);
     const [rated] = await Promise.all([pause(plan.durationMs).then(() => rate(world)), injectFaults(world)]);
     stopped.abort();
     await writing;
