@@ -1,6 +1,8 @@
 /** The documents name only commands, flags, files and links that exist, and a test runs each command. */
 import assert from "node:assert/strict";
 import { faultKinds } from "../../dev/chaos/faults.ts";
+import { liveMutations } from "../../dev/chaos/live/mutations.ts";
+import { liveFaultNames } from "../../dev/chaos/live/plan.ts";
 import { mutations } from "../../dev/chaos/mutations.ts";
 import { createProgram as createWorker } from "../../jobs/commands.ts";
 import { dataCommand } from "../../migrate/data/commands.ts";
@@ -144,8 +146,11 @@ Deno.test("the documents name only faults and guards that deno task chaos has", 
   for (const { text } of written) {
     const faults = /^chaos .*--faults (\S+)/.exec(text)?.[1]?.split(",") ?? [];
     const guards = /^chaos .*--mutation (\S+)/.exec(text)?.slice(1) ?? [];
-    assert.deepEqual(faults.filter((fault) => !(faultKinds as readonly string[]).includes(fault)), []);
-    assert.deepEqual(guards.filter((guard) => !(guard in mutations)), []);
+    const isLive = text.startsWith("chaos live");
+    const kinds: readonly string[] = isLive ? liveFaultNames : faultKinds;
+    const removable = isLive ? liveMutations : mutations;
+    assert.deepEqual(faults.filter((fault) => !kinds.includes(fault)), []);
+    assert.deepEqual(guards.filter((guard) => !(guard in removable)), []);
   }
 });
 

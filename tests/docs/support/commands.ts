@@ -17,6 +17,7 @@ const readme: [string, string] = ["tests/docs/readme_test.ts", "deno task"];
 const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run("];
 const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
 const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
+const switching: [string, string] = ["tests/migrate/cutover/thread_test.ts", "cutover"];
 const gate = (step: string): [string, string] => [".ci/run", step];
 
 const filter = ["--task", "--cause", "--since"];
@@ -55,6 +56,8 @@ export const commands: Record<string, Known> = {
   },
   "migrate data capture": { flags: ["--force"], argumentsMax: 1, how: following },
   "migrate data back": { flags: ["--to", "--once", "--verify", "--other-database"], how: following },
+  "migrate data cutover": { flags: ["--check", "--abort", "--continue"], how: switching },
+  "migrate traffic": { flags: [], how: ["tests/migrate/cutover/traffic_test.ts", "traffic"] },
   "migrate data why": { flags: [], argumentsMax: 1, how: migrating },
   "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: migrating },
   "migrate data quarantine": { flags: ["--replay", "--apply"], how: migrating },
@@ -82,21 +85,32 @@ export const commands: Record<string, Known> = {
     ],
     how: "help",
   },
+  "chaos live": {
+    flags: ["--seed", "--runs", "--parallel", "--faults", "--mutation", "--mutations", "--list", "--json"],
+    how: "help",
+  },
   bench: { flags: [], argumentsMax: 1, how: "help" },
   "bench queue": { flags: ["--quick", "--only", "--json"], how: "help" },
   "bench http": {
-    flags: ["--seconds", "--rounds", "--tasks", "--connections", "--only"],
+    flags: ["--seconds", "--rounds", "--tasks", "--connections", "--only", "--json"],
     how: "help",
   },
-  "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times"], how: "help" },
-  "bench v2": { flags: ["--quick", "--only"], how: "help" },
+  "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times", "--json"], how: "help" },
+  "bench sync": { flags: ["--quick", "--subtasks", "--seconds", "--json"], how: "help" },
+  "bench v2": { flags: ["--quick", "--only", "--json"], how: "help" },
 };
 
 /** Flags that stand alone in a document, away from their command. */
 export const looseFlags: Record<string, Record<string, string>> = {
-  "CHANGELOG.md": { "--verify": "migrate data back" },
+  "CHANGELOG.md": {
+    "--verify": "migrate data back",
+    "--abort": "migrate data cutover",
+    "--continue": "migrate data cutover",
+    "--poll": "migrate data sync",
+    "--json": "bench sync",
+  },
   "README.md": { "--from": "demo", "--keep": "demo", "--folder": "demo", "--check": "demo" },
-  "docs/benches.md": { "--quick": "bench queue" },
+  "docs/benches.md": { "--quick": "bench queue", "--json": "bench queue" },
   "docs/chaos.md": { "--mutations": "chaos" },
   "docs/errors.md": { "--help": "migrate data" },
   "docs/following.md": {

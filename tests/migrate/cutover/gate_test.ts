@@ -391,7 +391,7 @@ async function reset({ pool, by }: SwitchContext, follow: Record<string, unknown
   });
   await saveAcceptances(
     { pool, by },
-    accepted.filter((name) => !["worker_present", "shadow_compared"].includes(name)),
+    accepted.filter((name) => !["worker_present", "shadow_compared", "oplog_known"].includes(name)),
   );
 }
 

@@ -194,6 +194,7 @@ export const accepted = [
   "worker_present",
   "backup_restored",
   "shadow_compared",
+  "oplog_known",
   "oplog_headroom",
 ];
 
