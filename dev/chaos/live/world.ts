@@ -12,12 +12,10 @@ import { pause, retry, tolerantOptions } from "../servers.ts";
 import type { LivePlan } from "./plan.ts";
 
 const databaseName = "old";
-const templateName = "live_template";
 
 /** PostgreSQL of a lane, which its runs use one after another. */
 export class LanePostgres implements AsyncDisposable {
   #server: LocalPostgres | undefined;
-  #template: Promise<void> | undefined;
 
   private constructor(readonly folder: string, readonly port: number) {}
 
@@ -38,24 +36,18 @@ export class LanePostgres implements AsyncDisposable {
     return this.#server!.url(name);
   }
 
-  /** Creates an empty database with the present schema. @returns its URL */
-  async create(name: string): Promise<string> {
-    await (this.#template ??= this.#makeTemplate());
-    const admin = connect(this.url("postgres"), { max: 1 });
-    await admin`create database ${admin(name)} template ${admin(templateName)}`;
-    await admin.end();
-    return this.url(name);
-  }
-
-  async #makeTemplate(): Promise<void> {
+  /** Creates an empty database with the schema of the project, or of a copy of it. @returns its URL */
+  async create(name: string, root: URL): Promise<string> {
     const admin = connect(this.url("postgres"), { max: 1 });
     // A crash of the server must not lose what was committed. Without fsync this costs little.
     await admin`alter role current_user set synchronous_commit = on`;
-    await admin`create database ${admin(templateName)}`;
+    await admin`create database ${admin(name)}`;
     await admin.end();
-    const sql = connect(this.url(templateName), { max: 2 });
-    await migrateUp(sql);
+    const url = this.url(name);
+    const sql = connect(url, { max: 1 });
+    await migrateUp(sql, { steps: await readSteps(new URL("migrate/schema/", root)) });
     await sql.end();
+    return url;
   }
 
   /** Ends the server with a signal, by default as a crash would, and starts it again. */
@@ -209,12 +201,8 @@ export interface World extends AsyncDisposable {
 /** Opens the servers of a run, with an empty target and the three collections. */
 export async function openWorld(root: URL, plan: LivePlan, postgres: LanePostgres): Promise<World> {
   const name = `chaos_${plan.seed}_${crypto.randomUUID().slice(0, 8)}`;
-  const admin = connect(postgres.url("postgres"), { max: 1 });
-  await admin`create database ${admin(name)}`;
-  await admin.end();
-  const url = postgres.url(name);
+  const url = await postgres.create(name, root);
   const sql = connect(url, Object.assign({ max: 3, name: "rig" }, tolerantOptions));
-  await migrateUp(sql, { steps: await readSteps(new URL("migrate/schema/", root)) });
   const postgresProxy = startProxy(postgres.port);
   const mongo = await openMongo(plan);
   const client = await new MongoClient(mongo.url, { serverSelectionTimeoutMS: 20_000 }).connect();

@@ -34,6 +34,7 @@ export async function startTlsRedis(stack: AsyncDisposableStack, socketFolder?: 
   stack.defer(async () => {
     child.kill("SIGKILL");
     await child.status;
+    await Deno.remove(socket).catch(() => {});
   });
   await using direct = openRedis({ url: `redis://127.0.0.1:${port}` });
   await waitFor("the server", () => direct.redis.ping().then(() => true, () => false));
