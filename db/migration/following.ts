@@ -186,3 +186,9 @@ export async function findLastVerification(sql: Sql): Promise<LiveVerification |
     limit 1`;
   return row;
 }
+
+/** Returns the identity of the followed MongoDB, if one was followed. */
+export async function findFollowedIdentity(sql: Sql): Promise<string | undefined> {
+  const [row] = await sql<{ identity: string }[]>`select source_identity as identity from migration.follows`;
+  return row?.identity;
+}

@@ -7,7 +7,7 @@ import { quoted } from "../../phrases.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { countAtPosition, countSettled, countTarget, type LiveEquation } from "./ledger/live_count.ts";
-import { findFollowedIdentity } from "./ledger/following.ts";
+import { findFollowedIdentity } from "../../db/migration/following.ts";
 import { formatStatus, readStatus } from "./ledger/status.ts";
 import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";

@@ -110,6 +110,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data/back": [
     "db/pg",
+    "db/migration",
     "migrate/data/tools",
     "migrate/data/documents",
     "migrate/data/lens",

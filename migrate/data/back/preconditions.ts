@@ -5,7 +5,8 @@ import { collections } from "../documents/source.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import { isWriteBlocked, readBlockRights } from "../sources/write_block.ts";
 import { isCaptureEnabled } from "./capture.ts";
-import { findBack, findFollowedIdentity, findSyncHolder } from "./state.ts";
+import { findFollowedIdentity } from "../../../db/migration/following.ts";
+import { findBack, findSyncHolder } from "./state.ts";
 import { blockedError, unauthorizedError } from "./writer.ts";
 
 /** @throws AppError conflict */

@@ -49,12 +49,6 @@ export async function endBack(sql: Sql, reason: string | null): Promise<void> {
     set state = ${reason === null ? "ended" : "stopped"}, stop_reason = ${reason}`;
 }
 
-/** Returns the identity of the followed MongoDB, if one was followed. */
-export async function findFollowedIdentity(sql: Sql): Promise<string | undefined> {
-  const [row] = await sql<{ identity: string }[]>`select source_identity as identity from migration.follows`;
-  return row?.identity;
-}
-
 /** Returns the process that follows MongoDB now, if one does. */
 export async function findSyncHolder(sql: Sql): Promise<string | undefined> {
   const [row] = await sql<{ holder: string }[]>`

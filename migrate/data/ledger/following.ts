@@ -30,13 +30,6 @@ export interface FollowingStatus extends Following {
 
 const isCounted = (equation: LiveEquation): boolean => equation.state === "proven";
 
-/** Returns the identity of the followed source, if there is one. */
-export async function findFollowedIdentity(sql: Sql): Promise<string | undefined> {
-  const [row] = await sql<{ identity: string }[]>`
-    select source_identity as identity from migration.follows`;
-  return row?.identity;
-}
-
 /** Returns the next command. */
 function chooseNext(
   following: Following,
