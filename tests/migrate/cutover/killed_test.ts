@@ -217,7 +217,7 @@ Deno.test({
     assert.equal(await rig.remove(rig.tasks[0]!), 200);
     running.child.kill("SIGCONT");
     const { code, err } = await running.ended;
-    assert.equal(code, 1, err);
+    assert.equal(code, 75, err);
     assert.match(err, /the hold is over/);
     await assertInCharge(rig, "old");
   },
