@@ -53,8 +53,12 @@ export async function startMigrate({ url }: Target, ...args: string[]): Promise<
   let ended = false;
   const look = () => {
     if (ended) return;
-    const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
-    peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+    try {
+      const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+    } catch {
+      // It has just ended, or the system does not report the memory of processes.
+    }
   };
   const timer = setInterval(look, 50);
   const output = child.output().then((result) => {
