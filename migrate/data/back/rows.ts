@@ -6,7 +6,8 @@ import type { Collection } from "../documents/source.ts";
 import type { BsonDocument } from "../documents/tree.ts";
 import { parseOriginal } from "../ledger/original.ts";
 import type { Row } from "../lens/draft.ts";
-import { splitKeys, tables } from "../lens/tables.ts";
+import { selectRows } from "../lens/select_rows.ts";
+import { fieldsToRow, tables } from "../lens/tables.ts";
 import { copyOut, decodeLine } from "../tools/copy.ts";
 import type { SourceRow, TaskCounters } from "./documents.ts";
 
@@ -14,21 +15,9 @@ import type { SourceRow, TaskCounters } from "./documents.ts";
 const counterColumns = ["subtasks_total", "subtasks_completed", "subtasks_failed"];
 const recountedSql = "exists (select from migration.recounted_tasks r where r.task_id = t.id)";
 
-/** Returns a COPY statement for the rows with these keys. The keys are uuids, so they hold no quotes. */
-function selectByKeys(collection: Collection, keys: readonly string[]): string {
-  const { name, columns, keyColumns } = tables[collection];
-  const selected = columns.map((column) => `t.${column}`);
-  if (collection === "tasks") {
-    selected.push(...counterColumns.map((column) => `t.${column}`), recountedSql);
-  }
-  const arrays = splitKeys(collection, keys).map((ids) => `'{${ids.join()}}'::uuid[]`).join();
-  return `copy (
-    select ${selected.join()}
-    from unnest(${arrays}) with ordinality as k (${keyColumns.join()}, position)
-    join ${name} t using (${keyColumns.join()})
-    order by k.position
-  ) to stdout`;
-}
+/** Returns what to select behind the columns of the lens. */
+const furtherOf = (collection: Collection): string[] =>
+  collection === "tasks" ? [...counterColumns.map((column) => `t.${column}`), recountedSql] : [];
 
 function readCounters(collection: Collection, fields: (string | null)[]): TaskCounters | undefined {
   if (collection !== "tasks") return undefined;
@@ -83,14 +72,15 @@ export async function* readRows(
   collection: Collection,
   keys: readonly string[],
 ): AsyncGenerator<SourceRow[]> {
-  const { columns } = tables[collection];
+  const { length } = tables[collection].columns;
   const count = rowsAtOnce[collection];
   for (let at = 0; at < keys.length; at += count) {
     const rows: { row: Row; counters: TaskCounters | undefined }[] = [];
-    for await (const line of copyOut(sql, selectByKeys(collection, keys.slice(at, at + count)))) {
+    const statement = selectRows(collection, keys.slice(at, at + count), { after: furtherOf(collection) });
+    for await (const line of copyOut(sql, statement)) {
       const fields = decodeLine(line);
-      const row: Row = Object.fromEntries(columns.map((column, i) => [column, fields[i]!]));
-      rows.push({ row, counters: readCounters(collection, fields.slice(columns.length)) });
+      const row = fieldsToRow(collection, fields);
+      rows.push({ row, counters: readCounters(collection, fields.slice(length)) });
     }
     const imported = rows.filter(({ row }) => row.generation !== null).map(({ row }) => row.id!);
     const originals = imported.length === 0

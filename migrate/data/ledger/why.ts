@@ -2,7 +2,7 @@
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
-import { copyOut, decodeLine } from "../tools/copy.ts";
+import { copyOut } from "../tools/copy.ts";
 import { readValue } from "../documents/ejson_read.ts";
 import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
 import { taskUuidOf } from "../../../uuid.ts";
@@ -10,7 +10,7 @@ import { documentKey, isUuidText, legacyIdOf, subtaskUuidOf } from "../documents
 import type { Row } from "../lens/draft.ts";
 import { parseOriginal } from "./original.ts";
 import { type Collection, collections } from "../documents/source.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 import { type BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import { findFollowedSource, findWaiting, type FollowedSource } from "./why_follow.ts";
 import { findSourcePosition, type HistoryEntry, readHistory, type SourcePosition } from "./why_history.ts";
@@ -75,7 +75,7 @@ async function readRows(
       where legacy_id = any ('{${legacyIds.join()}}'::text[]) or id = any ('{${uuids.join()}}'::uuid[])
     ) to stdout`;
   for await (const line of copyOut(sql, statement)) {
-    rows.push(Object.fromEntries(decodeLine(line).map((field, i) => [columns[i]!, field])));
+    rows.push(decodeRow(collection, line));
   }
   return rows;
 }

@@ -4,7 +4,7 @@ import type { Collection, RawDocument } from "../documents/source.ts";
 import { isSame } from "../documents/tree.ts";
 import { TooDeepError } from "../documents/ejson_read.ts";
 import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
-import { encodeLine } from "../tools/copy.ts";
+import { decodeLine, encodeLine } from "../tools/copy.ts";
 import type { Adjustment, Mapped, Rejection, Row } from "./draft.ts";
 import { type FastLine, matchesFastPath, toFastLine } from "./fast_subtask.ts";
 import { type FindParent, subtaskColumns, toSubtaskDocument, toSubtaskRow } from "./subtasks.ts";
@@ -67,9 +67,15 @@ export const keyOf = (collection: Collection, row: Row): string =>
 export const keyOfLine = (collection: Collection, line: string): string =>
   line.split("\t", tables[collection].keyColumns.length).join("/");
 
-/** Returns the SQL expression that yields the same text as `keyOf()`. */
-export const keySql = (collection: Collection): string =>
-  tables[collection].keyColumns.map((column) => `${column}::text`).join(" || '/' || ");
+/**
+ * Returns the SQL expression that yields the same text as `keyOf()`.
+ *
+ * @param table alias of the table, for statements with several tables
+ */
+export const keySql = (collection: Collection, table?: string): string =>
+  tables[collection].keyColumns.map((column) => `${table ? `${table}.` : ""}${column}::text`).join(
+    " || '/' || ",
+  );
 
 const uuidLength = 36;
 
@@ -83,6 +89,14 @@ export const splitKeys = (collection: Collection, keys: readonly string[]): stri
 /** Returns a row as a COPY line. */
 export const encodeRow = (collection: Collection, row: Row): string =>
   encodeLine(tables[collection].columns.map((column) => row[column]!));
+
+/** Returns the row of the fields that a COPY line with the lens's columns, or more, begins with. */
+export const fieldsToRow = (collection: Collection, fields: readonly (string | null)[]): Row =>
+  Object.fromEntries(tables[collection].columns.map((column, i) => [column, fields[i]!]));
+
+/** Returns the row of a COPY line, see encodeRow(). */
+export const decodeRow = (collection: Collection, line: string): Row =>
+  fieldsToRow(collection, decodeLine(line));
 
 /** Reports whether the JSON text of a document has the form that the fast path accepts. It is valid JSON then. */
 export const acceptsFastPath = (collection: Collection, json: string): boolean =>

@@ -10,8 +10,7 @@ import { withMigratorLock } from "../ledger/lock.ts";
 import type { RepairPlan, RepairStep } from "./step.ts";
 import { isRefusedRow } from "../../../passing.ts";
 import { CastCache, insertRow, recountTasks } from "../load/rows.ts";
-import type { Collection } from "../documents/source.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 
 export interface RepairResult {
   plan: string;
@@ -64,10 +63,6 @@ export async function deleteRow(
   return done.count === 1;
 }
 
-/** Parses COPY text of the lens's columns into a row. */
-export const parseRow = (collection: Collection, line: string) =>
-  Object.fromEntries(decodeLine(line).map((field, i) => [tables[collection].columns[i]!, field]));
-
 async function applyStep(
   sql: postgres.TransactionSql,
   step: RepairStep,
@@ -76,7 +71,7 @@ async function applyStep(
 ): Promise<boolean> {
   const { action, collection, document_id, after, version } = step;
   if (action === "insert") {
-    const row = parseRow(collection, after!);
+    const row = decodeRow(collection, after!);
     if (!await insertRow(sql, collection, row, casts)) return false;
     // Deleting a user clears the owner of the user's tasks.
     if (collection === "users") {

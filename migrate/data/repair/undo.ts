@@ -4,11 +4,11 @@ import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { withMigratorLock } from "../ledger/lock.ts";
-import { deleteRow, overwriteRow, parseRow } from "./repair.ts";
+import { deleteRow, overwriteRow } from "./repair.ts";
 import { findCurrentRow } from "./step.ts";
 import { CastCache, insertRow, recountTasks } from "../load/rows.ts";
 import type { Collection } from "../documents/source.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 
 export interface UndoResult {
   plan: string;
@@ -59,7 +59,7 @@ async function undoStep(sql: postgres.TransactionSql, step: LoggedStep, casts: C
   const target = { ...step, version: current!.version };
   if (action === "insert") return await deleteRow(sql, target);
   return before_row === null
-    ? await insertRow(sql, collection, parseRow(collection, after_row!), casts)
+    ? await insertRow(sql, collection, decodeRow(collection, after_row!), casts)
     : await overwriteRow(sql, target, before_row, casts);
 }
 

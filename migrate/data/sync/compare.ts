@@ -4,15 +4,14 @@
  * are read in full only when they are applied.
  */
 import type postgres from "postgres";
-import { copyOut, decodeLine } from "../tools/copy.ts";
+import { copyOut } from "../tools/copy.ts";
 import { readBson } from "../documents/bson_read.ts";
 import { writeBson } from "../documents/bson_write.ts";
 import { documentKey, legacyIdOf, tagId } from "../documents/ids.ts";
 import { hashDocument } from "../documents/mongo_hash.ts";
 import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
 import type { Collection } from "../documents/source.ts";
-import type { Row } from "../lens/draft.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 import { idDocument } from "../sources/mongo_bounds.ts";
 import { type FollowedMongo, idOf } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
@@ -186,8 +185,7 @@ class Comparison {
       where t.generation is not null and ${where}
     ) to stdout`;
     for await (const line of copyOut(this.sql, statement)) {
-      const fields = decodeLine(line);
-      const row = Object.fromEntries(columns.map((column, i) => [column, fields[i]!])) as Row;
+      const row = decodeRow(this.collection, line);
       const document = toDocument(row);
       const id = document.get("_id")!;
       const kept = originals.get(documentKey(id));

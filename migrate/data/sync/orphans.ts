@@ -2,9 +2,8 @@
 import type { Sql } from "../../../db/pg/connect.ts";
 import { writeBson } from "../documents/bson_write.ts";
 import { documentKey } from "../documents/ids.ts";
-import { copyOut, decodeLine } from "../tools/copy.ts";
-import type { Row } from "../lens/draft.ts";
-import { tables } from "../lens/tables.ts";
+import { copyOut } from "../tools/copy.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 import { RawBson } from "../sources/bson_documents.ts";
 import { insertWaiting } from "./entries.ts";
 import type { WaitingDocument } from "./mapping.ts";
@@ -13,8 +12,7 @@ const rowsAtOnce = 1000;
 const { columns, toDocument } = tables.dramatiq_tasks;
 
 function toWaiting(line: string, originals: ReadonlyMap<string, Uint8Array>): WaitingDocument {
-  const fields = decodeLine(line);
-  const row = Object.fromEntries(columns.map((column, i) => [column, fields[i]!])) as Row;
+  const row = decodeRow("dramatiq_tasks", line);
   const document = toDocument(row);
   const documentId = documentKey(document.get("_id")!);
   const parent = document.get("parent_task_id");

@@ -4,7 +4,7 @@
  */
 import type { Sql } from "../../../db/pg/connect.ts";
 import type { Collection } from "../documents/source.ts";
-import { splitKeys, tables } from "../lens/tables.ts";
+import { keySql, splitKeys, tables } from "../lens/tables.ts";
 import type { CastCache } from "../load/rows.ts";
 import { copyIn } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
@@ -61,10 +61,9 @@ export async function findKeyHolders(
   keys: readonly string[],
 ): Promise<Map<string, string>> {
   const { name, keyColumns } = tables[collection];
-  const key = keyColumns.map((column) => `t.${column}::text`).join(" || '/' || ");
   const rows = await sql.unsafe(
     `
-    select ${key} as key, t.legacy_id
+    select ${keySql(collection, "t")} as key, t.legacy_id
     from unnest(${keyColumns.map((_, i) => `$${i + 1}::uuid[]`).join()}) as k (${keyColumns.join()})
     join ${name} t using (${keyColumns.join()})`,
     splitKeys(collection, keys),

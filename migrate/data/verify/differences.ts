@@ -1,10 +1,9 @@
 /** Finds the fields and columns in which a row differs from its document. */
-import { decodeLine } from "../tools/copy.ts";
 import { writeCanonical } from "../documents/ejson_write.ts";
 import type { Row } from "../lens/draft.ts";
 import type { Mismatch, OnMismatch } from "./mismatch.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 import { type BsonDocument, type BsonValue, findDifferences, isSame } from "../documents/tree.ts";
 
 /** A document and the COPY line that its row should have. */
@@ -29,8 +28,8 @@ export function findRowDifferences(
   const { columns, toDocument } = tables[collection];
   const document = raw.read();
   const document_id = idOf(document);
-  const expectedRow = parseRow(columns, expected);
-  const foundRow = parseRow(columns, found);
+  const expectedRow = decodeRow(collection, expected);
+  const foundRow = decodeRow(collection, found);
   const fields = new Set<string>();
   const report = (path: string, source_value: string | null, row_value: string | null) => {
     fields.add(path.split(".")[0]!);
@@ -55,9 +54,6 @@ function compareFields(document: BsonDocument, row: Row, toDocument: (row: Row) 
     return [];
   }
 }
-
-const parseRow = (columns: readonly string[], line: string): Row =>
-  Object.fromEntries(decodeLine(line).map((field, i) => [columns[i]!, field]));
 
 /** Returns the beginning of a long text. */
 export const shorten = (text: string): string => text.length > 300 ? `${text.slice(0, 297)}...` : text;

@@ -4,10 +4,8 @@ import type { Sql } from "../../../db/pg/connect.ts";
 import { readValue } from "../documents/ejson_read.ts";
 import type { Collection } from "../documents/source.ts";
 import type { BsonValue } from "../documents/tree.ts";
-import type { Row } from "../lens/draft.ts";
-import { tables } from "../lens/tables.ts";
+import { decodeRow, tables } from "../lens/tables.ts";
 import { idDocument } from "../sources/mongo_bounds.ts";
-import { decodeLine } from "../tools/copy.ts";
 import { writeIdDocument } from "./live_differences.ts";
 import type { LiveReader } from "./live_reader.ts";
 import { readUnusualRows } from "./live_target.ts";
@@ -34,10 +32,8 @@ class MissingKeys {
 }
 
 function idOfRow(collection: Collection, line: string): BsonValue | undefined {
-  const { columns, toDocument } = tables[collection];
-  const fields = decodeLine(line);
   try {
-    return toDocument(Object.fromEntries(columns.map((column, i) => [column, fields[i]!])) as Row).get("_id");
+    return tables[collection].toDocument(decodeRow(collection, line)).get("_id");
   } catch {
     // The row cannot be mapped to a document. Its own document finds the difference.
     return undefined;

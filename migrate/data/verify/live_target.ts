@@ -6,7 +6,7 @@ import type { StagedDocument } from "../sync/mapping.ts";
 import { copyDigest, copyOut } from "../tools/copy.ts";
 import { RangeDigest } from "./digest.ts";
 import { formatAdjustments } from "./entries.ts";
-import { selectRows } from "./rows_sql.ts";
+import { selectRows } from "../lens/select_rows.ts";
 
 /** A row as COPY text, with the transaction that wrote it. */
 export interface TargetRow {
@@ -75,7 +75,7 @@ async function readDifferentRows(
 ): Promise<Map<string, TargetRow>> {
   const rows = new Map<string, TargetRow>();
   const copied = "t.xmin in (select xmin from migration.follow_ranges)";
-  for await (const text of copyOut(sql, selectRows(collection, keys, `t.xmin, ${copied}`))) {
+  for await (const text of copyOut(sql, selectRows(collection, keys, { before: ["t.xmin", copied] }))) {
     const [transaction, isCopied] = text.split("\t", 2) as [string, string];
     const line = text.slice(transaction.length + isCopied.length + 2);
     rows.set(keyOfLine(collection, line), { line, transaction, isCopied: isCopied === "t" });

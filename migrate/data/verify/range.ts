@@ -17,7 +17,8 @@ import { encodeRow, keyOf, keyOfLine, mapDocument, tryFastPath } from "../lens/t
 import { RangeDigest } from "./digest.ts";
 import { ExpectedEntries, listRangesWithEntries } from "./entries.ts";
 import { Comparison } from "./result.ts";
-import { causeSql, selectRows } from "./rows_sql.ts";
+import { causeSql } from "./cause_sql.ts";
+import { selectRows } from "../lens/select_rows.ts";
 
 /** Original bytes of quarantined documents by position. */
 type Originals = ReadonlyMap<number, Uint8Array | null>;
@@ -187,7 +188,9 @@ export class Verifier {
     const ignored = { entries: new ExpectedEntries(), comparison: new Comparison() };
     this.#mapDocuments(range, await source.read(range), { originals, ...ignored, onRow });
     const cause = causeSql(this.plan.fingerprint, range);
-    for await (const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], cause))) {
+    for await (
+      const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], { before: [cause] }))
+    ) {
       const causeEnd = text.indexOf("\t");
       const line = text.slice(causeEnd + 1);
       const key = keyOfLine(collection, line);
