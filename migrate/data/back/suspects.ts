@@ -1,4 +1,5 @@
 /** Differences between MongoDB and the rows, as a comparison of both sides finds them. */
+import { isSameBytes } from "../documents/bytes.ts";
 import { BsonWriteError, writeBson } from "../documents/bson_write.ts";
 import { writeCanonical } from "../documents/ejson_write.ts";
 import { documentKey } from "../documents/ids.ts";
@@ -45,16 +46,10 @@ export interface Suspect {
   mismatch: BackMismatch;
 }
 
-const isEqual = (a: Uint8Array, b: Uint8Array): boolean => {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-};
-
 /** Reports whether these are the bytes of a document. BSON cannot represent every text that a row has. */
 export function isWritten(bytes: Uint8Array, document: BsonDocument): boolean {
   try {
-    return isEqual(bytes, writeBson(document));
+    return isSameBytes(bytes, writeBson(document));
   } catch (error) {
     if (error instanceof BsonWriteError) return false;
     throw error;

@@ -5,11 +5,10 @@
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { BsonError } from "../documents/bson_layout.ts";
-import { writeBson } from "../documents/bson_write.ts";
 import { documentKey, legacyIdOf } from "../documents/ids.ts";
 import { type Collection, collections } from "../documents/source.ts";
-import { BsonDocument } from "../documents/tree.ts";
 import { keyOf, mapDocument, tables, tryFastPath } from "../lens/tables.ts";
+import { writeIdDocument } from "../sources/mongo_bounds.ts";
 import { type FollowedMongo, idOf, type KeyedRaw } from "../sources/mongo_follow.ts";
 import { Parents } from "../sync/parents.ts";
 import type { Progress } from "../tools/progress.ts";
@@ -189,7 +188,7 @@ class BackVerifier {
   async #lookUp(collection: Collection, documentIds: readonly string[]): Promise<void> {
     const keys = new Map(documentIds.map((text) => {
       const id = readDeletedId(text);
-      return [documentKey(id), writeBson(new BsonDocument(["_id"], [id]))];
+      return [documentKey(id), writeIdDocument(id)];
     }));
     for await (const found of this.source.readByKey(collection, [...keys.values()])) {
       for (const { id } of found) keys.delete(documentKey(id));

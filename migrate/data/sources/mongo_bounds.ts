@@ -3,7 +3,8 @@ import { findRaw, readBson } from "../documents/bson_read.ts";
 import { writeBson } from "../documents/bson_write.ts";
 import { readValue } from "../documents/ejson_read.ts";
 import { writeLossless } from "../documents/ejson_write.ts";
-import { BsonDocument } from "../documents/tree.ts";
+import { isSameBytes } from "../documents/bytes.ts";
+import { BsonDocument, type BsonValue } from "../documents/tree.ts";
 
 /**
  * The end of an index. The server accepts no range that starts there, and excludes it from a range with `min` and
@@ -26,20 +27,20 @@ export function idDocument(document: Uint8Array): Uint8Array {
   return bytes;
 }
 
-const isEqual = (a: Uint8Array, b: Uint8Array) =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
+/** Returns `{_id: …}` as BSON. */
+export const writeIdDocument = (id: BsonValue): Uint8Array => writeBson(new BsonDocument(["_id"], [id]));
 
 /** Converts the text of writeBound() back to `{_id: …}` as BSON. */
 export const boundBytes = (bound: string): Uint8Array =>
   bound.startsWith(bsonPrefix)
     ? Uint8Array.fromBase64(bound.slice(bsonPrefix.length))
-    : writeBson(new BsonDocument(["_id"], [readValue(bound, "lossless")]));
+    : writeIdDocument(readValue(bound, "lossless"));
 
 /** Returns an `_id` as text: as lossless JSON, or as base64 if the JSON would not yield the same bytes. */
 export function writeBound(id: Uint8Array): string {
   const bound = writeLossless(readBson(id).get("_id")!);
   try {
-    if (isEqual(boundBytes(bound), id)) return bound;
+    if (isSameBytes(boundBytes(bound), id)) return bound;
   } catch {
     // The JSON cannot be read back.
   }

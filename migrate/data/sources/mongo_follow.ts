@@ -4,13 +4,20 @@ import type { ClientSession, FindOptions } from "mongodb";
 import { AppError } from "../../../errors.ts";
 import { BsonError, checkBson } from "../documents/bson_layout.ts";
 import { readBson } from "../documents/bson_read.ts";
-import { writeBson } from "../documents/bson_write.ts";
 import { tagId } from "../documents/ids.ts";
-import { BsonDocument, type BsonValue } from "../documents/tree.ts";
+import type { BsonValue } from "../documents/tree.ts";
 import { type Collection, collections, type RawDocument } from "../documents/source.ts";
 import { makeDocuments, RawBson } from "./bson_documents.ts";
 import { ChangeStream, type StreamStart } from "./change_stream.ts";
-import { boundBytes, idDocument, maxKeyBound, readBound, readIdBytes, writeBound } from "./mongo_bounds.ts";
+import {
+  boundBytes,
+  idDocument,
+  maxKeyBound,
+  readBound,
+  readIdBytes,
+  writeBound,
+  writeIdDocument,
+} from "./mongo_bounds.ts";
 import {
   checkCollections,
   connectMongo,
@@ -219,7 +226,7 @@ export class FollowedMongo implements AsyncDisposable {
   /** Counts the documents that exist among these `_id`s. */
   async countExisting(collection: Collection, ids: readonly BsonValue[]): Promise<number> {
     let count = 0;
-    const keys = ids.map((id) => writeBson(new BsonDocument(["_id"], [id])));
+    const keys = ids.map(writeIdDocument);
     for await (const batch of this.readByKey(collection, keys)) count += batch.length;
     return count;
   }

@@ -9,10 +9,10 @@ import { readBson } from "../documents/bson_read.ts";
 import { writeBson } from "../documents/bson_write.ts";
 import { documentKey, legacyIdOf, tagId } from "../documents/ids.ts";
 import { hashDocument } from "../documents/mongo_hash.ts";
-import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
+import { type BsonValue, ObjectId } from "../documents/tree.ts";
 import type { Collection } from "../documents/source.ts";
 import { decodeRow, tables } from "../lens/tables.ts";
-import { idDocument } from "../sources/mongo_bounds.ts";
+import { idDocument, writeIdDocument } from "../sources/mongo_bounds.ts";
 import { type FollowedMongo, idOf } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { isDigestUnsupported } from "../sources/mongo_errors.ts";
@@ -194,8 +194,6 @@ class Comparison {
     }
   }
 }
-
-const writeIdDocument = (id: BsonValue) => writeBson(new BsonDocument(["_id"], [id]));
 
 /**
  * Compares a collection with its rows and ledger entries.

@@ -1,12 +1,12 @@
 /** Differences between followed documents and what the target has of them. Pure. */
 import { createHash } from "node:crypto";
-import { writeBson } from "../documents/bson_write.ts";
+import { isSameBytes } from "../documents/bytes.ts";
 import { documentKey } from "../documents/ids.ts";
 import type { Collection, RawDocument } from "../documents/source.ts";
-import { BsonDocument, type BsonValue, ObjectId } from "../documents/tree.ts";
+import { ObjectId } from "../documents/tree.ts";
 import { mapDocument, tables } from "../lens/tables.ts";
 import { decodeLine } from "../tools/copy.ts";
-import { idDocument } from "../sources/mongo_bounds.ts";
+import { idDocument, writeIdDocument } from "../sources/mongo_bounds.ts";
 import type {
   DocumentRef,
   MappedDocuments,
@@ -45,12 +45,6 @@ export class LiveComparison {
   waiting = 0;
   readonly differing: DifferingDocument[] = [];
 }
-
-/** Returns `{_id: …}` as BSON. */
-export const writeIdDocument = (id: BsonValue): Uint8Array => writeBson(new BsonDocument(["_id"], [id]));
-
-const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 /** Returns the milliseconds since 1970 of a time as PostgreSQL prints it in UTC, or NaN. */
 const parseTime = (text: string | null | undefined): number => Date.parse(`${text}:00`);
@@ -190,7 +184,7 @@ class Comparer {
     for (const exception of exceptions) {
       this.result[exception.from === "quarantine" ? "quarantined" : "waiting"]++;
       const bytes = document.raw.original();
-      if (!isEqual(bytes, exception.original)) {
+      if (!isSameBytes(bytes, exception.original)) {
         const shown = showBytes(bytes, exception.original);
         report("", shown.source, shown.row);
       }

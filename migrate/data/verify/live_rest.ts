@@ -5,8 +5,7 @@ import { readValue } from "../documents/ejson_read.ts";
 import type { Collection } from "../documents/source.ts";
 import type { BsonValue } from "../documents/tree.ts";
 import { decodeRow, tables } from "../lens/tables.ts";
-import { idDocument } from "../sources/mongo_bounds.ts";
-import { writeIdDocument } from "./live_differences.ts";
+import { idDocument, writeIdDocument } from "../sources/mongo_bounds.ts";
 import type { LiveReader } from "./live_reader.ts";
 import { readUnusualRows } from "./live_target.ts";
 

@@ -14,6 +14,7 @@ import type { Mismatch } from "./mismatch.ts";
 import { duplicateKey, type Plan } from "../load/plan.ts";
 import type { Collection, Range, RawDocument, Source } from "../documents/source.ts";
 import { encodeRow, keyOf, keyOfLine, mapDocument, tryFastPath } from "../lens/tables.ts";
+import { isSameBytes } from "../documents/bytes.ts";
 import { RangeDigest } from "./digest.ts";
 import { ExpectedEntries, listRangesWithEntries } from "./entries.ts";
 import { Comparison } from "./result.ts";
@@ -218,9 +219,6 @@ export class Verifier {
   }
 }
 
-const isEqual = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
-
 /** Compares a quarantined document with the bytes that the quarantine keeps. */
 function compareOriginal(
   collection: Collection,
@@ -229,7 +227,7 @@ function compareOriginal(
   comparison: Comparison,
 ): void {
   const bytes = raw.original();
-  if (original !== null && isEqual(bytes, original)) return;
+  if (original !== null && isSameBytes(bytes, original)) return;
   comparison.addMismatch({
     collection,
     document_id: `position ${raw.position}`,
