@@ -1,5 +1,6 @@
 /** The facts about a followed MongoDB and about the way back, as the processes have stored them. */
 import type { Sql } from "../pg/connect.ts";
+import { countCaptureTriggers } from "./capture.ts";
 
 export const followStates = ["copying", "following", "gap", "stopped", "ended"] as const;
 export const followModes = ["stream", "poll"] as const;
@@ -149,21 +150,16 @@ export interface WayBack {
 
 /** Returns the state of the way back. */
 export async function readWayBack(sql: Sql): Promise<WayBack> {
-  const [row] = await sql<WayBack[]>`
-    select (
-        select count(*) > 0
-        from pg_trigger
-        where tgname like '%\\_capture\\_%' and tgenabled in ('O', 'A')
-          and tgrelid in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass)
-      ) as is_captured,
-      c.changes, c.lag_seconds, b.state, b.stop_reason, coalesce(b.documents, 0)::float8 as documents,
+  const { enabled } = await countCaptureTriggers(sql);
+  const [row] = await sql<Omit<WayBack, "is_captured">[]>`
+    select c.changes, c.lag_seconds, b.state, b.stop_reason, coalesce(b.documents, 0)::float8 as documents,
       ${iso(sql, "b.position_at")} as position_at, ${holderOf(sql, "back")} as process
     from (
       select count(*)::float8 as changes, extract(epoch from now() - min(at))::float8 as lag_seconds
       from migration.changes
     ) as c
     left join migration.backs b on true`;
-  return row!;
+  return Object.assign({ is_captured: enabled > 0 }, row!);
 }
 
 /** A verification while both sides change. */

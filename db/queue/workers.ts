@@ -183,3 +183,10 @@ export async function acquireLeaderLease(
 export async function releaseLeaderLease(sql: Sql, role: string, holder: string): Promise<void> {
   await sql`update leaders set lease_until = now() - interval '1 ms' where role = ${role} and holder = ${holder}`;
 }
+
+/** Returns who holds a lease now, if anyone does. */
+export async function findLeaseHolder(sql: Sql, role: string): Promise<string | undefined> {
+  const [row] = await sql<{ holder: string }[]>`
+    select holder from leaders where role = ${role} and lease_until > now()`;
+  return row?.holder;
+}

@@ -2,6 +2,7 @@
  * The capture of changes for the way back: triggers on users, tasks and subtasks, which are disabled at first. While they
  * are enabled, they write the key of every changed row to migration.changes.
  */
+import { captureTriggers, countCaptureTriggers } from "../../../db/migration/capture.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
 import { AppError } from "../../../errors.ts";
@@ -11,26 +12,18 @@ import { isLockTimeout, isRolledBack } from "../../../passing.ts";
 const lockMs = 1000;
 const attemptsMax = 20;
 
-/** Triggers that record changes. */
-const triggers = 13;
-
 /**
  * Reports whether changes are recorded.
  *
  * @throws AppError internal when only some of the triggers are enabled
  */
 export async function isCaptureEnabled(sql: Sql): Promise<boolean> {
-  const [row] = await sql<{ enabled: number; found: number }[]>`
-    select count(*) filter (where tgenabled in ('O', 'A'))::int as enabled, count(*)::int as found
-    from pg_trigger
-    where tgname like '%\\_capture\\_%'
-      and tgrelid in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass)`;
-  const { enabled, found } = row!;
+  const { enabled, found } = await countCaptureTriggers(sql);
   if (enabled === 0) return false;
-  if (enabled === triggers && found === triggers) return true;
+  if (enabled === captureTriggers && found === captureTriggers) return true;
   throw new AppError(
     "internal",
-    `checking the capture of changes: ${enabled} of ${triggers} triggers are enabled, so changes may be missing; ` +
+    `checking the capture of changes: ${enabled} of ${captureTriggers} triggers are enabled, so changes may be missing; ` +
       "disable it, compare both sides, and enable it again",
   );
 }

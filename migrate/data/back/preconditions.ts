@@ -1,4 +1,5 @@
 /** What must hold before the first document is written back. Each failure is one message, and nothing is written. */
+import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { collections } from "../documents/source.ts";
@@ -6,7 +7,7 @@ import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import { isWriteBlocked, readBlockRights } from "../sources/write_block.ts";
 import { isCaptureEnabled } from "./capture.ts";
 import { findFollowedIdentity } from "../../../db/migration/following.ts";
-import { findBack, findSyncHolder } from "./state.ts";
+import { findBack } from "./state.ts";
 import { blockedError, unauthorizedError } from "./writer.ts";
 
 /** @throws AppError conflict */
@@ -21,7 +22,7 @@ async function checkCapture(pool: Pool): Promise<void> {
 
 /** @throws AppError busy */
 async function checkSync(pool: Pool): Promise<void> {
-  const holder = await findSyncHolder(pool);
+  const holder = await findLeaseHolder(pool, "sync");
   if (holder === undefined) return;
   throw new AppError(
     "busy",

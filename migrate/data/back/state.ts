@@ -48,10 +48,3 @@ export async function endBack(sql: Sql, reason: string | null): Promise<void> {
     update migration.backs
     set state = ${reason === null ? "ended" : "stopped"}, stop_reason = ${reason}`;
 }
-
-/** Returns the process that follows MongoDB now, if one does. */
-export async function findSyncHolder(sql: Sql): Promise<string | undefined> {
-  const [row] = await sql<{ holder: string }[]>`
-    select holder from leaders where role = 'sync' and lease_until > now()`;
-  return row?.holder;
-}

@@ -1,4 +1,5 @@
 /** Checks on this system's side: its schema, its processes, its backup and the state of earlier switches. */
+import { captureTriggers } from "../../../db/migration/capture.ts";
 import { counted } from "../../../phrases.ts";
 import { queues } from "../../../db/queue/subtasks.ts";
 import { formatBytes, formatSpan } from "../tools/format.ts";
@@ -9,7 +10,6 @@ const backupSecondsMax = 7 * 24 * 3600;
 /** Compared answers that are enough to trust the comparison. */
 export const shadowAnswersMin = 100;
 
-const triggersWanted = 13;
 const switchPhases = ["old", "shadow", "canary"];
 
 const stateRules: Rule<TargetFacts>[] = [
@@ -38,8 +38,8 @@ const stateRules: Rule<TargetFacts>[] = [
   },
   {
     name: "no_other_migrator",
-    check: ({ is_loading }) =>
-      verdict(!is_loading, is_loading ? "a load, repair or replay is running" : "none", "wait for its end"),
+    check: ({ isLoading }) =>
+      verdict(!isLoading, isLoading ? "a load, repair or replay is running" : "none", "wait for its end"),
   },
   {
     name: "unfinished_decided",
@@ -55,17 +55,21 @@ const stateRules: Rule<TargetFacts>[] = [
 const backRules: Rule<TargetFacts>[] = [
   {
     name: "capture_installed",
-    check: ({ triggers }) =>
+    check: ({ triggers: { found } }) =>
       verdict(
-        triggers === triggersWanted,
-        `${triggers} of ${triggersWanted} triggers`,
+        found === captureTriggers,
+        `${found} of ${captureTriggers} triggers`,
         "they belong to step 0013 of the schema: run 'migrate down --to 12' and 'migrate' on a copy to compare",
       ),
   },
   {
     name: "capture_off",
-    check: ({ enabled }) =>
-      verdict(enabled === 0, `${enabled} triggers enabled`, "run 'deno task migrate data capture off'"),
+    check: ({ triggers: { found, disabled } }) =>
+      verdict(
+        found === disabled,
+        `${found - disabled} triggers enabled`,
+        "run 'deno task migrate data capture off'",
+      ),
   },
   {
     name: "changes_written",
@@ -78,8 +82,8 @@ const backRules: Rule<TargetFacts>[] = [
   },
   {
     name: "back_not_running",
-    check: ({ back_holder }) =>
-      verdict(back_holder === null, back_holder ?? "none", "stop it: it starts after the switch"),
+    check: ({ backHolder }) =>
+      verdict(backHolder === undefined, backHolder ?? "none", "stop it: it starts after the switch"),
   },
 ];
 

@@ -1,4 +1,5 @@
 /** Checks before the way back to the old backend. */
+import { readWayBack, type WayBack } from "../../../db/migration/following.ts";
 import { findBack } from "../back/state.ts";
 import { listFrontProcesses } from "../../../db/traffic/processes.ts";
 import { readTraffic } from "../../../db/traffic/traffic.ts";
@@ -15,13 +16,7 @@ const lagSecondsMax = 10;
 
 interface RollbackFacts {
   phase: string;
-  version: number;
-  holder: string | null;
-  enabled: boolean;
-  /** Changes that MongoDB does not have, and the age of the oldest in seconds. */
-  changes: number;
-  lag: number;
-  stopReason: string | null;
+  wayBack: WayBack;
   identityFault: string | undefined;
   oldFault: string | undefined;
   unacknowledged: string[];
@@ -31,21 +26,11 @@ interface RollbackFacts {
 async function readFacts(context: SwitchContext): Promise<RollbackFacts> {
   const { pool, source } = context;
   const { phase, version } = await readTraffic(pool);
-  const [row] = await pool<{ holder: string | null; enabled: boolean; changes: number; lag: number }[]>`
-    select (select holder from leaders where role = 'back' and lease_until > now()) as holder,
-      exists (
-        select from pg_trigger
-        where tgname like '%\\_capture\\_%' and tgenabled <> 'D'
-          and tgrelid in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass)
-      ) as enabled,
-      count(*)::float8 as changes, coalesce(extract(epoch from now() - min(at)), 0)::float8 as lag
-    from migration.changes`;
   const back = await findBack(pool);
   const processes = await listFrontProcesses(pool);
-  return Object.assign(row!, {
+  return {
     phase,
-    version,
-    stopReason: back?.stop_reason ?? null,
+    wayBack: await readWayBack(pool),
     identityFault: back === undefined || back.target_identity === source.identity
       ? undefined
       : `found '${source.identity}', written to '${back.target_identity}'`,
@@ -54,7 +39,7 @@ async function readFacts(context: SwitchContext): Promise<RollbackFacts> {
       `${host}:${pid}`
     ),
     processes: processes.length,
-  });
+  };
 }
 
 const rules: Rule<RollbackFacts>[] = [
@@ -64,29 +49,33 @@ const rules: Rule<RollbackFacts>[] = [
   },
   {
     name: "capture_on",
-    check: ({ enabled }) =>
+    check: ({ wayBack: { is_captured } }) =>
       verdict(
-        enabled,
-        enabled ? "changes are captured" : "changes were not captured",
+        is_captured,
+        is_captured ? "changes are captured" : "changes were not captured",
         "there is no way back without loss: 'back --verify' tells the differences",
       ),
   },
   {
     name: "back_running",
-    check: ({ holder }) =>
-      verdict(holder !== null, holder ?? "no process", "start 'deno task migrate data back --to mongodb'"),
+    check: ({ wayBack: { process } }) =>
+      verdict(
+        process !== null,
+        process?.holder ?? "no process",
+        "start 'deno task migrate data back --to mongodb'",
+      ),
   },
   {
     name: "back_not_stopped",
-    check: ({ stopReason }) =>
-      verdict(stopReason === null, stopReason ?? "it goes on", "mend the cause, and start it again"),
+    check: ({ wayBack: { stop_reason } }) =>
+      verdict(stop_reason === null, stop_reason ?? "it goes on", "mend the cause, and start it again"),
   },
   {
     name: "back_lag",
-    check: ({ lag, changes }) =>
+    check: ({ wayBack: { lag_seconds, changes } }) =>
       verdict(
-        lag < lagSecondsMax,
-        `${counted(changes, "change")}, the oldest ${formatSpan(lag)} old`,
+        (lag_seconds ?? 0) < lagSecondsMax,
+        `${counted(changes, "change")}, the oldest ${formatSpan(lag_seconds ?? 0)} old`,
         "wait until 'back' has written them; it names rows that MongoDB refuses",
       ),
   },

@@ -20,6 +20,17 @@ export async function releaseMigratorLock(sql: Sql, session = 0): Promise<void> 
   await sql`select pg_advisory_unlock(${lockKeys[session]!})`;
 }
 
+/** Reports whether a load, repair or replay holds the migrator lock of this database. Processes may share it meanwhile. */
+export async function isMigratorLockHeld(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ held: boolean }[]>`
+    select exists (
+      select from pg_locks
+      where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())
+        and mode = 'ExclusiveLock' and granted and objid = ${lockKeys[0]}
+    ) as held`;
+  return row!.held;
+}
+
 /**
  * Returns the error of a command that finds the migrator lock taken. Names a process that follows the source or writes
  * back to it, which does not end by itself.

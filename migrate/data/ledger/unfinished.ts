@@ -2,6 +2,7 @@
  * Decides about imported tasks that the old backend had not finished. A load sets `hold = 'import'` on them, and
  * workers do not draw cells of held tasks until an operator resumes or cancels them.
  */
+import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 import { AppError } from "../../../errors.ts";
@@ -153,12 +154,11 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
 
 /** @throws AppError busy while a sync runs: the tasks belong to the old backend, which may draw their cells */
 async function requireNoSync(sql: Sql, decision: Decision): Promise<void> {
-  const [row] = await sql<{ holder: string }[]>`
-    select holder from leaders where role = 'sync' and lease_until > now()`;
-  if (row === undefined) return;
+  const holder = await findLeaseHolder(sql, "sync");
+  if (holder === undefined) return;
   throw new AppError(
     "busy",
-    `unfinished ${decision}: process ${row.holder} follows the old backend, which still works on these tasks; stop the ` +
+    `unfinished ${decision}: process ${holder} follows the old backend, which still works on these tasks; stop the ` +
       "old backend, let 'sync' apply its last changes, stop 'sync', and decide then",
   );
 }

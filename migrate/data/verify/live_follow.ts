@@ -1,4 +1,5 @@
 /** Which source is followed, and whether its sync works. */
+import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
@@ -50,11 +51,8 @@ function requireFollowing({ state, stop_reason }: Follow, location: string): voi
 }
 
 /** Reports whether a process follows the source now. */
-export async function isSyncRunning(sql: Sql): Promise<boolean> {
-  const [row] = await sql`
-    select exists (select from leaders where role = 'sync' and lease_until > now()) as running`;
-  return row!.running;
-}
+export const isSyncRunning = async (sql: Sql): Promise<boolean> =>
+  await findLeaseHolder(sql, "sync") !== undefined;
 
 /** Returns the identity of the source that a process follows now, if there is one. */
 export async function findFollowedNow(sql: Sql): Promise<string | undefined> {
