@@ -231,6 +231,11 @@ export class FollowedMongo implements AsyncDisposable {
     return count;
   }
 
+  /** Returns the approximate number of documents of a collection, from its metadata. */
+  estimateCount(collection: Collection): Promise<number> {
+    return this.db.collection(collection).estimatedDocumentCount();
+  }
+
   /** Returns the approximate bytes of all documents. */
   async countBytes(): Promise<number> {
     const sizes = await Promise.all(collections.map((collection) => readSize(this.db, collection)));

@@ -4,7 +4,7 @@
  */
 import type { Sql } from "../../../db/pg/connect.ts";
 import { isRefusedRow } from "../../../passing.ts";
-import { type Collection, collections } from "../documents/source.ts";
+import type { Collection } from "../documents/source.ts";
 import { deferredFrom, dropIndexes, recreateIndexes } from "../load/deferred_indexes.ts";
 import { analyzeTables, countSubtasks, linkOwners } from "../load/settle.ts";
 import type { FollowedMongo, KeyedRaw } from "../sources/mongo_follow.ts";
@@ -161,7 +161,7 @@ async function copyParents(context: SyncContext, collection: "users" | "tasks"):
 }
 
 /** Name of the index that finds subtasks by `_id`. It exists while a source is followed. */
-export const followIndex = "subtasks_legacy_id_idx";
+const followIndex = "subtasks_legacy_id_idx";
 
 /** Creates the index that finds subtasks by `_id`, if it does not exist. */
 export async function createFollowIndex(sql: Sql): Promise<void> {
@@ -174,9 +174,6 @@ export async function createFollowIndex(sql: Sql): Promise<void> {
   if (index) await sql.unsafe(`drop index concurrently ${followIndex}`);
   await sql.unsafe(`create index concurrently ${followIndex} on subtasks (legacy_id)`);
 }
-
-/** Drops the index that finds subtasks by `_id`. */
-export const dropFollowIndex = (sql: Sql) => sql.unsafe(`drop index concurrently if exists ${followIndex}`);
 
 async function finishCopy({ pool }: SyncContext): Promise<void> {
   const sql = await pool.reserve();
@@ -196,17 +193,6 @@ async function finishCopy({ pool }: SyncContext): Promise<void> {
   }
 }
 
-/** Returns the approximate bytes of all collections. */
-async function measure({ db }: FollowedMongo): Promise<{ bytes: number; subtasks: number }> {
-  const stats = await Promise.all(collections.map(async (name) => {
-    const [row] = await db.collection(name).aggregate([{ $collStats: { storageStats: {} } }]).toArray().catch(
-      () => [],
-    );
-    return { bytes: Number(row?.storageStats?.size ?? 0), documents: Number(row?.storageStats?.count ?? 0) };
-  }));
-  return { bytes: stats.reduce((sum, { bytes }) => sum + bytes, 0), subtasks: stats.at(-1)!.documents };
-}
-
 /**
  * Copies all documents and sets the state `following`. Continues after the last range that was copied.
  *
@@ -214,8 +200,8 @@ async function measure({ db }: FollowedMongo): Promise<{ bytes: number; subtasks
  */
 export async function copyAll(context: SyncContext): Promise<void> {
   const { pool, source, progress, onNote } = context;
-  const { bytes, subtasks } = await measure(source);
-  progress.begin("copying", bytes);
+  progress.begin("copying", await source.countBytes());
+  const subtasks = await source.estimateCount("dramatiq_tasks");
   if (subtasks >= deferredFrom) await pool.begin((sql) => dropIndexes(sql));
   for (const collection of ["users", "tasks"] as const) {
     await copyParents(context, collection);

@@ -4,8 +4,8 @@ import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 
 /** Life of a lease, and the interval of its renewals, in milliseconds. Three renewals fit into a life. */
-export const leaseMs = 10_000;
-export const renewMs = 3_000;
+const leaseMs = 10_000;
+const renewMs = 3_000;
 
 /** Interval at which the lease of another process is looked at, in milliseconds. */
 const pollMs = 250;

@@ -1,4 +1,5 @@
 /** Tells how a sync is doing: a line on the terminal or JSON lines, the metrics, and the rates that `status` shows. */
+import { countGaps, countQuarantined, listWaitingGroups } from "../../../db/migration/following.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { counted } from "../../../phrases.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
@@ -8,7 +9,7 @@ import type { SyncMetrics } from "../tools/follow_metrics.ts";
 import { formatCount, formatSpan } from "../tools/format.ts";
 import { LiveLine } from "../tools/live_line.ts";
 import type { Progress } from "../tools/progress.ts";
-import { countOpen, saveOplogFrom, saveRates } from "./state.ts";
+import { saveOplogFrom, saveRates } from "./state.ts";
 import { type BatchReport, lagOf } from "./stream.ts";
 
 /** Intervals of the line on a terminal and elsewhere, of the rates and counts, and of looks at the oplog. */
@@ -40,7 +41,7 @@ export class SyncReporter implements Disposable {
   #position: bigint | undefined;
   #oplog: Oplog | undefined;
   #headroom: number | undefined;
-  #open = { waiting: 0, quarantined: 0, openGaps: 0, healedGaps: 0 };
+  #open = { waiting: 0, quarantined: 0 };
   #rates = { events: 0, documents: 0 };
   /** Counts once a second, over the last seconds. */
   readonly #marks: Mark[] = [];
@@ -145,11 +146,14 @@ export class SyncReporter implements Disposable {
   async #count(): Promise<void> {
     const { pool, metrics } = this.options;
     await saveRates(pool, this.#rates);
-    this.#open = await countOpen(pool);
+    const groups = await listWaitingGroups(pool);
+    const waiting = groups.reduce((sum, { documents }) => sum + documents, 0);
+    this.#open = { waiting, quarantined: await countQuarantined(pool) };
     metrics.waiting.set(this.#open.waiting);
     metrics.quarantined.set(this.#open.quarantined);
-    metrics.openGaps.set(this.#open.openGaps);
-    metrics.healedGaps.set(this.#open.healedGaps);
+    const gaps = await countGaps(pool);
+    metrics.openGaps.set(gaps.open);
+    metrics.healedGaps.set(gaps.healed);
   }
 
   #updateHeadroom(): void {

@@ -1,8 +1,9 @@
 /** Statements on the followed source: its position, its state, its gaps. */
+import type { Following } from "../../../db/migration/following.ts";
 import type { Sql } from "../../../db/pg/connect.ts";
 
-export type FollowMode = "stream" | "poll";
-export type FollowState = "copying" | "following" | "gap" | "stopped" | "ended";
+export type FollowMode = Following["mode"];
+export type FollowState = Following["state"];
 
 /** The row of migration.follows. Times are ISO texts in UTC. */
 export interface Follow {
@@ -12,15 +13,10 @@ export interface Follow {
   state: FollowState;
   stop_reason: string | null;
   resume_token: string | null;
-  /** Cluster time as text; null while polling. */
+  /** Cluster time as text; while polling, the time of the server's clock. */
   position: string | null;
   position_at: string | null;
-  source_at: string | null;
-  oplog_from: string | null;
   applied_at: string;
-  events: number;
-  documents: number;
-  started_at: string;
   copied_at: string | null;
 }
 
@@ -42,11 +38,9 @@ export async function findFollow(sql: Sql): Promise<Follow | undefined> {
   const iso = (column: string) => sql`to_char(${sql(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
   const [row] = await sql<Follow[]>`
     select fingerprint, source_identity, mode, state, stop_reason, resume_token, position::text as position,
-      ${iso("position_at")} as position_at, ${iso("source_at")} as source_at, ${
-    iso("oplog_from")
-  } as oplog_from,
-      ${iso("applied_at")} as applied_at, events::float8 as events, documents::float8 as documents,
-      ${iso("started_at")} as started_at, ${iso("copied_at")} as copied_at
+      ${iso("position_at")} as position_at, ${iso("applied_at")} as applied_at, ${
+    iso("copied_at")
+  } as copied_at
     from migration.follows`;
   return row;
 }
@@ -117,20 +111,6 @@ export async function saveRates(
   await sql`
     update migration.follows
     set events_per_second = ${events}::float8, documents_per_second = ${documents}::float8`;
-}
-
-/** Returns the numbers that the metrics of a running sync show. */
-export async function countOpen(
-  sql: Sql,
-): Promise<{ waiting: number; quarantined: number; openGaps: number; healedGaps: number }> {
-  const [row] = await sql<
-    { waiting: number; quarantined: number; openGaps: number; healedGaps: number }[]
-  >`
-    select (select count(*) from migration.waiting)::float8 as waiting,
-      (select count(*) from migration.quarantine)::float8 as quarantined,
-      (select count(*) from migration.gaps where healed_at is null)::float8 as "openGaps",
-      (select count(*) from migration.gaps where healed_at is not null)::float8 as "healedGaps"`;
-  return row!;
 }
 
 /** Records that the position was lost, and the position at which the source will be followed again. */
