@@ -145,6 +145,20 @@ export async function findLegacyId(sql: Sql, collection: Collection, row: Row): 
   return existing?.legacy_id;
 }
 
+/** Returns a table expression with the counts of the subtasks of these tasks, by `id`. */
+export const countsOf = (sql: Sql, tasks: readonly string[]) =>
+  sql`(
+    select p.id,
+      count(s.id) as total,
+      count(*) filter (where s.status = 'completed') as completed,
+      count(*) filter (where s.status = 'failed') as failed,
+      count(*) filter (where s.status = 'cancelled') as cancelled,
+      count(*) filter (where s.status in ('pending', 'processing')) as unfinished
+    from unnest(${[...tasks]}::uuid[]) as p (id)
+    left join subtasks s on s.parent_task_id = p.id
+    group by p.id
+  )`;
+
 /** Recounts the subtasks of the given tasks, and holds the tasks that have unfinished subtasks. */
 export async function recountTasks(sql: Sql, tasks: string[]): Promise<void> {
   await sql`select from tasks where id = any (${tasks}::uuid[]) order by id for update`;
@@ -156,16 +170,6 @@ export async function recountTasks(sql: Sql, tasks: string[]): Promise<void> {
       subtasks_cancelled = c.cancelled,
       hold = case when c.unfinished > 0 then coalesce(t.hold, 'import') else t.hold end,
       revision = t.revision + 1
-    from (
-      select p.id,
-        count(s.id) as total,
-        count(*) filter (where s.status = 'completed') as completed,
-        count(*) filter (where s.status = 'failed') as failed,
-        count(*) filter (where s.status = 'cancelled') as cancelled,
-        count(*) filter (where s.status in ('pending', 'processing')) as unfinished
-      from unnest(${tasks}::uuid[]) as p (id)
-      left join subtasks s on s.parent_task_id = p.id
-      group by p.id
-    ) as c
+    from ${countsOf(sql, tasks)} as c
     where t.id = c.id and t.generation is not null`;
 }

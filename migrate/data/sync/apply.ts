@@ -26,7 +26,7 @@ import {
 } from "./mapping.ts";
 import { keepSubtasksWaiting } from "./orphans.ts";
 import { namesOf, type Parents } from "./parents.ts";
-import { deleteRows, type ExistingRow, findRows, keyOfRow, upsertRows } from "./stage.ts";
+import { deleteRows, type ExistingRow, findRows, keyOfExisting, keyOfRow, upsertRows } from "./stage.ts";
 
 /** The current state of documents of one collection. */
 export interface DocumentStates {
@@ -166,10 +166,7 @@ export class Applier {
     await this.#deleteObsolete(collection, existing, [...missing, ...mapped.waiting], mapped.staged);
     const { staged, waiting } = await resolveConflicts(sql, collection, mapped.staged, existing);
     failpoint("sync.conflicts_resolved");
-    const hasNew = staged.some(({ legacyId, key }) => {
-      const row = existing.get(legacyId);
-      return row === undefined || keyOfRow(row) !== key;
-    });
+    const hasNew = staged.some((document) => keyOfExisting(existing, document) !== document.key);
     const unwritten = { rejected: mapped.rejected, waiting: [...mapped.waiting, ...waiting] };
     await this.#write(collection, staged, hasNew, unwritten);
   }
@@ -184,10 +181,8 @@ export class Applier {
     gone: readonly DocumentRef[],
     staged: readonly StagedDocument[],
   ): Promise<void> {
-    const moved = staged.filter(({ legacyId, key }) => {
-      const row = existing.get(legacyId);
-      return row !== undefined && keyOfRow(row) !== key;
-    });
+    const moved = staged.filter((document) => keyOfExisting(existing, document) !== document.key);
+    // A document without a row has nothing to delete.
     const rows = [...gone, ...moved].map(({ legacyId }) => existing.get(legacyId)).filter((row) =>
       row !== undefined
     );

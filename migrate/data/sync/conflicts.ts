@@ -2,7 +2,7 @@
 import type { Sql } from "../../../db/pg/connect.ts";
 import type { Collection } from "../documents/source.ts";
 import type { StagedDocument, WaitingDocument } from "./mapping.ts";
-import { type ExistingRow, findKeyHolders, keyOfRow } from "./stage.ts";
+import { type ExistingRow, findKeyHolders, keyOfExisting } from "./stage.ts";
 
 export interface Resolved {
   staged: StagedDocument[];
@@ -88,12 +88,9 @@ export async function resolveConflicts(
 ): Promise<Resolved> {
   if (documents.length === 0) return { staged: [], waiting: [] };
   if (collection === "users") return await resolveEmails(sql, documents);
-  const keyOfDocument = ({ legacyId }: StagedDocument) => {
-    const row = existing.get(legacyId);
-    return row && keyOfRow(row);
-  };
-  const unchanged = documents.filter((document) => keyOfDocument(document) === document.key);
-  const others = documents.filter((document) => keyOfDocument(document) !== document.key);
+  const hasItsKey = (document: StagedDocument) => keyOfExisting(existing, document) === document.key;
+  const unchanged = documents.filter(hasItsKey);
+  const others = documents.filter((document) => !hasItsKey(document));
   const holders = others.length === 0
     ? new Map<string, string>()
     : await findKeyHolders(sql, collection, others.map(({ key }) => key));

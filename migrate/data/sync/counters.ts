@@ -1,5 +1,6 @@
 /** What follows from rows: counters and holds of tasks, their revisions, and the owners of tasks. */
 import type { Sql } from "../../../db/pg/connect.ts";
+import { countsOf } from "../load/rows.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 
 /** Locks tasks in the order of their ids and raises their revisions, so that live views read what changes. */
@@ -28,17 +29,7 @@ export async function recountTasks(sql: Sql, tasks: readonly string[]): Promise<
         when t.hold is not null and t.hold <> 'import' then t.hold
         when c.unfinished > 0 or t.status in ('pending', 'processing') then 'import'
       end
-    from (
-      select p.id,
-        count(s.id) as total,
-        count(*) filter (where s.status = 'completed') as completed,
-        count(*) filter (where s.status = 'failed') as failed,
-        count(*) filter (where s.status = 'cancelled') as cancelled,
-        count(*) filter (where s.status in ('pending', 'processing')) as unfinished
-      from unnest(${[...tasks]}::uuid[]) as p (id)
-      left join subtasks s on s.parent_task_id = p.id
-      group by p.id
-    ) as c
+    from ${countsOf(sql, tasks)} as c
     where t.id = c.id`;
 }
 

@@ -81,6 +81,20 @@ export async function insertRowEntries(sql: Sql, fingerprint: string, documents:
   await insertOriginals(sql, fingerprint, documents);
 }
 
+/** Returns what the quarantine and the waiting documents have in common, as one array for each column. */
+const exceptionColumns = (
+  part: readonly (RejectedDocument | WaitingDocument)[],
+  withRow: ReadonlySet<string>,
+) => ({
+  collections: part.map(({ collection }) => collection),
+  ids: part.map(({ documentId }) => documentId),
+  reasons: part.map(({ rejection }) => rejection.reason),
+  paths: part.map(({ rejection }) => toStorable(rejection.path)),
+  details: part.map(({ rejection }) => toStorable(rejection.detail)),
+  originals: part.map(({ raw }) => raw.original().toBase64()),
+  hasRow: part.map(({ legacyId }) => String(withRow.has(legacyId))),
+});
+
 /**
  * Inserts rejected documents into the quarantine.
  *
@@ -93,13 +107,7 @@ export async function insertQuarantined(
   withRow: ReadonlySet<string>,
 ): Promise<void> {
   for (const part of parts(documents)) {
-    const collections = part.map(({ collection }) => collection);
-    const ids = part.map(({ documentId }) => documentId);
-    const reasons = part.map(({ rejection }) => rejection.reason);
-    const paths = part.map(({ rejection }) => toStorable(rejection.path));
-    const details = part.map(({ rejection }) => toStorable(rejection.detail));
-    const originals = part.map(({ raw }) => raw.original().toBase64());
-    const hasRow = part.map(({ legacyId }) => String(withRow.has(legacyId)));
+    const { collections, ids, reasons, paths, details, originals, hasRow } = exceptionColumns(part, withRow);
     await sql`
       insert into migration.quarantine
         (fingerprint, collection, range_number, position, document_id, reason, path, detail, original, has_row)
@@ -123,14 +131,8 @@ export async function insertWaiting(
   withRow: ReadonlySet<string>,
 ): Promise<void> {
   for (const part of parts(documents)) {
-    const collections = part.map(({ collection }) => collection);
-    const ids = part.map(({ documentId }) => documentId);
-    const reasons = part.map(({ rejection }) => rejection.reason);
-    const paths = part.map(({ rejection }) => toStorable(rejection.path));
-    const details = part.map(({ rejection }) => toStorable(rejection.detail));
+    const { collections, ids, reasons, paths, details, originals, hasRow } = exceptionColumns(part, withRow);
     const awaited = part.map(({ awaited }) => documentKey(awaited));
-    const hasRow = part.map(({ legacyId }) => String(withRow.has(legacyId)));
-    const originals = part.map(({ raw }) => raw.original().toBase64());
     await sql`
       insert into migration.waiting (collection, document_id, reason, path, detail, awaited, original, has_row)
       select w.collection, w.id, w.reason, w.path, w.detail, w.awaited, decode(w.original, 'base64'), w.has_row::boolean

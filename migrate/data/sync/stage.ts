@@ -23,6 +23,15 @@ export interface ExistingRow {
 export const keyOfRow = ({ parent_task_id, id }: ExistingRow): string =>
   parent_task_id === null ? id : `${parent_task_id}/${id}`;
 
+/** Returns the key of the row that a document has already; undefined if it has none. */
+export function keyOfExisting(
+  existing: ReadonlyMap<string, ExistingRow>,
+  { legacyId }: StagedDocument,
+): string | undefined {
+  const row = existing.get(legacyId);
+  return row && keyOfRow(row);
+}
+
 const stageOf = (collection: Collection) => `staged_${tables[collection].name}`;
 
 /**
