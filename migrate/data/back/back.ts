@@ -9,6 +9,7 @@ import { isPassingMongo } from "../sources/mongo_errors.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import type { Lease } from "../sync/lease.ts";
 import { failpoint } from "../tools/failpoint.ts";
+import { wait } from "../tools/wait.ts";
 import { BackApplier, rowName } from "./apply.ts";
 import { type Change, listChanges } from "./changes.ts";
 import { endBack, isBackEnded, startBack } from "./state.ts";
@@ -62,15 +63,6 @@ interface Refused extends RefusedRow {
   retryAt: number;
   waitMs: number;
   attempts: number;
-}
-
-async function wait(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }
 
 class Back {

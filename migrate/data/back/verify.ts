@@ -2,6 +2,7 @@
  * Compares both sides in full: the bytes of every document in MongoDB with those that its row makes. What changes
  * meanwhile is compared again before it counts as different.
  */
+import { wait } from "../tools/wait.ts";
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { BsonError } from "../documents/bson_layout.ts";
@@ -203,7 +204,7 @@ class BackVerifier {
   async #recheck(): Promise<void> {
     for (let attempt = 0; attempt < attempts && this.#suspects.length > 0; attempt++) {
       if (this.#suspects.length > recheckMax) break;
-      await new Promise((resolve) => setTimeout(resolve, attempt === 0 ? 0 : attemptMs));
+      if (attempt > 0) await wait(attemptMs);
       this.options.signal.throwIfAborted();
       const left: Suspect[] = [];
       for (const collection of collections) {

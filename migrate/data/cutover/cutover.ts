@@ -2,6 +2,7 @@
  * The cut-over: drain → compare → hold → freeze → catch up → recheck → back on → switch → start. The switch is the one
  * irrevocable line. A failure or a kill before it leaves the source in charge, and `undo()` removes what is left.
  */
+import { wait } from "../tools/wait.ts";
 import type { Collection } from "../documents/source.ts";
 import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";
@@ -48,8 +49,6 @@ export interface CutoverResult {
   start: Detail;
   next_command: string;
 }
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Cutover {
   readonly #steps: Steps;
@@ -143,7 +142,7 @@ class Cutover {
       const left = await subtasks.countDocuments({ status: "processing" });
       if (left === 0 || performance.now() > until) return { left };
       this.#check();
-      await sleep(drainLookMs);
+      await wait(drainLookMs);
     }
   }
 
@@ -183,7 +182,7 @@ class Cutover {
       }
       if (BigInt(follow.position ?? 0) >= this.#frozenAt) return { position: follow.position };
       this.#check();
-      await sleep(lookMs);
+      await wait(lookMs);
     }
   }
 

@@ -2,6 +2,7 @@
  * The hold: all API processes let writes wait. It ends by itself, with the phase before it, when this process does not
  * renew it.
  */
+import { wait } from "../tools/wait.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { listFrontProcesses } from "../../../db/traffic/processes.ts";
 import {
@@ -104,7 +105,7 @@ export class Hold implements AsyncDisposable {
         );
         throw new AppError("busy", `${(error as Error).message}; waiting for ${names.join(", ")}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, lookMs));
+      await wait(lookMs);
     }
   }
 

@@ -2,6 +2,7 @@
  * The way back to the old backend: hold → stop → drain → unblock → return. The return is one transaction; before it
  * this system is in charge, after it the old backend is, and the forward sync may go on.
  */
+import { wait } from "../tools/wait.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
 import { changeTraffic, readTraffic } from "../../../db/traffic/traffic.ts";
@@ -197,7 +198,7 @@ class Rollback {
       const changes = await countChanges(this.context.pool);
       if (changes === 0) return { changes };
       this.#check();
-      await new Promise((resolve) => setTimeout(resolve, lookMs));
+      await wait(lookMs);
     }
   }
 

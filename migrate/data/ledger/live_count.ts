@@ -1,4 +1,5 @@
 /** Counts the documents of a followed source: at the position of the rows, or while the source is quiet. */
+import { wait } from "../tools/wait.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { type Collection, collections } from "../documents/source.ts";
@@ -24,8 +25,6 @@ export interface LiveEquation {
 /** Attempts to find a moment without changes under way, and the wait between them. */
 const attemptsMax = 6;
 const waitMs = 400;
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function countAll(
   source: FollowedMongo,
@@ -93,7 +92,7 @@ export async function countAtPosition(sql: Pool, source: FollowedMongo): Promise
     } catch (error) {
       return unknownEquation(snapshot, explain(error));
     }
-    await sleep(waitMs);
+    await wait(waitMs);
   }
 }
 
@@ -137,7 +136,7 @@ async function countPolled(sql: Pool, source: FollowedMongo): Promise<LiveEquati
   const before = await countAll(source, undefined);
   const first = await snapshotOf(sql);
   // Two polls.
-  await sleep(waitMs * 6);
+  await wait(waitMs * 6);
   const documents = await countAll(source, undefined);
   const snapshot = await snapshotOf(sql);
   if (snapshot.state !== "following") return `its state is '${snapshot.state}'`;
@@ -179,6 +178,6 @@ export async function countSettled(
       );
     }
     onWait(equation, Math.ceil((until - Date.now()) / 1000));
-    await sleep(waitMs);
+    await wait(waitMs);
   }
 }

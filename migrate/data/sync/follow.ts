@@ -7,6 +7,7 @@ import { AppError } from "../../../errors.ts";
 import { isPassing } from "../../../passing.ts";
 import { isPassingMongo, isPositionLost } from "../sources/mongo_errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
+import { wait } from "../tools/wait.ts";
 import { copyAll, createFollowIndex } from "./copy.ts";
 import { healGap } from "./gap.ts";
 import { clockPosition } from "./poll.ts";
@@ -27,14 +28,6 @@ export interface FollowOptions {
   onBatch: (report: BatchReport) => void;
   /** Receives each failure that is waited for. */
   onRetry: (message: string) => void;
-}
-
-/** Waits, or less if the signal is aborted. */
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
 }
 
 /** See follow(). */

@@ -1,4 +1,5 @@
 /** The lease of a process that follows the source, or writes back to it: at most one works at a time. */
+import { wait } from "../tools/wait.ts";
 import { acquireLeaderLease, releaseLeaderLease } from "../../../db/queue/workers.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
@@ -61,7 +62,7 @@ export class Lease implements AsyncDisposable {
           `${role}: process ${other.holder} has been running since ${other.since}; only one may run: stop it first`,
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
+      await wait(pollMs);
     }
   }
 

@@ -2,6 +2,7 @@
  * Changes of a standalone, which has no change stream: documents whose `updated_at` is not older than the last poll.
  * Deletions, and changes that leave `updated_at` as it was, are found only when both sides are compared.
  */
+import { wait } from "../tools/wait.ts";
 import type { Document } from "bson";
 import { tagId } from "../documents/ids.ts";
 import { type Collection, collections } from "../documents/source.ts";
@@ -33,7 +34,7 @@ export class Poll {
   }
 
   async next(): Promise<ChangeBatch> {
-    if (!this.#isFirst) await new Promise((resolve) => setTimeout(resolve, intervalMs));
+    if (!this.#isFirst) await wait(intervalMs);
     this.#isFirst = false;
     const position = await clockPosition(this.source);
     const from = new Date(positionMs(this.#since) - overlapMs);

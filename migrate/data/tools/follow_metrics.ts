@@ -4,7 +4,10 @@ import { createOps } from "../../../ops.ts";
 
 const batchBuckets = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30];
 
-function addMemory(registers: Registry[]): void {
+/** Creates a registry with the memory of this process, and functions that add metrics to it. */
+function createRegistry() {
+  const registry = new Registry();
+  const registers = [registry];
   new Gauge({
     name: "contactsheet_memory_bytes",
     help: "Memory of this process that is in use",
@@ -13,15 +16,16 @@ function addMemory(registers: Registry[]): void {
       this.set(Deno.memoryUsage().rss);
     },
   });
+  return {
+    registry,
+    gauge: (name: string, help: string) => new Gauge({ name, help, registers }),
+    counter: (name: string, help: string) => new Counter({ name, help, registers }),
+  };
 }
 
 /** Creates the metrics of `sync`. */
 export function createSyncMetrics() {
-  const registry = new Registry();
-  const registers = [registry];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  addMemory(registers);
+  const { registry, gauge, counter } = createRegistry();
   return {
     registry,
     lag: gauge("contactsheet_sync_lag_seconds", "How far the rows are behind the source"),
@@ -32,7 +36,7 @@ export function createSyncMetrics() {
       name: "contactsheet_sync_batch_seconds",
       help: "Time from reading a batch to its commit",
       buckets: batchBuckets,
-      registers,
+      registers: [registry],
     }),
     waiting: gauge("contactsheet_sync_waiting", "Documents that wait for their task or a key"),
     quarantined: gauge("contactsheet_sync_quarantined", "Documents in quarantine"),
@@ -46,11 +50,7 @@ export type SyncMetrics = ReturnType<typeof createSyncMetrics>;
 
 /** Creates the metrics of `back`. */
 export function createBackMetrics() {
-  const registry = new Registry();
-  const registers = [registry];
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
-  const counter = (name: string, help: string) => new Counter({ name, help, registers });
-  addMemory(registers);
+  const { registry, gauge, counter } = createRegistry();
   return {
     registry,
     lag: gauge("contactsheet_back_lag_seconds", "Age of the oldest change that MongoDB does not have"),

@@ -1,4 +1,5 @@
 /** Stores a verification in the ledger, with a checkpoint for each compared range, so that it can be resumed. */
+import { wait } from "../tools/wait.ts";
 import type postgres from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { failpoint } from "../tools/failpoint.ts";
@@ -51,7 +52,7 @@ export async function acquireLock(sql: Sql, kind: number, id: string): Promise<b
   for (let attempt = 0; attempt < lockAttempts; attempt++) {
     const [lock] = await sql`select pg_try_advisory_lock(${kind}, ${id}::int) as acquired`;
     if (lock!.acquired) return true;
-    await new Promise((resolve) => setTimeout(resolve, lockAttemptMs));
+    await wait(lockAttemptMs);
   }
   return false;
 }

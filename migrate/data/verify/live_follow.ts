@@ -1,4 +1,5 @@
 /** Which source is followed, and whether its sync works. */
+import { wait } from "../tools/wait.ts";
 import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
@@ -113,7 +114,7 @@ export class SyncWatch {
           "falls, and",
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await wait(100);
   }
 
   #error(why: string): AppError {
