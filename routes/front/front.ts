@@ -13,7 +13,7 @@
  */
 import type { Pool } from "../../db/pg/connect.ts";
 import { canServeReads, saveFrontWrite } from "../../db/traffic/processes.ts";
-import type { Traffic } from "../../db/traffic/traffic.ts";
+import type { Phase, Traffic } from "../../db/traffic/traffic.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
@@ -96,15 +96,24 @@ export class Front {
   }
 
   async #answerWrite(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
-    const { watch } = this.options;
+    const answer = await this.#admit(
+      request.signal,
+      (phase) => phase === "new" ? this.#count(() => handle(request)) : this.#write(request, peer),
+    );
+    return answer ?? { response: this.#refuse(request, 503), route: heldRoute };
+  }
+
+  /**
+   * Runs a write when a confirmed phase admits it. The write must count itself as in flight before it awaits anything.
+   *
+   * @returns undefined after HOLD_MS, or when the client has left
+   */
+  async #admit<T>(signal: AbortSignal, write: (phase: Phase) => Promise<T>): Promise<T | undefined> {
     do {
-      if (!await this.#waitForPhase(request.signal)) {
-        return { response: this.#refuse(request, 503), route: heldRoute };
-      }
+      if (!await this.#waitForPhase(signal)) return undefined;
       // The phase may have changed on the way back from the wait. From here to the count nothing is awaited.
     } while (this.#isHeld());
-    if (watch.traffic!.phase === "new") return await this.#count(() => handle(request));
-    return await this.#write(request, peer);
+    return await write(this.options.watch.traffic!.phase);
   }
 
   /** Counts a write to this system as in flight, for the way back. */
@@ -124,16 +133,19 @@ export class Front {
    * @throws AppError before_cutover while the old backend is in charge; busy when the switch takes too long
    */
   async change(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    do {
-      if (!await this.#waitForPhase(signal)) {
-        throw new AppError("busy", "the traffic is being switched to this system; try again in a second");
+    const isDone = await this.#admit(signal, async (phase) => {
+      if (phase !== "new") {
+        throw new AppError(
+          "before_cutover",
+          "changing users and tasks: the old backend is in charge of them until the switch; use its pages until then",
+        );
       }
-    } while (this.#isHeld());
-    if (this.options.watch.traffic!.phase === "new") return await this.#count(work);
-    throw new AppError(
-      "before_cutover",
-      "changing users and tasks: the old backend is in charge of them until the switch; use its pages until then",
-    );
+      await this.#count(work);
+      return true;
+    });
+    if (isDone === undefined) {
+      throw new AppError("busy", "the traffic is being switched to this system; try again in a second");
+    }
   }
 
   #isHeld(): boolean {

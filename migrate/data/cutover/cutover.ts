@@ -134,7 +134,7 @@ class Cutover {
     this.#hold?.check();
   }
 
-  /** Waits until the old executor has nothing under way, at most for a time. */
+  /** Waits until the old executor has no running work, up to a time limit. */
   async #drain(drainMs: number): Promise<Detail> {
     const subtasks = this.context.source.db.collection("dramatiq_tasks" satisfies Collection);
     const until = performance.now() + drainMs;

@@ -169,12 +169,14 @@ async function findKeyFault(context: SwitchContext): Promise<string | undefined>
   const { config: { SECRET_KEY }, oldToken, pool } = context;
   if (SECRET_KEY === "") return "SECRET_KEY is not set";
   if (oldToken !== undefined) {
-    return isSignedWith(oldToken, SECRET_KEY) ? undefined : "the given token was signed with another key";
+    return await isSignedWith(oldToken, SECRET_KEY)
+      ? undefined
+      : "the given token was signed with another key";
   }
   const [user] = await pool<{ email: string; legacy_id: string }[]>`
     select email, legacy_id from users where generation is not null and is_active order by created_at limit 1`;
   if (user === undefined) return "there is no user to sign a token for";
-  const token = signToken({ sub: user.legacy_id, email: user.email }, SECRET_KEY, tokenSeconds);
+  const token = await signToken({ sub: user.legacy_id, email: user.email }, SECRET_KEY, tokenSeconds);
   const status = await askOld(context, token);
   if (status === 200) return undefined;
   return typeof status === "string" ? status : `the old backend answers ${status} to a token signed with it`;

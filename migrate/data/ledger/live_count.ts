@@ -57,7 +57,7 @@ export async function countTarget(sql: Pool, reason: string): Promise<LiveEquati
   return unknownEquation(await snapshotOf(sql), reason);
 }
 
-/** Says why documents cannot be counted at a position. */
+/** Returns the reason why documents cannot be counted at a position. */
 function explain(error: unknown): string {
   const { code, message } = error as { code?: number; message: string };
   // SnapshotTooOld, SnapshotUnavailable

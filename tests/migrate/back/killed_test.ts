@@ -35,7 +35,8 @@ async function prepare(sql: Pool, followed: Followed): Promise<void> {
 /** Changes, inserts and deletes rows of all tables, and exchanges e-mails. */
 async function change(sql: Pool, round: number): Promise<void> {
   await sql.begin(async (tx) => {
-    const [a, b] = await tx<{ id: string; email: string }[]>`select id, email from users order by id limit 2`;
+    const [a, b] = await tx<{ id: string; email: string }[]>`
+      select id, email from users where email in ('0@example.com', '1@example.com') order by id`;
     await tx`update users set email = 'moving' where id = ${a!.id}`;
     await tx`update users set email = ${a!.email} where id = ${b!.id}`;
     await tx`update users set email = ${b!.email} where id = ${a!.id}`;

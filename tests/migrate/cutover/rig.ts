@@ -36,7 +36,7 @@ export function startOldBackend({ db }: Followed): OldBackend {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
     const token = request.headers.get("authorization")?.replace("Bearer ", "");
-    if (token === undefined || !isSignedWith(token, secret)) {
+    if (token === undefined || !await isSignedWith(token, secret)) {
       return Response.json({ detail: "Not authenticated" }, { status: 401 });
     }
     const [, id] = /^\/api\/v1\/tasks\/([^/]+)$/.exec(pathname) ?? [];
