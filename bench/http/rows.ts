@@ -11,6 +11,12 @@ export const largeTasks = {
   50000: "00000000-0000-4000-8000-000000050000",
 } as const;
 
+/** Ids of migrated tasks of 3,024 subtasks, by what their documents had in another form than the columns. */
+export const importedTasks = {
+  "float seeds": "00000000-0000-4000-8000-000000013024",
+  "indices as objects": "00000000-0000-4000-8000-000000023024",
+} as const;
+
 /** Id of a task with 3,024 pending subtasks. Its ETag depends on all of them. */
 export const openTask = "00000000-0000-4000-8000-000000003025";
 
@@ -87,6 +93,20 @@ async function insertLarge(sql: Pool, subtasks: number, id: string): Promise<voi
       lateral (select 'https://img.example.com/' || md5(n::text)::uuid || '.webp' as url) as image`;
 }
 
+/** Turns a large task into a migrated one, whose `extra` keeps what columns cannot hold. */
+async function markImported(sql: Pool, form: keyof typeof importedTasks): Promise<void> {
+  const id = importedTasks[form];
+  await insertLarge(sql, 3024, id);
+  await sql`update tasks set generation = 'T3' where id = ${id}`;
+  await sql`
+    update subtasks
+    set generation = 'S4', extra = case ${form}
+        when 'float seeds' then format('{"seed":%s.0}', seed)
+        else format('{"variable_indices":{"v0":%s,"v1":%s,"v2":%s}}', cell / 1000, cell / 10 % 100, cell % 10)
+      end::json
+    where parent_task_id = ${id}`;
+}
+
 /** Inserts all rows into an empty, migrated database. */
 export async function fillRows(sql: Pool, tasks: number): Promise<void> {
   const hash = await bcrypt.hash(password, 12);
@@ -115,6 +135,8 @@ export async function fillRows(sql: Pool, tasks: number): Promise<void> {
     from generate_series(1, ${tasks}::integer) as n`;
   for (const [subtasks, id] of Object.entries(largeTasks)) await insertLarge(sql, Number(subtasks), id);
   await insertLarge(sql, 3024, openTask);
+  await markImported(sql, "float seeds");
+  await markImported(sql, "indices as objects");
   await sql`
     update tasks set status = 'processing', completed_at = null, subtasks_completed = 0 where id = ${openTask}`;
   await sql`

@@ -1,5 +1,5 @@
 /** The requests that `deno task bench http` measures. */
-import { createBody, email, largeTasks, openTask, password } from "./rows.ts";
+import { createBody, email, importedTasks, largeTasks, openTask, password } from "./rows.ts";
 
 /** A request to measure. */
 export interface Scenario {
@@ -20,6 +20,13 @@ export interface Scenario {
 }
 
 const detail = (subtasks: keyof typeof largeTasks) => `/api/v1/tasks/${largeTasks[subtasks]}`;
+const imported = (form: keyof typeof importedTasks): Scenario => ({
+  name: `detail 3,024, imported, ${form}`,
+  method: "GET",
+  path: `/api/v1/tasks/${importedTasks[form]}`,
+  connections: 1,
+  goal: { p50: 20 },
+});
 const create = (name: string, lengths: number[], requestsMax: number, p50?: number): Scenario => ({
   name: `create ${name}`,
   method: "POST",
@@ -36,6 +43,8 @@ export const scenarios: Scenario[] = [
   { name: "list", method: "GET", path: "/api/v1/tasks", goal: { ratio: 0.9 } },
   { name: "list, name 夕阳", method: "GET", path: `/api/v1/tasks?task_name=${encodeURIComponent("夕阳")}` },
   { name: "detail 3,024", method: "GET", path: detail(3024), connections: 1, goal: { p50: 30 } },
+  imported("float seeds"),
+  imported("indices as objects"),
   { name: "detail 3,024, 4 at once", method: "GET", path: detail(3024) },
   { name: "detail 50,000", method: "GET", path: detail(50000), connections: 1, requestsMax: 5 },
   {
@@ -55,6 +64,12 @@ export const scenarios: Scenario[] = [
     goal: { p50: 3 },
   },
   { name: "matrix 3,024", method: "GET", path: `${detail(3024)}/matrix`, connections: 1 },
+  {
+    name: "matrix 3,024, imported, indices as objects",
+    method: "GET",
+    path: `/api/v1/tasks/${importedTasks["indices as objects"]}/matrix`,
+    connections: 1,
+  },
   { name: "matrix 3,024, 4 at once", method: "GET", path: `${detail(3024)}/matrix` },
   create("12", [3, 4], 200),
   create("3,024", [42, 24, 3], 10, 250),

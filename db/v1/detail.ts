@@ -8,6 +8,7 @@ import { listedProcessed, listedProgress, timeText } from "./fields.ts";
 import { Cells } from "./cells.ts";
 import { taskIdJson } from "./task_ids.ts";
 import { type Cell, cellColumns } from "./subtask.ts";
+import { notedSubtasks } from "./usual_extra.ts";
 
 /** Maximum subtasks of the first statement. A common task has 3,024; its whole text fits into memory. */
 const batchRowsMax = 4000;
@@ -81,7 +82,7 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
     where t.id = ${id}
     union all (
       select ${cellColumns(sql, "items")}
-      from subtasks as s
+      from ${sql.unsafe(notedSubtasks)}
       where s.parent_task_id = ${id}
       order by s.legacy_id
       limit (select rows from sample)
@@ -143,7 +144,7 @@ async function* eachBatch(sql: Sql, id: string, { cells, limit, more }: Opening,
     let read = 0;
     await sql`
       select ${cellColumns(sql, part)}
-      from subtasks as s
+      from ${sql.unsafe(notedSubtasks)}
       where s.parent_task_id = ${id} and s.legacy_id > ${cells.last}
       order by s.legacy_id
       limit ${rows}`.raw().forEach((row) => {

@@ -4,6 +4,7 @@
  * answers those, as the old backend did.
  */
 import { type Json, JsonNumber, parseJson, stringifyJson } from "../../json.ts";
+import { notedIndices } from "./usual_extra.ts";
 
 const column = "array_to_json(s.variable_indices)::text";
 const slots = [0, 1, 2, 3, 4, 5];
@@ -11,17 +12,17 @@ const slotFields = slots
   .map((slot) => `coalesce((s.extra -> 'v${slot}')::text, s.variable_indices[${slot + 1}]::text, 'null')`);
 
 /**
- * SQL text for the indices of the subtask `s`: JSON, a list or an object `{"v0":…}`; null if there are none.
- * The search for a name in the text avoids parsing each `extra`; a name that is found elsewhere in it does no
- * harm.
+ * SQL text for the indices of a subtask of {@link notedSubtasks}: JSON, a list or an object `{"v0":…}`; null if
+ * there are none. The search for a name in the text avoids parsing each `extra`; a name that is found elsewhere in
+ * it does no harm.
  */
 export const indicesText = `case
-  when s.extra is null then ${column}
+  when n.note is null then ${column}
   when s.generation in ('S1', 'S2') then
-    case when s.extra::text ~ '"v[0-5]":' then '[' || concat_ws(',', ${slotFields.join(", ")}) || ']'
+    case when n.note ~ '"v[0-5]":' then '[' || concat_ws(',', ${slotFields.join(", ")}) || ']'
       else ${column} end
-  when strpos(s.extra::text, '"variable_indices":') > 0
-    then coalesce((s.extra -> 'variable_indices')::text, ${column})
+  when strpos(n.note, '"variable_indices":') > 0
+    then coalesce(${notedIndices}, (s.extra -> 'variable_indices')::text, ${column})
   else ${column} end`;
 
 /** An index of a slot that is set. */
@@ -63,12 +64,21 @@ function toWritten(given: Json | undefined): WrittenIndex | undefined {
 
 /** A list of int32 and null, as nearly all are. */
 const plain = /^\[[\d,nul-]*\]$/;
+/** An object of int32. */
+const plainObject = /^\{(?:"v\d":\d{1,9},?)*\}$/;
 
 /** Parses the text of {@link indicesText}. Further slots of an older document are left out. */
 export function readIndices(text: string): WrittenIndices {
   if (plain.test(text)) {
     return text.slice(1, -1).split(",", slots.length)
       .map((index) => index === "" || index === "null" ? undefined : { text: index, json: index });
+  }
+  if (plainObject.test(text)) {
+    const indices = JSON.parse(text);
+    return slots.map((slot) => {
+      const index = indices[`v${slot}`];
+      return index === undefined ? undefined : { text: `${index}`, json: `${index}` };
+    });
   }
   const value = text === "" ? null : parseJson(text);
   if (Array.isArray(value)) return value.slice(0, slots.length).map(toWritten);

@@ -5,6 +5,7 @@ import { isUuid } from "../../uuid.ts";
 import { timeText } from "./fields.ts";
 import { taskIdJson } from "./task_ids.ts";
 import { indicesText, toMatrixKey } from "./indices.ts";
+import { notedSubtasks } from "./usual_extra.ts";
 
 type Bytes = Uint8Array | null;
 
@@ -32,7 +33,7 @@ async function readMatrix(sql: Sql, id: string): Promise<Matrix | undefined> {
     where t.id = ${id}
     union all (
       select ${sql.unsafe(indicesText)}, to_json(s.image_url)::text
-      from subtasks as s
+      from ${sql.unsafe(notedSubtasks)}
       where s.parent_task_id = ${id} and s.status = 'completed' and s.image_url is not null
       order by s.legacy_id
     )`.raw().forEach((row) => {

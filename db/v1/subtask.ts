@@ -8,6 +8,7 @@ import { type Packer, toBytes, toText } from "../pg/json_stream.ts";
 import { keptDocumentId, keptText } from "../pg/extra.ts";
 import { timeText } from "./fields.ts";
 import { indicesText, readIndices } from "./indices.ts";
+import { isUsual, notedSeed } from "./usual_extra.ts";
 
 type Bytes = Uint8Array | null;
 
@@ -15,11 +16,10 @@ type Bytes = Uint8Array | null;
 export type Cell = [
   status: Bytes,
   legacy_id: Bytes,
-  /** Null if `document` is the whole subtask. */
   id: Bytes,
-  /** JSON: the column if `id` is set, else as the document had them. */
+  /** JSON, as the document had them. */
   variable_indices: Bytes,
-  /** `,"variable_types_map":…,"type_to_variable":…`; the generation if `document` is the whole subtask. */
+  /** The generation if it is one of the oldest two, else `,"variable_types_map":…,"type_to_variable":…`. */
   types: Bytes,
   /** JSON. */
   result: Bytes,
@@ -37,14 +37,9 @@ const error = "coalesce(to_json(s.error)::text, 'null')";
 const prompts = "coalesce(s.prompts::text, 'null')";
 const ratio = "coalesce(to_json(s.ratio)::text, 'null')";
 
-/**
- * Matches an `extra` that says only that the seed was a float: the most frequent one, and quick to detect.
- */
-const seedNote = `'^[{]"seed":(-?[0-9][0-9.eE+-]*)[}]$'`;
-const isPlain =
-  `(s.extra is null and (s.generation is null or s.generation = 'S4') or s.generation = 'S4' and s.extra::text ~ ${seedNote})`;
-const seed =
-  `case when s.extra is null then coalesce(s.seed::text, 'null') else substring(s.extra::text from ${seedNote}) end`;
+/** The subtask has the fields of the newest generation, and they can be read from columns and a usual `extra`. */
+const isPlain = `((s.generation is null or s.generation = 'S4') and ${isUsual})`;
+const seed = `coalesce(${notedSeed}, s.seed::text, 'null')`;
 
 /**
  * The end of a subtask of the newest generation. Small parts are joined first, so that the prompts are copied
@@ -93,10 +88,11 @@ const document = `legacy_document(s.generation, s.extra, '{${fields.map(([name])
   fields.map(([, text]) => text).join(", ")
 }])`;
 
+const types = `case when s.generation in ('S1', 'S2') then s.generation
+  else ',"variable_types_map":' || ${typesMap} || ',"type_to_variable":' || ${typeTo} end`;
+
 const whole = `
-  s.status, s.legacy_id, case when ${isPlain} then s.id end, ${indicesText},
-  case when ${isPlain} then ',"variable_types_map":' || ${typesMap} || ',"type_to_variable":' || ${typeTo}
-    else s.generation end,
+  s.status, s.legacy_id, s.id, ${indicesText}, ${types},
   s.result, case when ${isPlain} then ${tail} else ${document} end,
   s.created_at at time zone 'UTC', s.updated_at at time zone 'UTC'`;
 const resultOnly =
@@ -105,6 +101,8 @@ const resultOnly =
 /** Selects the columns of the subtask `s`: a whole {@link Cell}, or only those of its result. */
 export const cellColumns = (sql: Sql, part: "items" | "raw"): PendingQuery<Row[]> =>
   sql.unsafe(part === "items" ? whole : resultOnly);
+
+const brace = 0x7b;
 
 const texts = {
   null: toBytes("null"),
@@ -138,14 +136,14 @@ function packTime(packer: Packer, time: Uint8Array): void {
  */
 export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): void {
   const [status, legacyId, id, indices, types, result, document, created, updated] = cell;
-  if (!id) {
+  if (document![0] === brace) {
     packer.add(document!);
     return;
   }
   packer.add(texts.id);
   packer.add(legacyId!);
   packer.add(texts.uuid);
-  packer.add(id);
+  packer.add(id!);
   packer.add(parent);
   packer.add(texts.indices);
   packer.add(indices ?? texts.null);
@@ -161,7 +159,6 @@ export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): voi
   packer.add(texts.end);
 }
 
-const brace = 0x7b;
 const slots = [0, 1, 2, 3, 4, 5];
 const noSlots = toBytes(`,${slots.map((slot) => `"v${slot}":null`).join()}}`);
 

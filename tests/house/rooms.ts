@@ -67,6 +67,7 @@ export const rooms: Record<string, string[]> = {
     "db/pg",
     "db/queue",
     "db/traffic",
+    "db/migration",
     "migrate/data/tools",
     "migrate/data/documents",
     "migrate/data/lens",
@@ -75,6 +76,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data/verify": [
     "db/pg",
+    "db/queue",
     "migrate/schema",
     "migrate/data/tools",
     "migrate/data/documents",
@@ -110,6 +112,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data/back": [
     "db/pg",
+    "db/queue",
     "db/migration",
     "migrate/data/tools",
     "migrate/data/documents",
