@@ -1,13 +1,14 @@
 /** Opens the dependencies of a process and closes them in reverse order. */
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
-import { connect, connectError, listIgnoredParameters, type Pool } from "./db/pg/connect.ts";
+import { connect, connectError, listIgnoredParameters, ping, type Pool } from "./db/pg/connect.ts";
 import { requireServer } from "./db/pg/server.ts";
 import { AppError } from "./errors.ts";
 import { createLimiter } from "./redis/limiter.ts";
 import { openRedis, type RedisConnection } from "./redis/connect.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
-import { requireSchema } from "./migrate/schema/runner.ts";
+import { createSchemaCheck, requireSchema } from "./migrate/schema/runner.ts";
+import type { Check } from "./ops.ts";
 import { createSharedThrottle } from "./routes/common/shared_throttle.ts";
 import type { LoginThrottle } from "./routes/common/throttle.ts";
 
@@ -16,6 +17,8 @@ export interface Deps extends AsyncDisposable {
   log: Log;
   metrics: Metrics;
   sql: Pool;
+  /** What must succeed before the process is ready, by name. */
+  checks: Record<string, Check>;
 }
 
 /** Dependencies of the API. It counts logins in Redis. */
@@ -73,8 +76,9 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
     log,
     metrics: createMetrics(),
     sql,
+    checks: { database: () => ping(sql), schema: createSchemaCheck(sql) },
     async [Symbol.asyncDispose]() {
-      await sql.end({ timeout: 2 });
+      await sql.end({ timeout: 1 });
     },
   };
 }

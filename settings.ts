@@ -50,7 +50,21 @@ export const settings = {
     kind: "int",
     default: "0",
     range: [0, 65_535],
-    help: "private port of /live, /ready and /metrics on 127.0.0.1; 0 disables it",
+    help: "private port of /live, /ready and /metrics; 0 disables it",
+  },
+  ADMIN_HOST: {
+    kind: "text",
+    default: "127.0.0.1",
+    help: "address of ADMIN_PORT; 0.0.0.0 in a container, whose network must keep the port private",
+  },
+  DRAIN_MS: {
+    kind: "int",
+    default: "0",
+    range: [0, 60_000],
+    unit: "ms",
+    help:
+      "how long the API goes on accepting requests after SIGTERM while /ready is 503: the time in which the proxy " +
+      "in front notices it",
   },
   SECRET_KEY: {
     kind: "text",

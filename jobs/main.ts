@@ -1,8 +1,7 @@
 /** The worker process: works until SIGTERM, or carries out one command of its command line. */
-import { ping } from "../db/pg/connect.ts";
 import { openDeps, warnOfIgnored } from "../deps.ts";
 import { print, runMain } from "../process.ts";
-import { createOps } from "../ops.ts";
+import { serveOps } from "../ops.ts";
 import { parseCommand } from "./commands.ts";
 import { runCommand } from "./run_command.ts";
 import { openRedis } from "../redis/connect.ts";
@@ -13,7 +12,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const command = parseCommand(Deno.args);
   if (!command) return 0;
   await using deps = await openDeps("worker", command.kind === "work" ? 6 : 2);
-  const { config, metrics, sql } = deps;
+  const { config, metrics, checks } = deps;
   await using redis = openRedis({
     url: config.REDIS_URL,
     restUrl: config.UPSTASH_REDIS_REST_URL,
@@ -21,14 +20,13 @@ async function main(signal: AbortSignal): Promise<number> {
   });
   if (command.kind !== "work") return await runCommand({ ...deps, redis }, command);
   warnOfIgnored(deps.log, redis);
-  const checks = { database: () => ping(sql), redis: () => redis.check() };
   const streams = new Streams(redis);
-  // The worker works from PostgreSQL while entries cannot be added.
-  const optionalChecks = { redis_writes: () => redis.check(() => streams.probe()) };
-  const ops = createOps({ metrics, checks, optionalChecks, draining: signal });
-  if (config.ADMIN_PORT !== 0) {
-    Deno.serve({ hostname: "127.0.0.1", port: config.ADMIN_PORT, onListen() {} }, ops.fetch);
-  }
+  // The worker works from PostgreSQL while Redis does not answer, or while entries cannot be added.
+  const optionalChecks = {
+    redis: () => redis.check(),
+    redis_writes: () => redis.check(() => streams.probe()),
+  };
+  serveOps(config, { metrics, checks, optionalChecks, draining: signal });
   await runWorker(
     { ...deps, ...command.flags, redis, onReady: (worker) => print(JSON.stringify({ worker })) },
     signal,

@@ -31,8 +31,10 @@ export interface AppDeps {
   front?: Front | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
-  /** Aborted when the process drains. Event streams end then. */
+  /** Aborted when the process drains. Answers then ask the client or the proxy for a new connection. */
   draining?: AbortSignal;
+  /** Aborted when the process stops to listen. Event streams end then. */
+  closing?: AbortSignal;
 }
 
 /** Connection data that Deno.serve passes along with a request. */
@@ -73,6 +75,7 @@ export function createApp(deps: AppDeps): App {
       ? v2(request, network)
       : front?.answer(request, remote, handleV1) ?? handleV1(request);
     const { response, route } = await answer;
+    if (deps.draining?.aborted) response.headers.set("connection", "close");
     const milliseconds = performance.now() - startedAt;
     const method = methods.has(request.method) ? request.method : "OTHER";
     const { status } = response;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { parseConfig, readEnvironment } from "../../config.ts";
 import { readWayBack } from "../../db/migration/following.ts";
-import { ping, type Pool } from "../../db/pg/connect.ts";
+import type { Pool } from "../../db/pg/connect.ts";
 import { requireWritableServer } from "../../db/pg/server.ts";
 import { AppError } from "../../errors.ts";
 import { counted, quoted } from "../../phrases.ts";
@@ -13,7 +13,7 @@ import { countChanges, disableCapture, enableCapture, isCaptureEnabled } from ".
 import { BackReporter, type BackResult, formatBack, formatBackVerdict } from "./back/format.ts";
 import { checkPreconditions } from "./back/preconditions.ts";
 import { verifyBack } from "./back/verify.ts";
-import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
+import { type DataContext, followChecks, options, printResult, progressOf, withPool } from "./context.ts";
 import { withSharedMigratorLock } from "./ledger/lock.ts";
 import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";
@@ -57,9 +57,9 @@ const countMs = 5000;
 /** Serves the metrics of the way back. */
 function serveMetrics(pool: Pool, source: FollowedMongo, signal: AbortSignal) {
   const metrics = createBackMetrics();
-  const port = parseConfig(readEnvironment(), "migrate").ADMIN_PORT;
-  const checks = { database: () => ping(pool), mongodb: () => source.db.command({ ping: 1 }) };
-  const admin = serveAdmin({ port, registry: metrics.registry, checks, signal });
+  const config = parseConfig(readEnvironment(), "migrate");
+  const checks = followChecks(pool, source);
+  const admin = serveAdmin({ config, registry: metrics.registry, checks, signal });
   const count = async () => {
     const { changes, lag_seconds } = await readWayBack(pool);
     metrics.pending.set(changes);

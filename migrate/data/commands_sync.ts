@@ -1,10 +1,10 @@
 /** The command `sync`: follows a MongoDB that keeps changing. */
 import type { Command } from "commander";
 import { parseConfig, readEnvironment } from "../../config.ts";
-import { ping, type Pool } from "../../db/pg/connect.ts";
+import type { Pool } from "../../db/pg/connect.ts";
 import { requireWritableServer } from "../../db/pg/server.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { type DataContext, options, progressOf, withPool } from "./context.ts";
+import { type DataContext, followChecks, options, progressOf, withPool } from "./context.ts";
 import { withSharedMigratorLock } from "./ledger/lock.ts";
 import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openFollowedSource } from "./sources/open.ts";
@@ -67,9 +67,9 @@ async function runSync(context: DataContext, flags: SyncFlags): Promise<void> {
     using reporter = new SyncReporter({ pool, source, metrics, json, quiet });
     source.notes.forEach((note) => reporter.note(note));
     await using admin = serveAdmin({
-      port: parseConfig(readEnvironment(), "migrate").ADMIN_PORT,
+      config: parseConfig(readEnvironment(), "migrate"),
       registry: metrics.registry,
-      checks: { database: () => ping(pool), mongodb: () => source.db.command({ ping: 1 }) },
+      checks: followChecks(pool, source),
       signal: context.signal,
     });
     if (admin.fault !== undefined) reporter.note(admin.fault);

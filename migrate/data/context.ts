@@ -1,8 +1,18 @@
 /** Shared parts of the migrator's commands: their process, database pool, options, progress and output. */
-import { connect, connectError, describeUrl, listIgnoredParameters, type Pool } from "../../db/pg/connect.ts";
+import {
+  connect,
+  connectError,
+  describeUrl,
+  listIgnoredParameters,
+  ping,
+  type Pool,
+} from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
+import type { Check } from "../../ops.ts";
 import { isConnectionLost, isDiskFull } from "../../passing.ts";
 import { printError } from "../../process.ts";
+import { createSchemaCheck } from "../schema/runner.ts";
+import type { FollowedMongo } from "./sources/mongo_follow.ts";
 import { openProgress, type Progress, silentProgress } from "./tools/progress.ts";
 
 /** The process that a command runs in. */
@@ -58,6 +68,13 @@ export async function withPool<T>(context: Context, work: (pool: Pool) => Promis
     await pool.end({ timeout: 1 });
   }
 }
+
+/** Returns what must succeed before `sync` or `back` is ready. */
+export const followChecks = (pool: Pool, { db }: FollowedMongo): Record<string, Check> => ({
+  database: () => ping(pool),
+  schema: createSchemaCheck(pool),
+  mongodb: async () => void await db.command({ ping: 1 }),
+});
 
 /** Options that several commands have. */
 export const options = {

@@ -236,6 +236,31 @@ export async function requireSchema(sql: Sql): Promise<void> {
   const steps = await readSteps();
   const applied = await listApplied(sql);
   checkApplied(steps, applied);
+  requireAll(steps, applied);
+}
+
+/**
+ * Returns a check that a running process repeats: the database has the steps of this version. The check resolves with a
+ * reason where it has newer ones too, as during an upgrade, which migrates the schema before it replaces the processes.
+ */
+export function createSchemaCheck(sql: Sql): () => Promise<string | undefined> {
+  const reading = readSteps();
+  reading.catch(() => {});
+  return async () => {
+    const steps = await reading;
+    const applied = await listApplied(sql);
+    checkApplied(steps, applied.slice(0, steps.length));
+    requireAll(steps, applied);
+    const newer = applied.length - steps.length;
+    if (newer <= 0) return undefined;
+    return `the database has ${
+      counted(newer, "step")
+    } that this version does not know; start the newer version`;
+  };
+}
+
+/** @throws AppError schema_mismatch when the database lacks steps */
+function requireAll(steps: Step[], applied: AppliedStep[]): void {
   if (applied.length < steps.length) {
     throw new AppError(
       "schema_mismatch",

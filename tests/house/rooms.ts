@@ -217,7 +217,7 @@ export const ground = [
 export const mains = ["main.ts", "jobs/main.ts", "migrate/main.ts"];
 
 /** Files that may import every room: they put a program together. */
-export const assembly = ["deps.ts", ...mains];
+export const assembly = ["deps.ts", "api.ts", ...mains];
 
 /** Folders of programs and tests around the product, which may import everything. */
 export const workshop = ["dev", "bench", "tests"];

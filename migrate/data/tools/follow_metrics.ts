@@ -1,6 +1,7 @@
 /** The Prometheus metrics of the processes `sync` and `back`, and the private port that serves them. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { createOps } from "../../../ops.ts";
+import { AppError } from "../../../errors.ts";
+import { type Check, serveOps } from "../../../ops.ts";
 
 const batchBuckets = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30];
 
@@ -70,27 +71,23 @@ export interface AdminPort extends AsyncDisposable {
 }
 
 /**
- * Serves `/live`, `/ready` and `/metrics` on 127.0.0.1 while a command runs. A port that is in use is a fault that the
- * caller reports: API and worker may have the same setting, and the command matters more.
- *
- * @param port 0 disables it
+ * Serves `/live`, `/ready` and `/metrics` on ADMIN_HOST and ADMIN_PORT while a command runs. A port that is in use is a
+ * fault that the caller reports: API and worker may have the same setting, and the command matters more.
  */
 export function serveAdmin(
-  { port, registry, checks, signal }: {
-    port: number;
+  { config, registry, checks, signal }: {
+    config: { ADMIN_HOST: string; ADMIN_PORT: number };
     registry: Registry;
-    checks: Record<string, () => Promise<unknown>>;
+    checks: Record<string, Check>;
     signal: AbortSignal;
   },
 ): AdminPort {
-  if (port === 0) return { fault: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const ops = createOps({ metrics: { registry }, checks, draining: signal });
   try {
-    const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, ops.fetch);
-    return { fault: undefined, [Symbol.asyncDispose]: () => server.shutdown() };
+    const server = serveOps(config, { metrics: { registry }, checks, draining: signal });
+    return { fault: undefined, [Symbol.asyncDispose]: async () => await server?.shutdown() };
   } catch (error) {
-    const fault = `no metrics: 127.0.0.1:${port} cannot be listened on (${(error as Error).message}); set ` +
-      "ADMIN_PORT for this command";
+    if (!(error instanceof AppError)) throw error;
+    const fault = `no metrics: ${error.message} for this command`;
     return { fault, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
 }

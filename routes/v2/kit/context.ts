@@ -32,8 +32,8 @@ export interface V2Options {
   changeDocuments?: ((signal: AbortSignal, work: () => Promise<void>) => Promise<void>) | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax: number;
-  /** Aborted when the process drains. Open streams end then. */
-  draining?: AbortSignal | undefined;
+  /** Aborted when the process stops to listen. Open streams end then. */
+  closing?: AbortSignal | undefined;
 }
 
 /** Dependencies of all routes, with the state that v2 keeps in memory. */

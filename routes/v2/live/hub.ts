@@ -17,8 +17,8 @@ export type { Subscriber } from "./watched_task.ts";
 export interface HubDeps {
   sql: Sql;
   log: Log;
-  /** Aborted when the process drains. */
-  draining?: AbortSignal | undefined;
+  /** Aborted when the process stops to listen. */
+  closing?: AbortSignal | undefined;
 }
 
 const pollMs = 250;
@@ -53,7 +53,7 @@ export class EventHub {
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
-    deps.draining?.addEventListener("abort", () => {
+    deps.closing?.addEventListener("abort", () => {
       for (const { client } of this.#subscriptions()) client.end(byeText("draining"));
     }, { once: true });
   }
@@ -78,7 +78,7 @@ export class EventHub {
     subscriber: Subscriber,
     { streamsMax, gone }: { streamsMax: number; gone: AbortSignal },
   ): ReadableStream<Uint8Array> | "too_many" | "draining" {
-    if (this.#deps.draining?.aborted) return "draining";
+    if (this.#deps.closing?.aborted) return "draining";
     const openCount = this.#streamCounts.get(subscriber.id) ?? 0;
     if (openCount >= streamsMax) return "too_many";
     this.#streamCounts.set(subscriber.id, openCount + 1);

@@ -1,7 +1,7 @@
 /** Event streams when the API process is killed or terminated. */
 import assert from "node:assert/strict";
 import { saveRatings } from "../../../db/judging/ratings.ts";
-import { noSettings } from "../../../dev/servers/programs.ts";
+import { originOf, spawnProgram } from "../../../dev/servers/spawn.ts";
 import { createTokens } from "../../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { listen } from "../support/events.ts";
@@ -9,7 +9,6 @@ import { addMatrix, addPeople } from "../support/api.ts";
 import type { TestApi } from "../../support/api.ts";
 
 const secret = "0123456789abcdef0123456789abcdef";
-const root = new URL("../../../", import.meta.url);
 
 interface Program {
   origin: string;
@@ -18,45 +17,14 @@ interface Program {
 }
 
 async function startProgram(database: TestDatabase): Promise<Program> {
-  const inherited = Object.fromEntries(
-    ["PATH", "HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name) ?? ""]),
-  );
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "-P=api",
-      "--config",
-      new URL("deno.json", root).pathname,
-      "main.ts",
-    ],
-    cwd: root,
-    env: {
-      ...noSettings,
-      ...inherited,
-      DATABASE_URL: database.url,
-      SECRET_KEY: secret,
-      REDIS_URL: "redis://127.0.0.1:9",
-      HOST: "127.0.0.1",
-      PORT: "0",
-    },
-    clearEnv: true,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const { value = "" } = await reader.read();
-  return {
-    origin: JSON.parse(value).listening,
-    async end(signal) {
-      child.kill(signal);
-      const { code } = await child.status;
-      await reader.cancel();
-      return code;
-    },
-  };
+  const api = await spawnProgram("api", {
+    DATABASE_URL: database.url,
+    SECRET_KEY: secret,
+    REDIS_URL: "redis://127.0.0.1:9",
+    HOST: "127.0.0.1",
+    PORT: "0",
+  });
+  return { origin: originOf(api), end: api.end };
 }
 
 async function setUp() {

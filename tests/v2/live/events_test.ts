@@ -268,8 +268,8 @@ Deno.test("a slow client loses its queue beyond the limit and is resynchronised"
 Deno.test("the hub counts streams, limits them and releases them when they end", async () => {
   await using fixture = await setUp();
   const sql = connect(fixture.api.database.url, { max: 1 });
-  const draining = new AbortController();
-  const hub = new EventHub({ sql, log: silentLog, draining: draining.signal });
+  const closing = new AbortController();
+  const hub = new EventHub({ sql, log: silentLog, closing: closing.signal });
   const credential = { kind: "share" as const, id: crypto.randomUUID() };
   const viewer = { id: "me", credential, expiresAt: null, hidesRatings: () => false, since: undefined };
   const gone = new AbortController();
@@ -284,7 +284,7 @@ Deno.test("the hub counts streams, limits them and releases them when they end",
   gone.abort();
   assert.equal(hub.size, 0);
   const last = hub.open(fixture.task, viewer, { streamsMax: 3, gone: new AbortController().signal });
-  draining.abort();
+  closing.abort();
   const text = await new Response(last as ReadableStream).text();
   assert.match(text, /event: bye\ndata: \{"reason":"draining"\}/);
   assert.equal(hub.open(fixture.task, viewer, { streamsMax: 3, gone: gone.signal }), "draining");
