@@ -3,32 +3,41 @@ import { openApiDeps } from "./deps.ts";
 import { print, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
 import { openFront } from "./routes/front/open.ts";
-import { listenOn, serveOps } from "./ops.ts";
+import { createOps, listenOn, serveOps } from "./ops.ts";
 
 /** Maximum wait for answers under way. It bounds the wait for clients that do not read. */
 const shutdownMsMax = 3_500;
+
+/** What a process needs that shares its port with others. */
+export interface Shared {
+  /** The shared port; 0 selects a free one, which the others then share. */
+  port: number;
+}
 
 /**
  * Serves the API until `signal` is aborted. Then `/ready` is 503, and the API goes on accepting for DRAIN_MS. It stops
  * listening, ends event streams so that clients reconnect elsewhere, and waits for the answers under way. An answer
  * that is not finished by then is cut off, which every client notices.
  *
+ * @param shared shares the port with other processes, and serves the operators' routes on a free port for their parent
  * @throws AppError as openDeps, busy
  */
-export async function runApi(signal: AbortSignal): Promise<void> {
+export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void> {
   await using deps = await openApiDeps();
   const { config, log, metrics, checks, checkRedis } = deps;
   await using opened = await openFront(deps);
   const closing = new AbortController();
   const app = createApp({ ...deps, draining: signal, closing: closing.signal, front: opened?.front });
-  const server = listenOn({ hostname: config.HOST, port: config.PORT }, "PORT", app.fetch);
-  const admin = serveOps(config, {
-    metrics,
-    checks,
-    optionalChecks: { redis: checkRedis },
-    draining: signal,
-  });
-  print(JSON.stringify({ listening: `http://${server.addr.hostname}:${server.addr.port}` }));
+  const address = { hostname: config.HOST, port: shared?.port ?? config.PORT };
+  const server = listenOn({ ...address, reusePort: shared !== undefined }, "PORT", app.fetch);
+  const ops = { metrics, checks, optionalChecks: { redis: checkRedis }, draining: signal };
+  const admin = shared
+    ? listenOn({ hostname: "127.0.0.1", port: 0 }, "ADMIN_PORT", createOps(ops).fetch)
+    : serveOps(config, ops);
+  print(JSON.stringify({
+    listening: urlOf(server),
+    ...(shared && admin ? { admin: urlOf(admin) } : {}),
+  }));
   await whenAborted(signal);
   log.info("draining", { accepting_ms: config.DRAIN_MS });
   await wait(config.DRAIN_MS);
@@ -36,5 +45,8 @@ export async function runApi(signal: AbortSignal): Promise<void> {
   await Promise.race([server.shutdown(), wait(shutdownMsMax)]);
   await admin?.shutdown();
 }
+
+const urlOf = ({ addr: { hostname, port } }: Deno.HttpServer<Deno.NetAddr>): string =>
+  `http://${hostname}:${port}`;
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,33 +1,15 @@
-/** The API process. */
+/** One process of the API: alone, or as one of several that `start.ts` starts. */
 import { runApi } from "./api.ts";
-import { AppError } from "./errors.ts";
-import { quoted } from "./phrases.ts";
-import { print, runMain } from "./process.ts";
+import { runMain } from "./process.ts";
+import { checkStartArguments } from "./start_arguments.ts";
 
-const usage = `Usage: deno task start
-
-Runs the API on PORT until it receives SIGTERM. It takes no arguments: docs/settings.md lists its settings.`;
-
-/**
- * Prints the usage where it is requested.
- *
- * @returns whether the API should run
- * @throws AppError usage
- */
-function checkArguments([first]: string[]): boolean {
-  if (first === "--help" || first === "-h") {
-    print(usage);
-    return false;
-  }
-  if (first === undefined) return true;
-  throw new AppError(
-    "usage",
-    `reading the arguments: ${quoted(first)} is unknown; see 'deno task start --help'`,
-  );
-}
+/** How `start.ts` starts each of several processes: `--child PORT`. */
+const [flag, port] = Deno.args;
+const isChild = flag === "--child" && port !== undefined;
 
 async function main(signal: AbortSignal): Promise<void> {
-  if (checkArguments(Deno.args)) await runApi(signal);
+  if (isChild) await runApi(signal, { port: Number(port) });
+  else if (checkStartArguments(Deno.args)) await runApi(signal);
 }
 
-if (import.meta.main) await runMain(main);
+if (import.meta.main) await runMain(main, { ignoresInterrupt: isChild });

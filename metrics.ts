@@ -66,6 +66,7 @@ function createQueueMetrics(registers: Registry[]) {
       name: "contactsheet_redis_failing",
       help: "1 while a use of Redis (reads, drops, feed, logins) fails, with the cause",
       labelNames: ["use", "cause"],
+      aggregator: "max",
       registers,
     }),
   };

@@ -1,7 +1,6 @@
 /** The routes `/live`, `/ready` and `/metrics`, served on a private port. */
 import { Hono } from "hono";
 import { AppError } from "./errors.ts";
-import type { Metrics } from "./metrics.ts";
 
 /**
  * A check of readiness. It resolves with undefined, or with the reason why the process works, but not as it should. It
@@ -9,8 +8,15 @@ import type { Metrics } from "./metrics.ts";
  */
 export type Check = () => Promise<string | void>;
 
+/** What `/metrics` shows. */
+export interface MetricSource {
+  contentType: string;
+  metrics(): Promise<string>;
+  getMetricsAsJSON(): Promise<unknown>;
+}
+
 export interface OpsDeps {
-  metrics: Pick<Metrics, "registry">;
+  metrics: { registry: MetricSource };
   /** Checks that must succeed before the process is ready, by name. */
   checks: Record<string, Check>;
   /** Checks whose failure is reported as degraded and leaves the process ready. */
@@ -65,7 +71,7 @@ function createOptionalCheck(check: () => Promise<unknown>): () => Promise<Outco
 
 /**
  * Creates the app. `/live` always answers 200: its answer shows that the event loop turns. `/ready` runs the checks,
- * `/metrics` answers in Prometheus' format.
+ * `/metrics` answers in Prometheus' format, or in JSON.
  */
 export function createOps({ metrics, checks, optionalChecks = {}, draining }: OpsDeps): Hono {
   const app = new Hono();
@@ -81,6 +87,10 @@ export function createOps({ metrics, checks, optionalChecks = {}, draining }: Op
     return c.json({ status: isReady ? "ready" : "not ready", ...texts }, isReady ? 200 : 503);
   });
   app.get("/metrics", async (c) => {
+    // The parent of several processes adds up their numbers.
+    if (c.req.header("accept") === "application/json") {
+      return c.json(await metrics.registry.getMetricsAsJSON() as object);
+    }
     c.header("content-type", metrics.registry.contentType);
     return c.body(await metrics.registry.metrics());
   });

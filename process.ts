@@ -29,13 +29,28 @@ export function whenAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
+/** Resolves when standard input ends: the program that started this one has closed it, or has ended. */
+async function whenInputEnds(): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  while (await Deno.stdin.read(buffer) !== null);
+}
+
 /**
  * Runs a program and exits with the code that `main` returned, or with the code of its failure, which it
  * prints. SIGINT and SIGTERM abort the signal that `main` receives; a second one exits at once with code 130.
+ *
+ * @param ignoresInterrupt ignores SIGINT, which a terminal sends to a whole group of processes, and ends with its parent
  */
-export async function runMain(main: (signal: AbortSignal) => Promise<number | void>): Promise<never> {
+export async function runMain(
+  main: (signal: AbortSignal) => Promise<number | void>,
+  { ignoresInterrupt = false } = {},
+): Promise<never> {
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  if (ignoresInterrupt) {
+    Deno.addSignalListener("SIGINT", () => {});
+    void whenInputEnds().finally(() => stop.abort(new DOMException("the input ended", "AbortError")));
+  }
+  for (const name of ignoresInterrupt ? ["SIGTERM"] as const : ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(name, () => {
       if (stop.signal.aborted) Deno.exit(130);
       stop.abort(new DOMException(`received ${name}`, "AbortError"));

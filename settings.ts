@@ -46,6 +46,13 @@ export const settings = {
   UPSTASH_REDIS_REST_TOKEN: { kind: "text", default: "", secret: true, help: "token for Redis over HTTP" },
   HOST: { kind: "text", default: "0.0.0.0", help: "address the API listens on" },
   PORT: { kind: "int", default: "8000", range: [0, 65_535], help: "port of the API; 0 selects a free port" },
+  API_PROCESSES: {
+    kind: "int",
+    default: "1",
+    range: [0, 64],
+    unit: "processes",
+    help: "processes of the API that share PORT; 0 starts one for each core",
+  },
   ADMIN_PORT: {
     kind: "int",
     default: "0",

@@ -7,6 +7,7 @@ interface PermissionSet {
   env: string[] | { allow: string[]; ignore: true };
   net: boolean;
   read: string[] | boolean;
+  run?: string[];
   sys?: string[];
   write?: string[] | boolean;
 }
@@ -19,7 +20,11 @@ const { permissions, tasks } = JSON.parse(await Deno.readTextFile(file)) as {
 
 /** Variables that a package reads while it is imported; a denied one would end the program. */
 const redisVariables = ["UPSTASH_CONSOLE", "VERCEL", "AWS_REGION"];
-const packageVariables: Record<string, string[]> = { api: redisVariables, worker: redisVariables };
+const packageVariables: Record<string, string[]> = {
+  start: redisVariables,
+  api: redisVariables,
+  worker: redisVariables,
+};
 
 Deno.test("programs may read the variables of the settings and of their packages, and no others", () => {
   for (const [name, { env }] of Object.entries(permissions)) {
@@ -32,6 +37,15 @@ Deno.test("programs may read the variables of the settings and of their packages
 Deno.test("only chaos, demo, test, bench, schema and the gate run with all permissions", () => {
   const all = Object.entries(tasks).filter(([, { command }]) => /\s-A\b/.test(command)).map(([name]) => name);
   assert.deepEqual(all.sort(), ["bench", "chaos", "demo", "ok", "schema", "test"]);
+});
+
+Deno.test("only the parent of several API processes may run a program, and has no other right than they", () => {
+  const { run, ...rest } = permissions.start!;
+  assert.deepEqual(run, ["deno"]);
+  assert.deepEqual(rest, permissions.api);
+  for (const [name, set] of Object.entries(permissions)) {
+    if (name !== "start") assert.equal(set.run, undefined);
+  }
 });
 
 const forbidden: [string, string][] = [

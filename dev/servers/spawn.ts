@@ -7,6 +7,7 @@ const root = new URL("../../", import.meta.url);
 /** The entry of each program and its permissions in deno.json. */
 const programs = {
   api: { entry: "main.ts", permissions: "api" },
+  start: { entry: "start.ts", permissions: "start" },
   worker: { entry: "jobs/main.ts", permissions: "worker" },
   migrate: { entry: "migrate/main.ts", permissions: "migrate" },
 } as const;

@@ -16,6 +16,8 @@ export const rooms: Record<string, string[]> = {
 
   "redis": ["db/queue"],
 
+  "processes": [],
+
   "statistics": [],
   "comparison": [],
 
@@ -209,12 +211,13 @@ export const ground = [
   "phrases.ts",
   "process.ts",
   "settings.ts",
+  "start_arguments.ts",
   "uuid.ts",
   "webhook_url.ts",
 ];
 
 /** The three programs. Nothing imports them. */
-export const mains = ["main.ts", "jobs/main.ts", "migrate/main.ts"];
+export const mains = ["start.ts", "main.ts", "jobs/main.ts", "migrate/main.ts"];
 
 /** Files that may import every room: they put a program together. */
 export const assembly = ["deps.ts", "api.ts", ...mains];
