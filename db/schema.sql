@@ -75,6 +75,17 @@ end
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION migration.refuse_write()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the old backend is in charge: % are changed by what comes from MongoDB only', tg_table_name
+    using errcode = '57F01', hint = 'deno task migrate traffic tells which system is in charge';
+end
+$function$
+;
+
 CREATE OR REPLACE PROCEDURE migration.set_capture(IN is_enabled boolean)
  LANGUAGE plpgsql
 AS $procedure$
@@ -91,6 +102,21 @@ begin
     execute format(
       'alter table %s %s trigger %I', capture.on_table, case when is_enabled then 'enable' else 'disable' end,
       capture.tgname
+    );
+  end loop;
+end
+$procedure$
+;
+
+CREATE OR REPLACE PROCEDURE migration.set_fence(IN is_up boolean)
+ LANGUAGE plpgsql
+AS $procedure$
+declare
+  fenced text;
+begin
+  foreach fenced in array array['users', 'tasks', 'subtasks'] loop
+    execute format(
+      'alter table %I %s trigger %I', fenced, case when is_up then 'enable' else 'disable' end, fenced || '_fence'
     );
   end loop;
 end
@@ -415,7 +441,6 @@ create table migration.follows (
   resume_token text,
   "position" bigint,
   position_at timestamp(3) with time zone,
-  source_at timestamp(3) with time zone,
   oplog_from timestamp(3) with time zone,
   oplog_read_at timestamp(3) with time zone,
   lag_ms double precision,
@@ -1017,6 +1042,7 @@ CREATE TRIGGER subtasks_capture_deleted AFTER DELETE ON public.subtasks FOR EACH
 CREATE TRIGGER subtasks_capture_inserted AFTER INSERT ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
 CREATE TRIGGER subtasks_capture_truncated BEFORE TRUNCATE ON public.subtasks FOR EACH STATEMENT EXECUTE FUNCTION migration.refuse_truncate(); -- disabled
 CREATE TRIGGER subtasks_capture_updated AFTER UPDATE OF parent_task_id, id, legacy_id, variable_indices, variable_types_map, type_to_variable, status, result, error, retry_count, prompts, ratio, seed, use_polish, created_at, updated_at, generation, extra ON public.subtasks FOR EACH ROW WHEN (((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND ((((((((((((((((((old.updated_at IS DISTINCT FROM new.updated_at) OR (old.status IS DISTINCT FROM new.status)) OR (old.retry_count IS DISTINCT FROM new.retry_count)) OR (old.error IS DISTINCT FROM new.error)) OR (old.parent_task_id IS DISTINCT FROM new.parent_task_id)) OR (old.id IS DISTINCT FROM new.id)) OR (old.legacy_id IS DISTINCT FROM new.legacy_id)) OR (old.variable_indices IS DISTINCT FROM new.variable_indices)) OR (old.ratio IS DISTINCT FROM new.ratio)) OR (old.seed IS DISTINCT FROM new.seed)) OR (old.use_polish IS DISTINCT FROM new.use_polish)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.generation IS DISTINCT FROM new.generation)) OR ((old.result)::text IS DISTINCT FROM (new.result)::text)) OR ((old.variable_types_map)::text IS DISTINCT FROM (new.variable_types_map)::text)) OR ((old.type_to_variable)::text IS DISTINCT FROM (new.type_to_variable)::text)) OR ((old.prompts)::text IS DISTINCT FROM (new.prompts)::text)) OR ((old.extra)::text IS DISTINCT FROM (new.extra)::text)))) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
+CREATE TRIGGER subtasks_fence AFTER INSERT OR DELETE OR UPDATE OF parent_task_id, id, legacy_id, variable_indices, variable_types_map, type_to_variable, status, result, error, retry_count, prompts, ratio, seed, use_polish, created_at, updated_at, generation, extra ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.refuse_write(); -- disabled
 
 create table public.task_count_changes (
   id bigint generated always as identity not null,
@@ -1094,6 +1120,7 @@ CREATE TRIGGER tasks_count_deleted AFTER DELETE ON public.tasks REFERENCING OLD 
 CREATE TRIGGER tasks_count_inserted AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
 CREATE TRIGGER tasks_count_truncated AFTER TRUNCATE ON public.tasks FOR EACH STATEMENT EXECUTE FUNCTION count_task_changes();
 CREATE TRIGGER tasks_count_updated AFTER UPDATE OF status, is_deleted, username ON public.tasks FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) OR (old.is_deleted IS DISTINCT FROM new.is_deleted) OR (old.username IS DISTINCT FROM new.username))) EXECUTE FUNCTION count_task_changes();
+CREATE TRIGGER tasks_fence AFTER INSERT OR DELETE OR UPDATE OF id, legacy_id, task_name, username, tags, variables, settings, status, error, total_images, all_subtasks_completed, is_deleted, priority, created_at, updated_at, subtasks_total, subtasks_completed, subtasks_failed, generation, extra ON public.tasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.refuse_write(); -- disabled
 
 create table public.users (
   id uuid default gen_random_uuid() not null,
@@ -1118,6 +1145,7 @@ CREATE TRIGGER users_capture_deleted AFTER DELETE ON public.users FOR EACH ROW W
 CREATE TRIGGER users_capture_inserted AFTER INSERT ON public.users FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_change('users'); -- disabled
 CREATE TRIGGER users_capture_truncated BEFORE TRUNCATE ON public.users FOR EACH STATEMENT EXECUTE FUNCTION migration.refuse_truncate(); -- disabled
 CREATE TRIGGER users_capture_updated AFTER UPDATE OF id, legacy_id, email, hashed_password, fullname, roles, is_active, created_at, updated_at, generation, extra ON public.users FOR EACH ROW WHEN (((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text) AND (((((((((((old.updated_at IS DISTINCT FROM new.updated_at) OR (old.id IS DISTINCT FROM new.id)) OR (old.legacy_id IS DISTINCT FROM new.legacy_id)) OR (old.email IS DISTINCT FROM new.email)) OR (old.hashed_password IS DISTINCT FROM new.hashed_password)) OR (old.fullname IS DISTINCT FROM new.fullname)) OR (old.roles IS DISTINCT FROM new.roles)) OR (old.is_active IS DISTINCT FROM new.is_active)) OR (old.created_at IS DISTINCT FROM new.created_at)) OR (old.generation IS DISTINCT FROM new.generation)) OR ((old.extra)::text IS DISTINCT FROM (new.extra)::text)))) EXECUTE FUNCTION migration.capture_change('users'); -- disabled
+CREATE TRIGGER users_fence AFTER INSERT OR DELETE OR UPDATE OF id, legacy_id, email, hashed_password, fullname, roles, is_active, created_at, updated_at, generation, extra ON public.users FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.refuse_write(); -- disabled
 
 create table public.votes (
   id bigint generated always as identity not null,

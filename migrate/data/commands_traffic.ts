@@ -3,8 +3,8 @@ import { Command } from "commander";
 import type { Pool } from "../../db/pg/connect.ts";
 import { checkPhaseChange } from "../../db/traffic/order.ts";
 import { listFrontProcesses } from "../../db/traffic/processes.ts";
+import { changeTrafficByHand } from "../../db/traffic/fence.ts";
 import {
-  changeTraffic,
   listTrafficChanges,
   type Phase,
   phases,
@@ -74,7 +74,7 @@ async function change(pool: Pool, phase: Phase | undefined, flags: TrafficFlags)
       "changing the traffic: a cut-over or rollback is open; end it with 'deno task migrate data cutover --abort' first",
     );
   }
-  const changed = await changeTraffic(pool, traffic.version, {
+  const changed = await changeTrafficByHand(pool, traffic, {
     phase: check.phase,
     share: check.share,
     by: operatorName(by),

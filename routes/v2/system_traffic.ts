@@ -2,15 +2,10 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { listShadowDifferences, readShadowCounts, shadowCauses } from "../../db/traffic/differences.ts";
+import { changeTrafficByHand } from "../../db/traffic/fence.ts";
 import { checkPhaseChange, type WantedChange } from "../../db/traffic/order.ts";
 import { listFrontProcesses } from "../../db/traffic/processes.ts";
-import {
-  changeTraffic,
-  listTrafficChanges,
-  phases,
-  readTraffic,
-  type Traffic,
-} from "../../db/traffic/traffic.ts";
+import { listTrafficChanges, phases, readTraffic, type Traffic } from "../../db/traffic/traffic.ts";
 import { AppError } from "../../errors.ts";
 import type { V2App, V2Deps, V2Env } from "./kit/context.ts";
 import { requireMatch } from "./kit/etag.ts";
@@ -180,7 +175,7 @@ async function change(
     const more = check.canForce ? "; 'force' overrides this" : "";
     throw new AppError("conflict", `changing the traffic: ${check.reason}${more}`);
   }
-  const changed = await changeTraffic(sql, traffic.version, {
+  const changed = await changeTrafficByHand(sql, traffic, {
     phase: check.phase,
     share: check.share,
     by: userOf(c).email,

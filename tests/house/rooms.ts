@@ -50,6 +50,7 @@ export const rooms: Record<string, string[]> = {
   "migrate/data/ledger": [
     "db/pg",
     "db/queue",
+    "db/traffic",
     "db/migration",
     "migrate/schema",
     "migrate/data/tools",
@@ -106,6 +107,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data/backup": [
     "db/pg",
+    "db/traffic",
     "migrate/schema",
     "migrate/data/tools",
     "migrate/data/documents",
@@ -114,6 +116,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate/data/back": [
     "db/pg",
+    "db/traffic",
     "db/queue",
     "db/migration",
     "migrate/data/tools",

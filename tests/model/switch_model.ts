@@ -15,9 +15,9 @@ export interface SwitchGuards {
   confirmed: boolean;
   /** A process counts as gone only after its knowledge has become too old. */
   goneLater: boolean;
-  /** Writes to `from` are blocked before the last position is taken. */
+  /** Writes to `from` are blocked: before the last position is taken (cut-over), or by the switch itself (rollback). */
   freeze: boolean;
-  /** The switch waits until everything up to the freeze is applied. */
+  /** The switch waits until everything is applied; a rollback checks it once more in its switch. */
   position: boolean;
   /** The switch happens only while its own hold is still in force. */
   holdChecked: boolean;
@@ -69,6 +69,7 @@ export interface SwitchState {
 }
 
 export interface SwitchSetting {
+  direction: "cutover" | "rollback";
   guards: SwitchGuards;
   processes: number;
   writes: number;
@@ -173,7 +174,8 @@ function undo(s: SwitchState): void {
 }
 
 /** Actions of the process that switches, and of the hold that ends by itself. */
-function switchActions(guards: SwitchGuards): Action<SwitchState>[] {
+function switchActions({ guards, direction }: SwitchSetting): Action<SwitchState>[] {
+  const isRollback = direction === "rollback";
   return [
     action("switch: holds the writes", "step", (s) => {
       if (s.switcher !== "idle" || s.attemptsLeft === 0 || s.phase !== "from") return false;
@@ -183,7 +185,7 @@ function switchActions(guards: SwitchGuards): Action<SwitchState>[] {
     }),
     action("switch: freezes", "step", (s) => {
       if (s.switcher !== "holding" || !isHeld(s, guards)) return false;
-      if (guards.freeze) s.blocked = true;
+      if (guards.freeze && !isRollback) s.blocked = true;
       s.switcher = "frozen";
     }),
     action("sync: applies a change", "step", (s) => {
@@ -196,6 +198,8 @@ function switchActions(guards: SwitchGuards): Action<SwitchState>[] {
     }),
     action("switch: switches", "step", (s) => {
       if (s.switcher !== "caught up" || (guards.holdChecked && s.phase !== "holding")) return false;
+      if (isRollback && guards.position && s.unapplied > 0) return false;
+      if (isRollback && guards.freeze) s.blocked = true;
       s.phase = "to";
       s.switcher = "done";
     }),
@@ -217,7 +221,8 @@ function switchActions(guards: SwitchGuards): Action<SwitchState>[] {
 }
 
 /** Returns the model of a switch. */
-export function switchModel({ guards, processes, writes, faults }: SwitchSetting): Model<SwitchState> {
+export function switchModel(setting: SwitchSetting): Model<SwitchState> {
+  const { guards, processes, writes, faults } = setting;
   const start: SwitchState = {
     phase: "from",
     processes: Array.from({ length: processes }, () => ({
@@ -239,7 +244,7 @@ export function switchModel({ guards, processes, writes, faults }: SwitchSetting
   return {
     start,
     key: (s) => JSON.stringify(s),
-    actions: [...start.processes.flatMap((_, id) => processActions(id, guards)), ...switchActions(guards)],
+    actions: [...start.processes.flatMap((_, id) => processActions(id, guards)), ...switchActions(setting)],
     states: [
       { name: switchRules.charge, holds: (s) => !s.strayed },
       { name: switchRules.lost, holds: (s) => s.phase !== "to" || s.unapplied === 0 },

@@ -10,7 +10,14 @@ import {
   type SwitchState,
 } from "./switch_model.ts";
 
-const setting: SwitchSetting = { guards: allGuards, processes: 2, writes: 2, faults: 2 };
+const setting: SwitchSetting = {
+  direction: "cutover",
+  guards: allGuards,
+  processes: 2,
+  writes: 2,
+  faults: 2,
+};
+const directions: SwitchSetting["direction"][] = ["cutover", "rollback"];
 
 const describe = ({ violation }: Report<SwitchState>): string =>
   violation ? [violation.rule, ...violation.trace].join("\n  ") : "all rules hold";
@@ -25,7 +32,7 @@ Deno.test("the rules of the switch hold in every reachable state", async () => {
     writes: 1,
     faults: 1,
   }];
-  for (const one of settings) {
+  for (const one of directions.flatMap((direction) => settings.map((one) => ({ ...one, direction })))) {
     const model = switchModel(one);
     const report = check(model);
     assert.equal(describe(report), "all rules hold");
@@ -43,7 +50,12 @@ Deno.test("the rules of the switch hold in every reachable state", async () => {
 });
 
 /** Guards to remove, the rule that is broken without them, and a part of an action's name in its trace. */
-const broken: [removed: (keyof SwitchGuards)[], rule: keyof typeof switchRules, by: string][] = [
+const broken: [
+  removed: (keyof SwitchGuards)[],
+  rule: keyof typeof switchRules,
+  by: string,
+  direction?: SwitchSetting["direction"],
+][] = [
   [["acknowledged"], "refused", "freezes"],
   [["acknowledged", "freeze"], "lost", "switches"],
   [["inFlight"], "refused", "freezes"],
@@ -54,12 +66,15 @@ const broken: [removed: (keyof SwitchGuards)[], rule: keyof typeof switchRules, 
   [["position"], "lost", "switches"],
   [["holdChecked", "freeze"], "lost", "switches"],
   [["undone"], "stuck", "is killed"],
+  [["freeze"], "charge", "is cut off", "rollback"],
+  [["position"], "lost", "switches", "rollback"],
+  [["position", "freeze"], "lost", "switches", "rollback"],
 ];
 
-for (const [removed, rule, by] of broken) {
-  Deno.test(`without ${removed.join(" and ")} this rule of the switch is broken: ${switchRules[rule]}`, () => {
+for (const [removed, rule, by, direction = "cutover"] of broken) {
+  Deno.test(`${direction} without ${removed.join(" and ")}: this rule of the switch is broken: ${switchRules[rule]}`, () => {
     const guards = { ...allGuards, ...Object.fromEntries(removed.map((guard) => [guard, false])) };
-    const report = check(switchModel({ ...setting, guards }));
+    const report = check(switchModel({ ...setting, direction, guards }));
     assert.equal(report.violation?.rule, switchRules[rule], describe(report));
     assert.ok(report.violation.trace.some((name) => name.includes(by)), describe(report));
   });

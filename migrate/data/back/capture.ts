@@ -5,6 +5,7 @@
 import { captureTriggers, countCaptureTriggers } from "../../../db/migration/capture.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
+import { setFence } from "../../../db/traffic/fence.ts";
 import { AppError } from "../../../errors.ts";
 import { isLockTimeout, isRolledBack } from "../../../passing.ts";
 
@@ -33,6 +34,8 @@ async function setCapture(pool: Pool, isEnabled: boolean): Promise<void> {
     try {
       return await transact(pool, async (sql) => {
         await sql`call migration.set_capture(${isEnabled})`;
+        // Whoever records changes for MongoDB has put this system in charge.
+        if (isEnabled) await setFence(sql, false);
         // The documents of these tasks are written, and are read again before the next capture.
         if (!isEnabled) await sql`delete from migration.recounted_tasks`;
       }, { lock_timeout: String(lockMs) });

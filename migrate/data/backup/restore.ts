@@ -2,6 +2,7 @@
 import { requireWritableServer } from "../../../db/pg/server.ts";
 import type postgres from "postgres";
 import type { Pool } from "../../../db/pg/connect.ts";
+import { isFenceUp, setFence } from "../../../db/traffic/fence.ts";
 import { AppError } from "../../../errors.ts";
 import { listApplied, requireSchema } from "../../schema/runner.ts";
 import { checkFiles, listTables, type Manifest, readManifest, unpack } from "./format.ts";
@@ -100,7 +101,7 @@ async function fillTables(
   sql: postgres.ReservedSql,
   folder: string,
   { tables, sequences }: Manifest,
-  progress: Progress,
+  { progress, isFenced }: { progress: Progress; isFenced: boolean },
 ): Promise<Record<string, number>> {
   const restored: Record<string, number> = {};
   for (const { name, columns, file, rows, bytes } of tables) {
@@ -127,6 +128,9 @@ async function fillTables(
   for (const { name } of tables) await sql.unsafe(`alter table ${quote(name)} enable trigger user`);
   // What a restore changes is not recorded, so a way back cannot go on from before.
   await sql`call migration.set_capture(false)`;
+  // Without a followed source nobody else is in charge.
+  const [follow] = await sql`select from migration.follows`;
+  await setFence(sql, isFenced && follow !== undefined);
   // The checkpoints of unfinished verifications do not describe the restored rows.
   await sql`delete from migration.verifications where ended_at is null`;
   return restored;
@@ -144,10 +148,11 @@ async function restoreTarget(
     if (!await acquireMigratorLock(sql)) throw await migratorBusy(sql, "restoring");
     await sql`begin`;
     await checkNames(sql, manifest);
+    const isFenced = await isFenceUp(sql);
     await emptyTables(sql, manifest, replace);
     failpoint("restore.emptied");
     progress.begin("restoring", manifest.tables.reduce((sum, { bytes }) => sum + bytes, 0));
-    const restored = await fillTables(sql, folder, manifest, progress);
+    const restored = await fillTables(sql, folder, manifest, { progress, isFenced });
     failpoint("restore.before_commit");
     await sql`commit`;
     failpoint("restore.committed");

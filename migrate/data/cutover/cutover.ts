@@ -25,7 +25,7 @@ import { Recheck, requireEqual } from "./recheck.ts";
 import { startTarget } from "./start.ts";
 import { type Detail, type RunningStep, Steps } from "./steps.ts";
 import { listUnderWay } from "./stop_work.ts";
-import { makeSwitch, rehearseSwitch, type SwitchRequest } from "./switch.ts";
+import { explainLock, makeSwitch, rehearseSwitch, type SwitchRequest } from "./switch.ts";
 import { isSwitched, undo } from "./undo.ts";
 import { setWriteBlock } from "../sources/write_block.ts";
 
@@ -72,7 +72,8 @@ class Cutover {
     try {
       await this.#beforeSwitch();
     } catch (error) {
-      if (!await this.#recover(error)) throw error;
+      const explained = await explainLock(context.pool, "cutting over", error);
+      if (!await this.#recover(explained)) throw explained;
     } finally {
       await this.#hold?.[Symbol.asyncDispose]();
       await this.#recheck?.[Symbol.asyncDispose]().catch(() => {});

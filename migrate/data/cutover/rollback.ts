@@ -5,6 +5,7 @@
 import { wait } from "../tools/wait.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
+import { setFence } from "../../../db/traffic/fence.ts";
 import { changeTraffic, readTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";
 import { isLockTimeout } from "../../../passing.ts";
@@ -26,7 +27,7 @@ import type { SwitchOptions } from "./options.ts";
 import { requireRollbackReady } from "./rollback_gate.ts";
 import { Steps } from "./steps.ts";
 import { stopWork } from "./stop_work.ts";
-import { lockHold, takeLease } from "./switch.ts";
+import { explainLock, lockHold, takeLease } from "./switch.ts";
 import { isSwitched, undo } from "./undo.ts";
 
 const lookMs = 20;
@@ -80,6 +81,8 @@ async function returnOnce(
     }
     failpoint("return.drained");
     await sql`call migration.set_capture(false)`;
+    // What an API process or a worker that stood still sends later is refused.
+    await setFence(sql, true);
     await sql`delete from migration.recounted_tasks`;
     await sql`update migration.backs set state = 'ended', stop_reason = null`;
     // The forward sync goes on from the position of the cut-over, so that it reads the documents that were written back
@@ -127,8 +130,9 @@ class Rollback {
     } catch (error) {
       this.#hold?.stopRenewing();
       if (!await isSwitched(pool, id)) {
-        await undo(this.context, { id }, "failed", (error as Error).message);
-        throw error;
+        const explained = await explainLock(pool, "going back", error);
+        await undo(this.context, { id }, "failed", (explained as Error).message);
+        throw explained;
       }
     } finally {
       await this.#hold?.[Symbol.asyncDispose]();
@@ -168,7 +172,7 @@ class Rollback {
         const stopped = await stopWork(sql);
         await addDetail(sql, this.id, number, stopped);
         return stopped;
-      });
+      }, { lock_timeout: String(lockMs) });
       this.#cells = cells;
       return { tasks, cells };
     });

@@ -1,10 +1,12 @@
 /** The switch: one transaction after which this system is in charge, or nothing has happened. */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
+import { setFence } from "../../../db/traffic/fence.ts";
 import { changeTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";
 import { isLockTimeout } from "../../../passing.ts";
 import { failpoint } from "../tools/failpoint.ts";
+import { formatSpan } from "../tools/format.ts";
 import { endStep } from "./journal.ts";
 
 /** Longest wait for a lock: the writes wait as well. */
@@ -61,6 +63,7 @@ async function switchOnce(pool: Pool, request: SwitchRequest, isRehearsal: boole
       throw new AppError("conflict", "switching: rows were changed here before, which MongoDB does not have");
     }
     await sql`call migration.set_capture(true)`;
+    await setFence(sql, false);
     failpoint("switch.captured");
     const change = {
       phase: "new" as const,
@@ -103,4 +106,42 @@ export async function rehearseSwitch(pool: Pool, request: SwitchRequest): Promis
   } catch (error) {
     if (!(error instanceof Rehearsed)) throw error;
   }
+}
+
+/** A session that keeps a switch from its locks, because its process stands still in a transaction. */
+interface Blocker {
+  pid: number;
+  name: string;
+  address: string;
+  seconds: number;
+}
+
+/** Lists other sessions that have written users, tasks or subtasks and did not end their transaction. */
+const listBlockers = (pool: Pool) =>
+  pool<Blocker[]>`
+    select distinct a.pid, a.application_name as name, coalesce(host(a.client_addr), 'a local socket') as address,
+      extract(epoch from clock_timestamp() - a.xact_start)::float8 as seconds
+    from pg_locks l
+    join pg_stat_activity a using (pid)
+    where l.relation in ('users'::regclass, 'tasks'::regclass, 'subtasks'::regclass) and l.granted
+      and l.mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') and l.pid <> pg_backend_pid()
+    order by seconds desc
+    limit 3`;
+
+/** Replaces the error of a lock that was not got in time by one that names who holds it. */
+export async function explainLock(pool: Pool, action: string, error: unknown): Promise<unknown> {
+  if (!isLockTimeout(error)) return error;
+  const blockers = await listBlockers(pool).catch(() => []);
+  const names = blockers.map(({ pid, name, address, seconds }) =>
+    `session ${pid} ('${name}' from ${address}, since ${formatSpan(seconds)})`
+  );
+  return new AppError(
+    "busy",
+    `${action}: a transaction that writes does not end: ${
+      names.join(", ") || "it has ended just now"
+    }; everything is as before. Try again; if it stays, end its process, or run 'select pg_terminate_backend(${
+      blockers[0]?.pid ?? "PID"
+    })'`,
+    { cause: error },
+  );
 }

@@ -5,6 +5,9 @@
 import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
+import { isFenceUp } from "../../../db/traffic/fence.ts";
+import { listFrontProcesses } from "../../../db/traffic/processes.ts";
+import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { formatCounted, formatTable } from "../tools/format.ts";
@@ -152,8 +155,25 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
   return { tasks_cancelled: counts!.tasks, cells_cancelled: counts!.cells, tasks_ended };
 }
 
-/** @throws AppError busy while a sync runs: the tasks belong to the old backend, which may draw their cells */
-async function requireNoSync(sql: Sql, decision: Decision): Promise<void> {
+/** Reports whether the old backend is in charge behind a front, or since a rollback. */
+async function isOldInCharge(sql: Sql): Promise<boolean> {
+  const { phase } = await readTraffic(sql);
+  if (phase === "new") return false;
+  return phase !== "old" || await isFenceUp(sql) || (await listFrontProcesses(sql)).length > 0;
+}
+
+/**
+ * @throws AppError busy while a sync runs, conflict while the old backend is in charge: the tasks belong to it, and it may
+ * draw their cells
+ */
+async function requireOwned(sql: Sql, decision: Decision): Promise<void> {
+  if (await isOldInCharge(sql)) {
+    throw new AppError(
+      "conflict",
+      `unfinished ${decision}: the old backend is in charge of these tasks; decide at the switch with ` +
+        `'deno task migrate data cutover --unfinished ${decision}'`,
+    );
+  }
   const holder = await findLeaseHolder(sql, "sync");
   if (holder === undefined) return;
   throw new AppError(
@@ -169,7 +189,7 @@ async function requireNoSync(sql: Sql, decision: Decision): Promise<void> {
  * @param decision `keep` only lists the held tasks
  */
 export async function decideUnfinished(pool: Pool, decision: Decision): Promise<UnfinishedResult> {
-  if (decision !== "keep") await requireNoSync(pool, decision);
+  if (decision !== "keep") await requireOwned(pool, decision);
   const result = await pool.begin(async (sql) => {
     // Cancelling by the owner takes the same row locks, so the two cannot interleave.
     await sql`select from tasks where hold = 'import' order by id for update`;

@@ -24,7 +24,6 @@ export interface Follow {
 export interface Progress {
   token: string | null;
   position: bigint | null;
-  sourcePosition: bigint | null;
   /** See lagOf(). */
   lagMs: number;
   events: number;
@@ -71,13 +70,12 @@ const silentSeconds = 5;
 
 /** Stores the progress of a batch. */
 export async function saveProgress(sql: Sql, progress: Progress): Promise<void> {
-  const { token, position, sourcePosition, lagMs, events, documents } = progress;
+  const { token, position, lagMs, events, documents } = progress;
   await sql`
     update migration.follows
     set resume_token = coalesce(${token}, resume_token),
       position = coalesce(${position === null ? null : String(position)}::bigint, position),
       position_at = coalesce(to_timestamp(${secondsOf(position)}::float8), position_at),
-      source_at = coalesce(to_timestamp(${secondsOf(sourcePosition)}::float8), source_at),
       behind_at = case when ${lagMs}::float8 >= 1000 or applied_at < now() - ${silentSeconds}::int * interval '1 s'
         then now() else behind_at end,
       lag_ms = ${lagMs}::float8, applied_at = now(),

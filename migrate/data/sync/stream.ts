@@ -114,7 +114,7 @@ class StreamWorker {
       const { events, token, position, sourcePosition } = batch;
       documents += part.states.reduce((sum, { found, missing }) => sum + found.length + missing.length, 0);
       const lagMs = lagOf({ position, sourcePosition, isCaughtUp: isCaughtUp(batch) });
-      const progress = { token, position, sourcePosition, lagMs, events, documents };
+      const progress = { token, position, lagMs, events, documents };
       await this.#applyStates(part.states, part.isLast ? progress : undefined);
       failpoint("sync.part_applied");
       if (part.isLast) break;

@@ -7,6 +7,7 @@ import { listFrontProcesses } from "../../../db/traffic/processes.ts";
 import { changeTraffic, type Phase, readTraffic, type Traffic } from "../../../db/traffic/traffic.ts";
 import { callHttp } from "../../../http.ts";
 import type { SwitchContext } from "../../../migrate/data/cutover/context.ts";
+import { cutOver } from "../../../migrate/data/cutover/cutover.ts";
 import { saveAcceptances, saveBackup } from "../../../migrate/data/cutover/decisions.ts";
 import { optionsDefault, type SwitchOptions } from "../../../migrate/data/cutover/options.ts";
 import { isSignedWith } from "../../../migrate/data/cutover/token.ts";
@@ -17,7 +18,7 @@ import { verifyLive } from "../../../migrate/data/verify/live.ts";
 import { secret, startApi, type TestApi } from "../../support/api.ts";
 import { createDatabase, type TestDatabase } from "../../support/database.ts";
 import { waitFor } from "../../support/wait.ts";
-import { databaseName, type Followed, startFollowed } from "../support/followed.ts";
+import { databaseName, type Followed, startFollowed, startSync } from "../support/followed.ts";
 import { makeSubtask, makeTask, makeUser } from "../support/legacy_documents.ts";
 
 const decoder = new TextDecoder();
@@ -185,6 +186,24 @@ export async function waitFollowing({ sql }: Rig): Promise<void> {
         and exists (select from leaders where role = 'sync' and lease_until > now())`;
     return row !== undefined;
   }, 60_000);
+}
+
+/** Cuts over, with a sync in this process. */
+export async function switchOver(rig: Rig): Promise<void> {
+  await using _sync = startSync(rig.sql, rig.followed);
+  await makeReady(rig);
+  await using context = await rig.context();
+  await cutOver(context, keep());
+}
+
+/** Starts the process of the way back, and waits until it has its lease. */
+export async function startBack(rig: Rig): Promise<Running> {
+  const running = rig.start(["data", "back", "--to", "mongodb", "--quiet"]);
+  await waitFor("the way back", async () => {
+    const [row] = await rig.sql`select from leaders where role = 'back' and lease_until > now()`;
+    return row !== undefined;
+  }, 30_000);
+  return running;
 }
 
 /** What only a person can know. */

@@ -2,35 +2,15 @@
 import assert from "node:assert/strict";
 import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { abortCutover, continueCutover } from "../../../migrate/data/cutover/continue.ts";
-import { cutOver } from "../../../migrate/data/cutover/cutover.ts";
 import { findRunningCutover } from "../../../migrate/data/cutover/journal.ts";
 import { rollBack } from "../../../migrate/data/cutover/rollback.ts";
 import { readRollbackGate } from "../../../migrate/data/cutover/rollback_gate.ts";
 import { rollbackFailpoints } from "../../../migrate/data/tools/failpoint.ts";
 import { waitFor } from "../../support/wait.ts";
 import { mongod } from "../support/sources.ts";
-import { startSync } from "../support/followed.ts";
-import { assertInCharge, keep, makeReady, readDeleted, type Rig, type Running, startRig } from "./rig.ts";
+import { assertInCharge, keep, readDeleted, startBack, startRig, switchOver } from "./rig.ts";
 
-const backArgs = ["data", "back", "--to", "mongodb", "--quiet"];
 const after = ["return.committed", "return.done", "rollback.ended"];
-
-/** Cuts over, with a sync in this process. */
-async function switchOver(rig: Rig): Promise<void> {
-  await using _sync = startSync(rig.sql, rig.followed);
-  await makeReady(rig);
-  await using context = await rig.context();
-  await cutOver(context, keep());
-}
-
-async function startBack(rig: Rig): Promise<Running> {
-  const running = rig.start(backArgs);
-  await waitFor("the way back", async () => {
-    const [row] = await rig.sql`select from leaders where role = 'back' and lease_until > now()`;
-    return row !== undefined;
-  }, 30_000);
-  return running;
-}
 
 Deno.test({
   name: "a rollback that is killed at any failpoint leaves one system in charge, and loses no write",
