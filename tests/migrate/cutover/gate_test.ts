@@ -14,7 +14,8 @@ import { createDatabase } from "../../support/database.ts";
 import { databaseName, startFollowed, syncOnce } from "../support/followed.ts";
 import { makeSubtask, makeTask, makeUser } from "../support/legacy_documents.ts";
 import { mongod } from "../support/sources.ts";
-import { accepted, keep, type OldBackend, startOldBackend } from "./rig.ts";
+import { type OldBackend } from "../../../dev/servers/old_backend.ts";
+import { accepted, keep, startOld } from "./rig.ts";
 
 interface Case {
   /** The check that must refuse. */
@@ -407,13 +408,13 @@ async function startGateRig(stack: AsyncDisposableStack): Promise<GateRig> {
   await db.collection<Record<string, unknown>>("dramatiq_tasks").insertOne(makeSubtask(task.id));
   const database = stack.use(await createDatabase());
   await syncOnce(database.sql, followed);
-  const old = stack.use(startOldBackend(followed));
+  const old = stack.use(await startOld(followed));
   const source = stack.use(await openFollowed(followed.mongo.url, databaseName));
   const { parseConfig } = await import("../../../config.ts");
   const config = parseConfig({
     DATABASE_URL: database.url,
     SECRET_KEY: secret,
-    LEGACY_API_URL: old.url,
+    LEGACY_API_URL: old.origin,
     REDIS_URL: closedPort().replace("http", "redis"),
   }, "migrate");
   const { callHttp } = await import("../../../http.ts");

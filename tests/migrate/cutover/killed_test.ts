@@ -119,7 +119,7 @@ Deno.test({
       });
     }
     const { there } = await readDeleted(rig);
-    assert.deepEqual(there, rig.old.deleted.toSorted(), "every acknowledged write is in MongoDB");
+    assert.deepEqual(there, rig.removed.toSorted(), "every acknowledged write is in MongoDB");
   },
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Document, ObjectId } from "mongodb";
 import { type Config, parseConfig } from "../../../config.ts";
+import { type OldBackend, startOldBackend } from "../../../dev/servers/old_backend.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { listFrontProcesses } from "../../../db/traffic/processes.ts";
 import { changeTraffic, type Phase, readTraffic, type Traffic } from "../../../db/traffic/traffic.ts";
@@ -10,7 +11,6 @@ import type { SwitchContext } from "../../../migrate/data/cutover/context.ts";
 import { cutOver } from "../../../migrate/data/cutover/cutover.ts";
 import { saveAcceptances, saveBackup } from "../../../migrate/data/cutover/decisions.ts";
 import { optionsDefault, type SwitchOptions } from "../../../migrate/data/cutover/options.ts";
-import { isSignedWith } from "../../../migrate/data/cutover/token.ts";
 import { openFollowed } from "../../../migrate/data/sources/mongo_follow.ts";
 import { isWriteBlocked } from "../../../migrate/data/sources/write_block.ts";
 import { silentProgress } from "../../../migrate/data/tools/progress.ts";
@@ -25,37 +25,9 @@ const decoder = new TextDecoder();
 const mainPath = new URL("../../../migrate/main.ts", import.meta.url).pathname;
 const failpointPath = new URL("../support/failpoint.ts", import.meta.url).pathname;
 
-/** A played old backend: who am I, and deletion of tasks, on the same MongoDB. */
-export interface OldBackend extends AsyncDisposable {
-  url: string;
-  /** Ids of the tasks whose deletion it has acknowledged. */
-  deleted: string[];
-}
-
-export function startOldBackend({ db }: Followed): OldBackend {
-  const deleted: string[] = [];
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const { pathname } = new URL(request.url);
-    const token = request.headers.get("authorization")?.replace("Bearer ", "");
-    if (token === undefined || !await isSignedWith(token, secret)) {
-      return Response.json({ detail: "Not authenticated" }, { status: 401 });
-    }
-    const [, id] = /^\/api\/v1\/tasks\/([^/]+)$/.exec(pathname) ?? [];
-    if (request.method !== "DELETE" || id === undefined) return Response.json({ email: "old" });
-    try {
-      await db.collection("tasks").updateOne({ id }, { $set: { is_deleted: true, updated_at: new Date() } });
-    } catch {
-      return Response.json({ detail: "Internal Server Error" }, { status: 500 });
-    }
-    deleted.push(id);
-    return Response.json({ status: "success" });
-  });
-  return {
-    url: `http://127.0.0.1:${server.addr.port}`,
-    deleted,
-    [Symbol.asyncDispose]: () => server.shutdown(),
-  };
-}
+/** Starts the played old backend on the MongoDB of a test. Nothing draws: only calls write. */
+export const startOld = ({ mongo }: Pick<Followed, "mongo">): Promise<OldBackend> =>
+  startOldBackend({ mongoUrl: mongo.url, database: databaseName, secret, executor: { slots: 0 } });
 
 /** A process of the migrator. */
 export interface Running extends AsyncDisposable {
@@ -83,13 +55,15 @@ export interface Rig extends AsyncDisposable {
   context(): Promise<SwitchContext & AsyncDisposable>;
   /** Deletes a task through the API, and returns the status. */
   remove(id: string): Promise<number>;
+  /** Ids of the tasks whose deletion was acknowledged. */
+  removed: string[];
 }
 
 const environment = (rig: { database: TestDatabase; followed: Followed; old: OldBackend }) => ({
   DATABASE_URL: rig.database.url,
   MONGODB_URL: rig.followed.mongo.url,
   DB_NAME: databaseName,
-  LEGACY_API_URL: rig.old.url,
+  LEGACY_API_URL: rig.old.origin,
   SECRET_KEY: secret,
   ADMIN_PORT: "0",
   USER: "tester",
@@ -131,11 +105,12 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
   const followed = stack.use(await startFollowed());
   const database = stack.use(await createDatabase());
   const tasks = await fill(followed, count);
-  const old = stack.use(startOldBackend(followed));
+  const old = stack.use(await startOld(followed));
   const env = environment({ database, followed, old });
-  const api = stack.use(await startApi({ database, env: { LEGACY_API_URL: old.url } }));
+  const api = stack.use(await startApi({ database, env: { LEGACY_API_URL: old.origin } }));
   const token = await api.tokens.sign({ sub: new ObjectId().toHexString(), email: "owner@example.com" });
   const config = parseConfig(env, "migrate");
+  const removed: string[] = [];
   const run = async (...args: string[]) => {
     await using running = spawn(env, args, undefined);
     return await running.ended;
@@ -171,8 +146,10 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
         headers: { authorization: `Bearer ${token}` },
       });
       await response.body?.cancel();
+      if (response.status === 200) removed.push(id);
       return response.status;
     },
+    removed,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
