@@ -1,12 +1,10 @@
 /** The command `assess`. */
 import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
-import { assess } from "./assess/assess.ts";
-import { judgeServer, readServerFacts } from "./assess/live.ts";
+import { assessSource } from "./assess/source.ts";
 import { makePage } from "./assess/page.ts";
-import { formatAssessment, judge, verdictCodes } from "./assess/verdict.ts";
+import { formatAssessment, verdictCodes } from "./assess/verdict.ts";
 import { type DataContext, options, printResult, progressOf, writeOutputFile } from "./context.ts";
-import { openSource } from "./sources/open.ts";
 import { counted } from "../../phrases.ts";
 
 interface AssessFlags {
@@ -17,18 +15,15 @@ interface AssessFlags {
 }
 
 async function runAssess(context: DataContext, flags: AssessFlags): Promise<void> {
-  await using source = await openSource(flags.from);
-  const assessment = await assess(source, { progress: progressOf(flags), signal: context.signal });
-  const server = source.kind === "mongodb" ? await readServerFacts(flags.from) : undefined;
-  const verdict = judge(
-    assessment,
-    server ? judgeServer(server, assessment.predicted.load_seconds) : undefined,
-  );
+  const { assessment, verdict, server } = await assessSource(flags.from, {
+    progress: progressOf(flags),
+    signal: context.signal,
+  });
   if (flags.html !== undefined) await writeOutputFile("--html", flags.html, makePage(assessment, verdict));
   printResult(
     context,
     flags,
-    { ...verdict, ...assessment, server: server ?? null },
+    { ...verdict, ...assessment, server },
     () => formatAssessment(assessment, verdict),
   );
   if (verdict.verdict === "GO") return;

@@ -4,10 +4,9 @@ import { type Config, parseConfig, readEnvironment } from "../../config.ts";
 import { requireWritableServer } from "../../db/pg/server.ts";
 import { AppError } from "../../errors.ts";
 import { callHttp } from "../../http.ts";
-import { quoted } from "../../phrases.ts";
 import { printError } from "../../process.ts";
 import { requireSchema } from "../schema/runner.ts";
-import { type DataContext, options, printResult, withPool } from "./context.ts";
+import { type DataContext, printResult, withPool } from "./context.ts";
 import { abortCutover, continueCutover } from "./cutover/continue.ts";
 import type { SwitchContext } from "./cutover/context.ts";
 import { cutOver, rehearse } from "./cutover/cutover.ts";
@@ -21,58 +20,19 @@ import {
 } from "./cutover/format.ts";
 import { readGate } from "./cutover/gate.ts";
 import { withCutoverLock } from "./cutover/journal.ts";
-import { type FreezeWay, pauseMsDefault, type SwitchOptions } from "./cutover/options.ts";
 import { countRemaining, rollBack } from "./cutover/rollback.ts";
 import { readRollbackGate } from "./cutover/rollback_gate.ts";
 import { operatorName } from "./cutover/operator.ts";
-import { type Decision } from "./ledger/unfinished.ts";
 import { openFollowedSource } from "./sources/open.ts";
-import { parseDecision } from "./commands_ledger.ts";
+import { addFreeze, addShared, type DecisionFlags, optionsOf } from "./switch_flags.ts";
 
-interface SwitchFlags {
-  from: string;
+interface SwitchFlags extends DecisionFlags {
   abort?: true;
   continue?: true;
   check?: true;
   dryRun?: true;
-  drain?: number;
-  unfinished?: Decision;
-  freezeHook?: string;
-  freezeConfirmed?: true;
-  maxPause?: number;
-  accept?: string[];
-  oldToken?: string;
-  by?: string;
   yes?: true;
-  json?: true;
 }
-
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Parses a duration such as `10m`. */
-const parseDuration = (option: string) => (text: string): number => {
-  const [, number, unit] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? [];
-  if (number !== undefined) return Number(number) * units[unit!]!;
-  throw new AppError("usage", `${option} ${quoted(text)}: wanted a duration such as 500ms, 30s, 10m or 1h`);
-};
-
-function freezeOf({ freezeHook, freezeConfirmed }: SwitchFlags): FreezeWay {
-  if (freezeHook !== undefined && freezeConfirmed) {
-    throw new AppError("usage", "--freeze-hook and --freeze-confirmed: wanted one of them");
-  }
-  if (freezeConfirmed) return { way: "confirmed" };
-  if (freezeHook === undefined) return { way: "mongodb" };
-  if (/^https?:\/\//.test(freezeHook) && URL.canParse(freezeHook)) return { way: "hook", url: freezeHook };
-  throw new AppError("usage", `--freeze-hook ${quoted(freezeHook)}: wanted http://… or https://…`);
-}
-
-const optionsOf = (flags: SwitchFlags): SwitchOptions => ({
-  drainMs: flags.drain ?? null,
-  unfinished: flags.unfinished ?? null,
-  freeze: freezeOf(flags),
-  pauseMsMax: flags.maxPause ?? pauseMsDefault,
-  accept: flags.accept ?? [],
-});
 
 const readConfig = (): Config => parseConfig(readEnvironment(), "migrate");
 
@@ -174,31 +134,6 @@ async function runRollback(context: DataContext, flags: SwitchFlags): Promise<vo
   );
   printResult(context, flags, result, () => formatRollback(result));
 }
-
-const collect = (value: string, all: string[] = []): string[] => [...all, value];
-
-const addShared = (command: Command): Command =>
-  command
-    .option(
-      "--from <source>",
-      "the old database: mongodb://… URL, or 'mongodb' for MONGODB_URL and DB_NAME",
-      "mongodb",
-    )
-    .option("--accept <name>", "accept a check or quarantined documents by name; may be repeated", collect)
-    .option("--max-pause <time>", "longest pause; longer ones are undone", parseDuration("--max-pause"))
-    .option("--by <name>", "who decides, for the journal (default: USER@HOST)")
-    .option(...options.json);
-
-const addFreeze = (command: Command): Command =>
-  command
-    .option("--drain <time>", "wait until the old executor has nothing under way", parseDuration("--drain"))
-    .option("--unfinished <decision>", "resume, cancel or keep unfinished tasks", parseDecision)
-    .option(
-      "--freeze-hook <url>",
-      'URL that stops the old backend\'s writes: POST {"action": "freeze" or "thaw"}',
-    )
-    .option("--freeze-confirmed", "you have stopped the old backend and its executor yourself")
-    .option("--old-token <token>", "a token that the old backend has signed");
 
 /** Adds the commands `rehearse`, `cutover` and `rollback`. */
 export function addCutover(data: Command, context: DataContext): void {

@@ -1,9 +1,7 @@
 /** `deno task migrate traffic`: shows which system answers v1, and changes it in the safe order. */
 import { Command } from "commander";
 import type { Pool } from "../../db/pg/connect.ts";
-import { checkPhaseChange } from "../../db/traffic/order.ts";
 import { listFrontProcesses } from "../../db/traffic/processes.ts";
-import { changeTrafficByHand } from "../../db/traffic/fence.ts";
 import {
   listTrafficChanges,
   type Phase,
@@ -16,8 +14,7 @@ import { AppError } from "../../errors.ts";
 import { counted, quoted } from "../../phrases.ts";
 import { requireSchema } from "../schema/runner.ts";
 import { type Context, options, printResult, withPool } from "./context.ts";
-import { findRunningCutover } from "./cutover/journal.ts";
-import { operatorName } from "./cutover/operator.ts";
+import { changePhase } from "./cutover/change_phase.ts";
 import { formatTable } from "./tools/format.ts";
 
 interface TrafficFlags {
@@ -48,45 +45,6 @@ function parsePhase(text: string): Phase {
 function parseShare(text: string): number {
   if (/^\d{1,3}$/.test(text) && Number(text) <= 100) return Number(text);
   throw new AppError("usage", `--share ${quoted(text)}: wanted a whole number from 0 to 100`);
-}
-
-/**
- * Changes the phase or the share.
- *
- * @returns what a forced change may lose
- * @throws AppError usage, conflict; nothing has changed
- */
-async function change(pool: Pool, phase: Phase | undefined, flags: TrafficFlags): Promise<string | null> {
-  const { share, reason, force = false, by } = flags;
-  if (reason === undefined) {
-    throw new AppError("usage", "changing the traffic: wanted --reason TEXT, for the journal");
-  }
-  const traffic = await readTraffic(pool);
-  const check = checkPhaseChange(traffic, { phase, share }, { force });
-  if (check.result === "unchanged") return null;
-  if (check.result === "refused") {
-    const hint = check.canForce ? "; --force does it all the same, and tells what may be lost" : "";
-    throw new AppError("conflict", `changing the traffic: ${check.reason}${hint}`);
-  }
-  if (force && await findRunningCutover(pool)) {
-    throw new AppError(
-      "conflict",
-      "changing the traffic: a cut-over or rollback is open; end it with 'deno task migrate data cutover --abort' first",
-    );
-  }
-  const changed = await changeTrafficByHand(pool, traffic, {
-    phase: check.phase,
-    share: check.share,
-    by: operatorName(by),
-    reason,
-    forced: check.mayLose !== null,
-    holdMs: null,
-  });
-  if (changed !== undefined) return check.mayLose;
-  throw new AppError(
-    "conflict",
-    "changing the traffic: somebody else changed it at the same moment; look, and decide again",
-  );
 }
 
 async function readReport(pool: Pool, mayLose: string | null): Promise<TrafficReport> {
@@ -157,7 +115,7 @@ async function runTraffic(context: Context, phase: string | undefined, flags: Tr
   const isChange = wanted !== undefined || flags.share !== undefined;
   const report = await withPool(context, async (pool) => {
     await requireSchema(pool);
-    return await readReport(pool, isChange ? await change(pool, wanted, flags) : null);
+    return await readReport(pool, isChange ? await changePhase(pool, wanted, flags) : null);
   });
   printResult(context, flags, report, () => formatReport(report));
 }

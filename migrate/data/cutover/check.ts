@@ -8,6 +8,8 @@ export interface Check {
   found: string;
   /** Empty if nothing is to be done. */
   todo: string;
+  /** Names with which an operator may accept it, as in `--accept NAME`; empty if nothing is to be done or may be. */
+  accepts: string[];
 }
 
 /** What a check found, and what to do unless it is as wanted. */
@@ -15,6 +17,7 @@ export interface Verdict {
   isReady: boolean;
   found: string;
   todo: string;
+  accepts: string[];
 }
 
 /** A named check on facts. */
@@ -26,10 +29,16 @@ export interface Rule<Facts> {
 }
 
 /** Returns a verdict. */
-export const verdict = (isReady: boolean, found: string, todo: string): Verdict => ({
+export const verdict = (
+  isReady: boolean,
+  found: string,
+  todo: string,
+  accepts: string[] = [],
+): Verdict => ({
   isReady,
   found,
   todo: isReady ? "" : todo,
+  accepts: isReady ? [] : accepts,
 });
 
 /** Checks all rules. Without facts they are unknown. */
@@ -41,11 +50,12 @@ export function applyRules<Facts>(
 ): Check[] {
   return rules.map(({ name, canAccept, check }) => {
     if (facts === undefined) {
-      return { name, state: "unknown", found: why, todo: "make it reachable, then check again" };
+      return { name, state: "unknown", found: why, todo: "make it reachable, then check again", accepts: [] };
     }
-    const { isReady, found, todo } = check(facts);
-    if (isReady) return { name, state: "ready", found, todo: "" };
-    if (canAccept && accepted.has(name)) return { name, state: "accepted", found, todo: "" };
-    return { name, state: "not_ready", found, todo: canAccept ? `${todo}, or --accept ${name}` : todo };
+    const { isReady, found, todo, accepts } = check(facts);
+    if (isReady) return { name, state: "ready", found, todo, accepts };
+    if (!canAccept) return { name, state: "not_ready", found, todo, accepts };
+    if (accepted.has(name)) return { name, state: "accepted", found, todo: "", accepts: [] };
+    return { name, state: "not_ready", found, todo: `${todo}, or --accept ${name}`, accepts: [name] };
   });
 }

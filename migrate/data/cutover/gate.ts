@@ -54,7 +54,7 @@ export async function readGate(context: SwitchContext, options: SwitchOptions): 
     const todo = "run 'deno task migrate'";
     return {
       isReady: false,
-      checks: [{ name: "schema_current", state: "not_ready", found: schemaFault, todo }],
+      checks: [{ name: "schema_current", state: "not_ready", found: schemaFault, todo, accepts: [] }],
     };
   }
   const acceptances = await readAcceptances(pool);

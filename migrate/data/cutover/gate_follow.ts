@@ -77,6 +77,7 @@ const exceptionRule = (name: string, kind: string, todo: string): Rule<FollowFac
       open.length === 0,
       open.length === 0 ? "none that is not accepted" : names,
       `${todo}, or ${accepts}`,
+      open.map((group) => group.name),
     );
   },
 });

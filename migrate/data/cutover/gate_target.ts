@@ -115,6 +115,7 @@ const careRules: Rule<TargetFacts>[] = [
         restored_after,
         restored_after ? "a person has restored it" : "it was not restored as a test",
         "restore it into an empty database, then confirm with --accept backup_restored",
+        ["backup_restored"],
       ),
   },
   {
