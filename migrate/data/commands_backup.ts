@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { backup, formatBackup } from "./backup/backup.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { saveBackup } from "./cutover/decisions.ts";
-import { operatorName } from "./cutover/operator.ts";
+import { operatorName } from "./tools/operator.ts";
 import { openSource } from "./sources/open.ts";
 import { formatRestore, restore } from "./backup/restore.ts";
 

@@ -22,7 +22,7 @@ import { readGate } from "./cutover/gate.ts";
 import { withCutoverLock } from "./cutover/journal.ts";
 import { countRemaining, rollBack } from "./cutover/rollback.ts";
 import { readRollbackGate } from "./cutover/rollback_gate.ts";
-import { operatorName } from "./cutover/operator.ts";
+import { operatorName } from "./tools/operator.ts";
 import { openFollowedSource } from "./sources/open.ts";
 import { addFreeze, addShared, type DecisionFlags, optionsOf } from "./switch_flags.ts";
 

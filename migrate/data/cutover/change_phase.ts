@@ -5,7 +5,7 @@ import { checkPhaseChange } from "../../../db/traffic/order.ts";
 import { type Phase, readTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";
 import { findRunningCutover } from "./journal.ts";
-import { operatorName } from "./operator.ts";
+import { operatorName } from "../tools/operator.ts";
 
 /** A change that an operator wants. */
 export interface PhaseRequest {
