@@ -19,7 +19,7 @@ async function startApiProcess({ database, old, config }: Rig) {
     args: ["run", "-A", "--no-prompt", "--no-check", apiPath],
     env: {
       DATABASE_URL: database.url,
-      LEGACY_API_URL: old.url,
+      LEGACY_API_URL: old.origin,
       SECRET_KEY: config.SECRET_KEY,
       SHORT_SECRET_KEY: "allow",
       REDIS_URL: "redis://127.0.0.1:1",
