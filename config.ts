@@ -62,6 +62,7 @@ function checkSecret(config: Config): FieldFault[] {
 function checkUrls(config: Config): FieldFault[] {
   const wanted: [SettingName, string[]][] = [
     ["DATABASE_URL", ["postgres:", "postgresql:"]],
+    ["DATABASE_DIRECT_URL", ["postgres:", "postgresql:"]],
     ["REDIS_URL", ["redis:", "rediss:", "valkey:", "valkeys:", "unix:"]],
     ["UPSTASH_REDIS_REST_URL", ["http:", "https:"]],
     ["IMAGE_API_URL", ["http:", "https:"]],
@@ -71,12 +72,21 @@ function checkUrls(config: Config): FieldFault[] {
     const text = String(config[name]);
     if (text === "") return [];
     // Connection URLs of PostgreSQL and Unix sockets of Redis need not be URLs by the web's standard.
-    const isUrl = URL.canParse(text) || name === "DATABASE_URL" || /^unix:/i.test(text);
+    const isUrl = URL.canParse(text) || name.startsWith("DATABASE_") || /^unix:/i.test(text);
     const scheme = isUrl ? text.slice(0, text.indexOf(":") + 1).toLowerCase() : "";
     return schemes.includes(scheme)
       ? []
       : [{ field: name, wanted: `a URL that starts with ${schemes.join(" or ")}//` }];
   });
+}
+
+/** Behind a pooler that gives the server away after each transaction, notifications and locks of sessions are lost. */
+function checkDirectUrl({ DATABASE_URL, DATABASE_DIRECT_URL }: Config): FieldFault[] {
+  if (DATABASE_DIRECT_URL !== "" || !/[?&]pgbouncer=true\b/.test(DATABASE_URL)) return [];
+  const wanted =
+    "the address of PostgreSQL itself, because DATABASE_URL has pgbouncer=true: PgBouncer passes no " +
+    "notifications on";
+  return [{ field: "DATABASE_DIRECT_URL", wanted }];
 }
 
 function checkWebhookHosts({ WEBHOOK_HOSTS }: Config): FieldFault[] {
@@ -112,7 +122,7 @@ export function parseConfig(env: Record<string, string | undefined>, program: Pr
   const parsed = config as Config;
   const unset = new Set(faults.map(({ field }) => field));
   if (program === "api" && !unset.has("SECRET_KEY")) faults.push(...checkSecret(parsed));
-  faults.push(...checkUrls(parsed), ...checkWebhookHosts(parsed));
+  faults.push(...checkUrls(parsed), ...checkDirectUrl(parsed), ...checkWebhookHosts(parsed));
   if (faults.length > 0) {
     throw new AppError("invalid_config", "reading the settings: some values are invalid", { fields: faults });
   }

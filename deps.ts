@@ -1,6 +1,7 @@
 /** Opens the dependencies of a process and closes them in reverse order. */
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
 import { connect, connectError, listIgnoredParameters, ping, type Pool } from "./db/pg/connect.ts";
+import { requirePooling } from "./db/pg/pooler.ts";
 import { requireServer } from "./db/pg/server.ts";
 import { AppError } from "./errors.ts";
 import { createLimiter } from "./redis/limiter.ts";
@@ -59,11 +60,13 @@ export async function openDeps(program: Program, connectionsMax = 4): Promise<De
     name: `contactsheet ${program}`,
     silentMsMax,
     session: program === "api" ? apiSession : {},
+    directUrl: config.DATABASE_DIRECT_URL,
   });
   for (const { name, reason } of listIgnoredParameters(config.DATABASE_URL)) {
     log.warn("a parameter of DATABASE_URL has no effect", { name, reason });
   }
   try {
+    await requirePooling(config.DATABASE_URL, config.DATABASE_DIRECT_URL);
     const obstacle = await requireServer(sql);
     if (obstacle !== undefined) log.warn("the database permits no writes", { reason: obstacle });
     await requireSchema(sql);

@@ -36,6 +36,13 @@ const seconds = (defaultValue: number, help: string): Setting & { kind: "number"
  */
 export const settings = {
   DATABASE_URL: { ...url("PostgreSQL: postgres://user:password@host:port/database"), secret: true },
+  DATABASE_DIRECT_URL: {
+    ...url(
+      "PostgreSQL without the pooler, where DATABASE_URL leads to PgBouncer (pgbouncer=true): for notifications, locks of " +
+        "sessions, and migrations",
+    ),
+    secret: true,
+  },
   REDIS_URL: {
     kind: "text",
     default: "redis://127.0.0.1:6379/0",

@@ -13,7 +13,11 @@ import { checkApplied, listApplied, migrateDown, migrateUp, readSteps } from "./
 import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
 import { quoted } from "../phrases.ts";
 
-const databaseUrl = () => parseConfig(readEnvironment(), "migrate").DATABASE_URL;
+/** The migrator works in sessions, which a pooler does not keep. */
+function databaseUrl(): string {
+  const { DATABASE_URL, DATABASE_DIRECT_URL } = parseConfig(readEnvironment(), "migrate");
+  return DATABASE_DIRECT_URL || DATABASE_URL;
+}
 const context = { databaseUrl, print };
 
 function parseStep(text: string): number {

@@ -27,6 +27,10 @@ export interface ConnectOptions {
    * server counts as lost and the connection is closed. Set it for long-lived pools.
    */
   silentMsMax?: number;
+  /** URL for what belongs to a session, where the pool leads to a pooler: `listen()` and `reserve()`. */
+  directUrl?: string;
+  /** The setting that holds the URL, which errors name. */
+  setting?: string;
 }
 
 /** What every connection of a pool, and of its reserved sessions, needs. */
@@ -43,17 +47,35 @@ interface Opener {
  * @throws AppError invalid_config if the URL cannot be used
  */
 export function connect(text: string, options: ConnectOptions = {}): Pool {
-  const url = parseDatabaseUrl(text, readLibpqEnvironment());
+  const opener = createOpener(text, options);
+  const pool = open(opener, options.max ?? 4);
+  const { directUrl = "" } = options;
+  const sessions = directUrl === ""
+    ? opener
+    : createOpener(directUrl, { ...options, setting: "DATABASE_DIRECT_URL" });
+  if (sessions !== opener) listenDirectly(pool, open(sessions, 1));
+  reserveOutsidePool(pool, () => open(sessions, 1));
+  return pool;
+}
+
+/** Makes `pool.listen()` use another pool, which ends with it. */
+function listenDirectly(pool: Pool, direct: Pool): void {
+  pool.listen = direct.listen;
+  const { end } = pool;
+  pool.end = async (options) => {
+    await Promise.all([end(options), direct.end(options)]);
+  };
+}
+
+function createOpener(text: string, options: ConnectOptions): Opener {
+  const url = parseDatabaseUrl(text, readLibpqEnvironment(), options.setting);
   const socket = createSocketOpener({
     url,
     files: readTlsFiles(url.tls),
     silentMsMax: options.silentMsMax,
     chooseHost: createHostChooser(url, readState),
   });
-  const opener = { url, options, socket };
-  const pool = open(opener, options.max ?? 4);
-  reserveOutsidePool(pool, () => open(opener, 1));
-  return pool;
+  return { url, options, socket };
 }
 
 /** Asks one host whether it permits writes. */
@@ -90,7 +112,13 @@ function open({ url, options, socket }: Opener, max: number): Pool {
     backoff: (tries) => Math.min(0.05 * 2 ** tries, 0.5) * (0.75 + Math.random() / 2),
     idle_timeout: 0,
     max_lifetime: null,
-    connection: { application_name: name, ...pinnedSettings(prepare), ...startup, ...session },
+    // A pooler refuses parameters that it does not track.
+    connection: {
+      application_name: name,
+      ...pinnedSettings(prepare),
+      ...startup,
+      ...(prepare ? session : {}),
+    },
     // By default, the driver reads the array types on each new connection, and may send an array before it
     // knows them.
     types: arrayHandlers as Record<string, postgres.PostgresType>,
@@ -123,27 +151,35 @@ const isTlsFailure = (code: string, message: string): boolean =>
 /**
  * Translates a failure to connect into an error that says what to do.
  *
+ * @param setting the setting that holds the URL
  * @returns an AppError if the server does not answer or refuses the connection; otherwise the given error
  */
-export function connectError(error: unknown, url: string): unknown {
+export function connectError(error: unknown, url: string, setting = "DATABASE_URL"): unknown {
   const { code = "", message = "" } = error as { code?: string; message?: string };
   const where = describeUrl(url);
   const fail = (name: "database_unreachable" | "database_refused", what: string) =>
     new AppError(name, `connecting to PostgreSQL at '${where}': ${what}`, { cause: error });
   if (unreachable.has(code)) {
-    return fail("database_unreachable", `nothing answers there (${code}); start it or set DATABASE_URL`);
+    return fail("database_unreachable", `nothing answers there (${code}); start it or set ${setting}`);
   }
   if (code === "SESSION_ATTRIBUTES") {
-    return fail("database_unreachable", `${message}, as target_session_attrs in DATABASE_URL demands`);
+    return fail("database_unreachable", `${message}, as target_session_attrs in ${setting} demands`);
+  }
+  if (/unsupported startup parameter/.test(message)) {
+    return fail(
+      "database_refused",
+      "PgBouncer answers there: for transaction mode add 'pgbouncer=true' to the parameters of DATABASE_URL, and set " +
+        "DATABASE_DIRECT_URL to PostgreSQL's own address",
+    );
   }
   if (refused.has(code)) {
     return fail(
       "database_refused",
-      `it refused (${message}); check user, password and database name in DATABASE_URL`,
+      `it refused (${message}); check user, password and database name in ${setting}`,
     );
   }
   if (!/^[0-9A-Z]{5}$/.test(code) && isTlsFailure(code, message)) {
-    return fail("database_refused", `TLS failed (${message}); check sslmode and sslrootcert in DATABASE_URL`);
+    return fail("database_refused", `TLS failed (${message}); check sslmode and sslrootcert in ${setting}`);
   }
   return error;
 }
@@ -163,6 +199,9 @@ export function describeUrl(text: string): string {
 
 /** Returns the parameters of a connection URL that have no effect, each with the reason. */
 export const listIgnoredParameters = (text: string): DatabaseUrl["ignored"] => parseDatabaseUrl(text).ignored;
+
+/** Reports whether a URL says that a pooler in transaction mode answers (`pgbouncer=true`). */
+export const isPooledUrl = (text: string): boolean => !parseDatabaseUrl(text).prepare;
 
 /** Runs an empty statement. Rejects if the server does not answer. */
 export async function ping(sql: Sql): Promise<void> {

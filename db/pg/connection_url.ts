@@ -94,6 +94,7 @@ function readHosts(
  *
  * @param environment values for what the URL does not say: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE,
  * PGSSLROOTCERT
+ * @param setting the setting that holds the URL, which faults name
  * @throws AppError invalid_config that names every fault; the password is never shown
  *
  * @example
@@ -106,11 +107,13 @@ function readHosts(
 export function parseDatabaseUrl(
   text: string,
   environment: Record<string, string | undefined> = {},
+  setting = "DATABASE_URL",
 ): DatabaseUrl {
   const faults: FieldFault[] = [];
   const url = readUrl(text, environment, faults);
   if (url === undefined || faults.length > 0) {
-    throw new AppError("invalid_config", "reading DATABASE_URL: it cannot be used", { fields: faults });
+    const fields = faults.map((fault) => ({ ...fault, field: setting }));
+    throw new AppError("invalid_config", `reading ${setting}: it cannot be used`, { fields });
   }
   return url;
 }

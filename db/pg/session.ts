@@ -1,10 +1,9 @@
 /** Settings of each session that our statements rely on. */
 
-/** Settings that PgBouncer passes on in transaction mode. */
+/** Settings that every version of PgBouncer passes on in transaction mode. */
 const tracked = {
   TimeZone: "UTC",
   DateStyle: "ISO, MDY",
-  IntervalStyle: "postgres",
   standard_conforming_strings: "on",
 };
 
@@ -13,6 +12,7 @@ const tracked = {
  * a server that was made read-only must stay so.
  */
 const direct = {
+  IntervalStyle: "postgres",
   bytea_output: "hex",
   extra_float_digits: "1",
   array_nulls: "on",
