@@ -1,5 +1,6 @@
 /** Checks how PgBouncer, or another pooler, stands between a pool and the server. */
 import { AppError } from "../../errors.ts";
+import { isConnectionFailure } from "../../passing.ts";
 import { connect, connectError, isPooledUrl } from "./connect.ts";
 
 /**
@@ -66,15 +67,19 @@ async function requireOwnConnections(url: string, setting: string, remedy: strin
 async function requirePooledSessions(url: string): Promise<void> {
   const pool = connect(url, { max: 1 });
   try {
-    // A transaction of the driver would hide the reason, because PgBouncer closes the connection.
-    await pool`begin`.simple().catch((error) => {
-      if (!/statement pooling/i.test(String((error as Error).message))) throw error;
+    await pool`select 1`.simple();
+    try {
+      await pool`begin`.simple();
+      await pool`rollback`.simple();
+    } catch (error) {
+      // PgBouncer closes the connection together with its message, which may not be read any more.
+      const isRefused = /statement pooling/.test((error as Error).message) || isConnectionFailure(error);
+      if (!isRefused) throw error;
       throw unsuitable(
         "DATABASE_URL leads to a PgBouncer in statement mode, which permits no transactions; set pool_mode = " +
           "transaction in pgbouncer.ini",
       );
-    });
-    await pool`rollback`.simple();
+    }
     const names = Object.keys(wantedSettings);
     const rows = await pool<{ name: string; value: string; role: string }[]>`
       select name, current_setting(name) as value, quote_ident(current_user) as role
