@@ -18,6 +18,7 @@ import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { addCors } from "../common/cors.ts";
+import { failpoint } from "./failpoint.ts";
 import { PhaseWatch } from "./phase_watch.ts";
 import { type OldBackend, OldBackendError } from "./proxy.ts";
 import type { Shadow } from "./shadow.ts";
@@ -78,7 +79,11 @@ export class Front {
   async #answerRead(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
     const { watch, shadow } = this.options;
     const { traffic } = watch;
-    if (traffic !== undefined && await this.#isOurs(traffic, request)) return await handle(request);
+    if (traffic !== undefined && await this.#isOurs(traffic, request)) {
+      failpoint("front.read_ours");
+      return await handle(request);
+    }
+    failpoint("front.read_proxied");
     const answer = await this.#proxy(request, peer, () => {});
     if (traffic?.phase !== "shadow" || answer.route !== oldRoute) return answer;
     const askNew = async (request: Request) => (await handle(request)).response;
@@ -113,6 +118,7 @@ export class Front {
       if (!await this.#waitForPhase(signal)) return undefined;
       // The phase may have changed on the way back from the wait. From here to the count nothing is awaited.
     } while (this.#isHeld());
+    failpoint("front.write_admitted");
     return await write(this.options.watch.traffic!.phase);
   }
 
@@ -120,9 +126,11 @@ export class Front {
   async #count<T>(write: () => Promise<T>): Promise<T> {
     const { watch } = this.options;
     watch.writesInFlight++;
+    failpoint("front.write_ours");
     try {
       return await write();
     } finally {
+      failpoint("front.write_ours_done");
       watch.writesInFlight--;
     }
   }
@@ -161,12 +169,14 @@ export class Front {
     const until = begunAt + holdMs;
     watch.writesHeld++;
     metrics.frontHeldWrites.inc();
+    failpoint("front.write_waits");
     try {
       while (this.#isHeld()) {
         const left = until - performance.now();
         if (left <= 0 || signal.aborted) return false;
         await watch.wait(left);
       }
+      failpoint("front.write_released");
       return true;
     } finally {
       watch.writesHeld--;
@@ -179,7 +189,9 @@ export class Front {
   async #write(request: Request, peer: string): Promise<FrontAnswer> {
     const { watch, sql, log } = this.options;
     watch.writesInFlight++;
+    failpoint("front.write_counted");
     const answer = await this.#proxy(request, peer, () => watch.writesInFlight--);
+    failpoint("front.write_answered");
     const userKey = userKeyOf(request.headers);
     // A write whose answer is missing may have happened.
     if (userKey !== undefined) {
@@ -187,6 +199,7 @@ export class Front {
         log.warn("a write was not noted", { error: String(error) })
       );
     }
+    failpoint("front.write_noted");
     return answer;
   }
 

@@ -7,6 +7,7 @@ import { digestKey, product } from "../../db/traffic/identity.ts";
 import { confirmWithinMs, deleteFrontProcess, saveFrontProcess } from "../../db/traffic/processes.ts";
 import { readTraffic, type Traffic, trafficChannel } from "../../db/traffic/traffic.ts";
 import type { Log } from "../../log.ts";
+import { failpoint } from "./failpoint.ts";
 
 /** Interval of the looks. Two fit into the time after which writes stop. */
 const lookMs = 700;
@@ -80,8 +81,10 @@ export class PhaseWatch implements AsyncDisposable {
     const { sql, log } = this.#options;
     // The phase may change while the answer is on its way, so the look counts from its beginning.
     const begun = performance.now();
+    failpoint("front.look_begun");
     try {
       const traffic = await readTraffic(sql);
+      failpoint("front.phase_read");
       const isNew = traffic.version !== this.#traffic?.version;
       this.#traffic = traffic;
       this.#lookedAt = begun;
@@ -89,7 +92,9 @@ export class PhaseWatch implements AsyncDisposable {
         log.info("traffic", { phase: traffic.phase, share: traffic.share, version: traffic.version });
       }
       this.#announce();
+      failpoint("front.phase_taken");
       await this.#save(traffic);
+      failpoint("front.acknowledged");
     } catch (error) {
       log.warn("the phase of the traffic cannot be read", { error: String(error) });
     }

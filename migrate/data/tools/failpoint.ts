@@ -1,4 +1,5 @@
-/** Named points at which tests kill the migrator. Outside tests they do nothing. */
+/** Names of the points at which tests kill the migrator. */
+import { listenToFailpoints, passFailpoint } from "../../../failpoints.ts";
 
 const atRest = [
   "load.schema_checked",
@@ -282,14 +283,12 @@ export const rollbackFailpoints: readonly Failpoint[] = returning;
 /** The failpoints of undoing either. */
 export const undoFailpoints: readonly Failpoint[] = undoing;
 
-let onPass: ((name: Failpoint) => void) | undefined;
-
 /** Sets the function that is called at every failpoint. Only tests call it. */
 export function onFailpoint(listener: (name: Failpoint) => void): void {
-  onPass = listener;
+  listenToFailpoints(listener as (name: string) => void);
 }
 
 /** Marks a failpoint. */
 export function failpoint(name: Failpoint): void {
-  onPass?.(name);
+  passFailpoint(name);
 }
