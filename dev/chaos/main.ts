@@ -5,7 +5,9 @@ import { print, printError, runMain } from "../../process.ts";
 import { parseOptions } from "../command_line.ts";
 import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
-import { runLive } from "./live/main.ts";
+import { liveRig } from "./live/main.ts";
+import { runSeeded } from "./seeded.ts";
+import { switchRig } from "./switch/main.ts";
 import { copyProject, type Mutation, mutations } from "./mutations.ts";
 import type { RunResult } from "./run.ts";
 import { counted } from "../../phrases.ts";
@@ -21,6 +23,9 @@ interface Options {
   json?: true;
   list?: true;
 }
+
+/** Rigs that are named by the first argument. Without one, the queue is run. */
+const rigs: Record<string, Parameters<typeof runSeeded>[0]> = { live: liveRig, switch: switchRig };
 
 /** Exit code for violations, incomplete runs and mutations that no rule detected. */
 const exitRed = 4;
@@ -182,7 +187,8 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  if (Deno.args[0] === "live") return await runLive(Deno.args.slice(1), signal);
+  const rig = rigs[Deno.args[0] ?? ""];
+  if (rig) return await runSeeded(rig, Deno.args.slice(1), signal);
   const options = parseOptions<Options>(command, Deno.args);
   if (!options) return 0;
   if (options.list) {

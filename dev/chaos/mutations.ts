@@ -86,8 +86,20 @@ export const mutations: Record<string, Mutation> = {
   },
 };
 
-/** Folders and files that a worker needs, besides the TypeScript files at the root. */
-const copiedPaths = ["deno.json", "deno.lock", "db", "jobs", "migrate", "redis", "routes", "statistics"];
+/** Folders and files that the programs need, besides the TypeScript files at the root. */
+const copiedPaths = [
+  "deno.json",
+  "deno.lock",
+  "comparison",
+  "db",
+  "dev",
+  "jobs",
+  "migrate",
+  "processes",
+  "redis",
+  "routes",
+  "statistics",
+];
 
 async function copyPath(from: URL, to: URL): Promise<void> {
   if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, to);

@@ -22,6 +22,12 @@ export interface LoadCall {
   text: string;
 }
 
+export interface LoadMix {
+  task: number;
+  user: number;
+  change: number;
+}
+
 export interface LoadClientOptions {
   /** Number of the client, for its e-mail and the names of what it makes. */
   number: number;
@@ -33,12 +39,15 @@ export interface LoadClientOptions {
   random: Random;
   /** Shortest and longest pause after a step, in ms. */
   pauseMs?: readonly [min: number, max: number];
+  /** Shares of the steps that make a task or a user, or change one; all others read. */
+  mix?: LoadMix;
   /** Longest wait for an answer in ms, longer than a write is held. */
   patienceMs?: number;
 }
 
 type Answer = { status: number; data: unknown };
 
+const mixDefault: LoadMix = { task: 0.3, user: 0.1, change: 0.35 };
 const pauseMsDefault = [10, 60] as const;
 const patienceMsDefault = 15_000;
 const shownMax = 120;
@@ -66,7 +75,8 @@ export class LoadClient {
   #count = 0;
 
   private constructor(readonly email: string, readonly token: string, options: LoadClientOptions) {
-    this.#options = Object.assign({ pauseMs: pauseMsDefault, patienceMs: patienceMsDefault }, options);
+    const defaults = { mix: mixDefault, pauseMs: pauseMsDefault, patienceMs: patienceMsDefault };
+    this.#options = Object.assign(defaults, options);
   }
 
   /** Makes a client with a user of the old backend, an admin. */
@@ -90,13 +100,13 @@ export class LoadClient {
 
   /** Makes one call. */
   async step(): Promise<void> {
-    const { random } = this.#options;
+    const { random, mix } = this.#options;
     const draw = random.next();
     const settled = this.entries.filter(({ id, states }) => id !== undefined && states.size === 1);
     const entry = settled.length > 0 ? random.pick(settled) : undefined;
-    if (draw < 0.3 || !entry) await this.make("task");
-    else if (draw < 0.4) await this.make("user");
-    else if (draw < 0.75) await this.#change(entry);
+    if (draw < mix.task || !entry) await this.make("task");
+    else if (draw < mix.task + mix.user) await this.make("user");
+    else if (draw < mix.task + mix.user + mix.change) await this.#change(entry);
     else await this.#read(entry);
   }
 

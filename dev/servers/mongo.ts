@@ -225,7 +225,9 @@ export async function startMongo(binary: string, options: LocalMongoOptions = {}
   return {
     url: `mongodb://127.0.0.1:${port}/${query}`,
     port,
-    pid: child.pid,
+    get pid() {
+      return child.pid;
+    },
     stop,
     restart,
     [Symbol.asyncDispose]: dispose,

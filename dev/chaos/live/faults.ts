@@ -10,7 +10,8 @@ type Inject = (world: World, random: Random) => Promise<void>;
 
 const leaseMs = 10_000;
 
-async function disturb(proxy: Proxy, mode: ProxyMode, ms: number): Promise<void> {
+/** Disturbs the network for a time. */
+export async function disturb(proxy: Proxy, mode: ProxyMode, ms: number): Promise<void> {
   proxy.set(mode);
   if (mode === "refuse") proxy.cut();
   await pause(ms);
@@ -31,8 +32,8 @@ async function pauseSync({ sync }: World, ms: number): Promise<void> {
 }
 
 /** Starts another process of the same kind, which must be refused or take over when the first one stands still. */
-async function runSecond({ root, env, sync }: World, ms: number): Promise<void> {
-  const second = new Supervised(root, sync.args, env);
+async function runSecond({ sync }: World, ms: number): Promise<void> {
+  const second = new Supervised(sync.args, sync.options);
   second.start();
   await pause(ms);
   await second.stop();

@@ -1,10 +1,9 @@
 /** Guards of the sync and the way back that can be removed, so that the runs must fail. */
-import type { Mutation } from "../mutations.ts";
+import type { SeededMutation } from "../seeded.ts";
 import type { LiveFault } from "./plan.ts";
 
 /** A guard with the faults that reveal its absence best. */
-export type LiveMutation = Pick<Mutation, "about" | "patches"> & {
-  faults: LiveFault[];
+export type LiveMutation = SeededMutation<LiveFault> & {
   /** Whether only runs with the way back can detect it. */
   needsWayBack?: true;
 };

@@ -3,6 +3,7 @@ import { findFollow } from "../../../migrate/data/sync/state.ts";
 import { toPosition } from "../../../migrate/data/sources/positions.ts";
 import { assertFollowed, insertAll, makeEdgeCases } from "../../../tests/migrate/support/followed.ts";
 import { createRandom } from "../random.ts";
+import type { SeededResult } from "../seeded.ts";
 import { pause, retry } from "../servers.ts";
 import { injections } from "./faults.ts";
 import type { LivePlan } from "./plan.ts";
@@ -12,20 +13,10 @@ import { checkWayBack } from "./way_back.ts";
 import { type LanePostgres, openWorld, type World } from "./world.ts";
 import { LiveWriter } from "./writer.ts";
 
-export interface LiveResult {
-  plan: LivePlan;
-  violations: string[];
-  /** Acknowledged writes. */
-  writes: number;
-  tookMs: number;
-  /** The last lines of the sync, where a rule was broken. */
-  lines: string[];
-}
-
 const settleMs = 90_000;
 
 /** Waits until the sync has applied everything. @throws Error when it does not within the time */
-export async function waitForRest({ sql, db }: World): Promise<void> {
+export async function waitForRest({ sql, db }: Pick<World, "sql" | "db">): Promise<void> {
   const { operationTime } = await retry(() => db.command({ ping: 1 }));
   const target = toPosition(operationTime);
   const until = performance.now() + settleMs;
@@ -54,7 +45,11 @@ async function injectFaults(world: World): Promise<void> {
 }
 
 /** Runs a plan. @throws Error when the rig itself fails */
-export async function runLivePlan(root: URL, plan: LivePlan, postgres: LanePostgres): Promise<LiveResult> {
+export async function runLivePlan(
+  root: URL,
+  plan: LivePlan,
+  postgres: LanePostgres,
+): Promise<SeededResult<LivePlan>> {
   const started = performance.now();
   await using world = await openWorld(root, plan, postgres);
   const { db, sync, mongo } = world;

@@ -39,7 +39,7 @@ export async function checkWayBack(world: World): Promise<void> {
   await enableCapture(sql);
   const random = createRandom(plan.seed).fork("way back");
   const moves = new Moves(sql, random.fork("moves"));
-  const back = new Supervised(root, ["data", "back", "--to", "mongodb"], env);
+  const back = new Supervised(["data", "back", "--to", "mongodb"], { root, env });
   back.start();
   const faulted = Object.assign({}, world, { sync: back });
   const done = new AbortController();

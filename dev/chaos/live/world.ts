@@ -16,44 +16,82 @@ const databaseName = "old";
 /** PostgreSQL of a lane, which its runs use one after another. */
 export class LanePostgres implements AsyncDisposable {
   #server: LocalPostgres | undefined;
+  /** Root of the project whose schema the template has. */
+  #template: string | undefined;
 
-  private constructor(readonly folder: string, readonly port: number) {}
+  private constructor(readonly folder: string, readonly port: number, readonly durable: boolean) {}
 
-  static async start(): Promise<LanePostgres> {
-    const lane = new LanePostgres(
-      await Deno.makeTempDir({ prefix: "contactsheet-chaos-pg-" }),
-      findFreePort(),
-    );
+  /** @param durable whether commits survive a crash of the machine; faults of this rig end processes only */
+  static async start({ durable = false } = {}): Promise<LanePostgres> {
+    const folder = await Deno.makeTempDir({ prefix: "contactsheet-chaos-pg-" });
+    const lane = new LanePostgres(folder, findFreePort(), durable);
     await lane.#start();
     return lane;
   }
 
   async #start(): Promise<void> {
-    this.#server = await startPostgres({ folder: this.folder, keep: true, durable: false, port: this.port });
+    const { folder, durable, port } = this;
+    this.#server = await startPostgres({ folder, keep: true, durable, port });
   }
 
   url(name: string): string {
     return this.#server!.url(name);
   }
 
+  async #inDatabase<T>(name: string, work: (sql: Pool) => Promise<T>): Promise<T> {
+    const sql = connect(this.url(name), { max: 1 });
+    try {
+      return await work(sql);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  }
+
   /** Creates an empty database with the schema of the project, or of a copy of it. @returns its URL */
   async create(name: string, root: URL): Promise<string> {
-    const admin = connect(this.url("postgres"), { max: 1 });
-    // A crash of the server must not lose what was committed. Without fsync this costs little.
-    await admin`alter role current_user set synchronous_commit = on`;
-    await admin`create database ${admin(name)}`;
-    await admin.end();
-    const url = this.url(name);
-    const sql = connect(url, { max: 1 });
-    await migrateUp(sql, { steps: await readSteps(new URL("migrate/schema/", root)) });
-    await sql.end();
-    return url;
+    await this.#inDatabase("postgres", async (admin) => {
+      if (this.#template !== root.href) {
+        // A crash of the server must not lose what was committed. Without fsync this costs little.
+        await admin`alter role current_user set synchronous_commit = on`;
+        await admin`drop database if exists migrated`;
+        await admin`create database migrated`;
+        const steps = await readSteps(new URL("migrate/schema/", root));
+        await this.#inDatabase("migrated", (sql) => migrateUp(sql, { steps }));
+        this.#template = root.href;
+      }
+      await admin`create database ${admin(name)} template migrated`;
+    });
+    return this.url(name);
+  }
+
+  /** Drops a database. */
+  async drop(name: string): Promise<void> {
+    await retry(() =>
+      this.#inDatabase("postgres", (admin) => admin`drop database ${admin(name)} with (force)`)
+    );
+  }
+
+  async #postmaster(): Promise<number> {
+    return Number((await Deno.readTextFile(`${this.folder}/postmaster.pid`)).split("\n")[0]);
+  }
+
+  /** Sends a signal to all processes of the server. */
+  async signal(name: Deno.Signal): Promise<void> {
+    const postmaster = await this.#postmaster();
+    const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(postmaster)] }).output();
+    const children = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "");
+    for (const pid of [postmaster, ...children.map(Number)]) {
+      try {
+        Deno.kill(pid, name);
+      } catch {
+        // It has just ended.
+      }
+    }
   }
 
   /** Ends the server with a signal, by default as a crash would, and starts it again. */
   async restart(signal: Deno.Signal = "SIGQUIT"): Promise<void> {
-    const [pid] = (await Deno.readTextFile(`${this.folder}/postmaster.pid`)).split("\n");
-    Deno.kill(Number(pid), signal);
+    Deno.kill(await this.#postmaster(), signal);
     await this.#server!.stop().catch(() => {});
     await retry(() => this.#start());
   }
@@ -64,16 +102,31 @@ export class LanePostgres implements AsyncDisposable {
   }
 }
 
-/** A process of the migrator that is started again when it ends, until it is stopped. */
+/** What a supervised process is started with, besides its arguments. */
+export interface SupervisedOptions {
+  /** The project, or a copy of it from which a guard was removed. */
+  root: URL;
+  env: Record<string, string>;
+  /** Program, relative to the root; the migrator by default. */
+  program?: string;
+  /** Loaded before the program. */
+  preload?: string;
+}
+
+/** A process that is started again when it fails, until it is stopped. */
 export class Supervised {
   #child: Deno.ChildProcess | undefined;
-  #stopped = false;
+  #stopped = true;
   #running: Promise<void> = Promise.resolve();
   /** The last lines that it wrote, for reports. */
   readonly lines: string[] = [];
 
-  /** @param root the project, or a copy of it from which a guard was removed */
-  constructor(readonly root: URL, readonly args: readonly string[], readonly env: Record<string, string>) {}
+  constructor(readonly args: readonly string[], readonly options: SupervisedOptions) {}
+
+  /** Whether it was not started, was stopped, or has done its work. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
 
   start(): void {
     this.#stopped = false;
@@ -81,17 +134,12 @@ export class Supervised {
   }
 
   async #run(): Promise<void> {
+    const { root, env, program = "migrate/main.ts", preload } = this.options;
+    const flags = ["--no-check", "--quiet", ...(preload === undefined ? [] : ["--preload", preload])];
     while (!this.#stopped) {
       const child = new Deno.Command(Deno.execPath(), {
-        args: [
-          "run",
-          "-A",
-          "--no-check",
-          "--quiet",
-          new URL("migrate/main.ts", this.root).pathname,
-          ...this.args,
-        ],
-        env: this.env,
+        args: ["run", "-A", ...flags, new URL(program, root).pathname, ...this.args],
+        env,
         stdin: "null",
         stdout: "null",
         stderr: "piped",
@@ -100,6 +148,8 @@ export class Supervised {
       void this.#read(child.stderr);
       const { code, signal } = await child.status;
       this.lines.push(`ended with ${signal ?? code}`);
+      // It has done its work.
+      if (code === 0) this.#stopped = true;
       if (!this.#stopped) await pause(100);
     }
   }
@@ -109,6 +159,11 @@ export class Supervised {
       this.lines.push(...text.trimEnd().split("\n"));
       this.lines.splice(0, Math.max(0, this.lines.length - 40));
     }
+  }
+
+  /** Undefined before its first start. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   signal(name: Deno.Signal): void {
@@ -213,7 +268,7 @@ export async function openWorld(root: URL, plan: LivePlan, postgres: LanePostgre
   const clock = plan.faults.some(({ kind }) => kind === "clock_step") ? await createClock() : undefined;
   const settings = { DATABASE_URL: proxied.href, MONGODB_URL: mongo.syncUrl, DB_NAME: databaseName };
   const env = Object.assign(settings, clock?.env);
-  const sync = new Supervised(root, ["data", "sync", "--from", "mongodb", "--accept-short-oplog"], env);
+  const sync = new Supervised(["data", "sync", "--from", "mongodb", "--accept-short-oplog"], { root, env });
   return {
     root,
     plan,
@@ -234,9 +289,7 @@ export async function openWorld(root: URL, plan: LivePlan, postgres: LanePostgre
       await mongo[Symbol.asyncDispose]();
       postgresProxy.stop();
       await sql.end({ timeout: 1 });
-      const admin = connect(postgres.url("postgres"), { max: 1 });
-      await retry(() => admin`drop database ${admin(name)} with (force)`);
-      await admin.end();
+      await postgres.drop(name);
     },
   };
 }

@@ -155,7 +155,7 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
 }
 
 /** Waits until the sync has applied everything. */
-export async function waitFollowing({ sql }: Rig): Promise<void> {
+export async function waitFollowing({ sql }: Pick<Rig, "sql">): Promise<void> {
   await waitFor("the sync to follow", async () => {
     const [row] = await sql`
       select from migration.follows f
@@ -195,7 +195,7 @@ export const accepted = [
 ];
 
 /** Makes every check of the gate ready. A sync must be running. */
-export async function makeReady(rig: Rig): Promise<void> {
+export async function makeReady(rig: Pick<Rig, "sql" | "context">): Promise<void> {
   const { sql } = rig;
   await waitFollowing(rig);
   await using context = await rig.context();
