@@ -9,6 +9,7 @@ const benches: Record<string, string> = {
   load: "migration: speed and memory of `data load` and `data verify`, compared with psql COPY and INSERT",
   queue:
     "queue: throughput, dispatch, recovery and Redis cost, compared with BullMQ, pg-boss and graphile-worker",
+  switch: "the switch: cost of the front, cut-overs and rollbacks under load",
   sync: "migration: copy and follow a changing MongoDB: speed, lag, gaps and memory",
   v2: "v2 API: ratings, plan, statistics, export and live events",
 };

@@ -116,4 +116,12 @@ async function run(input: LoadInput): Promise<LoadResult> {
   return { requests: times.length, seconds, bytes, p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
+/** Runs the program. @throws Error when an answer has another status, or the server closes a connection */
+export async function runLoad(input: LoadInput): Promise<LoadResult> {
+  const args = ["run", "-A", "--no-check", new URL(import.meta.url).pathname, JSON.stringify(input)];
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
 if (import.meta.main) print(JSON.stringify(await run(JSON.parse(Deno.args[0]!))));

@@ -14,7 +14,7 @@ import { print, printError, runMain } from "../../process.ts";
 import { createTokens } from "../../routes/common/tokens.ts";
 import { parsePositive } from "../options.ts";
 import { atLeast, atMost, type Figure, openReport } from "../report.ts";
-import type { LoadInput, LoadResult } from "./load.ts";
+import { type LoadInput, type LoadResult, runLoad } from "./load.ts";
 import { email, fillRows } from "./rows.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 
@@ -49,13 +49,6 @@ function toRequest(scenario: Scenario, token: string, etag: string): string {
     ...(body === "" ? {} : { "Content-Length": String(new TextEncoder().encode(body).length) }),
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   return `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`;
-}
-
-async function runLoad(input: LoadInput): Promise<LoadResult> {
-  const args = ["run", "-A", new URL("./load.ts", import.meta.url).pathname, JSON.stringify(input)];
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
-  return JSON.parse(new TextDecoder().decode(stdout));
 }
 
 /** A running server. */
