@@ -22,6 +22,7 @@ export interface LoadCall {
   text: string;
 }
 
+/** Shares of the steps of a client, together at most 1. */
 export interface LoadMix {
   task: number;
   user: number;

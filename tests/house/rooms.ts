@@ -205,6 +205,7 @@ export const ground = [
   "config.ts",
   "env_file.ts",
   "errors.ts",
+  "failpoints.ts",
   "http.ts",
   "json.ts",
   "log.ts",

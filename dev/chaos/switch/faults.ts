@@ -36,14 +36,18 @@ const stopOperator = (minMs: number, maxMs: number): Inject => async (world, ran
   signalOperator(Object.assign({}, world, { operator }), "SIGCONT");
 };
 
+const cuts: readonly ProxyMode[] = ["refuse", "hold", "mute"];
+
 const cut = (
   choose: (random: Random) => keyof Links,
   minMs = 100,
   maxMs = 3000,
-  modes: readonly ProxyMode[] = ["refuse", "hold", "mute"],
 ): Inject =>
 async ({ links }, random) =>
-  await disturb(links[choose(random)], random.pick(modes), random.between(minMs, maxMs));
+  await disturb(links[choose(random)], random.pick(cuts), random.between(minMs, maxMs));
+
+const slow = (choose: (random: Random) => keyof Links): Inject => async ({ links }, random) =>
+  await disturb(links[choose(random)], "slow", random.between(2000, 9000));
 
 const api = ({ apis }: SwitchWorld, random: Random) => random.pick(apis);
 
@@ -95,6 +99,7 @@ export const injections: Record<SwitchFault, Inject> = {
   cut_operator_postgres: cut(() => "operator_postgres"),
   cut_operator_mongo: cut(() => "operator_mongo"),
   cut_operator_old: cut(() => "operator_old"),
-  slow_old: cut((random) => random.pick(["api0_old", "api1_old"]), 500, 3000, ["slow"]),
-  slow_postgres: cut((random) => random.pick(["api0_postgres", "api1_postgres"]), 500, 3000, ["slow"]),
+  slow_old: slow((random) => random.pick(["api0_old", "api1_old"])),
+  slow_postgres: slow((random) => random.pick(["api0_postgres", "api1_postgres"])),
+  slow_follower: slow(() => "follower_mongo"),
 };

@@ -31,26 +31,27 @@ export const switchFaults = {
   pause_mongo: "SIGSTOP of MongoDB for up to 3 s",
   kill_redis: "SIGKILL of Redis, and a restart after up to 2 s",
   pause_redis: "SIGSTOP of Redis for up to 2 s",
-  cut_api_postgres: "The network between an API process and PostgreSQL is cut for up to 3 s",
-  cut_api_postgres_long: "The network between an API process and PostgreSQL is cut for 8 to 14 s",
-  cut_api_old: "The network between an API process and the old backend is cut for up to 3 s",
-  cut_api_redis: "The network between the API processes and Redis is cut for up to 3 s",
-  cut_old_mongo: "The network between the old backend and MongoDB is cut for up to 3 s",
-  cut_follower_postgres: "The network between sync or back and PostgreSQL is cut for up to 3 s",
-  cut_follower_mongo: "The network between sync or back and MongoDB is cut for up to 3 s",
-  cut_operator_postgres: "The network between cut-over or rollback and PostgreSQL is cut for up to 3 s",
-  cut_operator_mongo: "The network between cut-over or rollback and MongoDB is cut for up to 3 s",
-  cut_operator_old: "The network between cut-over or rollback and the old backend is cut for up to 3 s",
-  slow_old: "Each packet between an API process and the old backend takes 120 ms longer, for up to 3 s",
-  slow_postgres: "Each packet between an API process and PostgreSQL takes 120 ms longer, for up to 3 s",
+  cut_api_postgres: "the network between an API process and PostgreSQL is cut for up to 3 s",
+  cut_api_postgres_long: "the network between an API process and PostgreSQL is cut for 8 to 14 s",
+  cut_api_old: "the network between an API process and the old backend is cut for up to 3 s",
+  cut_api_redis: "the network between the API processes and Redis is cut for up to 3 s",
+  cut_old_mongo: "the network between the old backend and MongoDB is cut for up to 3 s",
+  cut_follower_postgres: "the network between sync or back and PostgreSQL is cut for up to 3 s",
+  cut_follower_mongo: "the network between sync or back and MongoDB is cut for up to 3 s",
+  cut_operator_postgres: "the network between cut-over or rollback and PostgreSQL is cut for up to 3 s",
+  cut_operator_mongo: "the network between cut-over or rollback and MongoDB is cut for up to 3 s",
+  cut_operator_old: "the network between cut-over or rollback and the old backend is cut for up to 3 s",
+  slow_old: "each packet between an API process and the old backend takes 120 ms longer, for 2 to 9 s",
+  slow_postgres: "each packet between an API process and PostgreSQL takes 120 ms longer, for 2 to 9 s",
+  slow_follower: "each packet between sync or back and MongoDB takes 120 ms longer, for 2 to 9 s",
 } as const;
 export type SwitchFault = keyof typeof switchFaults;
 export const switchFaultNames = Object.keys(switchFaults) as SwitchFault[];
 
-/** Faults after which a client may not see an error: nothing that answers it fails. */
+/** Faults that no client notices but by waiting. */
 export const harmless: ReadonlySet<SwitchFault> = new Set<SwitchFault>([
-  ...["kill_back", "pause_back", "kill_redis", "pause_redis", "cut_api_redis"] as const,
-  ...["cut_operator_old", "slow_old"] as const,
+  ...["kill_back", "pause_back", "kill_redis", "pause_redis", "cut_api_redis", "cut_operator_old"] as const,
+  ...["pause_api", "slow_old", "slow_postgres", "slow_follower"] as const,
 ]);
 
 /**

@@ -12,7 +12,7 @@ import { fill, readStill } from "./fill.ts";
 import { injections } from "./faults.ts";
 import { changePhase, keepFollowing, makeSwitch, prepare, recover, waitUntil } from "./operator.ts";
 import type { Stage, SwitchFault, SwitchPlan } from "./plan.ts";
-import { reachedMark, secret, startSystems, type Systems } from "./systems.ts";
+import { reachedMark, secret, startSystems } from "./systems.ts";
 import { openSwitchWorld, type SwitchLane, type SwitchWorld, writeFailpoint } from "./world.ts";
 
 export interface SwitchResult extends SeededResult<SwitchPlan> {
