@@ -259,13 +259,13 @@ export const rowDamages: Damage[] = [
   ],
   [
     "a missing owner",
-    "update tasks set owner_id = null where id = (select id from tasks where owner_id is not null order by id limit 1)",
+    updateTask("owner_id = null"),
     "derived_changed",
     /column owner_id/,
   ],
   [
     "another owner",
-    "update tasks t set owner_id = (select id from users u where u.id <> t.owner_id limit 1) where id = (select id from tasks where owner_id is not null order by id limit 1)",
+    updateTask("owner_id = (select u.id from users as u where u.id <> tasks.owner_id limit 1)"),
     "derived_changed",
     /column owner_id/,
   ],
