@@ -1034,9 +1034,9 @@ CREATE UNIQUE INDEX subtasks_cell_idx ON public.subtasks USING btree (parent_tas
 CREATE INDEX subtasks_dead_idx ON public.subtasks USING btree (completed_at DESC, id) WHERE (status = 'failed'::text);
 CREATE INDEX subtasks_failed_idx ON public.subtasks USING btree (parent_task_id) WHERE (status = 'failed'::text);
 CREATE INDEX subtasks_fingerprint_idx ON public.subtasks USING btree (fingerprint) WHERE ((fingerprint IS NOT NULL) AND (status = 'completed'::text));
-CREATE INDEX subtasks_held_idx ON public.subtasks USING btree (worker_id) WHERE (status = 'processing'::text);
 CREATE INDEX subtasks_order_idx ON public.subtasks USING btree (parent_task_id, legacy_id);
 CREATE INDEX subtasks_pending_idx ON public.subtasks USING btree (parent_task_id, queue, spread) WHERE (status = 'pending'::text);
+CREATE INDEX subtasks_processing_idx ON public.subtasks USING btree (parent_task_id, worker_id) WHERE (status = 'processing'::text);
 CREATE INDEX subtasks_revision_idx ON public.subtasks USING btree (parent_task_id, revision) WHERE (revision > 0);
 CREATE TRIGGER subtasks_capture_deleted AFTER DELETE ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_subtask(); -- disabled
 CREATE TRIGGER subtasks_capture_inserted AFTER INSERT ON public.subtasks FOR EACH ROW WHEN ((current_setting('contactsheet.capture'::text, true) IS DISTINCT FROM 'off'::text)) EXECUTE FUNCTION migration.capture_subtask(); -- disabled

@@ -3,6 +3,7 @@ import type { TaskStatus } from "./task_fields.ts";
 import { matchesCause } from "./attempts.ts";
 import { findChangeableTask, type Refusal, type TaskRef } from "../people/task_access.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
+import { raiseRevisions } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 import { transact } from "../pg/transaction.ts";
 
@@ -81,9 +82,11 @@ export async function resumeTaskRow(
 /** Makes cells pending that are processing without a lease. @returns the number of cells */
 export async function releaseUnleased(sql: Sql, id: string): Promise<number> {
   const rows = await sql`
-    update subtasks
+    with ${raiseRevisions(sql, sql`select ${id}::uuid`)}
+    update subtasks s
     set status = 'pending', updated_at = now()
-    where parent_task_id = ${id} and status = 'processing' and lease_id is null and worker_id is null
+    from locked
+    where s.parent_task_id = locked.id and s.status = 'processing' and s.lease_id is null and s.worker_id is null
     returning 1`;
   return rows.length;
 }

@@ -1,7 +1,7 @@
 /** Dispatch of pending subtasks, and recovery of subtasks whose worker died. */
 import { recordLosses } from "./attempts.ts";
 import type { Sql } from "../pg/connect.ts";
-import type { LeasedSubtask, Queue, SubtaskRef } from "./subtasks.ts";
+import { type LeasedSubtask, type Queue, raiseRevisions, type SubtaskRef } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 
 /**
@@ -120,11 +120,12 @@ export async function releaseOrphans(sql: Sql, overdueMs: number): Promise<Orpha
           not exists (select from workers w where w.id = s.worker_id)
           or s.intent_at < now() - ${overdueMs}::float8 * interval '1 ms'
         )
-    ), released as (
+    ), ${raiseRevisions(sql, sql`select parent_task_id from orphans`)}, released as (
       update subtasks s
       set status = 'pending', lease_id = null, worker_id = null, updated_at = now(),
         losses = least(s.losses + 1, 1000)
       from orphans o
+      join locked on locked.id = o.parent_task_id
       where s.parent_task_id = o.parent_task_id and s.id = o.id and s.status = 'processing'
         and s.worker_id = o.worker_id and s.lease_id is not distinct from o.lease_id
       returning s.parent_task_id as task_id, s.id, s.remote_id, s.intent_at

@@ -1,4 +1,5 @@
 /** Subtasks under a lease: claimed, retried, settled and released by the lease holder. */
+import type { PendingQuery, Row } from "postgres";
 import { type AttemptOutcome, recordEnds, recordRetries } from "./attempts.ts";
 import { needsCanary } from "./canary.ts";
 import type { Sql } from "../pg/connect.ts";
@@ -272,6 +273,20 @@ export interface ReleaseResult {
 }
 
 /**
+ * Locks the tasks of subtasks that stop processing without an end and raises their revisions: the version of a task
+ * (`findTaskVersion`) relies on it. Tasks are locked first, in order of ids, as in a settlement.
+ *
+ * @param ids SQL for a set of task ids
+ */
+export const raiseRevisions = (sql: Sql, ids: PendingQuery<Row[]>) =>
+  sql`
+    locked as materialized (
+      select id from tasks where id in (${ids}) order by id for no key update
+    ), raised as (
+      update tasks set revision = revision + 1 where id in (select id from locked)
+    )`;
+
+/**
  * Releases subtasks that their worker will not finish: they become pending again and keep their remote job.
  *
  * @param unsent the leases whose POST was never sent; their attempt does not count
@@ -282,7 +297,9 @@ export async function releaseSubtasks(
   unsent: Set<string>,
 ): Promise<ReleaseResult> {
   const isUnsent = leased.map(({ lease_id }) => Number(unsent.has(lease_id)));
+  const tasks = sql`select unnest(${distinctTasks(leased)}::uuid[])`;
   const rows = await sql<{ is_unsaved: boolean }[]>`
+    with ${raiseRevisions(sql, tasks)}
     update subtasks s
     set status = 'pending', lease_id = null, worker_id = null, updated_at = now(),
       attempt = greatest(s.attempt - i.unsent, 0),
@@ -290,6 +307,7 @@ export async function releaseSubtasks(
     from rows from (
       ${leaseRows(sql, leased)}, unnest(${isUnsent}::int[])
     ) as i (task_id, id, lease_id, unsent)
+    join locked on locked.id = i.task_id
     where ${hasLease(sql)}
     returning s.intent_at is not null and s.remote_id is null as is_unsaved`;
   return { released: rows.length, unsaved: rows.filter((row) => row.is_unsaved).length };

@@ -28,7 +28,7 @@ export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState
       coalesce(r.running, 0) as running
     from tasks t
     left join (
-      -- The index by worker has as many entries as there are slots in use, whatever the size of the tasks.
+      -- The index of processing cells has as many entries as there are slots in use, whatever the size of the tasks.
       select parent_task_id, count(*)::int as running
       from subtasks
       where status = 'processing' and worker_id = any(array(select id from workers))

@@ -1,5 +1,13 @@
 /** ETags of detail and matrix: 304 only while the client's copy is current. */
 import assert from "node:assert/strict";
+import { releaseOrphans } from "../../db/queue/dispatch.ts";
+import {
+  claimSubtasks,
+  type LeasedSubtask,
+  releaseSubtasks,
+  retrySubtasks,
+  settleSubtasks,
+} from "../../db/queue/subtasks.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addUsers, type Person } from "../support/people.ts";
 import { addTask } from "./support/tasks.ts";
@@ -91,19 +99,46 @@ Deno.test("a tag never matches a later state, even under rapid changes", async (
 Deno.test("a tag changes with every change of a cell, also if the task's row does not change", async () => {
   await using api = await startApi();
   const { user } = await addUsers(api);
-  const id = await addTask(api, user);
+  const task_id = await addTask(api, user);
   const { sql } = api.database;
-  const moves = [
-    sql`update subtasks set status = 'processing', started_at = now(), updated_at = now() where parent_task_id = ${id}`,
-    sql`update subtasks set retry_count = 1, error = 'once', updated_at = now() where parent_task_id = ${id}`,
-    sql`update subtasks set status = 'pending', updated_at = now() where parent_task_id = ${id}`,
+  const [cell] = await sql<{ id: string }[]>`select id from subtasks where parent_task_id = ${task_id}`;
+  const ref = { task_id, id: cell!.id };
+  await sql`insert into workers (id, host, pid, queues) values ('w1', 'h', 1, '{}')`;
+  let leased: LeasedSubtask[] = [];
+  const claim = async () => {
+    leased = (await claimSubtasks(sql, "w1", [ref])).map(({ lease_id }) => ({ ...ref, lease_id }));
+    assert.equal(leased.length, 1);
+  };
+  const retry = { retry_count: 1, attempt: 1, error: "once", wait_ms: 0 };
+  const moves: [what: string, move: () => Promise<unknown>][] = [
+    ["submission", () => Promise.resolve()],
+    ["a claim", claim],
+    ["a retry", () => retrySubtasks(sql, leased.map((one) => Object.assign(one, retry)))],
+    ["the release by its worker", () => releaseSubtasks(sql, leased, new Set())],
+    ["a second claim", claim],
+    ["the release by the leader", async () => assert.equal((await releaseOrphans(sql, 0)).length, 1)],
+    ["a third claim", claim],
+    ["its end", async () => {
+      const end = {
+        status: "failed",
+        retry_count: 1,
+        result: null,
+        image_url: null,
+        error: "twice",
+      } as const;
+      assert.equal((await settleSubtasks(sql, leased.map((one) => Object.assign(one, end)))).leases.size, 1);
+    }],
   ];
   const seen = new Set<string>();
-  for (const move of [undefined, ...moves]) {
-    await move;
-    const etag = (await read(api, id, authorized(user))).headers.get("etag")!;
-    assert.ok(!seen.has(etag), etag);
+  for (const [what, move] of moves) {
+    await move();
+    const etag = (await read(api, task_id, authorized(user))).headers.get("etag")!;
+    assert.ok(!seen.has(etag), `${what}: ${etag}`);
     seen.add(etag);
-    assert.equal((await read(api, id, { ...authorized(user), "if-none-match": etag })).status, 304);
+    assert.equal(
+      (await read(api, task_id, { ...authorized(user), "if-none-match": etag })).status,
+      304,
+      what,
+    );
   }
 });

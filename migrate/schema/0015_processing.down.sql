@@ -1,0 +1,1 @@
+drop index subtasks_processing_idx;

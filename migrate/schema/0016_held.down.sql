@@ -1,0 +1,1 @@
+create index subtasks_held_idx on subtasks (worker_id) where status = 'processing';
