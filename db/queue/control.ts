@@ -3,7 +3,7 @@ import type { TaskStatus } from "./task_fields.ts";
 import { matchesCause } from "./attempts.ts";
 import { findChangeableTask, type Refusal, type TaskRef } from "../people/task_access.ts";
 import type { Pool, Sql } from "../pg/connect.ts";
-import { raiseRevisions } from "./subtasks.ts";
+import { raiseRevisions } from "./revisions.ts";
 import { channels } from "./tasks.ts";
 import { transact } from "../pg/transaction.ts";
 

@@ -1,7 +1,8 @@
 /** Dispatch of pending subtasks, and recovery of subtasks whose worker died. */
 import { recordLosses } from "./attempts.ts";
 import type { Sql } from "../pg/connect.ts";
-import { type LeasedSubtask, type Queue, raiseRevisions, type SubtaskRef } from "./subtasks.ts";
+import { raiseRevisions } from "./revisions.ts";
+import type { LeasedSubtask, Queue, SubtaskRef } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** Subtasks under a lease: claimed, retried, settled and released by the lease holder. */
-import type { PendingQuery, Row } from "postgres";
 import { type AttemptOutcome, recordEnds, recordRetries } from "./attempts.ts";
 import { needsCanary } from "./canary.ts";
 import type { Sql } from "../pg/connect.ts";
+import { raiseRevisions } from "./revisions.ts";
 import { closing } from "./task_end.ts";
 import { channels } from "./tasks.ts";
 
@@ -271,20 +271,6 @@ export interface ReleaseResult {
   /** Number of these whose POST may have been sent although no job id is saved. */
   unsaved: number;
 }
-
-/**
- * Locks the tasks of subtasks that stop processing without an end and raises their revisions: the version of a task
- * (`findTaskVersion`) relies on it. Tasks are locked first, in order of ids, as in a settlement.
- *
- * @param ids SQL for a set of task ids
- */
-export const raiseRevisions = (sql: Sql, ids: PendingQuery<Row[]>) =>
-  sql`
-    locked as materialized (
-      select id from tasks where id in (${ids}) order by id for no key update
-    ), raised as (
-      update tasks set revision = revision + 1 where id in (select id from locked)
-    )`;
 
 /**
  * Releases subtasks that their worker will not finish: they become pending again and keep their remote job.
