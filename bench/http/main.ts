@@ -13,6 +13,7 @@ import { formatTable } from "../../migrate/data/tools/format.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { createTokens } from "../../routes/common/tokens.ts";
 import { parsePositive } from "../options.ts";
+import { readCpuMs, readMemory } from "../process.ts";
 import { atLeast, atMost, type Figure, openReport } from "../report.ts";
 import { type LoadInput, type LoadResult, runLoad } from "./load.ts";
 import { email, fillRows } from "./rows.ts";
@@ -81,24 +82,8 @@ async function startServer(kind: Server["kind"], url: string): Promise<Server> {
   return {
     kind,
     port,
-    memory() {
-      try {
-        const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
-        const mib = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
-        return [mib("VmRSS"), mib("VmHWM")];
-      } catch {
-        return [0, 0];
-      }
-    },
-    cpuMs() {
-      try {
-        const [, rest = ""] = Deno.readTextFileSync(`/proc/${child.pid}/stat`).split(") ");
-        const fields = rest.split(" ");
-        return (Number(fields[11]) + Number(fields[12])) * 10;
-      } catch {
-        return 0;
-      }
-    },
+    memory: () => readMemory(child.pid),
+    cpuMs: () => readCpuMs(child.pid),
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.status;

@@ -1,4 +1,4 @@
-/** What the parts of the bench share: both systems without proxies, and figures of a process. */
+/** What the parts of the bench share: both systems without proxies, and requests. */
 import { ObjectId } from "mongodb";
 import { changeTraffic, type Phase, readTraffic } from "../../db/traffic/traffic.ts";
 import { listFrontProcesses } from "../../db/traffic/processes.ts";
@@ -56,13 +56,3 @@ export const toGet = (path: string, token: string): string =>
   `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 
 export const portOf = (origin: string): number => Number(new URL(origin).port);
-
-/** Resident memory of a process in MiB; 0 if the system does not report it. */
-export function readMemory(pid: number): number {
-  try {
-    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
-}

@@ -5,8 +5,9 @@ import { startSystems, type Systems, waitHealthy } from "../../dev/chaos/switch/
 import { Supervised } from "../../dev/chaos/live/world.ts";
 import { completed, makeSubtask, makeTask, makeUser } from "../../tests/migrate/support/legacy_documents.ts";
 import { runLoad } from "../http/load.ts";
+import { readCpuMs, readMemory } from "../process.ts";
 import { atLeast, atMost, median, rangeOf } from "../report.ts";
-import { type Bench, forcePhase, openBenchSystems, portOf, readMemory, signToken, toGet } from "./bench.ts";
+import { type Bench, forcePhase, openBenchSystems, portOf, signToken, toGet } from "./bench.ts";
 
 const email = "bench@example.com";
 const connections = 4;
@@ -35,12 +36,20 @@ async function fill({ db }: Systems, subtasks: number): Promise<string> {
   return large.id;
 }
 
-/** Measures the same request at two ports in turns. @returns requests per second and p50 of each */
-async function compare(a: number, b: number, request: string, seconds: number) {
-  const results: { rates: [number, number][]; p50s: [number, number][] } = { rates: [], p50s: [] };
+/** Requests per second and p50 at each of two ports, and how many requests the second one answered. */
+interface Compared {
+  rates: [number, number][];
+  p50s: [number, number][];
+  answered: number;
+}
+
+/** Measures the same request at two ports in turns. */
+async function compare(a: number, b: number, request: string, seconds: number): Promise<Compared> {
+  const results: Compared = { rates: [], p50s: [], answered: 0 };
   const load = async (port: number, seconds: number) =>
     await runLoad({ port, request, connections, seconds, requestsMax: 1e9, status: 200 });
-  for (const port of [a, b]) await load(port, warmUpSeconds);
+  await load(a, warmUpSeconds);
+  results.answered += (await load(b, warmUpSeconds)).requests;
   for (let round = 0; round < rounds; round++) {
     // Each goes first in half of the rounds.
     const order = round % 2 === 0 ? [a, b] : [b, a];
@@ -49,15 +58,21 @@ async function compare(a: number, b: number, request: string, seconds: number) {
     const [first, second] = [measured.get(a)!, measured.get(b)!];
     results.rates.push([first.requests / first.seconds, second.requests / second.seconds]);
     results.p50s.push([first.p50, second.p50]);
+    results.answered += second.requests;
   }
   return results;
 }
 
-async function measureProxy({ report, seconds }: Bench, { oldOrigin, origins }: Systems): Promise<void> {
+async function measureProxy(
+  { report, seconds }: Bench,
+  { oldOrigin, origins, apis }: Systems,
+): Promise<void> {
+  const pid = apis[0]!.pid!;
   const token = await signToken(email);
   const requests = { "GET /users/me": "/api/v1/users/me", "GET /tasks": "/api/v1/tasks?page=1&page_size=10" };
   for (const [what, path] of Object.entries(requests)) {
-    const { rates, p50s } = await compare(
+    const cpuBefore = readCpuMs(pid);
+    const { rates, p50s, answered } = await compare(
       portOf(oldOrigin),
       portOf(origins[0]!),
       toGet(path, token),
@@ -81,6 +96,11 @@ async function measureProxy({ report, seconds }: Bench, { oldOrigin, origins }: 
       spread: rangeOf(added),
       goal: atMost(median(added), 1, "ms"),
     });
+    report({
+      what: `${what}: CPU time of the API process for each`,
+      value: (readCpuMs(pid) - cpuBefore) / answered,
+      unit: "ms",
+    });
   }
 }
 
@@ -101,9 +121,9 @@ async function measureDetail(
   const url = `${origins[0]}/api/v1/tasks/${task}`;
   const pid = apis[0]!.pid!;
   let bytes = await drain(`${origins[0]}/health`);
-  const before = readMemory(pid);
+  const [before] = readMemory(pid);
   let peak = before;
-  const timer = setInterval(() => peak = Math.max(peak, readMemory(pid)), 20);
+  const timer = setInterval(() => peak = Math.max(peak, readMemory(pid)[0]), 20);
   const peaks: number[] = [];
   for (let round = 0; round < rounds; round++) {
     bytes = await drain(url);
