@@ -94,7 +94,7 @@ export async function measureSwitches(bench: Bench): Promise<void> {
   await load.stop();
   const seconds = (performance.now() - started) / 1000;
   const { calls, acknowledged, failures } = readAccount(load.clients);
-  const violations = await checkAtRest(systems, load.clients, still);
+  const violations = await checkAtRest(systems, load.clients, still, false);
   ended.abort();
   await following;
   const note = failures.slice(0, 3).map(({ method, path, status, text }) =>

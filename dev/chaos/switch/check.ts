@@ -52,19 +52,24 @@ async function settle(world: Systems, isNew: boolean): Promise<void> {
   }, writeBackMs);
 }
 
-/** Writes fail only where something is at fault. */
-function checkFailures({ plan }: Systems, failures: readonly LoadCall[]): string[] {
-  if (plan.place || plan.faults.some(({ kind }) => !harmless.has(kind))) return [];
+/** Calls fail only where something is at fault. */
+function checkFailures({ plan }: Systems, failures: readonly LoadCall[], isUndone: boolean): string[] {
+  if (isUndone || plan.place || plan.faults.some(({ kind }) => !harmless.has(kind))) return [];
   return failures.slice(0, 3).map(({ method, path, status, text }) =>
     `a call failed although nothing is at fault: ${method} ${path}: ${status} ${text}`
   );
 }
 
-/** Returns what does not hold. */
+/**
+ * Returns what does not hold.
+ *
+ * @param isUndone whether a switch was undone, as one whose pause takes too long: writes may have been held too long then
+ */
 export async function checkAtRest(
   world: Systems,
   clients: readonly LoadClient[],
   still: Still,
+  isUndone: boolean,
 ): Promise<string[]> {
   const { sql, db, lane } = world;
   const { phase } = await retry(() => readTraffic(sql));
@@ -76,7 +81,7 @@ export async function checkAtRest(
     ...checkEntries(await readDocuments(db), entries, "MongoDB"),
     ...await checkCharge(world, entries),
     ...violations,
-    ...checkFailures(world, failures),
+    ...checkFailures(world, failures, isUndone),
     ...checkStill(still, await readStill(world)),
   ];
   if (isNew) {

@@ -203,7 +203,7 @@ export async function runSwitchPlan(root: URL, plan: SwitchPlan, lane: SwitchLan
     stopped.abort();
     await working;
     violations.push(...clock.failures, ...await calm(world, clients));
-    violations.push(...await checkAtRest(world, clients, still));
+    violations.push(...await checkAtRest(world, clients, still, result.lines.length > 0));
   } catch (error) {
     violations.push(String((error as Error).message).slice(0, 2000));
   } finally {
