@@ -1,5 +1,6 @@
 /** Reads the settings from the environment. No other file reads it. */
 import { parseEnvFile } from "./env_file.ts";
+import { imageSourceOf } from "./image_hosts.ts";
 import { originOf } from "./webhook_url.ts";
 import { AppError, type FieldFault } from "./errors.ts";
 import type { Level } from "./log.ts";
@@ -94,6 +95,12 @@ function checkWebhookHosts({ WEBHOOK_HOSTS }: Config): FieldFault[] {
     .map((value) => ({ field: "WEBHOOK_HOSTS", value, wanted: "host[:port] or http(s)://host[:port]" }));
 }
 
+function checkImageHosts({ IMAGE_HOSTS }: Config): FieldFault[] {
+  const wanted = "host[:port] or http(s)://host[:port], with *. before a domain for all its hosts";
+  return IMAGE_HOSTS.filter((entry) => imageSourceOf(entry) === undefined)
+    .map((value) => ({ field: "IMAGE_HOSTS", value, wanted }));
+}
+
 /**
  * Parses the settings in `env`. Ignores unknown names. An empty value counts as unset.
  *
@@ -122,7 +129,8 @@ export function parseConfig(env: Record<string, string | undefined>, program: Pr
   const parsed = config as Config;
   const unset = new Set(faults.map(({ field }) => field));
   if (program === "api" && !unset.has("SECRET_KEY")) faults.push(...checkSecret(parsed));
-  faults.push(...checkUrls(parsed), ...checkDirectUrl(parsed), ...checkWebhookHosts(parsed));
+  faults.push(...checkUrls(parsed), ...checkDirectUrl(parsed));
+  faults.push(...checkWebhookHosts(parsed), ...checkImageHosts(parsed));
   if (faults.length > 0) {
     throw new AppError("invalid_config", "reading the settings: some values are invalid", { fields: faults });
   }

@@ -126,6 +126,13 @@ export const settings = {
       "v2: hosts that webhooks may be sent to, separated by commas; empty disables webhooks; host[:port] allows " +
       "https to public addresses only, http(s)://host[:port] allows any address",
   },
+  IMAGE_HOSTS: {
+    kind: "list",
+    default: "",
+    help:
+      "hosts that the console shows images from, separated by commas: host[:port] or http(s)://host[:port], with *. before " +
+      "a domain for all its hosts; empty: the hosts of IMAGE_API_URL and LUMINA_API_URL",
+  },
   PUBLIC_TASK_READS: {
     kind: "flag",
     default: "false",

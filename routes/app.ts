@@ -1,9 +1,11 @@
-/** The API's application: sends each request to v1 or v2, counts it and logs it. */
+/** The API's application: sends each request to v1, v2 or the console, counts it and logs it. */
 import { Hono } from "hono";
 import type { Config } from "../config.ts";
 import type { Pool } from "../db/pg/connect.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { ConsoleFiles } from "./console_files.ts";
+import { createConsole, isConsolePath } from "./console.ts";
 import { clientAddress, networkOf } from "./common/address.ts";
 import { createDocsFiles } from "./common/docs.ts";
 import { createPasswords, type Passwords } from "./common/passwords.ts";
@@ -29,6 +31,8 @@ export interface AppDeps {
   redis?: { check(): Promise<unknown> };
   /** Decides which system answers v1, where the API stands before the old backend. */
   front?: Front | undefined;
+  /** The console's files, if they are not those that were built. */
+  consoleFiles?: ConsoleFiles;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
   /** Aborted when the process drains. Answers then ask the client or the proxy for a new connection. */
@@ -43,6 +47,8 @@ export type App = Hono<Env>;
 
 /** Methods with a metrics label of their own; all others share the label `OTHER`. */
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+const pathOf = (url: string): string => /^https?:\/\/[^/]*([^?#]*)/.exec(url)?.[1] ?? "/";
 
 const v2Url = /^https?:\/\/[^/]*\/api\/v2(?:[/?]|$)/;
 const isV2 = (url: string): boolean => v2Url.test(url);
@@ -63,8 +69,9 @@ export function createApp(deps: AppDeps): App {
   const v2 = createV2(
     Object.assign({}, v1, { changeDocuments: front?.change.bind(front) }),
   );
+  const answerConsole = createConsole(config, deps.consoleFiles);
   const app: App = new Hono();
-  // v1 handles every request outside v2, because unknown paths and methods get FastAPI's responses.
+  // v1 handles every other request, because unknown paths and methods get FastAPI's responses.
   app.all("*", async ({ req: { raw: request }, env }) => {
     const startedAt = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
@@ -73,6 +80,8 @@ export function createApp(deps: AppDeps): App {
     const handleV1 = (request: Request) => routeV1(v1, request, network);
     const answer = isV2(request.url)
       ? v2(request, network)
+      : isConsolePath(pathOf(request.url))
+      ? answerConsole(request).then((response) => ({ response, route: "/console" }))
       : front?.answer(request, remote, handleV1) ?? handleV1(request);
     const { response, route } = await answer;
     if (deps.draining?.aborted) response.headers.set("connection", "close");

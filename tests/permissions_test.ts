@@ -34,9 +34,9 @@ Deno.test("programs may read the variables of the settings and of their packages
   }
 });
 
-Deno.test("only chaos, demo, test, bench, schema and the gate run with all permissions", () => {
+Deno.test("only console, chaos, demo, test, bench, schema and the gate run with all permissions", () => {
   const all = Object.entries(tasks).filter(([, { command }]) => /\s-A\b/.test(command)).map(([name]) => name);
-  assert.deepEqual(all.sort(), ["bench", "chaos", "demo", "ok", "schema", "test"]);
+  assert.deepEqual(all.sort(), ["bench", "chaos", "console", "demo", "ok", "schema", "test"]);
 });
 
 Deno.test("only the parent of several API processes may run a program, and has no other right than they", () => {

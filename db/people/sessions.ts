@@ -140,15 +140,21 @@ export async function endReusedSession(
   return row?.user_id;
 }
 
-/** Ends one session of a user. @returns false if the user has no such open session */
+/**
+ * Ends one session.
+ *
+ * @param userId the session must be this user's; absent: whose session it is was proved otherwise
+ * @returns false if there is no such open session
+ */
 export async function endSession(
   sql: Sql,
-  { userId, id }: { userId: string; id: string },
+  { userId, id }: { userId?: string; id: string },
 ): Promise<boolean> {
+  const isOfUser = userId === undefined ? sql`true` : sql`user_id = ${userId}`;
   const { count } = await sql`
     update sessions
     set ended_at = now(), end_reason = 'signed_out'
-    where id = ${id} and user_id = ${userId} and ended_at is null and expires_at > now()`;
+    where id = ${id} and ${isOfUser} and ended_at is null and expires_at > now()`;
   return count > 0;
 }
 

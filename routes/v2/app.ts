@@ -6,6 +6,7 @@ import { requestId } from "hono/request-id";
 import { AppError } from "../../errors.ts";
 import { addAgreement } from "./stats/agreement.ts";
 import { addAuth } from "./people/auth.ts";
+import { addBrowserSessions } from "./people/browser_sessions.ts";
 import { addTaskCreation } from "./tasks/creation.ts";
 import { addCells } from "./cells/cells.ts";
 import { addCompare } from "./stats/compare.ts";
@@ -50,6 +51,7 @@ type AddRoutes = (app: V2App, deps: RouteDeps) => void;
 
 const resources: AddRoutes[] = [
   addAuth,
+  addBrowserSessions,
   addSessions,
   addUsers,
   addRatings,

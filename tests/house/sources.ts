@@ -15,7 +15,7 @@ export interface Source {
   tree: ts.SourceFile;
 }
 
-const skippedFolders = new Set(["node_modules", "tests/data", "routes/v2/generated"]);
+const skippedFolders = new Set(["node_modules", "tests/data", "routes/v2/generated", "console/built"]);
 
 function* walk(folder: string): Generator<string> {
   for (const entry of Deno.readDirSync(new URL(folder === "" ? "./" : `${folder}/`, root))) {

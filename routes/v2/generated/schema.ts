@@ -1,6 +1,153 @@
 // Written by 'deno task openapi' from the routes of v2. Do not edit.
 
 export interface paths {
+    "/api/v2/auth/browser/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in a browser
+         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure if the page came over https.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /** @description Shows that a script of the same origin sends the request, and no form or link of another site */
+                    "X-Console": "1";
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        email: string;
+                        /** Format: password */
+                        password: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description Signed in */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BrowserToken"];
+                    };
+                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/auth/browser/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the session of the cookie, if there is one, and remove the cookie */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /** @description Shows that a script of the same origin sends the request, and no form or link of another site */
+                    "X-Console": "1";
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Ended */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/auth/browser/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a new access token for the session of the cookie
+         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure if the page came over https. Repeating it within 10 s is safe, as with POST /auth/refresh.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /** @description Shows that a script of the same origin sends the request, and no form or link of another site */
+                    "X-Console": "1";
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The new access token */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BrowserToken"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/auth/login": {
         parameters: {
             query?: never;
@@ -3616,6 +3763,15 @@ export interface components {
                 code: string;
                 text: string;
             }[];
+        };
+        BrowserToken: {
+            access_token: string;
+            /** @description Remaining lifetime of the access token in seconds */
+            expires_in: number;
+            /** Format: uuid */
+            session_id: string;
+            /** @enum {string} */
+            token_type: "bearer";
         };
         Cancelled: {
             /** @description Cells without an image */

@@ -19,7 +19,7 @@ import { hashToken } from "../kit/secrets.ts";
 import { textSchema } from "../kit/texts.ts";
 
 /** Lifetime of a session in days, regardless of renewals. */
-const sessionDays = 30;
+export const sessionDays = 30;
 
 export const tokensOut = z.object({
   access_token: z.string(),
@@ -95,7 +95,7 @@ export async function openSession(
 }
 
 /** Starts a session for an e-mail address and a password. @throws AppError unauthenticated */
-async function signIn(c: Context<V2Env>, email: string, password: string) {
+export async function signIn(c: Context<V2Env>, email: string, password: string) {
   const { sql, throttle } = c.var.deps;
   let found: Credentials | undefined;
   const isSame = await verifyPassword(c, email, password, async () => {
@@ -109,7 +109,7 @@ async function signIn(c: Context<V2Env>, email: string, password: string) {
 }
 
 /** Returns the next tokens of a session. @throws AppError unauthenticated */
-async function renew(c: Context<V2Env>, text: string) {
+export async function renew(c: Context<V2Env>, text: string) {
   const { sql, log, secrets } = c.var.deps;
   const token = await verifyRefreshToken(secrets, text);
   const refused = new AppError("unauthenticated", "renewing: the refresh token is not good, or no longer");

@@ -1,0 +1,48 @@
+/** The pages: their addresses, who sees them in the menu, and how their code and texts are loaded. */
+import type { ComponentType } from "preact";
+import type { IconName } from "../kit/icons.tsx";
+import type { Texts } from "../text/texts.ts";
+import { runsTexts } from "../pages/runs/texts.ts";
+
+/** Parameters of a page's path, such as `id`. */
+export type PageParams = Record<string, string>;
+
+// deno-lint-ignore no-explicit-any -- each page declares the parameters that its path has
+type PageComponent = ComponentType<any>;
+
+export interface Route {
+  /** Path with parameters, such as `/runs/:id`. */
+  path: string;
+  /** Key of the menu's texts; absent for pages that the menu does not list. */
+  nav?: { key: "runs" | "new_run" | "system" | "migration"; icon: IconName; roles?: readonly Role[] };
+  /** Loads the page's code. */
+  load: () => Promise<{ Page: PageComponent }>;
+  /** Texts that the page shows, loaded with its code. */
+  texts: readonly Texts<unknown>[];
+  /** The page needs no session: it opens a share. */
+  isPublic?: true;
+}
+
+type Role = "admin" | "manager" | "user" | "guest";
+
+/** All pages, in the order of the menu. The first that matches is shown. */
+export const routes: readonly Route[] = [
+  {
+    path: "/",
+    nav: { key: "runs", icon: "runs" },
+    load: async () => ({ Page: (await import("../pages/runs/page.tsx")).RunsPage }),
+    texts: [runsTexts],
+  },
+];
+
+/** Returns the parameters if a path matches a pattern. */
+export function matchPath(pattern: string, path: string): PageParams | undefined {
+  const [wanted, given] = [pattern.split("/"), path.split("/")];
+  if (wanted.length !== given.length) return undefined;
+  const params: PageParams = {};
+  for (const [i, part] of wanted.entries()) {
+    if (part.startsWith(":")) params[part.slice(1)] = decodeURIComponent(given[i]!);
+    else if (part !== given[i]) return undefined;
+  }
+  return params;
+}
