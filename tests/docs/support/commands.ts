@@ -27,6 +27,7 @@ export const commands: Record<string, Known> = {
   demo: { flags: ["--from", "--keep", "--folder", "--check"], how: "help" },
   test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
   ok: { flags: [], how: gate("deno check") },
+  console: { flags: ["--watch"], how: "help" },
   openapi: { flags: ["--check"], how: "help" },
   schema: { flags: ["--check"], how: "help" },
   start: { flags: [], how: readme },
