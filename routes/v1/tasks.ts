@@ -1,5 +1,6 @@
 /** Handlers of v1's task routes. */
-import { findTaskVersion, getTaskJson, listTasks } from "../../db/v1/tasks.ts";
+import { getTaskJson, listTasks } from "../../db/v1/tasks.ts";
+import { findTaskVersion } from "../../db/queue/revisions.ts";
 import { openTaskDetail } from "../../db/v1/detail.ts";
 import { openTaskMatrix } from "../../db/v1/matrix.ts";
 import { findTaskUuid } from "../../db/v1/task_ids.ts";

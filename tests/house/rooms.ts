@@ -178,7 +178,7 @@ export const rooms: Record<string, string[]> = {
 
   "routes/common": ["redis"],
   "routes/front": ["comparison", "routes/common", "db/pg", "db/traffic"],
-  "routes/v1": ["routes/common", "db/pg", "db/people", "db/v1", "jobs/moves"],
+  "routes/v1": ["routes/common", "db/pg", "db/people", "db/queue", "db/v1", "jobs/moves"],
   "routes/v2/kit": ["routes/common", "db/pg", "db/people"],
   "routes/v2/tasks": [
     "routes/v2/kit",
@@ -193,7 +193,7 @@ export const rooms: Record<string, string[]> = {
   "routes/v2/cells": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/queue", "db/views"],
   "routes/v2/judging": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/judging"],
   "routes/v2/live": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/people", "db/queue", "db/views"],
-  "routes/v2/stats": ["routes/v2/kit", "routes/v2/tasks", "db/views", "statistics"],
+  "routes/v2/stats": ["routes/v2/kit", "routes/v2/tasks", "db/queue", "db/views", "statistics"],
   "routes/v2": [
     "routes/common",
     "routes/v2/kit",

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { findTaskVersion, getTaskJson, listTasks, type TaskFilter } from "../../db/v1/tasks.ts";
+import { getTaskJson, listTasks, type TaskFilter } from "../../db/v1/tasks.ts";
+import { findTaskVersion } from "../../db/queue/revisions.ts";
 import { openTaskDetail } from "../../db/v1/detail.ts";
 import { openTaskMatrix } from "../../db/v1/matrix.ts";
 import { createDatabase } from "../support/database.ts";

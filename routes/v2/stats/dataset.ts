@@ -37,17 +37,17 @@ function levelsOfExtendedMatrix(axes: readonly Axis[], matrix: Matrix | undefine
 }
 
 /**
- * Reads a task for its statistics.
+ * Checks that the principal may read the statistics of a task.
  *
- * @param ratings false to skip ratings; anyone who may read a blind task may read the rest
+ * @param ratings false for statistics without ratings; anyone who may read a blind task may read those
  * @throws AppError not_found; forbidden if others' ratings are hidden from the principal, because means and
  * agreement would reveal the ratings of images that the principal has yet to rate
  */
-export async function loadTaskDataset(
+export async function checkDataset(
   c: Context<V2Env>,
   id: string,
   { ratings }: { ratings: boolean },
-): Promise<TaskDataset> {
+): Promise<void> {
   const { hidesOthers } = await getReadableTask(c, id);
   if (hidesOthers && ratings) {
     throw new AppError(
@@ -55,6 +55,20 @@ export async function loadTaskDataset(
       `reading what raters of task '${id}' say: it is rated blind, its owner alone sees that`,
     );
   }
+}
+
+/**
+ * Reads a task for its statistics.
+ *
+ * @param ratings false to skip ratings
+ * @throws AppError as {@link checkDataset}
+ */
+export async function loadTaskDataset(
+  c: Context<V2Env>,
+  id: string,
+  { ratings }: { ratings: boolean },
+): Promise<TaskDataset> {
+  await checkDataset(c, id, { ratings });
   const { sql } = c.var.deps;
   const [task, packed] = await Promise.all([findStatsTask(sql, id), readDataset(sql, id, { ratings })]);
   if (!task) throw taskNotFound(id);

@@ -1,6 +1,7 @@
 /** GET /tasks/{id}/stats: scores of an axis' levels, by ratings, by votes and by failures. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { findTaskVersion } from "../../../db/queue/revisions.ts";
 import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
 import { invalidField } from "../kit/faults.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
@@ -35,8 +36,9 @@ import {
 } from "../../../statistics/warnings.ts";
 import { interactionsToJson, type LevelResults, levelsToJson, type Measure, measures } from "./shapes.ts";
 import { setQValues, statsOut, toAxis } from "./shapes.ts";
-import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
-import { respondTagged } from "../kit/etag.ts";
+import { AnswerCache } from "./answer_cache.ts";
+import { checkDataset, loadTaskDataset, type TaskDataset } from "./dataset.ts";
+import { etagOf, respondJsonTagged } from "../kit/etag.ts";
 
 const axisKey = z.string().regex(/^v[0-5]$/, "v0 to v5");
 
@@ -219,31 +221,48 @@ async function prepare(c: Context<V2Env>, id: string, query: Query, requested: r
   return { job, other };
 }
 
+/** Computes an answer. */
+async function compute(c: Context<V2Env>, id: string, query: Query, requested: readonly Measure[]) {
+  const { job, other } = await prepare(c, id, query, requested);
+  const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
+  const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
+  const levels = levelsToJson(axis, found, requested);
+  const by = other === undefined ? undefined : await analyseGroups(job, other);
+  setQValues([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
+  return {
+    task_id: id,
+    revision: task.revision,
+    axis: { ...toAxis(axis), role: "treatment" as const },
+    baseline: axis.levels[baseline]!.index,
+    unit: {
+      basis: design.basis,
+      axes: design.unitAxes.map((i) => axes[i]!.key),
+      units: design.units,
+    },
+    levels,
+    ...(by ? { by } : {}),
+    warnings: [...warnOfDesign(axes, design, task.seed_policy), ...warnings],
+    method: describeMethod(requested, design, found.votes),
+  };
+}
+
 export function addStats(app: V2App): void {
+  const cache = new AnswerCache();
   app.openapi(readStats, async (c) => {
     const { id } = c.req.valid("param");
     const query = c.req.valid("query");
     const requested = measures.filter((measure) => query.measure.split(",").includes(measure));
-    const { job, other } = await prepare(c, id, query, requested);
-    const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
-    const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
-    const levels = levelsToJson(axis, found, requested);
-    const by = other === undefined ? undefined : await analyseGroups(job, other);
-    setQValues([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
-    return await respondTagged(c, {
-      task_id: id,
-      revision: task.revision,
-      axis: { ...toAxis(axis), role: "treatment" },
-      baseline: axis.levels[baseline]!.index,
-      unit: {
-        basis: design.basis,
-        axes: design.unitAxes.map((i) => axes[i]!.key),
-        units: design.units,
-      },
-      levels,
-      ...(by ? { by } : {}),
-      warnings: [...warnOfDesign(axes, design, task.seed_policy), ...warnings],
-      method: describeMethod(requested, design, found.votes),
-    });
+    const needsStars = requested.some((measure) => measure !== "fail");
+    const key = JSON.stringify([id, query.axis, query.by, query.baseline, requested]);
+    const [version] = await Promise.all([
+      findTaskVersion(c.var.deps.sql, id),
+      checkDataset(c, id, { ratings: needsStars }),
+    ]);
+    const text = await cache.get(
+      key,
+      version ?? "",
+      async () => JSON.stringify(await compute(c, id, query, requested)),
+    );
+    return respondJsonTagged<Awaited<ReturnType<typeof compute>>>(c, text, await etagOf(text));
   });
 }
