@@ -3,7 +3,6 @@
  */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
-import { isUuid } from "../../uuid.ts";
 import { taskText } from "./fields.ts";
 import { matchingTasks } from "./search.ts";
 
