@@ -21,6 +21,16 @@ function createHttpMetrics(registers: Registry[]) {
       help: "Logins refused because the limiter did not answer",
       registers,
     }),
+    databaseWaiting: new Gauge({
+      name: "contactsheet_database_waiting",
+      help: "Requests that wait for the database",
+      registers,
+    }),
+    databaseRefusals: new Counter({
+      name: "contactsheet_database_refusals_total",
+      help: "Requests refused because others used the database for too long",
+      registers,
+    }),
   };
 }
 
@@ -67,6 +77,45 @@ function createQueueMetrics(registers: Registry[]) {
       help: "1 while a use of Redis (reads, drops, feed, logins) fails, with the cause",
       labelNames: ["use", "cause"],
       aggregator: "max",
+      registers,
+    }),
+  };
+}
+
+/** Metrics of the whole queue. Only the worker that leads sets them, so that no sum over workers counts twice. */
+function createFleetMetrics(registers: Registry[]) {
+  return {
+    leading: new Gauge({
+      name: "contactsheet_leading",
+      help: "1 at the worker that leads, 0 at the others",
+      registers,
+    }),
+    workersAlive: new Gauge({
+      name: "contactsheet_workers",
+      help: "Workers with a recent heartbeat",
+      registers,
+    }),
+    queuePending: new Gauge({
+      name: "contactsheet_queue_pending",
+      help: "Cells that wait and may be drawn, counted up to 10000",
+      labelNames: ["queue"],
+      registers,
+    }),
+    queueAge: new Gauge({
+      name: "contactsheet_queue_age_seconds",
+      help: "Age of the oldest task with cells that wait and may be drawn",
+      labelNames: ["queue"],
+      registers,
+    }),
+    heldTasks: new Gauge({
+      name: "contactsheet_held_tasks",
+      help: "Open tasks that are held (import, pause, canary)",
+      labelNames: ["hold"],
+      registers,
+    }),
+    noticeLate: new Gauge({
+      name: "contactsheet_notice_late_seconds",
+      help: "How long the oldest notice that is due waits",
       registers,
     }),
   };
@@ -120,6 +169,7 @@ export function createMetrics() {
     registry,
     ...createHttpMetrics(registers),
     ...createQueueMetrics(registers),
+    ...createFleetMetrics(registers),
     ...createFrontMetrics(registers),
   };
 }

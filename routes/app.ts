@@ -61,7 +61,7 @@ export function createApp(deps: AppDeps): App {
     tokens: deps.tokens ?? createTokens(config.SECRET_KEY, config.ACCESS_TOKEN_EXPIRE_MINUTES),
     passwords: deps.passwords ?? createPasswords(),
     throttle: deps.throttle ?? createThrottle(),
-    gate: deps.gate ?? createGate(),
+    gate: deps.gate ?? createGate({ metrics }),
     docsFiles: createDocsFiles(),
     bodyMsMax: deps.bodyMsMax ?? bodyMsDefault,
   };

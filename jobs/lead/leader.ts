@@ -8,6 +8,7 @@ import type { Metrics } from "../../metrics.ts";
 import { Bell } from "../../bell.ts";
 import { choresMs, runChores } from "./chores.ts";
 import type { Feed } from "./feed.ts";
+import { forgetMeasures, measureMs, showMeasures } from "./measure.ts";
 import { reconcile } from "./reconcile.ts";
 import { Scaler } from "../slots/scaler.ts";
 import type { ScaleRule } from "../slots/scale_rules.ts";
@@ -57,6 +58,7 @@ export class Leader {
   readonly #failing = new Set<string>();
   #noticeRounds = 0;
   #choresDueAt = -Infinity;
+  #measureDueAt = -Infinity;
   readonly #dutiesBell = new Bell();
   readonly #noticeBell = new Bell();
   #slots = new Map<Queue, number>();
@@ -88,6 +90,7 @@ export class Leader {
     while (!this.#stopping) {
       await this.#try("lead", () => this.#renew());
       if (this.isLeading) await this.doDuties();
+      else this.#forgetMeasures();
       await this.#dutiesBell.wait(dutiesMs);
     }
   }
@@ -150,7 +153,13 @@ export class Leader {
     if (Object.keys(deleted).length > 0) this.#deps.log.info("expired rows deleted", deleted);
   }
 
-  /** Reconciles, scales, and runs the chores when they are due. */
+  #forgetMeasures(): void {
+    if (this.#measureDueAt === -Infinity) return;
+    this.#measureDueAt = -Infinity;
+    forgetMeasures(this.#deps.metrics);
+  }
+
+  /** Reconciles, scales, measures, and runs the chores when they are due. */
   async doDuties(): Promise<void> {
     const { sql, bell } = this.#deps;
     // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time
@@ -163,6 +172,10 @@ export class Leader {
     );
     if (repaired) bell.ring();
     await this.#try("scale", () => this.#scaler.runOnce());
+    if (performance.now() >= this.#measureDueAt) {
+      this.#measureDueAt = performance.now() + measureMs;
+      await this.#try("measure", () => showMeasures(this.#deps));
+    }
     if (performance.now() < this.#choresDueAt) return;
     this.#choresDueAt = performance.now() + choresMs;
     await this.#try("chores", () => this.#doChores());

@@ -1,5 +1,6 @@
 /** Limits concurrent database requests. Excess requests wait up to `waitMsMax`, then fail with `busy`. */
 import { AppError } from "../../errors.ts";
+import type { Metrics } from "../../metrics.ts";
 import { counted, inflect } from "../../phrases.ts";
 
 export interface Gate {
@@ -24,6 +25,7 @@ export interface GateOptions {
   waitMsMax?: number;
   /** Maximum number of waiting requests. A further request fails at once. */
   waitingMax?: number;
+  metrics?: Pick<Metrics, "databaseWaiting" | "databaseRefusals">;
 }
 
 /** A request quicker than this many milliseconds raises the limit by one; a slower one halves it. */
@@ -31,12 +33,15 @@ const quickMs = 100;
 /** After this many milliseconds without a finished request, only `concurrencyMin` applies. */
 const stalledMs = 250;
 
+const busy = (reason: string) => new AppError("busy", `waiting for the database: ${reason}`);
+
 /**
  * Creates a gate with additive increase and multiplicative decrease of its limit. A gate counts requests and
  * opens no connection.
  */
 export function createGate(
-  { concurrencyMin = 16, concurrencyMax = 64, waitMsMax = 1500, waitingMax = 1000 }: GateOptions = {},
+  { concurrencyMin = 16, concurrencyMax = 64, waitMsMax = 1500, waitingMax = 1000, metrics }: GateOptions =
+    {},
 ): Gate {
   /** Callbacks that admit one waiting request each, in order of arrival. */
   const waiters = new Set<() => void>();
@@ -54,6 +59,7 @@ export function createGate(
     const stopWaiting = () => {
       clearTimeout(timer);
       waiters.delete(admit);
+      metrics?.databaseWaiting.set(waiters.size);
       signal.removeEventListener("abort", fail);
     };
     const admit = () => {
@@ -62,18 +68,13 @@ export function createGate(
     };
     const fail = () => {
       stopWaiting();
-      reject(
-        new AppError(
-          "busy",
-          `waiting for the database: ${counted(running, "request")} ${
-            inflect(running, "uses", "use")
-          } it already`,
-        ),
-      );
+      metrics?.databaseRefusals.inc();
+      reject(busy(`${counted(running, "request")} ${inflect(running, "uses", "use")} it already`));
     };
     const timer = setTimeout(fail, waitMsMax);
     signal.addEventListener("abort", fail);
     waiters.add(admit);
+    metrics?.databaseWaiting.set(waiters.size);
     return promise;
   }
 
@@ -93,7 +94,10 @@ export function createGate(
     async run(request, work) {
       if (hasRoom()) running++;
       else if (waiters.size < waitingMax) await wait(request);
-      else throw new AppError("busy", `waiting for the database: ${waitingMax} requests wait already`);
+      else {
+        metrics?.databaseRefusals.inc();
+        throw busy(`${waitingMax} requests wait already`);
+      }
       const startedAt = performance.now();
       try {
         return await work();

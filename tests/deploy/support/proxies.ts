@@ -125,7 +125,13 @@ export async function startProxy(kind: "nginx" | "haproxy", behind: Behind): Pro
   const { args, env } = kind === "nginx"
     ? { args: await prepareNginx(folder, ports, behind), env: {} }
     : await prepareHaproxy(folder, ports, behind);
-  const child = new Deno.Command(findTool(kind)!, { args, env, stdin: "null", stdout: "piped", stderr: "piped" })
+  const child = new Deno.Command(findTool(kind)!, {
+    args,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  })
     .spawn();
   let output = "";
   const add = (text: string) => output += text;
@@ -179,8 +185,8 @@ export function startNamed(name: string): NamedServer {
   };
   const listener = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname, search } = new URL(request.url);
-    const given = server.answer(request);
     if (pathname === "/ready") return Response.json({ status: "ready" });
+    const given = server.answer(request);
     // A client that breaks off is no fault of this server.
     const body = given === undefined ? await request.text().catch(() => "") : "";
     server.requests.push({ method: request.method, path: pathname + search, headers: request.headers, body });
