@@ -1,6 +1,6 @@
 /** The leader's measures of the whole queue, which `/metrics` shows. */
 import type { Sql } from "../../db/pg/connect.ts";
-import { measureQueue } from "../../db/queue/measures.ts";
+import { measureQueue } from "../../db/queue/system.ts";
 import { deadAfterMs } from "../../db/queue/times.ts";
 import type { Metrics } from "../../metrics.ts";
 
