@@ -25,6 +25,6 @@ if (import.meta.main) {
   const config = JSON.parse(await Deno.readTextFile("deno.json"));
   const used = findUsed(Object.keys(config.imports), await readSources("."));
   config.imports = Object.fromEntries(used.map((name) => [name, config.imports[name]]));
-  for (const name of ["tasks", "allowScripts", "fmt", "lint"]) delete config[name];
+  for (const name of ["workspace", "tasks", "allowScripts", "fmt", "lint"]) delete config[name];
   await Deno.writeTextFile("deno.json", JSON.stringify(config, null, 2));
 }

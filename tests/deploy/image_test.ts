@@ -11,7 +11,13 @@ import { waitFor } from "../support/wait.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const dockerfile = await Deno.readTextFile(`${root}deploy/docker/Dockerfile`);
-const [, buildStage = "", lastStage = ""] = dockerfile.split(/^FROM .*$/m).slice(1);
+/** The stages by name; the last one has none. */
+const stages = new Map(
+  [...dockerfile.matchAll(/^FROM \S+(?: AS (\w+))?\n([\s\S]*?)(?=^FROM |(?![\s\S]))/gm)].map((
+    [, name = "last", text],
+  ) => [name, text!]),
+);
+const lastStage = stages.get("last")!;
 
 /** Instructions of a stage with the words after them. */
 const instructions = (stage: string): [name: string, rest: string][] =>
@@ -29,27 +35,34 @@ function listCopied(pattern: string): string[] {
   );
 }
 
-/** Carries out the first stage below `folder`. */
-async function build(folder: string): Promise<void> {
-  const app = `${folder}/app`;
+/** Carries out a stage in a folder of its name below `folder`. @returns the folder */
+async function build(folder: string, stage: string): Promise<string> {
+  const base = `${folder}/${stage}`;
+  const app = `${base}/app`;
+  await Deno.mkdir(`${base}/build`, { recursive: true });
   await Deno.mkdir(app);
-  await Deno.mkdir(`${folder}/build`);
-  for (const [name, rest] of instructions(buildStage)) {
+  for (const [name, rest] of instructions(stages.get(stage)!)) {
     const words = rest.split(" ");
     if (name === "COPY") {
-      const target = words.pop()!.replace(/^\//, `${folder}/`).replace(/^\.\//, `${app}/`);
-      for (const path of words.flatMap(listCopied)) await copy(root + path, target);
+      const target = words.pop()!.replace(/^\//, `${base}/`).replace(/^\.\//, `${app}/`);
+      const from = /^--from=(\w+)$/.exec(words[0]!)?.[1];
+      const paths = from === undefined
+        ? words.flatMap(listCopied).map((path) => root + path)
+        : [`${folder}/${from}${words[1]}`];
+      await Deno.mkdir(target.replace(/[^/]*$/, ""), { recursive: true });
+      for (const path of paths) await copy(path, target);
     }
     if (name !== "RUN") continue;
-    const [program, ...args] = words.map((word) => word.replace(/^\/build/, `${folder}/build`));
+    const [program, ...args] = words.map((word) => word.replace(/^\/build/, `${base}/build`));
     assert.equal(program, "deno");
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args,
       cwd: app,
-      env: { DENO_DIR: `${folder}/deno-dir` },
+      env: { DENO_DIR: `${base}/deno-dir` },
     }).output();
     assert.ok(success, `${rest}: ${new TextDecoder().decode(stderr)}`);
   }
+  return base;
 }
 
 /** Starts a program of the image as user 65532. */
@@ -92,14 +105,15 @@ Deno.test({
   name: "the image's programs run as a user without rights, with only what the Dockerfile copies",
   ignore: !isRoot,
 }, async (t) => {
-  const folder = await Deno.makeTempDir({ prefix: "contactsheet-image-" });
+  const parent = await Deno.makeTempDir({ prefix: "contactsheet-image-" });
   await using database = await createDatabase();
   await using redis = await startRedis();
   try {
-    await build(folder);
+    await build(parent, "console");
+    const folder = await build(parent, "build");
     await Deno.mkdir(`${folder}/bin`);
     await Deno.copyFile(Deno.execPath(), `${folder}/bin/deno`);
-    await new Deno.Command("chmod", { args: ["-R", "a+rX,go-w", folder] }).output();
+    await new Deno.Command("chmod", { args: ["-R", "a+rX,go-w", parent] }).output();
     const servers = { DATABASE_URL: database.url, REDIS_URL: redis.url };
 
     await t.step("it has only what the programs import", async () => {
@@ -145,7 +159,7 @@ Deno.test({
         await answer?.body?.cancel();
         return answer?.ok;
       }, 60_000).catch((error) => assert.fail(`${error}: ${api.output()}`));
-      for (const path of ["/health", "/docs", "/api/v2/docs"]) {
+      for (const path of ["/health", "/docs", "/api/v2/docs", "/console"]) {
         const answer = await fetch(`http://127.0.0.1:${port}${path}`);
         assert.equal(answer.status, 200, path);
         await answer.body?.cancel();
@@ -164,12 +178,12 @@ Deno.test({
       assert.equal(await worker.end("SIGTERM"), 0, worker.output());
     });
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await Deno.remove(parent, { recursive: true });
   }
 });
 
-Deno.test("the Dockerfile has two stages, no root, no shell, and the Deno of the gate", async () => {
-  assert.equal([...dockerfile.matchAll(/^FROM /gm)].length, 3);
+Deno.test("the Dockerfile has stages that do not reach the image, no root, no shell, and the Deno of the gate", async () => {
+  assert.deepEqual([...stages.keys()], ["deno", "console", "build", "last"]);
   assert.match(lastStage, /^USER 65532:65532$/m);
   assert.ok(!/^RUN/m.test(lastStage));
   assert.match(lastStage, /^ENTRYPOINT \["\/bin\/deno"\]$/m);
@@ -177,11 +191,14 @@ Deno.test("the Dockerfile has two stages, no root, no shell, and the Deno of the
   for (const [, named] of dockerfile.matchAll(/^FROM denoland\/deno:\w+-(\S+)/gm)) {
     assert.equal(named, version);
   }
-  // Everything that a COPY of the first stage names is let through.
+  // Everything that a COPY names is let through.
   const ignore = await Deno.readTextFile(`${root}deploy/docker/Dockerfile.dockerignore`);
-  for (const [name, rest] of instructions(buildStage)) {
-    if (name !== "COPY") continue;
-    for (const path of rest.split(" ").slice(0, -1)) assert.ok(ignore.includes(`\n!${path}\n`), path);
+  const lines = ignore.split("\n");
+  const copied = ["console", "build"].flatMap((stage) => instructions(stages.get(stage)!)).filter((
+    [name, rest],
+  ) => name === "COPY" && !rest.startsWith("--from"));
+  for (const path of copied.flatMap(([, rest]) => rest.split(" ").slice(0, -1))) {
+    assert.ok(lines.some((line) => line === `!${path}` || path.startsWith(`${line.slice(1)}/`)), path);
   }
 });
 
