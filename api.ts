@@ -1,5 +1,6 @@
 /** Runs the API in this process: opens the dependencies, serves the app, and drains when it is asked to stop. */
 import { openApiDeps } from "./deps.ts";
+import type { Replica } from "./db/pg/replica.ts";
 import { print, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
 import { openFront } from "./routes/front/open.ts";
@@ -24,13 +25,17 @@ export interface Shared {
  */
 export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void> {
   await using deps = await openApiDeps();
-  const { config, log, metrics, checks, checkRedis } = deps;
+  const { config, log, metrics, checks, checkRedis, replica } = deps;
   await using opened = await openFront(deps);
   const closing = new AbortController();
   const app = createApp({ ...deps, draining: signal, closing: closing.signal, front: opened?.front });
   const address = { hostname: config.HOST, port: shared?.port ?? config.PORT };
   const server = listenOn({ ...address, reusePort: shared !== undefined }, "PORT", app.fetch);
-  const ops = { metrics, checks, optionalChecks: { redis: checkRedis }, draining: signal };
+  const optionalChecks = {
+    redis: checkRedis,
+    ...(replica ? { replica: () => requireUsed(replica) } : {}),
+  };
+  const ops = { metrics, checks, optionalChecks, draining: signal };
   const admin = shared
     ? listenOn({ hostname: "127.0.0.1", port: 0 }, "ADMIN_PORT", createOps(ops).fetch)
     : serveOps(config, ops);
@@ -48,5 +53,10 @@ export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void
 
 const urlOf = ({ addr: { hostname, port } }: Deno.HttpServer<Deno.NetAddr>): string =>
   `http://${hostname}:${port}`;
+
+/** Rejects with the reason why the replica is left out. */
+function requireUsed({ reason }: Replica): Promise<void> {
+  return reason === undefined ? Promise.resolve() : Promise.reject(new Error(reason));
+}
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -64,6 +64,7 @@ function checkUrls(config: Config): FieldFault[] {
   const wanted: [SettingName, string[]][] = [
     ["DATABASE_URL", ["postgres:", "postgresql:"]],
     ["DATABASE_DIRECT_URL", ["postgres:", "postgresql:"]],
+    ["DATABASE_READ_URL", ["postgres:", "postgresql:"]],
     ["REDIS_URL", ["redis:", "rediss:", "valkey:", "valkeys:", "unix:"]],
     ["UPSTASH_REDIS_REST_URL", ["http:", "https:"]],
     ["IMAGE_API_URL", ["http:", "https:"]],

@@ -2,6 +2,7 @@
 import { type Config, parseConfig, type Program, readEnvironment } from "./config.ts";
 import { connect, connectError, listIgnoredParameters, ping, type Pool } from "./db/pg/connect.ts";
 import { requirePooling } from "./db/pg/pooler.ts";
+import type { Replica } from "./db/pg/replica.ts";
 import { requireServer } from "./db/pg/server.ts";
 import { AppError } from "./errors.ts";
 import { createLimiter } from "./redis/limiter.ts";
@@ -10,6 +11,7 @@ import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { createSchemaCheck, requireSchema } from "./migrate/schema/runner.ts";
 import type { Check } from "./ops.ts";
+import { openReplica } from "./routes/common/replica.ts";
 import { createSharedThrottle } from "./routes/common/shared_throttle.ts";
 import type { LoginThrottle } from "./routes/common/throttle.ts";
 
@@ -26,6 +28,8 @@ export interface Deps extends AsyncDisposable {
 export interface ApiDeps extends Deps {
   redis: RedisConnection;
   throttle: LoginThrottle;
+  /** The replica that answers reads, if DATABASE_READ_URL is set. */
+  replica: Replica | undefined;
   /** Checks whether Redis can count logins. @throws AppError redis_unreachable */
   checkRedis: () => Promise<void>;
 }
@@ -104,6 +108,10 @@ const redisMsMax = 1000;
 export async function openApiDeps(): Promise<ApiDeps> {
   const deps = await openDeps("api");
   const { config, log, metrics } = deps;
+  const replica = await openReplica({ ...deps, session: apiSession }).catch(async (error) => {
+    await deps[Symbol.asyncDispose]();
+    throw error;
+  });
   const redis = openRedis({
     url: config.REDIS_URL,
     restUrl: config.UPSTASH_REDIS_REST_URL,
@@ -121,10 +129,12 @@ export async function openApiDeps(): Promise<ApiDeps> {
   return {
     ...deps,
     redis,
+    replica,
     throttle: createSharedThrottle({ limiter, log, metrics }),
     checkRedis,
     async [Symbol.asyncDispose]() {
       await redis.close();
+      await replica?.[Symbol.asyncDispose]();
       await deps[Symbol.asyncDispose]();
     },
   };

@@ -16,6 +16,24 @@ function createHttpMetrics(registers: Registry[]) {
       buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
       registers,
     }),
+    reads: new Counter({
+      name: "contactsheet_reads_total",
+      help: "Reads that a replica could answer, by the server that answered (primary, replica)",
+      labelNames: ["server"],
+      registers,
+    }),
+    replicaUsed: new Gauge({
+      name: "contactsheet_replica_used",
+      help: "1 while the replica answers reads, 0 while it is left out",
+      registers,
+      aggregator: "min",
+    }),
+    replicaWaitSeconds: new Gauge({
+      name: "contactsheet_replica_wait_seconds",
+      help: "How long the latest read waited for the replica to have all earlier writes",
+      registers,
+      aggregator: "max",
+    }),
     limiterFailCloses: new Counter({
       name: "contactsheet_limiter_fail_closes_total",
       help: "Logins refused because the limiter did not answer",

@@ -43,6 +43,20 @@ export const settings = {
     ),
     secret: true,
   },
+  DATABASE_READ_URL: {
+    ...url(
+      "PostgreSQL: a streaming replica of DATABASE_URL that answers the API's reads; empty: there is none",
+    ),
+    secret: true,
+  },
+  READ_LAG_MS: {
+    kind: "int",
+    default: "200",
+    range: [1, 10_000],
+    unit: "ms",
+    help:
+      "longest wait of a read for the replica to have all earlier writes; a replica that lags more is left out",
+  },
   REDIS_URL: {
     kind: "text",
     default: "redis://127.0.0.1:6379/0",

@@ -8,7 +8,9 @@ import type { ConsoleFiles } from "./console_files.ts";
 import { createConsole, isConsolePath } from "./console.ts";
 import { clientAddress, networkOf } from "./common/address.ts";
 import { createDocsFiles } from "./common/docs.ts";
+import type { Replica } from "../db/pg/replica.ts";
 import { createPasswords, type Passwords } from "./common/passwords.ts";
+import { answerFrom } from "./common/reads.ts";
 import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
 import { createTokens, type Tokens } from "./common/tokens.ts";
 import { bodyMsDefault } from "./v1/body.ts";
@@ -33,6 +35,8 @@ export interface AppDeps {
   front?: Front | undefined;
   /** The console's files, if they are not those that were built. */
   consoleFiles?: ConsoleFiles;
+  /** Answers reads, where there is one. */
+  replica?: Replica | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
   /** Aborted when the process drains. Answers then ask the client or the proxy for a new connection. */
@@ -66,6 +70,7 @@ export function createApp(deps: AppDeps): App {
     bodyMsMax: deps.bodyMsMax ?? bodyMsDefault,
   };
   const { front } = deps;
+  const reads = { replica: deps.replica, metrics };
   const v2 = createV2(
     Object.assign({}, v1, { changeDocuments: front?.change.bind(front) }),
   );
@@ -77,9 +82,10 @@ export function createApp(deps: AppDeps): App {
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
     const network = networkOf(address);
-    const handleV1 = (request: Request) => routeV1(v1, request, network);
+    const handleV1 = (request: Request) =>
+      answerFrom(reads, request, (sql) => routeV1(sql ? { ...v1, sql } : v1, request, network));
     const answer = isV2(request.url)
-      ? v2(request, network)
+      ? answerFrom(reads, request, (sql) => v2(request, network, sql))
       : isConsolePath(pathOf(request.url))
       ? answerConsole(request).then((response) => ({ response, route: "/console" }))
       : front?.answer(request, remote, handleV1) ?? handleV1(request);

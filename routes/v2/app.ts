@@ -3,6 +3,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { cors } from "hono/cors";
 import { requestId } from "hono/request-id";
+import type { Pool } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { addAgreement } from "./stats/agreement.ts";
 import { addAuth } from "./people/auth.ts";
@@ -154,7 +155,7 @@ export function createV2App(options: V2Options): V2App {
   app.notFound((c) => respondProblem(c, unknownPath(c)));
   app.use(requestId());
   app.use(async (c, next) => {
-    c.set("deps", deps);
+    c.set("deps", c.env.sql ? { ...deps, sql: c.env.sql } : deps);
     await next();
     c.header("cache-control", c.res.headers.get("cache-control") ?? "private, no-cache");
     c.header("x-content-type-options", "nosniff");
@@ -173,13 +174,17 @@ export function createV2App(options: V2Options): V2App {
 }
 
 /** Handles a request of v2. `route` is the path of its route in the table, for logs and metrics. */
-export type HandleV2 = (request: Request, address: string) => Promise<{ response: Response; route: string }>;
+export type HandleV2 = (
+  request: Request,
+  address: string,
+  sql?: Pool,
+) => Promise<{ response: Response; route: string }>;
 
 export function createV2(options: V2Options): HandleV2 {
   const app = createV2App(options);
-  return async (request, address) => {
+  return async (request, address, sql) => {
     const routed = { route: "(none)" };
-    const response = await app.fetch(request, { address, routed });
+    const response = await app.fetch(request, { address, routed, sql });
     return { response, route: routed.route === "(none)" ? routed.route : basePath + routed.route };
   };
 }

@@ -176,7 +176,7 @@ export const rooms: Record<string, string[]> = {
   ],
   "migrate": ["migrate/schema", "migrate/data"],
 
-  "routes/common": ["redis"],
+  "routes/common": ["db/pg", "redis"],
   "routes/front": ["comparison", "routes/common", "db/pg", "db/traffic"],
   "routes/v1": ["routes/common", "db/pg", "db/people", "db/queue", "db/v1", "jobs/moves"],
   "routes/v2/kit": ["routes/common", "db/pg", "db/people"],
@@ -203,6 +203,7 @@ export const rooms: Record<string, string[]> = {
     "routes/v2/judging",
     "routes/v2/live",
     "routes/v2/stats",
+    "db/pg",
     "db/queue",
     "db/traffic",
     "db/migration",

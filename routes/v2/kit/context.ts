@@ -97,6 +97,8 @@ export type Access =
 export interface Bindings {
   /** The client's network, which the throttle and the rate limit count by. */
   address: string;
+  /** Pool to use instead of that of the dependencies: a replica, for reads. */
+  sql?: Pool | undefined;
   /** Receives the path of the route that responds, as in the route table. */
   routed: { route: string };
 }
