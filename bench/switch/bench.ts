@@ -8,10 +8,10 @@ import { openSystems, secret, type Systems } from "../../dev/chaos/switch/system
 import { createTokens } from "../../routes/common/tokens.ts";
 import type { Report } from "../report.ts";
 
-export const project = new URL("../../", import.meta.url);
-
 /** What every part gets. */
 export interface Bench {
+  /** A copy of the project, which later edits do not reach. */
+  root: URL;
   servers: LaneServers;
   report: Report;
   /** Cut-overs and rollbacks. */
@@ -35,7 +35,8 @@ const plan: SwitchPlan = {
 };
 
 /** Opens both systems; each process reaches the servers directly. */
-export const openBenchSystems = ({ servers }: Bench): Promise<Systems> => openSystems(project, plan, servers);
+export const openBenchSystems = ({ root, servers }: Bench): Promise<Systems> =>
+  openSystems(root, plan, servers);
 
 /** Changes the phase, whatever the order, and waits until all API processes work by it. */
 export async function forcePhase({ sql }: Systems, phase: Phase): Promise<void> {

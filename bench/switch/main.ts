@@ -3,6 +3,7 @@
  * options.
  */
 import { Command } from "commander";
+import { copyProject } from "../../dev/chaos/mutations.ts";
 import { startLaneServers } from "../../dev/chaos/switch/lane.ts";
 import { parseOptions } from "../../dev/command_line.ts";
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
@@ -53,8 +54,10 @@ async function main(): Promise<number> {
   }
   const report = openReport(options.json ?? false);
   const started = performance.now();
+  await using copy = await copyProject(new URL("../../", import.meta.url));
   await using servers = await startLaneServers({ durable: true });
   const bench: Bench = {
+    root: copy.root,
     servers,
     report: report.add,
     rounds: options.quick ? 2 : options.rounds,
