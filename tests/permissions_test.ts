@@ -18,11 +18,12 @@ const { permissions, tasks } = JSON.parse(await Deno.readTextFile(file)) as {
   tasks: Record<string, { command: string }>;
 };
 
-/** Variables that a package reads while it is imported; a denied one would end the program. */
+/** Variables that a package reads while it is imported, or at its first use; a denied one would end that. */
 const redisVariables = ["UPSTASH_CONSOLE", "VERCEL", "AWS_REGION"];
+const undiciVariables = ["JEST_WORKER_ID", "UNDICI_NO_WASM_SIMD"];
 const packageVariables: Record<string, string[]> = {
-  start: redisVariables,
-  api: redisVariables,
+  start: [...redisVariables, ...undiciVariables],
+  api: [...redisVariables, ...undiciVariables],
   worker: redisVariables,
 };
 
