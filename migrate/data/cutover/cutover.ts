@@ -21,7 +21,7 @@ import {
   unfinishedError,
 } from "./journal.ts";
 import type { SwitchOptions } from "./options.ts";
-import { Recheck, requireEqual } from "./recheck.ts";
+import { type DifferentDocument, Recheck, requireEqual } from "./recheck.ts";
 import { startTarget } from "./start.ts";
 import { type Detail, type RunningStep, Steps } from "./steps.ts";
 import { listUnderWay } from "./stop_work.ts";
@@ -31,6 +31,8 @@ import { setWriteBlock } from "../sources/write_block.ts";
 
 const lookMs = 20;
 const drainLookMs = 500;
+/** How often a rehearsal compares documents again that the old executor changes meanwhile. */
+const settlingsMax = 20;
 /** Cells under way that are listed. */
 const listedMax = 100;
 
@@ -119,7 +121,7 @@ class Cutover {
     );
     await this.#steps.run("catch_up", {}, () => this.#catchUp());
     await this.#steps.run("recheck", {}, async () => {
-      requireEqual(await this.#recheck!.catchUp(this.#frozenAt));
+      requireEqual(await this.#settle(await this.#recheck!.catchUp(this.#frozenAt)));
       this.#check();
       return { compared: this.#recheck!.compared };
     });
@@ -185,6 +187,20 @@ class Cutover {
       this.#check();
       await wait(lookMs);
     }
+  }
+
+  /**
+   * Compares documents that differ again, when everything up to now is applied: in a rehearsal MongoDB is not blocked, and
+   * the old executor goes on writing.
+   */
+  async #settle(found: DifferentDocument[]): Promise<DifferentDocument[]> {
+    let different = found;
+    for (let i = 0; this.kind === "rehearsal" && different.length > 0 && i < settlingsMax; i++) {
+      this.#frozenAt = await this.context.source.clusterPosition();
+      await this.#catchUp();
+      different = await this.#recheck!.compareAgain();
+    }
+    return different;
   }
 
   /** The reverse sync begins with the switch, whose transaction enables the capture. */

@@ -84,6 +84,11 @@ export class Recheck implements AsyncDisposable {
     return await this.#compare();
   }
 
+  /** Compares again what differed last. */
+  async compareAgain(): Promise<DifferentDocument[]> {
+    return await this.#compare();
+  }
+
   #add({ keys }: ChangeBatch): void {
     for (const [collection, changed] of keys) {
       const known = this.#keys.get(collection)!;
