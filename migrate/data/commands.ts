@@ -6,6 +6,7 @@ import { addAssess } from "./commands_assess.ts";
 import { addBack } from "./commands_back.ts";
 import { addBackup } from "./commands_backup.ts";
 import { addQuarantine, addUnfinished, addWhy, parseDecision } from "./commands_ledger.ts";
+import { addMove } from "./commands_move.ts";
 import { addRepair } from "./commands_repair.ts";
 import { addReport } from "./commands_report.ts";
 import { addStatus, checkBalance } from "./commands_status.ts";
@@ -84,6 +85,7 @@ MONGODB_URL and DB_NAME. The steps of a migration, in this order:
   7  unfinished resume|cancel                decide about tasks that the old backend had not finished
   8  report --out FILE                       write the signed report for the archive
 To go back to the state of step 2: restore --backup FOLDER --replace.
+The whole move of a running system, step by step: move
 A MongoDB that people keep writing to (docs/following.md), in place of steps 3 and 4:
   sync --from mongodb                        copy it, and apply its changes until stopped; --once ends when caught up
   status --from mongodb [--settled]          lag, head-room in the oplog, gaps, the ledger, and the next command
@@ -116,6 +118,7 @@ export function dataCommand(context: DataContext): Command {
   addBack(data, context);
   addCutover(data, context);
   addSync(data, context);
+  addMove(data, context);
   data.addHelpText("after", runbook);
   return data;
 }

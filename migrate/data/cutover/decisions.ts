@@ -33,12 +33,7 @@ export async function saveAcceptances(
   if (names.length === 0) return;
   const digests = new Map((await listExceptionGroups(pool)).map(({ name, digest }) => [name, digest]));
   for (const name of names) {
-    const value = JSON.stringify({ digest: digests.get(name) ?? null });
-    await pool`
-      insert into migration.decisions (name, value, decided_by)
-      values (${`accept:${name}`}, ${value}::text::json, ${by})
-      on conflict (name) do update
-      set value = excluded.value, decided_by = excluded.decided_by, decided_at = now()`;
+    await saveDecision(pool, `accept:${name}`, { digest: digests.get(name) ?? null }, by);
   }
 }
 
@@ -60,11 +55,37 @@ export async function readAcceptances(sql: Sql): Promise<Acceptances> {
   };
 }
 
-/** Records a backup of the target, for the gate. */
-export async function saveBackup(sql: Sql, folder: string, by: string): Promise<void> {
+/** A stored decision. */
+export interface DecisionRow {
+  name: string;
+  value: Record<string, unknown>;
+  decided_by: string;
+  /** ISO 8601. */
+  decided_at: string;
+}
+
+/** Stores a decision under a name, in place of an earlier one. */
+export async function saveDecision(
+  sql: Sql,
+  name: string,
+  value: object,
+  by: string,
+): Promise<void> {
   await sql`
     insert into migration.decisions (name, value, decided_by)
-    values ('backup', ${JSON.stringify({ folder })}::text::json, ${by})
+    values (${name}, ${JSON.stringify(value)}::text::json, ${by})
     on conflict (name) do update
     set value = excluded.value, decided_by = excluded.decided_by, decided_at = now()`;
 }
+
+/** Lists all decisions, the oldest first. */
+export async function listDecisions(sql: Sql): Promise<DecisionRow[]> {
+  return await sql<DecisionRow[]>`
+    select name, value, decided_by, to_char(decided_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as decided_at
+    from migration.decisions
+    order by migration.decisions.decided_at, name`;
+}
+
+/** Records a backup of the target, for the gate. */
+export const saveBackup = (sql: Sql, folder: string, by: string): Promise<void> =>
+  saveDecision(sql, "backup", { folder }, by);

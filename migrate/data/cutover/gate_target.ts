@@ -174,7 +174,7 @@ const processRules: Rule<TargetFacts>[] = [
       verdict(
         processes.length > 0,
         counted(processes.length, "API process", "API processes"),
-        "start the API with LEGACY_API_URL, and send the clients to it",
+        "start 'deno task start' with LEGACY_API_URL, and send the clients to it",
       ),
   },
   processRule(

@@ -59,7 +59,8 @@ export interface Rig extends AsyncDisposable {
   removed: string[];
 }
 
-const environment = (rig: { database: TestDatabase; followed: Followed; old: OldBackend }) => ({
+/** Settings of the migrator. */
+export const environment = (rig: { database: TestDatabase; followed: Followed; old: OldBackend }) => ({
   DATABASE_URL: rig.database.url,
   MONGODB_URL: rig.followed.mongo.url,
   DB_NAME: databaseName,
@@ -69,7 +70,8 @@ const environment = (rig: { database: TestDatabase; followed: Followed; old: Old
   USER: "tester",
 });
 
-function spawn(env: Record<string, string>, args: string[], failpoint: string | undefined): Running {
+/** Starts a process of the migrator. */
+export function spawn(env: Record<string, string>, args: string[], failpoint?: string): Running {
   const preload = failpoint === undefined ? [] : ["--preload", failpointPath];
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-prompt", "--no-check", ...preload, mainPath, ...args],
@@ -89,7 +91,8 @@ function spawn(env: Record<string, string>, args: string[], failpoint: string | 
   return { child, stop, ended, [Symbol.asyncDispose]: async () => void await stop("SIGKILL") };
 }
 
-async function fill({ db }: Followed, count: number): Promise<string[]> {
+/** Inserts tasks with three pending subtasks each. @returns their ids */
+export async function fill({ db }: Followed, count: number): Promise<string[]> {
   const user = makeUser("owner@example.com");
   await db.collection("users").insertOne(user as Document);
   const tasks = Array.from({ length: count }, () => makeTask(user.email));
@@ -112,7 +115,7 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
   const config = parseConfig(env, "migrate");
   const removed: string[] = [];
   const run = async (...args: string[]) => {
-    await using running = spawn(env, args, undefined);
+    await using running = spawn(env, args);
     return await running.ended;
   };
   return {
