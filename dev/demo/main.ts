@@ -5,6 +5,8 @@ import progress from "cli-progress";
 import { connect } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { print, runMain, whenAborted } from "../../process.ts";
+import { exitNoMongo, runLive } from "./live.ts";
+import { createSteps, expect, type Step } from "./steps.ts";
 import { renderContactSheet, type SheetCell } from "./contact_sheet.ts";
 import { type Client, demoAxes, demoTask, signIn, type TaskDetailView, type TaskView } from "./client.ts";
 import { drawCell } from "../servers/draw.ts";
@@ -20,32 +22,13 @@ interface Options {
   keep: boolean;
   check: boolean;
   folder: string;
+  live: boolean;
 }
 
 const demoUser = { email: "demo@example.com", password: "contactsheet-demo" };
 const sample = new URL("../sample", import.meta.url).pathname;
 const taskMsMax = 120_000;
 const asRoot = Deno.uid() === 0;
-
-type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>;
-
-/** Returns a function that runs a named step and prints its duration. After the signal is aborted, no step starts. */
-function createSteps(signal: AbortSignal): Step {
-  return async (name, work) => {
-    if (signal.aborted) {
-      throw new AppError("interrupted", "demo: interrupted; all its processes are stopped");
-    }
-    print(`▸ ${name}`);
-    const start = performance.now();
-    const result = await work();
-    print(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
-    return result;
-  };
-}
-
-function expect(condition: boolean, failure: string): void {
-  if (!condition) throw new AppError("internal", `checking the demo: ${failure}`);
-}
 
 const isPortFree = (port: number): boolean => {
   try {
@@ -240,11 +223,18 @@ const command = new Command("deno task demo")
     "folder for the data with --keep",
     asRoot ? "/var/lib/contactsheet" : ".contactsheet",
   )
-  .option("--check", "check every step, then exit with 0 or with an error code", false);
+  .option("--check", "check every step, then exit with 0 or with an error code", false)
+  .option(
+    "--live",
+    "move a running old backend under load instead: sync, canary, cut-over, rollback, cut-over again",
+    false,
+  )
+  .addHelpText("after", `\nExit ${exitNoMongo} of --live: there is no mongod, and none can be downloaded.`);
 
 if (import.meta.main) {
   await runMain(async (signal) => {
     const options = parseOptions<Options>(command, Deno.args);
+    if (options?.live) return await runLive({ check: options.check }, signal);
     if (options) await run(options, signal);
   });
 }

@@ -56,7 +56,7 @@ const shownMax = 120;
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Body of a task with two cells. */
-function taskBody(name: string) {
+export function taskBody(name: string) {
   const values = ["a", "b"].map((value, i) => ({ id: String(i), value: `scene ${value}`, weight: 1 }));
   return {
     task_name: name,

@@ -81,14 +81,14 @@ async function pipe(
 /**
  * Starts a program in the background with its output in a file, and waits until it is ready.
  *
- * @param readyPattern matches the output once the program is ready
+ * @param readyPattern matches the output once the program is ready; without it, the program is not waited for
  * @throws AppError internal with the end of its output if it ends before it is ready
  */
 export async function startProgram(
   args: string[],
   env: Env,
   logPath: string,
-  readyPattern: RegExp,
+  readyPattern?: RegExp,
 ): Promise<Program> {
   const child = new Deno.Command(Deno.execPath(), {
     args: taskArgs(args),
@@ -101,7 +101,7 @@ export async function startProgram(
   const ready = Promise.withResolvers<void>();
   const recordOutput = (text: string) => {
     if (output.length < 100_000) output += text;
-    if (readyPattern.test(output)) ready.resolve();
+    if (readyPattern?.test(output)) ready.resolve();
   };
   const piped = Promise.all([
     pipe(child.stdout, logPath, recordOutput),
@@ -111,6 +111,7 @@ export async function startProgram(
     await piped;
     return code;
   });
+  if (readyPattern === undefined) ready.resolve();
   const outcome = await Promise.race([ready.promise.then(() => undefined), ended]);
   if (outcome !== undefined) {
     throw new AppError(

@@ -18,13 +18,14 @@ const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run(
 const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
 const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
 const switching: [string, string] = ["tests/migrate/cutover/thread_test.ts", "cutover"];
+const moving: [string, string] = ["tests/migrate/move/script_test.ts", "rig.move("];
 const gate = (step: string): [string, string] => [".ci/run", step];
 
 const filter = ["--task", "--cause", "--since"];
 
 export const commands: Record<string, Known> = {
   "": { flags: [], how: ["tests/docs/commands_test.ts", "`deno task` alone"] },
-  demo: { flags: ["--from", "--keep", "--folder", "--check"], how: "help" },
+  demo: { flags: ["--from", "--keep", "--folder", "--check", "--live"], how: "help" },
   test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
   ok: { flags: [], how: gate("deno check") },
   console: { flags: ["--watch"], how: "help" },
@@ -48,6 +49,7 @@ export const commands: Record<string, Known> = {
   migrate: { flags: [], how: readme },
   "migrate data": { flags: ["--help", "--json"], how: migrating },
   "migrate data COMMAND": { flags: ["--from"], how: migrating },
+  "migrate data move": { flags: ["--status", "--yes"], how: moving },
   "migrate data load": { flags: ["--from"], how: readme },
   "migrate data verify": { flags: ["--from", "--again", "--live"], how: readme },
   "migrate data status": { flags: ["--json", "--from", "--settled"], argumentsMax: 0, how: following },
@@ -117,7 +119,14 @@ export const looseFlags: Record<string, Record<string, string>> = {
     "--poll": "migrate data sync",
     "--json": "bench sync",
   },
-  "README.md": { "--from": "demo", "--keep": "demo", "--folder": "demo", "--check": "demo" },
+  "README.md": {
+    "--status": "migrate data move",
+    "--yes": "migrate data move",
+    "--from": "demo",
+    "--keep": "demo",
+    "--folder": "demo",
+    "--check": "demo",
+  },
   "docs/deploying.md": { "--to": "deploy split", "--errors": "deploy split" },
   "docs/operating.md": { "--nginx": "deploy split", "--haproxy": "deploy split" },
   "docs/benches.md": { "--quick": "bench queue", "--json": "bench queue" },
