@@ -40,6 +40,8 @@ interface Result {
   account: LoadAccount;
   faults: string[];
   differences: number;
+  /** Duration of the longest write that waited for a switch. */
+  heldMs: number;
 }
 
 async function waitUntil(what: string, check: () => Promise<boolean>): Promise<void> {
@@ -155,7 +157,7 @@ async function draw({ sql }: LiveWorld): Promise<void> {
 async function checkLedger(
   world: LiveWorld,
   load: Load,
-): Promise<Pick<Result, "account" | "faults" | "differences">> {
+): Promise<Pick<Result, "account" | "faults" | "differences" | "heldMs">> {
   await load.stop();
   const account = readAccount(load.clients);
   const { sql, db } = world;
@@ -170,22 +172,24 @@ async function checkLedger(
     ...checkEntries(await readDocuments(db), entries, "MongoDB"),
     ...violations,
   ];
-  return { account, faults, differences };
+  return { account, faults, differences, heldMs: await readLongestHeld(world, load) };
 }
 
-/** Duration of the longest write that was under way during a switch. */
-const longestHeld = ({ account }: Result, switches: readonly Switched[], load: Load): number => {
-  const calls = load.clients.flatMap((client) => client.calls);
-  const held = calls.filter(({ kind, at, ms }) =>
-    kind === "write" && switches.some(({ from, to }) => at <= to && at + ms >= from)
+/** Returns the duration of the longest write that waited for a switch, in ms. */
+async function readLongestHeld({ sql }: LiveWorld, load: Load): Promise<number> {
+  const holds = await sql<{ from: number; to: number; phase_after: string }[]>`
+    select (extract(epoch from at) * 1000)::float8 as from,
+      (extract(epoch from lead(at) over (order by version)) * 1000)::float8 as to, phase_after
+    from migration.traffic_changes`;
+  const held = load.clients.flatMap(({ calls }) => calls).filter(({ kind, at, ms }) =>
+    kind === "write" &&
+    holds.some((hold) => hold.phase_after === "holding" && at <= hold.to && at + ms >= hold.from)
   );
-  return held.reduce((max, { ms }) => Math.max(max, ms), Math.min(account.longestWriteMs, 0));
-};
+  return held.reduce((max, { ms }) => Math.max(max, ms), 0);
+}
 
-function printLedger(result: Result, load: Load): void {
-  const { account, cutovers, rollback, faults, differences } = result;
+function printLedger({ account, cutovers, rollback, faults, differences, heldMs }: Result): void {
   const { calls, acknowledged, failures } = account;
-  const held = longestHeld(result, [...cutovers, rollback], load);
   const rows: [string, string][] = [
     ["requests", `${calls} by ${clients} clients through 2 API processes`],
     ["failed requests", String(failures.length)],
@@ -194,7 +198,7 @@ function printLedger(result: Result, load: Load): void {
       `${acknowledged}, each exactly once in both systems: ${faults.length === 0 ? "yes" : "NO"}`,
     ],
     ["both systems", differences === 0 ? "byte for byte the same documents" : `${differences} differences`],
-    ["longest held write", `${Math.round(held)} ms`],
+    ["longest held write", `${Math.round(heldMs)} ms`],
     ["pause of the cut-overs", cutovers.map(({ pause_ms }) => `${pause_ms} ms`).join(" and ")],
     [
       "rollback",
@@ -215,7 +219,7 @@ function printLedger(result: Result, load: Load): void {
 async function moveThere(
   world: LiveWorld,
   step: Step,
-): Promise<{ load: Load; sync: Program; origins: string[] }> {
+): Promise<{ load: Load; sync: Program }> {
   const { db, tokens } = world;
   await step("schema: deno task migrate", () => readProgram(["migrate"], world.env));
   const origins = await step(
@@ -237,14 +241,14 @@ async function moveThere(
     await new Promise((resolve) => setTimeout(resolve, 2000));
     tell(load);
   });
-  return { load, sync, origins };
+  return { load, sync };
 }
 
 async function show(
   world: LiveWorld,
   step: Step,
-): Promise<{ result: Result; load: Load; origins: string[] }> {
-  const { load, sync, origins } = await moveThere(world, step);
+): Promise<Result> {
+  const { load, sync } = await moveThere(world, step);
   const worker = await step(
     "worker: deno task worker (idle until the cut-over)",
     () => world.start(["worker"], "worker", { ready: /"worker (started|is up)/ }),
@@ -285,7 +289,7 @@ async function show(
     expect(await worker.stop() === 0, "the worker did not exit with 0 on SIGTERM");
     return await checkLedger(world, load);
   });
-  return { result: Object.assign({ cutovers: [first, second], rollback }, ledger), load, origins };
+  return Object.assign({ cutovers: [first, second], rollback }, ledger);
 }
 
 /** Runs the show. @returns the exit code */
@@ -301,8 +305,8 @@ export async function runLive({ check }: { check: boolean }, signal: AbortSignal
   await using stack = new AsyncDisposableStack();
   const step = createSteps(signal);
   const world = await openLiveWorld({ step, stack, binary });
-  const { result, load } = await show(world, step);
-  printLedger(result, load);
+  const result = await show(world, step);
+  printLedger(result);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const { account: { failures }, faults, differences } = result;
   const isGood = failures.length === 0 && faults.length === 0 && differences === 0;
