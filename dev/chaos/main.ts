@@ -3,6 +3,7 @@ import progress from "cli-progress";
 import { Command, InvalidArgumentError } from "commander";
 import { print, printError, runMain } from "../../process.ts";
 import { parseOptions } from "../command_line.ts";
+import { runAlerts } from "./alerts/main.ts";
 import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
 import { liveRig } from "./live/main.ts";
@@ -187,6 +188,7 @@ async function checkGuards(options: Options, signal: AbortSignal): Promise<numbe
 }
 
 async function main(signal: AbortSignal): Promise<number> {
+  if (Deno.args[0] === "alerts") return await runAlerts(Deno.args.slice(1), signal);
   const rig = rigs[Deno.args[0] ?? ""];
   if (rig) return await runSeeded(rig, Deno.args.slice(1), signal);
   const options = parseOptions<Options>(command, Deno.args);

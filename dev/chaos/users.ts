@@ -26,7 +26,8 @@ export interface User {
 const unused = { name: "", values: [] };
 const seconds = () => Date.now() / 1000;
 
-function makeBody(prompts: string[]): { tags: Json[]; variables: JsonObject } {
+/** Returns the tags and variables of a task with one cell for each prompt. */
+export function makeBody(prompts: string[]): { tags: Json[]; variables: JsonObject } {
   const axis = { tag_id: "1", name: "p", values: prompts.map((value, i) => ({ id: `1-${i}`, value })) };
   const tag = { id: "1", type: "prompt", isVariable: true, value: "", name: "p" };
   const parsed = parseJson(

@@ -92,6 +92,7 @@ export const commands: Record<string, Known> = {
     flags: ["--seed", "--runs", "--parallel", "--faults", "--mutation", "--mutations", "--list", "--json"],
     how: "help",
   },
+  "chaos alerts": { flags: ["--only", "--list", "--json"], how: "help" },
   deploy: { flags: [], how: "help" },
   "deploy split": { flags: ["--nginx", "--haproxy", "--to", "--hold", "--errors"], how: "help" },
   "deploy colour": { flags: ["--nginx", "--haproxy"], argumentsMax: 1, how: "help" },
