@@ -80,6 +80,7 @@ Deno.test("the bill of materials follows CycloneDX 1.6 and lists every locked pa
   );
   const ajv = new Ajv({ strict: false, allErrors: true, schemas: [spdx, jsf] });
   (addFormats as unknown as (ajv: Ajv) => void)(ajv);
+  ajv.addFormat("iri-reference", true);
   const isValid: boolean = ajv.validate(bom, bill);
   assert.ok(isValid, ajv.errorsText());
   const components = bill.components as { purl: string; hashes: unknown[]; licenses?: unknown[] }[];

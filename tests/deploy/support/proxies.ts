@@ -146,7 +146,10 @@ export async function startProxy(kind: "nginx" | "haproxy", behind: Behind): Pro
     if (isEnded) throw new Error(`${kind} ended:\n${output}`);
     const connection = await dial().catch(() => undefined);
     connection?.close();
-    return connection !== undefined;
+    // HAProxy moves its socket to its place after it has begun to listen.
+    const hasSocket = kind === "nginx" ||
+      await Deno.stat(`${folder}/admin.sock`).then(() => true, () => false);
+    return connection !== undefined && hasSocket;
   }, 10_000);
   return {
     kind,
