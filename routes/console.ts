@@ -1,6 +1,7 @@
 /** GET /console: the built console, with a policy that permits only its own scripts and the configured images. */
 import type { Config } from "../config.ts";
 import { listImageSources } from "../image_hosts.ts";
+import { acceptsGzip } from "./common/gzip.ts";
 import { type ConsoleFiles, createConsoleFiles } from "./console_files.ts";
 
 const assetPrefix = "/console/assets/";
@@ -89,9 +90,9 @@ export function createConsole(
   return async ({ method, url, headers }) => {
     if (method !== "GET" && method !== "HEAD") return methodNotAllowed();
     const { pathname } = new URL(url);
-    const acceptsGzip = /\bgzip\b(?!;\s*q=0(?:\.0*)?(?:,|$))/.test(headers.get("accept-encoding") ?? "");
+    const isCompressed = acceptsGzip(headers.get("accept-encoding"));
     const response = pathname.startsWith(assetPrefix)
-      ? await answerFile(pathname.slice(assetPrefix.length), acceptsGzip)
+      ? await answerFile(pathname.slice(assetPrefix.length), isCompressed)
       : await answerPage(headers.get("if-none-match"));
     return method === "HEAD" ? new Response(null, response) : response;
   };

@@ -14,7 +14,7 @@ export const states = [
 export type State = (typeof states)[number];
 
 /** Shapes on a grid of 16. */
-const marks: Record<State, { d: string; isFilled?: true }> = {
+export const marks: Record<State, { d: string; isFilled?: true }> = {
   pending: { d: "M8 13.2A5.2 5.2 0 1 0 8 2.8a5.2 5.2 0 0 0 0 10.4z" },
   processing: { d: "M8 2.8a5.2 5.2 0 1 1-5.2 5.2M8 5.6V8l1.8 1.2" },
   completed: { d: "M3 8.6l3.2 3.2L13 4.8" },

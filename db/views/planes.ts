@@ -4,7 +4,7 @@ import type { Sql } from "../pg/connect.ts";
 import type { Viewer } from "../judging/ratings.ts";
 
 /** The values that planes can hold. */
-export const planes = ["status", "rating", "n", "mine"] as const;
+export const planes = ["status", "rating", "n", "mine", "spread"] as const;
 export type Plane = (typeof planes)[number];
 
 /** Cells in no order, with one byte per plane and cell. */
@@ -33,6 +33,8 @@ function byteOf(sql: Sql, plane: Plane, { hidesOthers }: Viewer): PendingQuery<R
       return sql`case when ${shown} then least(s.rating_n, 255) else 0 end`;
     case "mine":
       return sql`case when r.rater_id is null then 0 else coalesce(r.stars, 6) end`;
+    case "spread":
+      return sql`case when ${shown} and s.rating_n > 1 then coalesce(d.spread, 0) else 0 end`;
   }
 }
 
@@ -67,7 +69,7 @@ export async function readPlanes(
   },
 ): Promise<PlaneRows | undefined> {
   const needsOwn = wanted.includes("mine") ||
-    viewer.hidesOthers && (wanted.includes("rating") || wanted.includes("n"));
+    viewer.hidesOthers && wanted.some((plane) => plane !== "status");
   const columns = wanted.map((plane) => {
     const letter = sql`chr(${firstLetter}::int + ${byteOf(sql, plane, viewer)})`;
     return sql`, coalesce(string_agg(${letter}, ''), '') as ${sql(plane)}`;
@@ -75,6 +77,12 @@ export async function readPlanes(
   const ownRatings = needsOwn
     ? sql`left join ratings r on r.task_id = ${taskId} and r.subtask_id = s.id and r.version = s.attempt
           and r.rater_id = ${viewer.id}`
+    : sql``;
+  const deviations = wanted.includes("spread")
+    ? sql`left join (
+          select subtask_id, version, 1 + round(10 * stddev_pop(stars))::int as spread
+          from ratings where task_id = ${taskId} and stars is not null group by subtask_id, version
+        ) d on d.subtask_id = s.id and d.version = s.attempt`
     : sql``;
   const hasChanged = since === undefined
     ? sql`true`
@@ -85,6 +93,7 @@ export async function readPlanes(
       select coalesce(string_agg(s.cell::text, ','), '') as cells ${columns}
       from subtasks s
       ${ownRatings}
+      ${deviations}
       where s.parent_task_id = ${taskId} and s.cell is not null and ${hasChanged}
     ) a
     where t.id = ${taskId}`;

@@ -1,4 +1,5 @@
 /** Documentation pages: Swagger UI and the files it loads, all from the API's own origin. */
+import { acceptsGzip, gzip } from "./gzip.ts";
 
 /** A text file that a documentation page loads. */
 export interface DocsFile {
@@ -52,10 +53,9 @@ async function compress(file: DocsFile): Promise<CompressedFile> {
   const text = await file.load();
   const bytes = new TextEncoder().encode(text);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
   return {
     text,
-    gzip: await new Response(stream).bytes(),
+    gzip: await gzip(bytes),
     // The tag is weak because both encodings carry it.
     etag: `W/"${hash.subarray(0, 12).toHex()}"`,
   };
@@ -68,7 +68,7 @@ export function createDocsFiles(): DocsFiles {
     async respond({ headers: requestHeaders }, file) {
       const compressing = compressed.get(file) ?? compress(file);
       compressed.set(file, compressing);
-      const { text, gzip, etag } = await compressing;
+      const { text, gzip: gzipped, etag } = await compressing;
       const headers = new Headers({
         etag,
         "cache-control": "public, no-cache",
@@ -79,9 +79,9 @@ export function createDocsFiles(): DocsFiles {
       if (requestHeaders.get("if-none-match")?.includes(etag)) {
         return new Response(null, { status: 304, headers });
       }
-      if (!requestHeaders.get("accept-encoding")?.includes("gzip")) return new Response(text, { headers });
+      if (!acceptsGzip(requestHeaders.get("accept-encoding"))) return new Response(text, { headers });
       headers.set("content-encoding", "gzip");
-      return new Response(gzip, { headers });
+      return new Response(gzipped, { headers });
     },
   };
 }

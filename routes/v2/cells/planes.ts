@@ -1,9 +1,13 @@
 /** GET /tasks/{id}/planes: one byte per cell and plane, complete or as changes. */
 import { z } from "@hono/zod-openapi";
 import { type Plane, type PlaneRows, planes, readPlanes } from "../../../db/views/planes.ts";
+import { acceptsGzip, gzip } from "../../common/gzip.ts";
 import type { V2App } from "../kit/context.ts";
 import { defineRoute, taskParams } from "../kit/route.ts";
 import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
+
+/** Bytes up to which compression saves nothing. */
+const uncompressedMax = 1_000;
 
 const layout =
   "Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each " +
@@ -11,7 +15,8 @@ const layout =
   "little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status " +
   "2 to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, " +
   "1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; " +
-  "`n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`.";
+  "`n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none; " +
+  "`spread` one plus ten times the standard deviation between raters, 0 for fewer than two or hidden. `X-Revision` is the next `since`.";
 const planeNames = planes.join("|");
 const getPlanes = defineRoute({
   method: "get",
@@ -96,7 +101,11 @@ export function addPlanes(app: V2App): void {
     const isDelta = changed !== undefined &&
       changed.cells.length * (4 + requested.length) < changed.length * requested.length;
     const rows = isDelta ? changed : await read(undefined);
-    return c.body(isDelta ? toDelta(rows) : toFullPlanes(rows), 200, {
+    const bytes = isDelta ? toDelta(rows) : toFullPlanes(rows);
+    const isCompressed = bytes.length > uncompressedMax && acceptsGzip(c.req.header("accept-encoding"));
+    return c.body(isCompressed ? await gzip(bytes) : bytes, 200, {
+      ...(isCompressed ? { "content-encoding": "gzip" } : {}),
+      "vary": "accept-encoding",
       "content-type": "application/octet-stream",
       "x-revision": rows.revision,
       "x-cells": String(rows.length),

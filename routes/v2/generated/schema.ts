@@ -2378,7 +2378,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each with `X-Cells` bytes, one per cell. With `X-Delta: true` it contains unordered entries: the cell number (4 bytes, little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status 2 to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, 1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; `n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none. `X-Revision` is the next `since`. */
+                /** @description Without `since`, or if a delta would not be smaller, the response contains the planes in the order of `f`, each with `X-Cells` bytes, one per cell. With `X-Delta: true` it contains unordered entries: the cell number (4 bytes, little-endian), then one byte per plane. A claim does not raise the revision. Therefore set all cells of status 2 to 1 before applying a delta; the delta contains every cell that is being drawn. Bytes: `status` 0 no such cell, 1 pending, 2 processing, 3 completed, 4 failed, 5 cancelled; `rating` ten times the mean, 0 unrated or hidden; `n` number of raters, at most 255; `mine` one's own stars, 6 skipped, 0 none; `spread` one plus ten times the standard deviation between raters, 0 for fewer than two or hidden. `X-Revision` is the next `since`. */
                 200: {
                     headers: {
                         /** @description Number of cells of the task */
@@ -5015,6 +5015,14 @@ export interface components {
                 values: unknown[] | null;
             }[];
             blind: boolean;
+            /** @description Boxes of the matrix, each with its cells in row-major order: one, and one more for each extension of an axis. Null if cells do not fill the axes */
+            blocks: {
+                /** @description Number of the first cell */
+                first: number;
+                /** @description First index on each of `axes` */
+                from: number[];
+                lengths: number[];
+            }[] | null;
             cells: {
                 cancelled: number;
                 completed: number;

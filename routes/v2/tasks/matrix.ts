@@ -5,7 +5,7 @@ import type { Shape } from "../../../db/views/task_detail.ts";
 export const batchAxis = "batch";
 
 /** Cells that were created together, in row-major order within a box of the matrix. */
-interface Block {
+export interface Block {
   /** Number of the first cell. */
   first: number;
   /** First index and length of the box on each axis. */
@@ -20,6 +20,8 @@ export interface Matrix {
   axes: string[];
   lengths: number[];
   total: number;
+  /** Boxes that together fill the matrix, by their first cell. */
+  blocks: Block[];
   /** Returns the index of a cell on each axis. */
   indicesOf(cell: number): number[];
   /** Returns the number of the cell at the given indices. */
@@ -62,6 +64,7 @@ export function createMatrix({ lengths, grown, total }: Shape): Matrix | undefin
     axes,
     lengths: full,
     total,
+    blocks,
     indicesOf(cell) {
       const block = blocks.findLast(({ first }) => first <= cell)!;
       let rest = cell - block.first;

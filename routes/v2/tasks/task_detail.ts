@@ -71,6 +71,15 @@ export const detailOut = z.object({
     length: z.int(),
     values: z.array(z.unknown()).nullable().openapi({ description: "Values as given; null for `batch`" }),
   })).openapi({ description: "Slowest first" }),
+  blocks: z.array(z.object({
+    first: z.int().openapi({ description: "Number of the first cell" }),
+    from: z.array(z.int()).openapi({ description: "First index on each of `axes`" }),
+    lengths: z.array(z.int()),
+  })).nullable().openapi({
+    description:
+      "Boxes of the matrix, each with its cells in row-major order: one, and one more for each extension of " +
+      "an axis. Null if cells do not fill the axes",
+  }),
 }).openapi("TaskDetail");
 
 /** Converts a row to the response. @param email e-mail address of the principal; null for a share */
@@ -181,5 +190,6 @@ export async function readDetail(c: Context<V2Env>, row: TaskInputRow): Promise<
     eta: progress && row.hold === null ? estimateRemaining(progress) : null,
     errors,
     axes: describeAxes(row, lengths),
+    blocks: matrix?.blocks.map(({ first, from, lengths }) => ({ first, from, lengths })) ?? null,
   });
 }

@@ -55,12 +55,14 @@ Deno.test("planes contain the state, mean, number of raters and own stars of eac
   assert.deepEqual([...all.bytes.slice(0, 3)], [3, 3, 3]);
   assert.deepEqual([...all.bytes.slice(3, 6)].sort(), [1, 1, 2]);
   assert.deepEqual([...all.bytes.slice(6)], [0, 25, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 6, 0, 0, 0]);
+  const spread = await read(api, other, id, "?f=spread");
+  assert.deepEqual([...spread.bytes], [0, 16, 0, 0, 0, 0], "one plus ten times the deviation of 4 and 1");
   await api.database.sql`update tasks set blind = true where id = ${id}`;
   await call(api, other, "DELETE", `/tasks/${id}/cells/1/rating`);
-  const hidden = await read(api, other, id, "?f=rating,n");
+  const hidden = await read(api, other, id, "?f=rating,n,spread");
   assert.deepEqual(
     [...hidden.bytes],
-    Array(12).fill(0),
+    Array(18).fill(0),
     "others' ratings are hidden from a rater without a rating",
   );
   assert.deepEqual(
