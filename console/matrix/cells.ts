@@ -36,6 +36,8 @@ type Plane = "status" | "rating" | "spread";
 const infosMax = 6_000;
 /** Edge in device pixels up to which a thumbnail is enough. */
 const thumbnailEdge = 256;
+/** Number of times that planes are read while events overtake them. */
+const readTriesMax = 3;
 /** Number of cells of one request. */
 const requestMax = 500;
 
@@ -92,6 +94,11 @@ export class Cells {
 
   /** Reads the planes: all, or what changed since the last time. @throws ApiError */
   async read(signal: AbortSignal, more: readonly Plane[] = []): Promise<void> {
+    for (let tries = 1; !await this.#readOnce(signal, more, tries === readTriesMax); tries++);
+  }
+
+  /** @returns false if events have overtaken the answer, which is then older than what is known */
+  async #readOnce(signal: AbortSignal, more: readonly Plane[], isLast: boolean): Promise<boolean> {
     const known = [...this.#planes.keys()];
     const wanted: Plane[] = [...new Set<Plane>(["status", "rating", ...known, ...more])];
     const isKnown = this.revision > 0 && wanted.length === known.length;
@@ -101,10 +108,14 @@ export class Cells {
     const response = await authorizedFetch(new Request(url, { signal }));
     if (!response.ok) throw toApiError(response, await response.json().catch(() => undefined));
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (Number(response.headers.get("x-revision")) < this.revision && !isLast) return false;
     this.#readHead(response.headers);
     if (response.headers.get("x-delta") === "true") this.#applyDelta(wanted, bytes);
-    else wanted.forEach((plane, i) => this.#planes.set(plane, bytes.slice(i * this.total, (i + 1) * this.total)));
+    else {wanted.forEach((plane, i) =>
+        this.#planes.set(plane, bytes.slice(i * this.total, (i + 1) * this.total))
+      );}
     this.#tell();
+    return true;
   }
 
   #readHead(headers: Headers): void {
@@ -136,15 +147,14 @@ export class Cells {
       if (image !== null) this.#images.set(cell, image);
       else this.#images.delete(cell);
     }
-    if (revision !== undefined) this.revision = revision;
+    // Events do not tell of disagreements: what has changed since the planes were read is then read again.
+    if (revision !== undefined && !this.hasPlane("spread")) this.revision = revision;
     this.#tell(changed.map(({ cell }) => cell));
   }
 
   /** Reads the images of completed cells that are not known yet. @throws ApiError */
   async readInfos(cells: readonly number[], signal: AbortSignal): Promise<void> {
-    const missing = cells.filter((cell) =>
-      !this.#infos.has(cell) && this.stateOf(cell) !== undefined
-    );
+    const missing = cells.filter((cell) => !this.#infos.has(cell) && this.stateOf(cell) !== undefined);
     for (let i = 0; i < missing.length; i += requestMax) {
       const part = missing.slice(i, i + requestMax);
       const { items } = await unwrap(v2.GET("/api/v2/tasks/{id}/cells", {

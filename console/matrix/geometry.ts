@@ -29,7 +29,8 @@ function cellAt(blocks: readonly Block[], indices: readonly number[]): number {
     indices.every((index, i) => index >= from[i]! && index < from[i]! + lengths[i]!)
   );
   if (!block) return -1;
-  return block.first + indices.reduce((cell, index, i) => cell * block.lengths[i]! + index - block.from[i]!, 0);
+  return block.first +
+    indices.reduce((cell, index, i) => cell * block.lengths[i]! + index - block.from[i]!, 0);
 }
 
 /** Returns the index of a cell on each axis. */
@@ -73,7 +74,12 @@ export interface Layout {
 }
 
 /** Cells of one line, wrapped into rows of `columns`. */
-function wrap(count: number, columns: number, at: (i: number) => number, find: (cell: number) => number): Layout {
+function wrap(
+  count: number,
+  columns: number,
+  at: (i: number) => number,
+  find: (cell: number) => number,
+): Layout {
   const width = Math.max(1, Math.min(columns, count));
   return {
     rows: Math.ceil(count / width),

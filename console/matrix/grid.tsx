@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { theme } from "../kit/theme.ts";
 import type { Cells } from "./cells.ts";
 import { areaBetween, type Layout, listCells, type Place } from "./geometry.ts";
-import { CellNodes, cellNodeId, ColumnLabels, RowLabels } from "./grid_parts.tsx";
+import { cellNodeId, CellNodes, ColumnLabels, RowLabels } from "./grid_parts.tsx";
 import { moveByKey } from "./grid_keys.ts";
 import type { ImageLoader } from "./images.ts";
 import type { Lens } from "./painter.ts";
@@ -42,7 +42,9 @@ const longPressMs = 450;
 
 /** Handles presses, drags and hovering. */
 function usePointer({ view, layout, selection, hovered, onOpen }: GridProps) {
-  const press = useRef<{ place: Place; x: number; y: number; timer?: number; isTouch: boolean } | undefined>(undefined);
+  const press = useRef<{ place: Place; x: number; y: number; timer?: number; isTouch: boolean } | undefined>(
+    undefined,
+  );
   const cellAt = ({ row, column }: Place) => layout.cellAt(row, column);
   const end = () => {
     clearTimeout(press.current?.timer);
@@ -81,8 +83,9 @@ function usePointer({ view, layout, selection, hovered, onOpen }: GridProps) {
       end();
       if (!pressed) return;
       const { place, isTouch } = pressed;
-      if (dragged) selection.choose(listCells(layout, dragged), event.ctrlKey || event.metaKey ? "add" : "replace");
-      else if (isTouch) {
+      if (dragged) {
+        selection.choose(listCells(layout, dragged), event.ctrlKey || event.metaKey ? "add" : "replace");
+      } else if (isTouch) {
         selection.move(layout, place, false);
         onOpen(cellAt(place));
       } else if (event.shiftKey) selection.move(layout, place, true);
@@ -116,11 +119,20 @@ function useKeys({ view, layout, selection, onOpen }: GridProps) {
       view.reveal(place);
     } else if (key === "Enter") onOpen(cell);
     else if (key === " ") {
-      const row = { ...view.area.value, rowFrom: from.row, rowTo: from.row + 1, columnFrom: 0, columnTo: layout.columns };
+      const row = {
+        ...view.area.value,
+        rowFrom: from.row,
+        rowTo: from.row + 1,
+        columnFrom: 0,
+        columnTo: layout.columns,
+      };
       if (shiftKey) selection.choose(listCells(layout, row), "add");
       else selection.choose([cell], "toggle");
     } else if (key === "a" && hasControl) {
-      selection.choose(listCells(layout, { rowFrom: 0, rowTo: layout.rows, columnFrom: 0, columnTo: layout.columns }), "add");
+      selection.choose(
+        listCells(layout, { rowFrom: 0, rowTo: layout.rows, columnFrom: 0, columnTo: layout.columns }),
+        "add",
+      );
     } else if (key === "Escape" && selection.cells.value.size > 0) selection.clear();
     else return;
     event.preventDefault();
@@ -198,11 +210,14 @@ export function Grid(props: GridProps) {
   const activeCell = active ? layout.cellAt(active.row, active.column) : undefined;
   const inside = useMemo(() => ({
     width: `${labels.left + layout.columns * size}px`,
-    height: `${labels.top + layout.rows * size}px`,
+    // A view that scrolls leaves room for the overview under its last cells.
+    height: `max(100cqh, ${labels.top + layout.rows * size}px + clamp(0px, (${
+      labels.top + layout.rows * size
+    }px - 100cqh) * 999, 150px))`,
   }), [layout, size, labels.left, labels.top]);
   return (
     <div
-      class={`matrix ${size < 64 ? "narrow" : ""}`}
+      class={`matrix ${labels.isUpright ? "upright" : ""} ${size < 64 ? "narrow" : ""}`}
       ref={scroller as never}
       role="grid"
       tabIndex={0}
@@ -223,10 +238,14 @@ export function Grid(props: GridProps) {
             {names.y && <span class="matrix-corner-y">{names.y} ↓</span>}
           </div>
           <div class="matrix-columns" aria-hidden="true">
-            <div ref={columns as never}><ColumnLabels view={view} layout={layout} size={size} /></div>
+            <div ref={columns as never}>
+              <ColumnLabels view={view} layout={layout} size={size} />
+            </div>
           </div>
           <div class="matrix-rows" aria-hidden="true">
-            <div ref={rows as never}><RowLabels view={view} layout={layout} size={size} /></div>
+            <div ref={rows as never}>
+              <RowLabels view={view} layout={layout} size={size} />
+            </div>
           </div>
           <div class="matrix-nodes" role="presentation">
             <div ref={nodes as never} role="presentation">

@@ -22,7 +22,9 @@ export function moveByKey(
   });
   const { row, column } = from;
   const step = steps[key];
-  if (step) return clamp(row + step[0] * (hasControl ? rows : 1), column + step[1] * (hasControl ? columns : 1));
+  if (step) {
+    return clamp(row + step[0] * (hasControl ? rows : 1), column + step[1] * (hasControl ? columns : 1));
+  }
   const pageRows = Math.max(1, page.rowTo - page.rowFrom - 2);
   switch (key) {
     case "Home":

@@ -11,7 +11,8 @@ interface LabelProps {
   size: number;
 }
 
-const range = (from: number, to: number): number[] => Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 
 export function ColumnLabels({ view, layout, size }: LabelProps) {
   const { columnFrom, columnTo } = view.area.value;
@@ -81,7 +82,9 @@ export function CellNodes({ view, layout, size, cells, selection, names }: CellN
     <>
       {rows.map((row) => (
         <div key={row} role="row" aria-rowindex={row + 1} class="matrix-node-row">
-          {(isOutside && row === active.row && !columns.includes(active.column) ? [...columns, active.column] : columns)
+          {(isOutside && row === active.row && !columns.includes(active.column)
+            ? [...columns, active.column]
+            : columns)
             .map((column) => {
               const cell = layout.cellAt(row, column);
               const isSelected = selected.has(cell);

@@ -63,6 +63,9 @@ interface MinimapProps {
 
 export function Minimap({ view, layout, cells, lens }: MinimapProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const area = view.area.value;
+  const isAllVisible = area.rowTo - area.rowFrom >= layout.rows &&
+    area.columnTo - area.columnFrom >= layout.columns;
   const frame = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let timer: number | undefined;
@@ -97,6 +100,7 @@ export function Minimap({ view, layout, cells, lens }: MinimapProps) {
   return (
     <div
       class="minimap"
+      hidden={isAllVisible}
       role="img"
       aria-label={matrixTexts.value.minimap}
       title={matrixTexts.value.minimap}

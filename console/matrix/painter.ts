@@ -91,7 +91,13 @@ export class Painter {
     this.#paintFrames(scene, sprites, left, top);
   }
 
-  #paintCell({ cells, images, lens, size }: Scene, sprites: Sprites, cell: number, x: number, y: number): void {
+  #paintCell(
+    { cells, images, lens, size }: Scene,
+    sprites: Sprites,
+    cell: number,
+    x: number,
+    y: number,
+  ): void {
     const state = cells.stateOf(cell);
     if (state === undefined) return;
     const context = this.#context;
@@ -99,12 +105,20 @@ export class Painter {
     if (lens === "status") return context.drawImage(sprites.state(looksLike(cells, images, cell)!), x, y);
     const value = lens === "spread" ? cells.spreadOf(cell) : cells.ratingOf(cell);
     if (lens === "rating" || lens === "spread") {
-      const sprite = value === 0 ? sprites.blank() : lens === "rating" ? sprites.rating(value) : sprites.spread(value);
+      const sprite = value === 0
+        ? sprites.blank()
+        : lens === "rating"
+        ? sprites.rating(value)
+        : sprites.spread(value);
       return context.drawImage(sprite, x, y);
     }
     const bitmap = images.bitmapOf(cell);
     if (bitmap) this.#paintImage(sprites, bitmap, x, y);
-    else context.drawImage(looksLike(cells, images, cell) === "expired" ? sprites.state("expired") : sprites.blank(), x, y);
+    else {context.drawImage(
+        looksLike(cells, images, cell) === "expired" ? sprites.state("expired") : sprites.blank(),
+        x,
+        y,
+      );}
     if (value > 0 && size >= badgeFrom) this.#paintBadge(sprites, value, x, y);
   }
 
@@ -147,7 +161,12 @@ export class Painter {
   }
 
   /** The frames of the active cell and of the area that is being dragged over. */
-  #paintFrames({ active, dragged, size }: Scene, { palette, edge }: Sprites, left: number, top: number): void {
+  #paintFrames(
+    { active, dragged, size }: Scene,
+    { palette, edge }: Sprites,
+    left: number,
+    top: number,
+  ): void {
     const context = this.#context;
     const step = size * this.#ratio;
     const at = (index: number, scroll: number) => Math.round(index * step - scroll * this.#ratio);

@@ -69,4 +69,5 @@ export function mix(a: Rgb, b: Rgb, share: number): Rgb {
 }
 
 /** Black or white, whichever is easier to read on a colour. */
-export const readableOn = ([r, g, b]: Rgb): string => 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff";
+export const readableOn = ([r, g, b]: Rgb): string =>
+  0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff";

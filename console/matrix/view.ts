@@ -15,12 +15,15 @@ const restMs = 80;
 export interface Labels {
   left: number;
   top: number;
+  /** Whether the labels of the columns stand upright. */
+  isUpright: boolean;
 }
 
 const emptyArea: Area = { rowFrom: 0, rowTo: 0, columnFrom: 0, columnTo: 0 };
 
 const isSame = (a: Area, b: Area) =>
-  a.rowFrom === b.rowFrom && a.rowTo === b.rowTo && a.columnFrom === b.columnFrom && a.columnTo === b.columnTo;
+  a.rowFrom === b.rowFrom && a.rowTo === b.rowTo && a.columnFrom === b.columnFrom &&
+  a.columnTo === b.columnTo;
 
 /** Elements that the view moves and draws on. */
 export interface ViewElements {
@@ -44,7 +47,7 @@ export class MatrixView {
   #elements: ViewElements | undefined;
   #painter: Painter | undefined;
   #scene: Scene | undefined;
-  #labels: Labels = { left: 0, top: 0 };
+  #labels: Labels = { left: 0, top: 0, isUpright: false };
   #frame = 0;
   #timer: number | undefined;
   #reading: AbortController | undefined;
@@ -74,7 +77,8 @@ export class MatrixView {
     this.#scene = scene;
     this.#labels = labels;
     this.requestFrame();
-    const isMoved = before?.layout !== scene.layout || before.size !== scene.size || before.lens !== scene.lens;
+    const isMoved = before?.layout !== scene.layout || before.size !== scene.size ||
+      before.lens !== scene.lens;
     if (isMoved) this.#restSoon();
   }
 
@@ -113,6 +117,12 @@ export class MatrixView {
       width: Math.max(0, scroller.clientWidth - left),
       height: Math.max(0, scroller.clientHeight - top),
     };
+  }
+
+  /** The first cell that is visible. */
+  get start(): Place {
+    const { rowFrom, columnFrom } = this.#visible();
+    return { row: rowFrom, column: columnFrom };
   }
 
   #visible(): Area {

@@ -2,6 +2,8 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../kit/icons.tsx";
 import type { Texts } from "../text/texts.ts";
+import { matrixTexts } from "../matrix/texts.ts";
+import { runTexts } from "../pages/run/texts.ts";
 import { runsTexts } from "../pages/runs/texts.ts";
 
 /** Parameters of a page's path, such as `id`. */
@@ -32,6 +34,11 @@ export const routes: readonly Route[] = [
     nav: { key: "runs", icon: "runs" },
     load: async () => ({ Page: (await import("../pages/runs/page.tsx")).RunsPage }),
     texts: [runsTexts],
+  },
+  {
+    path: "/runs/:id",
+    load: async () => ({ Page: (await import("../pages/run/page.tsx")).RunPage }),
+    texts: [runTexts, matrixTexts],
   },
 ];
 

@@ -11,7 +11,23 @@ export const consoleRooms: Record<string, string[]> = {
   "console/kit": ["console/text", "console/text/en", "console/text/zh"],
   "console/api": ["routes/v2/generated"],
   "console/pages/runs": ["console/api", "console/kit", "console/text", "console/text/en", "console/text/zh"],
-  "console/shell": ["console/api", "console/kit", "console/text", "console/pages/runs"],
+  "console/matrix": ["console/api", "console/kit", "console/text", "console/text/en", "console/text/zh"],
+  "console/pages/run": [
+    "console/api",
+    "console/kit",
+    "console/matrix",
+    "console/text",
+    "console/text/en",
+    "console/text/zh",
+  ],
+  "console/shell": [
+    "console/api",
+    "console/kit",
+    "console/matrix",
+    "console/text",
+    "console/pages/run",
+    "console/pages/runs",
+  ],
   "console": ["console/api", "console/kit", "console/shell"],
 };
 

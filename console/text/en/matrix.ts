@@ -8,7 +8,9 @@ export const text = {
       counted(columns, "column", "columns")
     }`,
   cell: (row: string, column: string, rest: string) =>
-    [row === "" ? "" : `row ${row}`, column === "" ? "" : `column ${column}`, rest].filter(Boolean).join(", "),
+    [row === "" ? "" : `row ${row}`, column === "" ? "" : `column ${column}`, rest].filter(Boolean).join(
+      ", ",
+    ),
   rated: (mean: number) => `rated ${formatFixed(mean, Number.isInteger(mean) ? 0 : 1)}`,
   selected: "selected",
   none: "no cell",
