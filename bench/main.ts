@@ -5,6 +5,8 @@ import { print, runMain } from "../process.ts";
 
 /** Each bench with the line that the usage shows. */
 const benches: Record<string, string> = {
+  console:
+    "console in Chromium: frames, nodes, first heatmap, axis swap, live changes and memory of a large run",
   http: "v1 API: requests per second, latency and memory, compared with a minimal handler",
   load: "migration: speed and memory of `data load` and `data verify`, compared with psql COPY and INSERT",
   queue:

@@ -139,13 +139,13 @@ Deno.test({
     await page.getByText("15 cells selected").waitFor();
     await takePicture(page, "matrix_selection");
     await page.getByRole("button", { name: "Favourite" }).click();
-    await page.getByText("15 cells marked as favourites").waitFor();
+    await page.getByText("15 cells marked as favourites").first().waitFor();
     const favourites = await call(rig.api, user, "GET", `/tasks/${id}/favourites?limit=100`);
     assert.equal(favourites.body.items.length, 15);
     await page.getByRole("button", { name: "Tag…" }).click();
     await page.getByLabel("Tag", { exact: true }).fill("hands");
     await page.keyboard.press("Enter");
-    await page.getByText("15 cells tagged").waitFor();
+    await page.getByText("15 cells tagged").first().waitFor();
     await page.getByRole("button", { name: /^Retry failed/ }).click();
     await page.getByText(/cells? (is|are) drawn again/).first().waitFor();
     const { body: retried } = await call(rig.api, user, "GET", `/tasks/${id}`);
@@ -194,17 +194,17 @@ Deno.test({
     await call(rig.api, other, "PUT", `/tasks/${id}/cells/${completed}/rating`, { stars: 2 });
     await waitForName(page, new RegExp(`^row a cat, column seed ${completed + 1}, completed, rated 2$`));
     await page.getByRole("button", { name: "Pause" }).click();
-    await page.getByText("Nothing new is drawn until it is resumed").waitFor();
+    await page.getByText("Nothing new is drawn until it is resumed").first().waitFor();
     await page.getByRole("button", { name: "Resume" }).click();
     await page.getByRole("button", { name: "Pause" }).waitFor();
     await page.getByRole("button", { name: "More actions" }).click();
     await page.getByRole("menuitem", { name: "Cancel the run" }).click();
     await page.getByRole("button", { name: /^Undo/ }).click();
-    await page.getByText("Not cancelled").waitFor();
+    await page.getByText("Not cancelled").first().waitFor();
     const { body: kept } = await call(rig.api, user, "GET", `/tasks/${id}`);
     assert.notEqual(kept.status, "cancelled");
     await call(rig.api, user, "DELETE", `/tasks/${id}`);
-    await page.getByText("This run does not exist any more").waitFor();
+    await page.getByText("This run does not exist any more").first().waitFor();
     assert.deepEqual(opened.errors.filter((text) => !isExpected(text)), []);
   },
 });

@@ -152,7 +152,7 @@ function Panes({ run, matrix, cells, view }: { run: Run; matrix: Matrix; cells: 
           names={{ x: nameOf(view.x), y: nameOf(view.y) }}
           labels={labels}
           onOpen={open}
-          onZoom={(step) => changeView({ zoom: stepZoom(view.zoom, step) })}
+          onZoom={(step) => changeView({ zoom: stepZoom(readView(matrix).zoom, step) })}
         />
         <div class="run-overview">
           <Minimap view={window} layout={layout} cells={cells} lens={view.lens} />

@@ -6,7 +6,7 @@ import type { Axis, Matrix } from "../../matrix/geometry.ts";
 import { lenses } from "../../matrix/painter.ts";
 import { matrixTexts } from "../../matrix/texts.ts";
 import { runTexts } from "./texts.ts";
-import { changeView, stepZoom, type ViewState, zooms } from "./view_state.ts";
+import { changeView, readView, stepZoom, type ViewState, zooms } from "./view_state.ts";
 
 interface ToolbarProps {
   matrix: Matrix;
@@ -68,8 +68,10 @@ function AxisChip({ axis, view }: { axis: Axis; view: ViewState }) {
 }
 
 /** The keys that change the view. */
-function useViewKeys(view: ViewState): void {
+function useViewKeys(matrix: Matrix): void {
   const t = matrixTexts.value;
+  // Keys may come faster than the page is drawn: the address always has the latest view.
+  const zoom = (step: number) => changeView({ zoom: stepZoom(readView(matrix).zoom, step) });
   useShortcuts(t.title, [
     { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: t.move, isListedOnly: true },
     { keys: ["Enter"], label: t.open, isListedOnly: true },
@@ -78,15 +80,16 @@ function useViewKeys(view: ViewState): void {
     { keys: [" "], label: t.selectRow, isListedOnly: true },
     { keys: ["a"], withControl: true, label: t.selectAll, isListedOnly: true },
     { keys: ["Escape"], label: t.clear, isListedOnly: true },
-    { keys: ["+", "="], label: t.zoomIn, run: () => changeView({ zoom: stepZoom(view.zoom, 1) }) },
-    { keys: ["-"], label: t.zoomOut, run: () => changeView({ zoom: stepZoom(view.zoom, -1) }) },
-    { keys: ["s"], label: t.swap, run: () => swapAxes(view) },
+    { keys: ["+", "="], label: t.zoomIn, run: () => zoom(1) },
+    { keys: ["-"], label: t.zoomOut, run: () => zoom(-1) },
+    { keys: ["s"], label: t.swap, run: () => swapAxes(readView(matrix)) },
   ]);
 }
 
-export function Toolbar({ matrix: { axes, blocks }, view }: ToolbarProps) {
+export function Toolbar({ matrix, view }: ToolbarProps) {
   const t = runTexts.value;
-  useViewKeys(view);
+  const { axes, blocks } = matrix;
+  useViewKeys(matrix);
   const others = axes.filter(({ key, labels }) => key !== view.x && key !== view.y && labels.length > 1);
   return (
     <div class="run-toolbar" role="group" aria-label={t.toolbar}>

@@ -108,6 +108,7 @@ export const commands: Record<string, Known> = {
   },
   "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times", "--json"], how: "help" },
   "bench sync": { flags: ["--quick", "--subtasks", "--seconds", "--json"], how: "help" },
+  "bench console": { flags: ["--quick", "--json"], how: "help" },
   "bench v2": { flags: ["--quick", "--only", "--json"], how: "help" },
 };
 

@@ -1,0 +1,40 @@
+/** `deno task bench console`: measures the console in Chromium against its goals. `--help` lists the options. */
+import { Command } from "commander";
+import { parseOptions } from "../../dev/command_line.ts";
+import { AppError } from "../../errors.ts";
+import { runMain } from "../../process.ts";
+import { hasBrowser } from "../../tests/support/browser.ts";
+import { openReport } from "../report.ts";
+import { benchMatrix, type MatrixOptions } from "./matrix.ts";
+
+interface Options {
+  quick?: true;
+  json?: true;
+}
+
+const command = new Command("deno task bench console")
+  .description("Measures the console in Chromium over the real API, with a run of 50,000 cells.")
+  .option("--quick", "10,000 cells instead of 50,000, and shorter scrolling")
+  .option("--json", "print one line of JSON");
+
+const usual: MatrixOptions = { cells: 50_000, scrollSeconds: 10, memorySeconds: 600, changes: 60 };
+const short: MatrixOptions = { cells: 10_000, scrollSeconds: 3, memorySeconds: 20, changes: 10 };
+
+async function main(): Promise<number> {
+  const options = parseOptions<Options>(command, Deno.args);
+  if (options === undefined) return 0;
+  if (!hasBrowser) {
+    throw new AppError("usage", "measuring the console: no chromium on PATH, and no CHROMIUM_PATH");
+  }
+  const startedAt = performance.now();
+  const { add, end } = openReport(options.json === true);
+  let areAllMet = true;
+  await benchMatrix(options.quick ? short : usual, (figure) => {
+    if (figure.goal?.met === false) areAllMet = false;
+    add(figure);
+  });
+  end((performance.now() - startedAt) / 1000);
+  return areAllMet ? 0 : 1;
+}
+
+if (import.meta.main) await runMain(main);
