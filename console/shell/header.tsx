@@ -46,18 +46,19 @@ function Navigation() {
 
 /** Language and theme. Signed-out people need them, too. */
 export function Preferences() {
+  const sign = getLanguage() === "zh" ? "中" : "EN";
   const { language, languageNames, theme: themeLabel, themes: themeNames } = common.value;
   return (
     <>
       <Menu
-        label={language}
+        label={`${language}: ${sign}`}
         items={languages.map((one) => ({
           label: languageNames[one],
           checked: one === getLanguage(),
           run: () => void setLanguage(one),
         }))}
       >
-        <span class="language-sign">{getLanguage() === "zh" ? "中" : "EN"}</span>
+        <span class="language-sign">{sign}</span>
       </Menu>
       <Menu
         label={themeLabel}

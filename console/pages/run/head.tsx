@@ -65,7 +65,7 @@ function listMore({ run: { data: run, reload } }: RunState, share: () => void): 
       icon: "retry",
       run: () => void retryCells(id, {}).then(reload),
     },
-    isMember() && { label: t.clone, icon: "copy", run: () => navigate(`/new?clone=${id}`) },
+    isMember() && { label: t.clone, icon: "copy", run: () => navigate(`/new?from=${id}`) },
     isOwn && { label: t.share, icon: "share", run: share },
     ...exportFormats.map((format): MenuItem => ({
       label: `${t.export}: ${t.exportAs[format]}`,
