@@ -222,7 +222,7 @@ export const rooms: Record<string, string[]> = {
     "statistics",
   ],
   "routes/v2/people": ["routes/v2/kit", "routes/v2/tasks", "db/people"],
-  "routes/v2/cells": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/queue", "db/views"],
+  "routes/v2/cells": ["routes/common", "routes/v2/kit", "routes/v2/tasks", "db/pg", "db/queue", "db/views"],
   "routes/v2/judging": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/judging"],
   "routes/v2/live": ["routes/v2/kit", "routes/v2/tasks", "db/pg", "db/people", "db/queue", "db/views"],
   "routes/v2/stats": ["routes/v2/kit", "routes/v2/tasks", "db/queue", "db/views", "statistics"],

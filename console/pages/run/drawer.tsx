@@ -1,21 +1,19 @@
 /** The details of a cell, beside the matrix. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Schemas, unwrap, v2 } from "../../api/client.ts";
+import { unwrap, v2 } from "../../api/client.ts";
 import { useResource } from "../../api/use_resource.ts";
 import { Button, IconButton } from "../../kit/button.tsx";
 import { FailureBox, Loading } from "../../kit/states.tsx";
 import { StateChip } from "../../kit/status.tsx";
-import { formatFixed } from "../../text/format.ts";
 import type { Cells } from "../../matrix/cells.ts";
 import { indicesOf, type Matrix } from "../../matrix/geometry.ts";
 import { safeUrl } from "../../matrix/images.ts";
 import { attempt, isMember, mayChange, retryCells } from "./actions.ts";
 import { addFavourite, removeFavourite, rerunCell } from "./bulk.ts";
+import { type CellDetail, describeRatings } from "./cell_detail.ts";
 import { Attempts, Comments, RequestParts, Versions } from "./drawer_parts.tsx";
 import type { Run } from "./run_state.ts";
 import { runTexts } from "./texts.ts";
-
-export type CellDetail = Schemas["CellDetail"];
 
 interface DrawerProps {
   run: Run;
@@ -52,14 +50,6 @@ export function Picture({ url, alt }: { url: string | null; alt: string }) {
       <img src={safe} alt={alt} referrerpolicy="no-referrer" onError={() => setFailedUrl(safe)} />
     </a>
   );
-}
-
-/** Mean, number and one's own stars in words. */
-export function describeRatings({ mean, n, stars }: CellDetail["ratings"]): string {
-  const t = runTexts.value.detail;
-  if (n === null) return t.hidden;
-  const all = mean === null || n === 0 ? t.unrated : t.mean(formatFixed(mean, 1), n);
-  return stars === null ? all : `${all} · ${t.mine(stars)}`;
 }
 
 /** The value of the cell on each axis. */

@@ -3,7 +3,7 @@ import { unwrap, v2 } from "../../api/client.ts";
 import { useResource } from "../../api/use_resource.ts";
 import { formatDuration, formatExactTime, formatTime } from "../../text/format.ts";
 import { safeUrl } from "../../matrix/images.ts";
-import { type CellDetail, describeRatings } from "./drawer.tsx";
+import { type CellDetail, describeRatings } from "./cell_detail.ts";
 import { runTexts } from "./texts.ts";
 
 /** Shows any JSON as text. */
