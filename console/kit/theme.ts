@@ -1,5 +1,5 @@
 /** The theme: that of the system until the person chooses. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { readPreference, writePreference } from "../text/language.ts";
 
 export const themes = ["system", "light", "dark"] as const;
@@ -9,6 +9,13 @@ const storageKey = "contactsheet theme";
 const stored = readPreference(storageKey);
 
 export const theme = signal<Theme>(themes.find((one) => one === stored) ?? "system");
+
+const darkSystem = matchMedia("(prefers-color-scheme: dark)");
+const isSystemDark = signal(darkSystem.matches);
+darkSystem.addEventListener("change", ({ matches }) => (isSystemDark.value = matches));
+
+/** Whether the page is dark, for what is not drawn by style sheets. */
+export const isDark = computed(() => theme.value === "system" ? isSystemDark.value : theme.value === "dark");
 
 function applyTheme(): void {
   if (theme.value === "system") delete document.documentElement.dataset.theme;

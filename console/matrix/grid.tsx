@@ -1,7 +1,7 @@
 /** The matrix: a scrolled window of cells with labels that stay, for pointer and keyboard. */
 import { type Signal, useSignalEffect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { theme } from "../kit/theme.ts";
+import { isDark } from "../kit/theme.ts";
 import type { Cells } from "./cells.ts";
 import { areaBetween, type Layout, listCells, type Place } from "./geometry.ts";
 import { cellNodeId, CellNodes, ColumnLabels, RowLabels } from "./grid_parts.tsx";
@@ -169,13 +169,7 @@ function useView(props: GridProps) {
   useLayoutEffect(show, [layout, cells, images, lens, size, labels.left, labels.top]);
   useSignalEffect(show);
   useEffect(() => cells.subscribe(() => view.refresh()), [cells]);
-  useEffect(() => {
-    view.forgetColours();
-    const media = matchMedia("(prefers-color-scheme: dark)");
-    const forget = () => view.forgetColours();
-    media.addEventListener("change", forget);
-    return () => media.removeEventListener("change", forget);
-  }, [theme.value]);
+  useEffect(() => view.forgetColours(), [isDark.value]);
   return { scroller, canvas, columns, rows, nodes };
 }
 type Ref = { current: HTMLElement | null };

@@ -1,7 +1,7 @@
 /** An overview of all cells, one pixel each. A frame shows what is visible; a click or a drag goes there. */
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { theme } from "../kit/theme.ts";
+import { isDark } from "../kit/theme.ts";
 import type { Cells } from "./cells.ts";
 import type { Layout } from "./geometry.ts";
 import type { Lens } from "./painter.ts";
@@ -79,7 +79,7 @@ export function Minimap({ view, layout, cells, lens }: MinimapProps) {
       clearTimeout(timer);
       stop();
     };
-  }, [layout, cells, lens, theme.value]);
+  }, [layout, cells, lens, isDark.value]);
   useSignalEffect(() => {
     const { rowFrom, rowTo, columnFrom, columnTo } = view.area.value;
     const percent = (part: number, whole: number) => `${100 * part / Math.max(1, whole)}%`;

@@ -31,6 +31,8 @@ export class Palette {
   /** @param inside element whose theme counts */
   constructor(inside: Element) {
     const probe = document.createElement("span");
+    // Where motion is reduced, the style sheet gives everything a transition, which would still show the last colour.
+    probe.style.setProperty("transition", "none", "important");
     inside.append(probe);
     for (const token of tokens) {
       probe.style.color = `var(--${token})`;

@@ -323,8 +323,18 @@ Deno.test({
       raters: [user, other],
       starsOf: (cell, rater) => 1 + (cell * (rater + 2)) % 5,
     });
-    await using opened = await openSignedIn(rig, `/runs/${id}?cell=1`);
+    await using opened = await openSignedIn(rig, `/runs/${id}?cell=1&lens=status`);
     const { page } = opened;
+    await waitForCells(page);
+    await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+    // The first cell has failed. The canvas has the colours of the theme that is changed to.
+    await waitFor("the dark colour of a failed cell", async () =>
+      await page.evaluate<boolean>(`(() => {
+        const { data } = document.querySelector(".matrix-canvas").getContext("2d").getImageData(6, 6, 1, 1);
+        const failures = getComputedStyle(document.querySelector(".failures")).backgroundColor;
+        return failures === "rgb(" + [...data].slice(0, 3).join(", ") + ")";
+      })()`), 30_000);
+    await page.getByText("Images", { exact: true }).click();
     await checkLooks(page, "matrix", async () => {
       await waitForCells(page);
       await page.waitForTimeout(1500);
