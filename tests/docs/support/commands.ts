@@ -16,6 +16,7 @@ export interface Known {
 const readme: [string, string] = ["tests/docs/readme_test.ts", "deno task"];
 const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run("];
 const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
+const backingUp: [string, string] = ["tests/operations/backup_test.ts", 'run("backup"'];
 const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
 const switching: [string, string] = ["tests/migrate/cutover/thread_test.ts", "cutover"];
 const moving: [string, string] = ["tests/migrate/move/script_test.ts", "rig.move("];
@@ -46,6 +47,10 @@ export const commands: Record<string, Known> = {
   "worker resume": { flags: [], argumentsMax: 1, how: queuePage },
   "worker retry": { flags: ["--cause"], argumentsMax: 1, how: queuePage },
   "worker rerun": { flags: [], argumentsMax: 2, how: queuePage },
+  backup: { flags: ["--to", "--bin"], how: backingUp },
+  "backup check": { flags: [], argumentsMax: 1, how: backingUp },
+  "backup restore": { flags: [], argumentsMax: 1, how: backingUp },
+  drill: { flags: ["--from", "--server", "--bin"], how: "help" },
   migrate: { flags: [], how: readme },
   "migrate data": { flags: ["--help", "--json"], how: migrating },
   "migrate data COMMAND": { flags: ["--from"], how: migrating },
@@ -57,6 +62,7 @@ export const commands: Record<string, Known> = {
     flags: ["--from", "--once", "--poll", "--restart", "--accept-short-oplog"],
     how: following,
   },
+  "migrate data backup": { flags: [], how: migrating },
   "migrate data capture": { flags: ["--force"], argumentsMax: 1, how: following },
   "migrate data back": { flags: ["--to", "--once", "--verify", "--other-database"], how: following },
   "migrate data cutover": { flags: ["--check", "--abort", "--continue"], how: switching },
@@ -121,6 +127,7 @@ export const looseFlags: Record<string, Record<string, string>> = {
     "--poll": "migrate data sync",
     "--json": "bench sync",
   },
+  "docs/backup.md": { "--bin": "backup", "--server": "drill" },
   "README.md": {
     "--status": "migrate data move",
     "--yes": "migrate data move",
