@@ -126,7 +126,7 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Ta
 }
 
 /** Creates the template database that each test file clones. */
-async function createTemplate(url: (name: string) => string): Promise<void> {
+export async function createTemplate(url: (name: string) => string): Promise<void> {
   const admin = connect(url("postgres"), { max: 1 });
   await admin`create database template_contactsheet`;
   await admin.end();

@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
 import { AppError } from "../../errors.ts";
 import { runMain } from "../../process.ts";
+import { startPostgres } from "../../dev/servers/postgres.ts";
+import { createTemplate } from "../../tests/run.ts";
 import { hasBrowser } from "../../tests/support/browser.ts";
 import { openReport } from "../report.ts";
 import { benchMatrix, type MatrixOptions } from "./matrix.ts";
@@ -26,6 +28,11 @@ async function main(): Promise<number> {
   if (!hasBrowser) {
     throw new AppError("usage", "measuring the console: no chromium on PATH, and no CHROMIUM_PATH");
   }
+  const folder = await Deno.makeTempDir({ prefix: "contactsheet-bench-" });
+  await using server = await startPostgres({ folder, keep: false, durable: false });
+  await createTemplate(server.url);
+  // The rig of the console's tests creates its database there.
+  Deno.env.set("TEST_POSTGRES_URL", server.url("postgres"));
   const startedAt = performance.now();
   const { add, end } = openReport(options.json === true);
   let areAllMet = true;

@@ -181,7 +181,7 @@ export async function benchMatrix(options: MatrixOptions, report: Report): Promi
       prompt: values(Math.ceil(options.cells / columns), "prompt"),
       element: values(columns, "element"),
     },
-    states: { failed: 0.02, pending: 0.02 },
+    states: { failed: 0.02, cancelled: 0.02 },
     raters: [rig.people.user],
     starsOf: (cell) => 1 + cell * 7 % 5,
   });
