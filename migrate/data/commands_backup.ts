@@ -4,7 +4,7 @@ import { backup, formatBackup } from "./backup/backup.ts";
 import { type DataContext, options, printResult, progressOf, withPool } from "./context.ts";
 import { saveBackup } from "./cutover/decisions.ts";
 import { operatorName } from "./tools/operator.ts";
-import { openSource } from "./sources/open.ts";
+import { openSnapshot } from "./sources/open.ts";
 import { formatRestore, restore } from "./backup/restore.ts";
 
 interface BackupFlags {
@@ -23,7 +23,7 @@ interface RestoreFlags {
 }
 
 async function runBackup(context: DataContext, flags: BackupFlags): Promise<void> {
-  await using source = flags.from === undefined ? undefined : await openSource(flags.from);
+  await using source = flags.from === undefined ? undefined : await openSnapshot(flags.from);
   const manifest = await withPool(context, async (pool) => {
     const written = await backup(pool, flags.to, {
       progress: progressOf(flags),

@@ -1,5 +1,5 @@
 /** Assesses a source together with the MongoDB server that holds it. */
-import { openSource } from "../sources/open.ts";
+import { openSnapshot } from "../sources/open.ts";
 import type { Progress } from "../tools/progress.ts";
 import { assess, type Assessment } from "./assess.ts";
 import { judgeServer, readServerFacts, type ServerFacts } from "./live.ts";
@@ -17,7 +17,7 @@ export async function assessSource(
   from: string,
   { progress, signal }: { progress: Progress; signal: AbortSignal },
 ): Promise<SourceAssessment> {
-  await using source = await openSource(from);
+  await using source = await openSnapshot(from);
   const assessment = await assess(source, { progress, signal });
   const server = source.kind === "mongodb" ? await readServerFacts(from) : null;
   const judged = server === null ? undefined : judgeServer(server, assessment.predicted.load_seconds);

@@ -4,9 +4,9 @@ import { assessSource } from "../assess/source.ts";
 import { formatAssessment, verdictCodes } from "../assess/verdict.ts";
 import { backup, formatBackup } from "../backup/backup.ts";
 import { saveAcceptances, saveBackup, saveDecision } from "../cutover/decisions.ts";
-import { openSource } from "../sources/open.ts";
+import { openSnapshot } from "../sources/open.ts";
 import { collections } from "../documents/source.ts";
-import { openProgress, silentProgress } from "../tools/progress.ts";
+import { openProgress, type Progress, silentProgress } from "../tools/progress.ts";
 import { formatCount, formatCounted } from "../tools/format.ts";
 import { verifyLive } from "../verify/live.ts";
 import { formatLiveVerdict } from "../verify/live_result.ts";
@@ -14,10 +14,21 @@ import { listApplied, migrateUp } from "../../schema/runner.ts";
 import type { Assessed, MoveContext } from "./context.ts";
 import { assessedName, type Facts } from "./facts.ts";
 import { testRestore } from "./trial_restore.ts";
-import { listOpen, stageChecks } from "./stages.ts";
+import { firstCauses, listOpen, stageChecks } from "./stages.ts";
 import { gateChecks, waitUntil } from "./waiting.ts";
 
-const progressOf = ({ dialogue }: MoveContext) => dialogue.options.quiet ? silentProgress : openProgress();
+/** Runs `work` with a progress display, which ends with it, also after an error. */
+async function withProgress<T>(
+  { dialogue }: MoveContext,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  const progress = dialogue.options.quiet ? silentProgress : openProgress();
+  try {
+    return await work(progress);
+  } finally {
+    progress.end();
+  }
+}
 
 async function saveAssessed({ switching: { pool, by } }: MoveContext, assessed: Assessed): Promise<void> {
   await saveDecision(pool, assessedName, Object.assign({ accepted: true }, assessed), by);
@@ -26,7 +37,10 @@ async function saveAssessed({ switching: { pool, by } }: MoveContext, assessed: 
 /** Reads the whole source and judges it. A verdict of WAIT is for a person to accept. */
 export async function runAssess(context: MoveContext, { target }: Facts): Promise<void> {
   const { from, dialogue, options, switching: { source, signal } } = context;
-  const { assessment, verdict: judged } = await assessSource(from, { progress: progressOf(context), signal });
+  const { assessment, verdict: judged } = await withProgress(
+    context,
+    (progress) => assessSource(from, { progress, signal }),
+  );
   dialogue.say(formatAssessment(assessment, judged));
   const { verdict, reasons } = judged;
   const documents = assessment.collections.reduce((sum, one) => sum + one.documents, 0);
@@ -58,8 +72,11 @@ export async function runBackup(context: MoveContext, { target }: Facts): Promis
   if (missing !== undefined || folder === undefined) {
     const time = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
     folder = settings.backupTo ?? `contactsheet-backup-${time}`;
-    await using source = await openSource(from);
-    const manifest = await backup(pool, folder, { progress: progressOf(context), signal, source });
+    await using source = await openSnapshot(from);
+    const manifest = await withProgress(
+      context,
+      (progress) => backup(pool, folder!, { progress, signal, source }),
+    );
     await saveBackup(pool, folder, by);
     dialogue.say(formatBackup(folder, manifest));
   }
@@ -106,7 +123,7 @@ export async function runSync(context: MoveContext): Promise<void> {
   const counts = await Promise.all(collections.map((name) => db.collection(name).estimatedDocumentCount()));
   const total = counts.reduce((sum, count) => sum + count, 0);
   await waitUntil(context, "sync", {
-    checks: gateChecks(stageChecks.sync),
+    checks: (target) => firstCauses(listOpen(target.checks, stageChecks.sync)),
     measure: ({ copied, following }) => {
       if (following?.state !== "copying") return { isDone: true, text: following?.state ?? "not begun" };
       const done = Math.min(copied, total);
@@ -122,7 +139,10 @@ export async function runVerify(context: MoveContext, { target }: Facts): Promis
   const names = stageChecks.verify.filter((name) => name.startsWith("verified"));
   if (listOpen(target!.checks, names).length > 0) {
     const again = target!.checks.get("verified_equal")?.state !== "ready";
-    const verdict = await verifyLive(pool, source, { progress: progressOf(context), signal, again });
+    const verdict = await withProgress(
+      context,
+      (progress) => verifyLive(pool, source, { progress, signal, again }),
+    );
     dialogue.say(formatLiveVerdict(verdict));
     if (verdict.differences > 0) {
       throw new AppError(

@@ -1,5 +1,6 @@
 /** The stages of a move, and their state as the data tells it. Nothing is believed only because it was noted. */
 import type { Check } from "../cutover/check.ts";
+import { counted } from "../../../phrases.ts";
 import { formatCounted, formatSpan } from "../tools/format.ts";
 import { type MoveContext, type MoveSettings, type StageName, stageNames } from "./context.ts";
 import type { Facts, TargetState } from "./facts.ts";
@@ -59,13 +60,22 @@ export const listOpen = (checks: ReadonlyMap<string, Check>, names: readonly str
     return check === undefined || isPassed(check) ? [] : [check];
   });
 
+/** Checks whose failure makes others fail, which then need not be shown. */
+const causes: ReadonlySet<string> = new Set(["backup_taken", "sync_begun", "sync_running", "verified"]);
+
+/** Returns the check that causes the others to fail, if there is one; otherwise all. */
+export function firstCauses(open: readonly Check[]): Check[] {
+  const cause = open.find(({ name }) => causes.has(name));
+  return cause === undefined ? [...open] : [cause];
+}
+
 const describeOpen = (open: readonly Check[]): string =>
   open.slice(0, 2).map(({ name, found }) => `${name}: ${found}`).join("; ") +
   (open.length > 2 ? `; and ${open.length - 2} more` : "");
 
 function judgeChecks({ checks }: TargetState, names: readonly string[], found: string): Verdict {
   const open = listOpen(checks, names);
-  return open.length === 0 ? [true, found] : [false, describeOpen(open)];
+  return open.length === 0 ? [true, found] : [false, describeOpen(firstCauses(open))];
 }
 
 const secondsSince = ({ nowMs }: TargetState, at: string): number =>
@@ -177,7 +187,13 @@ function judgeShadow(target: TargetState): Verdict {
 function judge(name: StageName, facts: Facts, settings: MoveSettings): Verdict {
   const { target, schemaFault } = facts;
   if (name === "assess") return judgeAssess(facts);
-  if (name === "schema") return [schemaFault === undefined, schemaFault ?? "all steps are applied"];
+  if (name === "schema") {
+    const missing = /^not applied: (.*)$/.exec(schemaFault ?? "")?.[1]?.split(", ").length;
+    const found = missing === undefined
+      ? schemaFault
+      : `${counted(missing, "step is", "steps are")} not applied`;
+    return [schemaFault === undefined, found ?? "all steps are applied"];
+  }
   if (target === undefined) {
     return [false, name === "backup" ? "there are no tables to save yet" : "after the schema"];
   }

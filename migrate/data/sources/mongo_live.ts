@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type {
+  ClientSession,
   Collection as MongoCollection,
   Db,
   Document,
@@ -57,7 +58,13 @@ interface Connection {
   bytes: number;
   context: MongoContext;
   notes: string[];
+  /** Session whose reads all see the same moment; undefined if the server has none, or none is wanted. */
+  snapshot: ClientSession | undefined;
 }
+
+/** First version with reads of a snapshot outside of transactions, and the error when it is too old. */
+const snapshotVersionMin = 5;
+const snapshotTooOld = 239;
 
 /** The range that is being surveyed. */
 class RangeBuilder {
@@ -111,23 +118,39 @@ export class LiveSource implements Source {
       batchSize: batchDocuments,
       ...(lower === "" ? {} : { min: await readBound(lower) }),
       ...(upper === "" ? {} : { max: await readBound(upper) }),
-      ...(this.topology === "standalone" ? {} : { readConcern: "majority" }),
+      ...this.#consistency(),
     };
     yield* this.#drain(name, collection.find({}, options));
     if (lower !== "" && upper === "") {
       const filter = { _id: { $eq: (await readBound(maxKeyBound))._id } } as Document;
-      yield* this.#drain(name, collection.find(filter, { raw: true }));
+      yield* this.#drain(name, collection.find(filter, Object.assign({ raw: true }, this.#consistency())));
     }
+  }
+
+  #consistency(): FindOptions {
+    const { snapshot: session } = this.#connection;
+    if (session) return { session };
+    return this.topology === "standalone" ? {} : { readConcern: "majority" };
   }
 
   async *#drain(name: Collection, cursor: FindCursor<Document>): AsyncGenerator<Uint8Array[]> {
     try {
       while (await cursor.hasNext()) yield cursor.readBufferedDocuments() as unknown as Uint8Array[];
     } catch (error) {
+      if ((error as { code?: unknown }).code === snapshotTooOld) throw this.#tooOld(name);
       throw toAppError(error, `reading ${name} from '${this.location}'`, this.#connection.context);
     } finally {
       await cursor.close().catch(() => {});
     }
+  }
+
+  #tooOld(name: Collection): AppError {
+    return new AppError(
+      "source_changed",
+      `reading ${name} from '${this.location}': it took longer than the server keeps the moment at which the reading began; ` +
+        "let it keep an hour with db.adminCommand({setParameter: 1, minSnapshotHistoryWindowInSeconds: 3600}), or use a " +
+        "dump, then run the same command again",
+    );
   }
 
   async survey(name: Collection, { rangeBytes, onDocument, onBytes }: SurveyOptions): Promise<Survey> {
@@ -209,12 +232,25 @@ export class LiveSource implements Source {
   }
 }
 
+export interface LiveOptions {
+  /**
+   * Whether all reads see the same moment, where the server can do that for some minutes, so that the documents may change
+   * meanwhile.
+   */
+  snapshot?: boolean;
+}
+
 /**
  * Opens a MongoDB as a source. Its parameters are those of connectMongo().
  *
  * @throws AppError invalid_source (the URL is invalid), database_unreachable, database_refused, source_missing
  */
-export async function openLive(url: string, database = "", setting?: MongoSetting): Promise<LiveSource> {
+export async function openLive(
+  url: string,
+  database = "",
+  setting?: MongoSetting,
+  { snapshot: isWanted = false }: LiveOptions = {},
+): Promise<LiveSource> {
   const { client, db, location, context, notes } = await connectMongo(url, database, setting);
   try {
     const topology = await findTopology(db);
@@ -223,7 +259,10 @@ export async function openLive(url: string, database = "", setting?: MongoSettin
     const bytes = sizes.reduce((a, b) => a + b, 0);
     if (topology === "standalone") notes.push(standaloneNote);
     if (await isSecondary(db)) notes.push(secondaryNote);
-    return new LiveSource({ client, db, location, topology, bytes, context, notes });
+    const hasSnapshots = isWanted && topology !== "standalone" &&
+      Number((await db.admin().serverInfo()).versionArray[0]) >= snapshotVersionMin;
+    const snapshot = hasSnapshots ? client.startSession({ snapshot: true }) : undefined;
+    return new LiveSource({ client, db, location, topology, bytes, context, notes, snapshot });
   } catch (error) {
     await client.close().catch(() => {});
     throw toAppError(error, `opening '${location}'`, context);

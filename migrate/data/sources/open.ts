@@ -4,7 +4,7 @@ import { AppError } from "../../../errors.ts";
 import { checkSingleFiles } from "./folder_files.ts";
 import { openJsonLines } from "./json_lines.ts";
 import { type FollowedMongo, openFollowed } from "./mongo_follow.ts";
-import { openLive } from "./mongo_live.ts";
+import { type LiveOptions, openLive } from "./mongo_live.ts";
 import type { MongoSetting } from "./mongo_url.ts";
 import { openArchive, openDumpFolder } from "./mongodump.ts";
 import { openJsonFiles } from "./json_files.ts";
@@ -77,18 +77,27 @@ export async function openFollowedSource(
   return await openFollowed(url, database, setting);
 }
 
+/** Opens a source as openSource() does, and reads a running MongoDB as it is at one moment, where the server can do that. */
+export const openSnapshot = (from: string): Promise<Source> =>
+  openSource(from, readSettings, { snapshot: true });
+
 /**
  * Opens the source that `--from` names: a folder written by mongoexport or mongodump, a file written by
  * `mongodump --archive`, a URL `mongodb://…`, or the word `mongodb` for MONGODB_URL and DB_NAME.
  *
  * @param settings called only if the name alone is not enough
+ * @param live how a running MongoDB is read
  * @throws AppError source_missing, not_a_dump, invalid_source (also for two files of one collection),
  * source_truncated, database_unreachable, database_refused
  */
-export async function openSource(from: string, settings: () => OldDatabase = readSettings): Promise<Source> {
+export async function openSource(
+  from: string,
+  settings: () => OldDatabase = readSettings,
+  live: LiveOptions = {},
+): Promise<Source> {
   if (isMongo(from)) {
     const { url, database, setting } = findMongo(from, settings);
-    return await openLive(url, database, setting);
+    return await openLive(url, database, setting, live);
   }
   if (/^[a-z+]+:\/\//i.test(from)) {
     const [scheme] = from.split("://");

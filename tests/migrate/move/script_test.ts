@@ -1,10 +1,12 @@
 /** The whole move by a script: from the first look at an empty database to the end of the way back. */
 import assert from "node:assert/strict";
+import type { Db } from "mongodb";
 import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { readAccount, startLoad } from "../../../dev/load/load.ts";
 import { isCaptureEnabled } from "../../../migrate/data/back/capture.ts";
 import { stageNames } from "../../../migrate/data/move/context.ts";
 import { waitFor } from "../../support/wait.ts";
+import { makeSubtask, makeTask } from "../support/legacy_documents.ts";
 import { mongod } from "../support/sources.ts";
 import { startMoveRig } from "./rig.ts";
 
@@ -18,6 +20,25 @@ const script = [
 const namesOf = (stages: { name: string; state: string }[], state: string) =>
   stages.filter((stage) => stage.state === state).map(({ name }) => name);
 
+/** Makes tasks with their subtasks, and changes others, until its disposal. */
+function keepWriting(db: Db): AsyncDisposable {
+  let isStopped = false;
+  const running = (async () => {
+    while (!isStopped) {
+      const task = makeTask("owner@example.com");
+      await db.collection("tasks").insertOne(task);
+      await db.collection<Record<string, unknown>>("dramatiq_tasks").insertOne(makeSubtask(task.id));
+      await db.collection("tasks").updateMany({}, { $set: { updated_at: new Date() } });
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      isStopped = true;
+      await running;
+    },
+  };
+}
+
 Deno.test({
   name: "a script moves everything from the first look to the finish, and may end in between",
   ignore: !mongod,
@@ -27,6 +48,8 @@ Deno.test({
     const folder = await Deno.makeTempDir();
 
     await t.step("up to the schema: the backup is taken as soon as there are tables", async () => {
+      // The old backend works on meanwhile: assessment and backup see one moment.
+      await using _writer = keepWriting(rig.followed.db);
       await using move = rig.move([...script, "--until", "schema", "--backup-to", folder]);
       const { code, text } = await move.ended;
       assert.equal(code, 0, text);
