@@ -23,7 +23,7 @@ const share = 25;
 const comparedMin = 100;
 const drawnMin = 40;
 const waitMsMax = 90_000;
-const attemptsMax = 3;
+const attemptsMax = 6;
 const accepts = ["disk_headroom", "backup_restored", "oplog_headroom"].flatMap((name) => ["--accept", name]);
 
 /** What a switch reported, and when its command ran, in ms since 1970. */
@@ -62,6 +62,13 @@ const waitFollowing = ({ sql }: LiveWorld) =>
     return rows.length === 1;
   });
 
+/** Waits until the way back has few changes left to write. */
+const waitWritten = ({ sql }: LiveWorld) =>
+  waitUntil("the way back", async () => {
+    const [row] = await sql`select count(*)::int as n from migration.changes`;
+    return row!.n < 20;
+  });
+
 const migrate = async ({ env }: LiveWorld, ...args: string[]) =>
   JSON.parse(await readProgram(["migrate", ...args, "--json"], env));
 
@@ -75,7 +82,7 @@ async function switchOnce(world: LiveWorld, args: string[]): Promise<Switched> {
     } catch (error) {
       if (attempt === attemptsMax || !(error as Error).message.includes("exit code 75")) throw error;
       print("  the pause would have taken too long on this machine; it was undone, and is tried again");
-      if (args[0] !== "rollback") await waitFollowing(world);
+      await (args[0] === "rollback" ? waitWritten(world) : waitFollowing(world));
     }
   }
 }
