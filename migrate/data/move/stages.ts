@@ -189,9 +189,7 @@ function judge(name: StageName, facts: Facts, settings: MoveSettings): Verdict {
   if (name === "assess") return judgeAssess(facts);
   if (name === "schema") {
     const missing = /^not applied: (.*)$/.exec(schemaFault ?? "")?.[1]?.split(", ").length;
-    const found = missing === undefined
-      ? schemaFault
-      : `${counted(missing, "step is", "steps are")} not applied`;
+    const found = missing === undefined ? schemaFault : `not applied: ${counted(missing, "step")}`;
     return [schemaFault === undefined, found ?? "all steps are applied"];
   }
   if (target === undefined) {
