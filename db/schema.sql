@@ -911,6 +911,7 @@ create table public.ratings (
   constraint ratings_stars_range CHECK (((stars >= 1) AND (stars <= 5))),
   constraint ratings_took_ms_range CHECK (((took_ms >= 0) AND (took_ms <= 86400000)))
 );
+CREATE INDEX ratings_updated_idx ON public.ratings USING btree (updated_at);
 
 create table public.reservations (
   task_id uuid not null,

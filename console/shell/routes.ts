@@ -4,6 +4,7 @@ import type { IconName } from "../kit/icons.tsx";
 import type { Texts } from "../text/texts.ts";
 import { matrixTexts } from "../matrix/texts.ts";
 import { runTexts } from "../pages/run/texts.ts";
+import { newRunTexts } from "../pages/new_run/texts.ts";
 import { runsTexts } from "../pages/runs/texts.ts";
 
 /** Parameters of a page's path, such as `id`. */
@@ -34,6 +35,12 @@ export const routes: readonly Route[] = [
     nav: { key: "runs", icon: "runs" },
     load: async () => ({ Page: (await import("../pages/runs/page.tsx")).RunsPage }),
     texts: [runsTexts],
+  },
+  {
+    path: "/new",
+    nav: { key: "new_run", icon: "plus", roles: ["admin", "manager", "user"] },
+    load: async () => ({ Page: (await import("../pages/new_run/page.tsx")).NewRunPage }),
+    texts: [newRunTexts],
   },
   {
     path: "/runs/:id",

@@ -19,6 +19,16 @@ export interface TaskState {
   running: number;
 }
 
+/**
+ * Numbers of cells under a lease, by task. The index of processing cells has as many entries as there are slots in use,
+ * whatever the size of the tasks.
+ */
+export const runningByTask = (sql: Sql) =>
+  sql`select parent_task_id, count(*)::int as running
+    from subtasks
+    where status = 'processing' and worker_id = any(array(select id from workers))
+    group by 1`;
+
 /** Lists the states of tasks, without deleted ones. */
 export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState[]> {
   return await sql<TaskState[]>`
@@ -27,13 +37,7 @@ export async function listTaskStates(sql: Sql, ids: string[]): Promise<TaskState
       t.subtasks_completed as completed, t.subtasks_failed as failed, t.subtasks_cancelled as cancelled,
       coalesce(r.running, 0) as running
     from tasks t
-    left join (
-      -- The index of processing cells has as many entries as there are slots in use, whatever the size of the tasks.
-      select parent_task_id, count(*)::int as running
-      from subtasks
-      where status = 'processing' and worker_id = any(array(select id from workers))
-      group by 1
-    ) r on r.parent_task_id = t.id
+    left join (${runningByTask(sql)}) r on r.parent_task_id = t.id
     where t.id = any(${ids}::uuid[]) and not t.is_deleted`;
 }
 

@@ -11,6 +11,13 @@ export const consoleRooms: Record<string, string[]> = {
   "console/kit": ["console/text", "console/text/en", "console/text/zh"],
   "console/api": ["routes/v2/generated"],
   "console/pages/runs": ["console/api", "console/kit", "console/text", "console/text/en", "console/text/zh"],
+  "console/pages/new_run": [
+    "console/api",
+    "console/kit",
+    "console/text",
+    "console/text/en",
+    "console/text/zh",
+  ],
   "console/matrix": ["console/api", "console/kit", "console/text", "console/text/en", "console/text/zh"],
   "console/pages/run": [
     "console/api",
@@ -27,6 +34,7 @@ export const consoleRooms: Record<string, string[]> = {
     "console/text",
     "console/pages/run",
     "console/pages/runs",
+    "console/pages/new_run",
   ],
   "console": ["console/api", "console/kit", "console/shell"],
 };

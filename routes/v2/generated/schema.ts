@@ -3378,6 +3378,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/tasks/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream what happens in all tasks as server-sent events
+         * @description `runs`: `{runs, deleted, all}`. Each of `runs` has `id`, `revision`, `status`, `hold`, `cells` by state, `per_minute`, `eta`, and `raters`: who rated within ten minutes. The first event, and each after missed ones, has `all` true and every open task and the newest ones; later events have those that changed. `bye`: the stream ends, as with a task's events. Nothing is replayed; after an interruption, read `GET /tasks` again.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Server-sent events */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": string;
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/tasks/plan": {
         parameters: {
             query?: never;

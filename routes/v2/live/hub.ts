@@ -10,6 +10,7 @@ import { listInvalidCredentials, listTaskStates } from "../../../db/views/events
 import type { Log } from "../../../log.ts";
 import { Bell } from "../../../bell.ts";
 import { EventClient, eventText } from "./event_client.ts";
+import { WatchedRuns } from "./watched_runs.ts";
 import { type Subscriber, type Subscription, WatchedTask } from "./watched_task.ts";
 
 export type { Subscriber } from "./watched_task.ts";
@@ -40,10 +41,21 @@ function byeText(reason: "expired" | "revoked" | "draining" | "deleted"): Uint8A
   return text;
 }
 
+/** Limits and end of a new stream. */
+interface StreamOptions {
+  /** Maximum number of open streams of this subscriber in the process. */
+  streamsMax: number;
+  /** Aborted when the client disconnects. */
+  gone: AbortSignal;
+}
+
+type Opened = ReadableStream<Uint8Array> | "too_many" | "draining";
+
 /** Polls the watched tasks and sends their events to the open streams. */
 export class EventHub {
   readonly #deps: HubDeps;
   readonly #tasks = new Map<string, WatchedTask>();
+  readonly #runs: WatchedRuns;
   /** Number of open streams by subscriber id. */
   readonly #streamCounts = new Map<string, number>();
   readonly #bell = new Bell();
@@ -53,6 +65,7 @@ export class EventHub {
 
   constructor(deps: HubDeps) {
     this.#deps = deps;
+    this.#runs = new WatchedRuns(deps.sql);
     deps.closing?.addEventListener("abort", () => {
       for (const { client } of this.#subscriptions()) client.end(byeText("draining"));
     }, { once: true });
@@ -64,32 +77,37 @@ export class EventHub {
   }
 
   #subscriptions(): Subscription[] {
-    return [...this.#tasks.values()].flatMap(({ subscriptions }) => [...subscriptions]);
+    return [this.#runs, ...this.#tasks.values()].flatMap(({ subscriptions }) => [...subscriptions]);
   }
 
-  /**
-   * Opens a stream of a task's events.
-   *
-   * @param streamsMax maximum number of open streams of this subscriber in the process
-   * @param gone aborted when the client disconnects
-   */
-  open(
-    taskId: string,
+  /** Opens a stream of a task's events. */
+  open(taskId: string, subscriber: Subscriber, options: StreamOptions): Opened {
+    const task = this.#tasks.get(taskId) ?? new WatchedTask(taskId, this.#deps.sql);
+    return this.#open(task, subscriber, options, () => this.#tasks.set(taskId, task));
+  }
+
+  /** Opens a stream of what happens in all runs. */
+  openRuns(subscriber: Subscriber, options: StreamOptions): Opened {
+    return this.#open(this.#runs, subscriber, options, () => {});
+  }
+
+  #open(
+    watched: WatchedTask | WatchedRuns,
     subscriber: Subscriber,
-    { streamsMax, gone }: { streamsMax: number; gone: AbortSignal },
-  ): ReadableStream<Uint8Array> | "too_many" | "draining" {
+    { streamsMax, gone }: StreamOptions,
+    register: () => void,
+  ): Opened {
     if (this.#deps.closing?.aborted) return "draining";
     const openCount = this.#streamCounts.get(subscriber.id) ?? 0;
     if (openCount >= streamsMax) return "too_many";
     this.#streamCounts.set(subscriber.id, openCount + 1);
-    const task = this.#tasks.get(taskId) ?? new WatchedTask(taskId, this.#deps.sql);
-    this.#tasks.set(taskId, task);
-    const client = new EventClient(() => task.resync(), () => {
+    register();
+    const client = new EventClient(() => watched.resync(), () => {
       gone.removeEventListener("abort", client.leave);
-      this.#remove(task, subscription);
+      this.#remove(watched, subscription);
     });
     const subscription: Subscription = { ...subscriber, client, joined: false };
-    task.subscriptions.add(subscription);
+    watched.subscriptions.add(subscription);
     gone.addEventListener("abort", client.leave, { once: true });
     client.push(encoder.encode("retry: 2000\n\n"));
     this.#bell.ring();
@@ -97,18 +115,23 @@ export class EventHub {
     return client.stream;
   }
 
-  #remove(task: WatchedTask, subscription: Subscription): void {
-    task.subscriptions.delete(subscription);
-    if (task.subscriptions.size === 0 && this.#tasks.get(task.id) === task) this.#tasks.delete(task.id);
+  #remove(watched: WatchedTask | WatchedRuns, subscription: Subscription): void {
+    watched.subscriptions.delete(subscription);
+    const isLast = watched instanceof WatchedTask && watched.subscriptions.size === 0;
+    if (isLast && this.#tasks.get(watched.id) === watched) this.#tasks.delete(watched.id);
     const openCount = (this.#streamCounts.get(subscription.id) ?? 1) - 1;
     if (openCount > 0) this.#streamCounts.set(subscription.id, openCount);
     else this.#streamCounts.delete(subscription.id);
-    if (this.#tasks.size === 0) this.#bell.ring();
+    if (!this.#isWatching()) this.#bell.ring();
+  }
+
+  #isWatching(): boolean {
+    return this.#tasks.size > 0 || this.#runs.subscriptions.size > 0;
   }
 
   async #run(): Promise<void> {
     this.#isPolling = true;
-    while (this.#tasks.size > 0) {
+    while (this.#isWatching()) {
       await this.#bell.wait(pollMs);
       try {
         await this.#poll();
@@ -131,8 +154,11 @@ export class EventHub {
       task,
       subscriptions: [...task.subscriptions],
     }));
-    if (watched.length === 0) return;
+    const ofRuns = [...this.#runs.subscriptions];
+    if (watched.length === 0 && ofRuns.length === 0) return;
     if (performance.now() - this.#credentialsCheckedAt >= credentialCheckMs) await this.#checkCredentials();
+    if (ofRuns.length > 0) await this.#runs.advance(ofRuns);
+    if (watched.length === 0) return;
     const states = await listTaskStates(this.#deps.sql, watched.map(({ task }) => task.id));
     const stateById = new Map(states.map((state) => [state.id, state]));
     const queue = watched.values();

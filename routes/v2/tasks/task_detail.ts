@@ -120,12 +120,12 @@ export function toJson(value: unknown): Json {
 }
 
 /** Window of the rate in seconds. */
-const rateSeconds = 300;
+export const rateSeconds = 300;
 /** z-score of an 80 % interval: 10 % of a normal distribution lie beyond each end. */
 const zScore = 1.28;
 
 /** Estimates the remaining seconds from the rate and its Poisson error. */
-function estimateRemaining({ pending, processing, recent, window_seconds }: Progress) {
+export function estimateRemaining({ pending, processing, recent, window_seconds }: Progress) {
   const remaining = pending + processing;
   if (remaining === 0 || recent === 0) return null;
   const perSecond = recent / Math.max(window_seconds, 1);

@@ -36,7 +36,12 @@ async function submit(
 ): Promise<string> {
   const keys = Object.keys(axes);
   const tags = keys.map((type, i) => ({ id: String(i), type, isVariable: true, name: type }));
-  const variables = Object.fromEntries(keys.map((key, i) => [`v${i}`, { name: key, values: axes[key] }]));
+  const variables = Object.fromEntries(
+    keys.map((
+      key,
+      i,
+    ) => [`v${i}`, { name: key, values: axes[key]!.map((value, n) => ({ id: `${i}-${n}`, value })) }]),
+  );
   const task = await submitTask({ sql: api.database.sql, log: silentLog }, {
     user: { id, email },
     taskName: name,

@@ -1,0 +1,1 @@
+drop index ratings_updated_idx;
