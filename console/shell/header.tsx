@@ -88,7 +88,7 @@ function Account() {
   const { fullname, email } = value.user;
   return (
     <Menu
-      label={`${common.value.account}: ${email}`}
+      label={`${common.value.account}: ${fullname || email}`}
       items={[{ label: common.value.signOut, icon: "external", run: () => void leave() }]}
     >
       <Icon name="person" />

@@ -1,5 +1,6 @@
 /** The page New run: the draft, its plan, mends, import and creation. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
 import { hasBrowser } from "../support/browser.ts";
 import { waitFor } from "../support/wait.ts";
@@ -32,7 +33,7 @@ Deno.test({
     const { page, errors } = opened;
     await page.getByText("Enter values on the left").waitFor();
     await fillAxis(page, 0, prompts);
-    await fillAxis(page, 1, ["3", "4", "5.5", "7"]);
+    await fillAxis(page, 1, ["3", "4", "5", "7"]);
     await page.getByText("24 images", { exact: true }).waitFor();
     await page.getByLabel("Name", { exact: true }).fill("cfg over six scenes <img src=x>");
     await page.reload();
@@ -99,13 +100,13 @@ Deno.test({
       await page.locator("input[type=file]").setInputFiles({
         name,
         mimeType: "application/json",
-        buffer: new TextEncoder().encode(text) as never,
+        buffer: Buffer.from(text),
       });
     await page.locator(".axis").first().waitFor();
     await choose("notes.txt", "hello");
-    await page.getByText("This file is no JSON").waitFor();
+    await page.locator(".toast-text", { hasText: "This file is no JSON" }).waitFor();
     await choose("empty.json", "{}");
-    await page.getByText("This file has no tags").waitFor();
+    await page.locator(".toast-text", { hasText: "This file has no tags" }).waitFor();
     const configuration = {
       task_name: "old grid",
       username: "",
@@ -142,7 +143,7 @@ Deno.test({
     };
     await choose("old.json", JSON.stringify(configuration));
     await page.getByText("6 images", { exact: true }).waitFor();
-    await page.getByText("Imported: 2 axes and 2 parameters").waitFor();
+    await page.locator(".toast-text", { hasText: "Imported: 2 axes and 2 parameters" }).waitFor();
     assert.equal(
       await page.locator(".axis textarea").first().inputValue(),
       "水彩 | 1540e467-8b2b-4834-9419-134252fbbadb | 0.7 | https://img.example.com/a.webp\n" +

@@ -117,7 +117,7 @@ export function createDraft(): Draft {
     key: crypto.randomUUID(),
   };
   empty.axes.push(createAxis(empty, "prompt"));
-  empty.axes.push(createAxis(empty, "cfg"));
+  empty.axes.push(createAxis(empty, "seed"));
   return empty;
 }
 

@@ -48,6 +48,24 @@ function shorten(draft: Draft): void {
   changeAxes(draft, new Set([axis.id]), (one) => ({ ...one, text: linesOf(one).slice(0, kept).join("\n") }));
 }
 
+/** Types that act only together with the element {@link parameterElement}. */
+const parameterTypes = ["cfg", "steps", "ckpt_name"];
+const parameterElement = "lumina1";
+
+/** Returns the axes whose values change no image, because the element that takes them is missing. */
+export function listIdleAxes({ axes, fixed }: Draft): DraftAxis[] {
+  const hasElement = fixed.some(({ type, value }) => type === "element" && value === parameterElement) ||
+    axes.some((axis) =>
+      axis.type === "element" && linesOf(axis).some((line) => line.split(" | ")[0] === parameterElement)
+    );
+  return hasElement
+    ? []
+    : axes.filter((axis) => parameterTypes.includes(axis.type) && linesOf(axis).length > 1);
+}
+
+const hasRepeated = ({ axes }: Draft): boolean =>
+  axes.some((axis) => new Set(linesOf(axis)).size < linesOf(axis).length);
+
 /** Turns axes of one value into fixed tags. */
 function makeFixed(draft: Draft, ids: ReadonlySet<string>): void {
   const moved = draft.axes.filter(({ id }) => ids.has(id));
@@ -98,6 +116,7 @@ export function findMend(draft: Draft, code: string, keys: readonly string[]): M
     case "one_level":
       return { key: "makeFixed", run: () => makeFixed(draft, ids) };
     case "duplicates":
+      if (!hasRepeated(draft)) return undefined;
       return { key: "removeRepeated", run: () => changeDraft({ axes: draft.axes.map(withoutRepeated) }) };
     case "too_many_cells":
       return { key: "shorten", run: () => shorten(draft) };

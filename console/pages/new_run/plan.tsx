@@ -6,7 +6,7 @@ import { FailureBox } from "../../kit/states.tsx";
 import { formatList, formatNumber } from "../../text/format.ts";
 import { axisOfKey } from "./body.ts";
 import { draft, linesOf } from "./draft.ts";
-import { findMend } from "./mends.ts";
+import { findMend, listIdleAxes } from "./mends.ts";
 import { newRunTexts } from "./texts.ts";
 import type { PlanState } from "./use_plan.ts";
 
@@ -30,6 +30,7 @@ function SheetSketch({ lengths }: { lengths: readonly number[] }) {
 
 function Warnings({ warnings }: Pick<Plan, "warnings">) {
   const t = newRunTexts.value;
+  const idle = listIdleAxes(draft.value).map(({ name }) => name);
   if (warnings.length === 0) {
     return (
       <p class="plan-fine">
@@ -49,6 +50,7 @@ function Warnings({ warnings }: Pick<Plan, "warnings">) {
             <Icon name="warning" />
             <div class="grow">
               <p>{typeof words === "function" ? words(names) : words ?? message}</p>
+              {code === "duplicates" && idle.length > 0 && <p>{t.idleAxes(formatList(idle))}</p>}
               {mend && <Button kind="quiet" class="mend" onClick={mend.run}>{t.mend[mend.key]}</Button>}
             </div>
           </li>

@@ -62,12 +62,7 @@ export function Strip({ id, total, drawn }: { id: string; total: number; drawn: 
   }, [id, isSeen, stage, total]);
   return (
     <div class="strip" ref={element} aria-hidden="true">
-      {Array.from({ length: framesMax }, (_, i) => (
-        <Frame
-          key={i}
-          cell={cells.find(({ cell }) => cell === wanted[i])}
-        />
-      ))}
+      {Array.from({ length: framesMax }, (_, i) => <Frame key={cells[i]?.url ?? i} cell={cells[i]} />)}
     </div>
   );
 }

@@ -102,6 +102,7 @@ export const text = {
     unused_axis: (axes: string) => `Nothing uses the values of ${axes}.`,
     duplicates: "Some images are asked for more than once.",
   } as Record<string, string | ((axes: string) => string)>,
+  idleAxes: (axes: string) => `${axes} changes images only together with the element lumina1.`,
   mend: {
     shareSeed: "Use one seed for all",
     seedDecides: "Let the listed seeds decide",

@@ -100,6 +100,7 @@ export const text: typeof en = {
     unused_axis: (axes: string) => `没有标签使用 ${axes} 的取值。`,
     duplicates: "有些图片被请求了不止一次。",
   } as Record<string, string | ((axes: string) => string)>,
+  idleAxes: (axes: string) => `${axes} 只有与元素 lumina1 一起使用才会影响图片。`,
   mend: {
     shareSeed: "改用同一个种子",
     seedDecides: "以列出的种子为准",

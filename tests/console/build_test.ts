@@ -1,0 +1,143 @@
+/** The built console: sizes, texts in both languages, and how the API serves it. */
+import assert from "node:assert/strict";
+import { buildConsole } from "../../dev/console/build.ts";
+import { createConsole } from "../../routes/console.ts";
+import { createConsoleFiles } from "../../routes/console_files.ts";
+import { startApi } from "../support/api.ts";
+
+const root = new URL("../../", import.meta.url);
+const config = { IMAGE_HOSTS: ["images.example"], IMAGE_API_URL: "", LUMINA_API_URL: "" };
+const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+  new Request(`http://localhost${path}`, { headers, method });
+
+await buildConsole();
+const files = createConsoleFiles();
+const html = (await files.loadPage())!.html;
+const linked = (pattern: RegExp): string[] => [...html.matchAll(pattern)].map(([, name]) => name!);
+
+/** Returns the script of a name and its compressed size. */
+async function readScript(name: string): Promise<{ text: string; bytes: number }> {
+  const file = await files.load(name);
+  assert.ok(file, name);
+  return { text: new TextDecoder().decode(file.bytes), bytes: file.gzip.length };
+}
+
+/** Collects the scripts that a script imports, itself included. @param dynamic also those that are loaded later */
+async function collect(name: string, found: Map<string, number>, dynamic: boolean): Promise<void> {
+  if (found.has(name)) return;
+  const { text, bytes } = await readScript(name);
+  found.set(name, bytes);
+  const pattern = dynamic ? /(?:from|import)\s*\(?\s*"\.\/([^"]+)"/g : /(?:from|import)\s*"\.\/([^"]+)"/g;
+  for (const [, to] of text.matchAll(pattern)) await collect(to!, found, dynamic);
+}
+
+const sum = (sizes: Map<string, number>) => [...sizes.values()].reduce((total, bytes) => total + bytes, 0);
+const kilobyte = 1024;
+
+Deno.test("the first page needs at most 45 KB of compressed scripts, and all pages 70 KB of our own in one language", async () => {
+  const [main] = linked(/src="\/console\/assets\/([^"]+)"/g);
+  const first = new Map<string, number>();
+  await collect(main!, first, false);
+  const all = new Map<string, number>();
+  await collect(main!, all, true);
+  // The texts of both languages have the same names; a page loads one of them.
+  const lists = [...all].filter(([name]) => !first.has(name));
+  const runs = new Map(first);
+  for (const [name, bytes] of lists) if (/^(common|runs)-/.test(name)) runs.set(name, bytes);
+  const pages = await Promise.all(
+    lists.map(async ([name]) => [name, (await readScript(name)).text] as const),
+  );
+  const runsPage = pages.find(([name, text]) => name.startsWith("page-") && text.includes("run-name"));
+  await collect(runsPage![0], runs, false);
+  assert.ok(sum(runs) <= 45 * kilobyte, `first page: ${sum(runs)} bytes`);
+  // Preact, signals and openapi-fetch are libraries; with them the whole is what a person loads at most.
+  const language = /[\u4e00-\u9fff]{3}/;
+  const chinese = pages.filter(([, text]) =>
+    (text.match(/[\u4e00-\u9fff]/g) ?? []).length > 20 && language.test(text)
+  );
+  const oneLanguage = sum(all) - chinese.reduce((total, [name]) => total + all.get(name)!, 0);
+  assert.ok(oneLanguage <= 70 * kilobyte, `all pages in one language: ${oneLanguage} bytes`);
+});
+
+/** Lists the keys of texts at every depth. */
+function keysOf(value: unknown, prefix = ""): string[] {
+  if (typeof value !== "object" || value === null) return [`${prefix}: ${typeof value}`];
+  return Object.entries(value).flatMap(([key, item]) => keysOf(item, `${prefix}.${key}`));
+}
+
+Deno.test("each text is there in both languages", async () => {
+  // Language and formats read the browser's settings, which Deno has too; the document is the browser's alone.
+  Object.assign(globalThis, { document: { documentElement: {} } });
+  const names = [...Deno.readDirSync(new URL("console/text/en/", root))].map(({ name }) => name);
+  assert.ok(names.length >= 3);
+  for (const name of names) {
+    const [en, zh] = await Promise.all(
+      ["en", "zh"].map(async (language) =>
+        (await import(new URL(`console/text/${language}/${name}`, root).href)).text
+      ),
+    );
+    assert.deepEqual(keysOf(zh).sort(), keysOf(en).sort(), name);
+    const texts = (JSON.stringify(zh).match(/"[^"]*"(?=[,}\]])/g) ?? []).filter((text) =>
+      /[a-z]{4}/i.test(text)
+    );
+    const untranslated = texts.filter((text) =>
+      !/[\u4e00-\u9fff]/.test(text) && JSON.stringify(en).includes(text)
+    );
+    assert.ok(untranslated.length <= texts.length / 2 + 6, `${name}: ${untranslated}`);
+  }
+});
+
+Deno.test("the page has a strict policy, and files with their digest never change", async () => {
+  const answer = createConsole(config, files);
+  const page = await answer(get("/console/runs/1?x=v0"));
+  const policy = page.headers.get("content-security-policy")!;
+  assert.equal(page.status, 200);
+  assert.doesNotMatch(policy, /unsafe|\*|data:/);
+  for (const part of ["default-src 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"]) {
+    assert.ok(policy.includes(part), part);
+  }
+  assert.match(policy, /img-src 'self' blob: https:\/\/images\.example;/);
+  assert.equal(page.headers.get("referrer-policy"), "no-referrer");
+  assert.equal(page.headers.get("cache-control"), "no-cache");
+  const again = await answer(get("/console", { "if-none-match": page.headers.get("etag")! }));
+  assert.equal(again.status, 304);
+  assert.doesNotMatch(html, /<script(?![^>]*src=)|\sstyle=|\son\w+=/);
+
+  const [main] = linked(/src="([^"]+)"/g);
+  const script = await answer(get(main!, { "accept-encoding": "gzip, br" }));
+  assert.match(script.headers.get("cache-control")!, /immutable/);
+  assert.equal(script.headers.get("content-encoding"), "gzip");
+  const plain = await answer(get(main!, { "accept-encoding": "gzip;q=0" }));
+  assert.equal(plain.headers.get("content-encoding"), null);
+  for (const path of ["none-12345678.js", "../index.html", "..%2f..%2fdeno.json", "", "main.js"]) {
+    assert.equal(
+      (await answer(get(`/console/assets/${path}`))).status === 200 && !path.includes(".."),
+      false,
+      path,
+    );
+  }
+  assert.equal((await answer(get("/console", {}, "POST"))).status, 405);
+  assert.equal((await answer(get("/console", {}, "HEAD"))).body, null);
+});
+
+Deno.test("without a build the page says what to run, with 503", async () => {
+  const folder = await Deno.makeTempDir();
+  const answer = createConsole(config, createConsoleFiles(new URL(`file://${folder}/`)));
+  const page = await answer(get("/console"));
+  assert.equal(page.status, 503);
+  assert.match(await page.text(), /deno task console/);
+  await Deno.remove(folder);
+});
+
+Deno.test("the API serves the console and logs it without its address", async () => {
+  await using api = await startApi();
+  const response = await fetch(`${api.origin}/console/shared?x=1`);
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), /<div id="app">/);
+  const line = api.lines.find(({ msg }) => msg === "request");
+  assert.equal(line?.route, "/console");
+});
+
+Deno.test("building again from the same sources does nothing", async () => {
+  assert.equal((await buildConsole()).isUnchanged, true);
+});
