@@ -87,9 +87,13 @@ export function formatDuration(seconds: number): string {
   return unit(Math.floor(whole / length), large) + (rest > 0 ? ` ${unit(rest, small)}` : "");
 }
 
-/** 4–7 min: a range of durations, and once if both ends read the same. */
+/** Rounds an estimate to whole minutes from two minutes on. */
+const roundEstimate = (seconds: number): number => seconds < 120 ? seconds : Math.round(seconds / 60) * 60;
+
+/** 4 min – 7 min: a range of estimates, and once if both ends read the same. */
 export function formatDurationRange(low: number, high: number): string {
-  const [from, to] = [formatDuration(low), formatDuration(high)];
+  const from = formatDuration(roundEstimate(low));
+  const to = formatDuration(roundEstimate(high));
   return from === to ? from : `${from} – ${to}`;
 }
 

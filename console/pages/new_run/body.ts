@@ -25,8 +25,9 @@ const isReference = (type: string): boolean => type === "character" || type === 
 /** Parses a line: `name | uuid | weight | image` for characters and elements, and the value itself for others. */
 function readLine({ type, known }: DraftAxis, line: string): Extra {
   const extra = known[line] ?? {};
-  if (!isReference(type)) return { ...extra, value: line.replaceAll(breakSign, "\n") };
-  const [value = "", uuid = "", weight = "", image = ""] = line.split(/\t| \| /).map((part) => part.trim());
+  const text = line.replaceAll(breakSign, "\n");
+  if (!isReference(type)) return { ...extra, value: text };
+  const [value = "", uuid = "", weight = "", image = ""] = text.split(/\t| \| /).map((part) => part.trim());
   return {
     ...extra,
     value,
