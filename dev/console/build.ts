@@ -62,6 +62,24 @@ async function bundle(args: string[]): Promise<void> {
   }
 }
 
+/** Packages that the console imports. */
+const packages = [
+  "preact",
+  "preact/hooks",
+  "preact/jsx-runtime",
+  "@preact/signals",
+  "openapi-fetch",
+  "uplot",
+  "idb",
+];
+
+/** Bundles our own scripts into `folder` without the packages that they import, to measure them. */
+export async function bundleOwnScripts(folder: string): Promise<void> {
+  const entry = new URL("main.tsx", sourceFolder).pathname;
+  const externals = packages.flatMap((name) => ["--external", name]);
+  await bundle(["--code-splitting", ...externals, "--outdir", folder, entry]);
+}
+
 /** Bundles scripts and styles into `folder`: `main.js` and its parts, and `styles.css`. */
 async function bundleInto(folder: string, sources: string[]): Promise<void> {
   const styles = sources.filter((path) => path.endsWith(".css"));

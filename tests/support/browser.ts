@@ -41,7 +41,9 @@ export interface TestPage extends AsyncDisposable {
 /** Opens an empty page in a new browser, whose profile is empty. */
 export async function openPage(width = 1440, height = 900): Promise<TestPage> {
   const browser = await chromium.launch({ executablePath: executablePath!, chromiumSandbox: false, args });
-  const page = await browser.newPage({ viewport: { width, height } });
+  // A context of its own can have further tabs.
+  const context = await browser.newContext({ viewport: { width, height } });
+  const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   const errors: string[] = [];
   const origins = new Set<string>();
