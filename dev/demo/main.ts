@@ -199,6 +199,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     return;
   }
   print(`\nready in ${seconds} s`);
+  print(`  console    ${address}/console`);
   print(`  address    ${address}  (docs at ${address}/docs)`);
   print(`  sign-in    ${demoUser.email} / ${demoUser.password}`);
   print(`  images     ${page}`);
