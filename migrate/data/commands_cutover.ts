@@ -22,7 +22,7 @@ import { readGate } from "./cutover/gate.ts";
 import { withCutoverLock } from "./cutover/journal.ts";
 import { countRemaining, rollBack } from "./cutover/rollback.ts";
 import { readRollbackGate } from "./cutover/rollback_gate.ts";
-import { operatorName } from "./tools/operator.ts";
+import { createConfirm, operatorName } from "./tools/operator.ts";
 import { openFollowedSource } from "./sources/open.ts";
 import { addFreeze, addShared, type DecisionFlags, optionsOf } from "./switch_flags.ts";
 
@@ -55,6 +55,7 @@ async function withSwitch<T>(
       oldToken: flags.oldToken,
       onNote: (note) => flags.json ? undefined : printError(note),
       signal: context.signal,
+      confirm: createConfirm(context.signal),
     });
   });
 }
@@ -83,6 +84,12 @@ async function runCutover(context: DataContext, flags: SwitchFlags): Promise<voi
   if (flags.check) return await runCheck(context, flags);
   if (flags.abort && flags.continue) {
     throw new AppError("usage", "--abort and --continue: wanted one of them");
+  }
+  if ((flags.abort || flags.continue) && (flags.ownProxy || flags.proxyHook !== undefined)) {
+    throw new AppError(
+      "usage",
+      "--own-proxy and --proxy-hook: --abort and --continue do as was decided before; leave them out",
+    );
   }
   const options = optionsOf(flags);
   if (!flags.abort && !flags.continue) {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { AppError } from "../../errors.ts";
 import { quoted } from "../../phrases.ts";
 import { options } from "./context.ts";
-import { type FreezeWay, pauseMsDefault, type SwitchOptions } from "./cutover/options.ts";
+import { type FreezeWay, pauseMsFor, type ProxyWay, type SwitchOptions } from "./cutover/options.ts";
 import { parseDecision } from "./commands_ledger.ts";
 import type { Decision } from "./ledger/unfinished.ts";
 
@@ -14,6 +14,8 @@ export interface DecisionFlags {
   unfinished?: Decision;
   freezeHook?: string;
   freezeConfirmed?: true;
+  ownProxy?: true;
+  proxyHook?: string;
   maxPause?: number;
   accept?: string[];
   oldToken?: string;
@@ -30,14 +32,30 @@ export const parseDuration = (option: string) => (text: string): number => {
   throw new AppError("usage", `${option} ${quoted(text)}: wanted a duration such as 500ms, 30s, 10m or 1h`);
 };
 
+function checkUrl(option: string, text: string): string {
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  throw new AppError("usage", `${option} ${quoted(text)}: wanted http://… or https://…`);
+}
+
 function freezeOf({ freezeHook, freezeConfirmed }: DecisionFlags): FreezeWay {
   if (freezeHook !== undefined && freezeConfirmed) {
     throw new AppError("usage", "--freeze-hook and --freeze-confirmed: wanted one of them");
   }
   if (freezeConfirmed) return { way: "confirmed" };
   if (freezeHook === undefined) return { way: "mongodb" };
-  if (/^https?:\/\//.test(freezeHook) && URL.canParse(freezeHook)) return { way: "hook", url: freezeHook };
-  throw new AppError("usage", `--freeze-hook ${quoted(freezeHook)}: wanted http://… or https://…`);
+  return { way: "hook", url: checkUrl("--freeze-hook", freezeHook) };
+}
+
+function proxyOf({ proxyHook, ownProxy }: DecisionFlags): ProxyWay {
+  if (proxyHook !== undefined && ownProxy) {
+    throw new AppError(
+      "usage",
+      "--own-proxy and --proxy-hook: wanted one of them; the first asks you, not a URL",
+    );
+  }
+  if (ownProxy) return { way: "confirmed" };
+  if (proxyHook === undefined) return { way: "front" };
+  return { way: "hook", url: checkUrl("--proxy-hook", proxyHook) };
 }
 
 /** Returns what the flags decide. */
@@ -45,7 +63,8 @@ export const optionsOf = (flags: DecisionFlags): SwitchOptions => ({
   drainMs: flags.drain ?? null,
   unfinished: flags.unfinished ?? null,
   freeze: freezeOf(flags),
-  pauseMsMax: flags.maxPause ?? pauseMsDefault,
+  proxy: proxyOf(flags),
+  pauseMsMax: flags.maxPause ?? pauseMsFor(proxyOf(flags)),
   accept: flags.accept ?? [],
 });
 
@@ -60,6 +79,14 @@ export const addShared = (command: Command): Command =>
       "mongodb",
     )
     .option("--accept <name>", "accept a check or quarantined documents by name; may be repeated", collect)
+    .option(
+      "--own-proxy",
+      "a proxy of yours stands before both systems, and you switch it when you are asked",
+    )
+    .option(
+      "--proxy-hook <url>",
+      'URL that switches your own proxy: POST {"action": "hold", "new", "old" or "resume"}',
+    )
     .option("--max-pause <time>", "longest pause; longer ones are undone", parseDuration("--max-pause"))
     .option("--by <name>", "who decides, for the journal (default: USER@HOST)")
     .option(...options.json);

@@ -15,6 +15,8 @@ export interface SwitchContext {
   onNote: (note: string) => void;
   /** Aborted by SIGINT and SIGTERM: what is done so far is undone. */
   signal: AbortSignal;
+  /** Asks the operator whether something is done. */
+  confirm?: (question: string) => Promise<boolean>;
   /** A token that the old backend has signed, if the operator gave one. */
   oldToken?: string | undefined;
 }

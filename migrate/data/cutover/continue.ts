@@ -2,7 +2,9 @@
 import { AppError } from "../../../errors.ts";
 import type { SwitchContext } from "./context.ts";
 import { cutOver, type CutoverResult } from "./cutover.ts";
+import { pointProxy } from "./freeze.ts";
 import { type CutoverRow, endCutover, findRunningCutover } from "./journal.ts";
+import { optionsDefault } from "./options.ts";
 import { rollBack, type RollbackResult } from "./rollback.ts";
 import { startTarget } from "./start.ts";
 import { Steps } from "./steps.ts";
@@ -50,9 +52,17 @@ export type Continued =
 /** Ends a killed one whose irrevocable line was passed; otherwise undoes it and begins again, as decided before. */
 export async function continueCutover(context: SwitchContext): Promise<Continued> {
   const row = await requireRunning(context, "continuing");
-  const { id, kind, options } = row;
+  const { id, kind } = row;
+  const options = Object.assign({}, optionsDefault, row.options);
   if (await isSwitched(context.pool, id)) {
-    if (kind === "cutover") await startTarget(context, new Steps(context.pool, id, context.onNote), options);
+    const steps = new Steps(context.pool, id, context.onNote);
+    if (options.proxy.way !== "front") {
+      await steps.run("point", {}, async () => {
+        await pointProxy(context, options.proxy, kind === "cutover" ? "new" : "old");
+        return {};
+      });
+    }
+    if (kind === "cutover") await startTarget(context, steps, options);
     await endCutover(context.pool, id, "done", { note: "continued after a kill" });
     return { did: "ended", id, kind };
   }

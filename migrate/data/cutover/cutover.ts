@@ -10,7 +10,7 @@ import { isCaptureEnabled } from "../back/capture.ts";
 import { findFollow } from "../sync/state.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { SwitchContext } from "./context.ts";
-import { freeze } from "./freeze.ts";
+import { askProxy, freeze, pointProxy } from "./freeze.ts";
 import { requireReady } from "./gate.ts";
 import { Hold } from "./hold.ts";
 import {
@@ -80,6 +80,7 @@ class Cutover {
       await this.#hold?.[Symbol.asyncDispose]();
       await this.#recheck?.[Symbol.asyncDispose]().catch(() => {});
     }
+    if (kind === "cutover") await this.#point();
     const start = kind === "cutover" ? await this.#start() : {};
     const pauses = { pauseMs: this.#pauseMs, predictedMs };
     if (kind === "cutover") await endCutover(context.pool, id, "done", pauses);
@@ -106,11 +107,17 @@ class Cutover {
     }
     await this.#steps.run("compare", {}, () => this.#compare());
     const traffic = await readTraffic(context.pool);
-    const before = { phase: traffic.phase, share: traffic.share, version: traffic.version + 1 };
+    const before = {
+      phase: traffic.phase,
+      share: traffic.share,
+      version: traffic.version + 1,
+      proxy: options.proxy,
+    };
     await this.#steps.run("hold", before, async () => {
       const reason = `${kind} ${this.id}`;
       const { pauseMsMax } = options;
       this.#hold = await Hold.begin(context.pool, traffic, { by: context.by, reason, pauseMsMax });
+      await askProxy(context, options.proxy, "hold");
       await this.#hold.waitInForce();
       return {};
     });
@@ -241,6 +248,17 @@ class Cutover {
     if (await isSwitched(context.pool, id)) return true;
     await undo(context, { id }, "failed", (error as Error).message);
     return false;
+  }
+
+  /** Lets the operator's proxy, which holds the writes, send them to this system. */
+  async #point(): Promise<void> {
+    const { proxy } = this.options;
+    if (proxy.way === "front") return;
+    await this.#steps.run("point", {}, async () => {
+      await pointProxy(this.context, proxy, "new");
+      return {};
+    });
+    this.#pauseMs = this.#hold!.elapsedMs;
   }
 
   async #start(): Promise<Detail> {

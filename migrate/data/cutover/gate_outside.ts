@@ -5,7 +5,10 @@ import { openRedis } from "../../../redis/connect.ts";
 import { checkPermissions } from "../back/preconditions.ts";
 import { findFollow } from "../sync/state.ts";
 import { isWriteBlocked, readBlockRights } from "../sources/write_block.ts";
+import { formatBytes } from "../tools/format.ts";
+import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import { type Rule, verdict } from "./check.ts";
+import { diskFreeShare } from "./gate_target.ts";
 import type { SwitchContext } from "./context.ts";
 import type { SwitchOptions } from "./options.ts";
 import { isSignedWith, signToken } from "./token.ts";
@@ -28,6 +31,9 @@ export interface SourceFacts {
   /** Subtasks that the old executor draws. */
   processing: number;
   skewMs: number;
+  /** Bytes of the database with its indexes, and what its disk has free; undefined where the server does not tell. */
+  sizeBytes: number;
+  freeBytes: number | undefined;
   options: SwitchOptions;
 }
 
@@ -36,6 +42,16 @@ async function measureSkew(readMs: () => Promise<number>): Promise<number> {
   const before = Date.now();
   const read = await readMs();
   return Math.round(read - (before + Date.now()) / 2);
+}
+
+/** A mongos and some services tell nothing about disks. */
+async function readDisk({ db }: FollowedMongo): Promise<Pick<SourceFacts, "sizeBytes" | "freeBytes">> {
+  const { totalSize, storageSize, fsTotalSize, fsUsedSize } = await db.command({ dbStats: 1 });
+  const isTold = typeof fsTotalSize === "number" && typeof fsUsedSize === "number" && fsTotalSize > 0;
+  return {
+    sizeBytes: Number(totalSize ?? storageSize ?? 0),
+    freeBytes: isTold ? fsTotalSize - fsUsedSize : undefined,
+  };
 }
 
 export async function readSourceFacts(
@@ -61,12 +77,13 @@ export async function readSourceFacts(
     writeFault,
     processing: await db.collection("dramatiq_tasks").countDocuments(filter),
     skewMs: await measureSkew(async () => ((await db.command({ hello: 1 })).localTime as Date).getTime()),
+    ...await readDisk(source),
     options,
   };
 }
 
 const freezeHint =
-  "let the account do it (role 'clusterManager' or 'hostManager'), or add --freeze-hook URL or " +
+  "let the account do it (role 'restore', with which the way back passes the block as well, or 'backup'), or add --freeze-hook URL or " +
   "--freeze-confirmed after you stopped the old backend";
 
 export const sourceRules: Rule<SourceFacts>[] = [
@@ -124,6 +141,22 @@ export const sourceRules: Rule<SourceFacts>[] = [
         writeFault ?? "the account may write",
         "give it the role 'readWrite'",
       ),
+  },
+  {
+    name: "disk_mongodb",
+    canAccept: true,
+    check: ({ sizeBytes, freeBytes }) => {
+      const wanted = formatBytes(sizeBytes * diskFreeShare);
+      return verdict(
+        freeBytes !== undefined && freeBytes >= sizeBytes * diskFreeShare,
+        `the database has ${formatBytes(sizeBytes)}; ${
+          freeBytes === undefined
+            ? "the server does not tell what is free"
+            : `${formatBytes(freeBytes)} are free`
+        }`,
+        `make sure that ${wanted} or more are free on its disk, for what the way back writes`,
+      );
+    },
   },
   {
     name: "clock_mongodb",

@@ -3,12 +3,16 @@ import { captureTriggers } from "../../../db/migration/capture.ts";
 import { counted } from "../../../phrases.ts";
 import { queues } from "../../../db/queue/subtasks.ts";
 import { formatBytes, formatSpan } from "../tools/format.ts";
-import { type Rule, verdict } from "./check.ts";
+import { type Rule, type Verdict, verdict } from "./check.ts";
+import type { ProxyWay } from "./options.ts";
 import { shadowHours, type TargetFacts } from "./target_facts.ts";
 
 const backupSecondsMax = 7 * 24 * 3600;
 /** Compared answers that are enough to trust the comparison. */
 export const shadowAnswersMin = 100;
+
+/** Part of a database's size that must be free on its disk. */
+export const diskFreeShare = 0.5;
 
 const switchPhases = ["old", "shadow", "canary"];
 
@@ -121,13 +125,16 @@ const careRules: Rule<TargetFacts>[] = [
   {
     name: "disk_headroom",
     canAccept: true,
-    check: ({ database_bytes }) =>
+    check: ({ database_bytes, changes_bytes, slot_bytes }) =>
       verdict(
         false,
-        `the database has ${
-          formatBytes(database_bytes)
-        }; the server does not tell how much of its disk is free`,
-        "make sure that at least half as much is free",
+        `the database has ${formatBytes(database_bytes)}, ${
+          formatBytes(changes_bytes)
+        } of it recorded changes; ` +
+          `replication slots keep ${formatBytes(slot_bytes)} of WAL; PostgreSQL does not tell what is free`,
+        `make sure with 'df' on its server that ${
+          formatBytes(database_bytes * diskFreeShare)
+        } or more are free`,
       ),
   },
   {
@@ -167,15 +174,22 @@ const processRule = (
   },
 });
 
+/** Checks that either the fronts of the API or the operator's own proxy hold the writes, and not both. */
+export function checkFronts(processes: number, { way }: ProxyWay): Verdict {
+  const found = `${counted(processes, "API process", "API processes")} with a front`;
+  if (way === "front") {
+    const todo =
+      "start 'deno task start' with LEGACY_API_URL, and send the clients to it; or add --own-proxy or --proxy-hook URL";
+    return verdict(processes > 0, found, todo);
+  }
+  const todo = "start the API without LEGACY_API_URL, or leave out --own-proxy and --proxy-hook";
+  return verdict(processes === 0, processes === 0 ? "your own proxy" : `${found}, and your own proxy`, todo);
+}
+
 const processRules: Rule<TargetFacts>[] = [
   {
     name: "process_present",
-    check: ({ processes }) =>
-      verdict(
-        processes.length > 0,
-        counted(processes.length, "API process", "API processes"),
-        "start 'deno task start' with LEGACY_API_URL, and send the clients to it",
-      ),
+    check: ({ processes, options: { proxy } }) => checkFronts(processes.length, proxy),
   },
   processRule(
     "process_alive",

@@ -14,6 +14,7 @@ import { countChanges } from "../back/capture.ts";
 import { isWriteBlocked, setWriteBlock } from "../sources/write_block.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { SwitchContext } from "./context.ts";
+import { askProxy, pointProxy } from "./freeze.ts";
 import { Hold } from "./hold.ts";
 import {
   addDetail,
@@ -137,6 +138,7 @@ class Rollback {
     } finally {
       await this.#hold?.[Symbol.asyncDispose]();
     }
+    await this.#point();
     await endCutover(pool, id, "done", { pauseMs: this.#pauseMs });
     failpoint("rollback.ended");
     return {
@@ -147,6 +149,17 @@ class Rollback {
       cells_stopped: this.#cells,
       next_command: "deno task migrate data sync --from mongodb",
     };
+  }
+
+  /** Lets the operator's proxy, which holds the writes, send them to the old backend. */
+  async #point(): Promise<void> {
+    const { proxy } = this.options;
+    if (proxy.way === "front") return;
+    await this.#steps.run("point", {}, async () => {
+      await pointProxy(this.context, proxy, "old");
+      return {};
+    });
+    this.#pauseMs = this.#hold!.elapsedMs;
   }
 
   #check(): void {
@@ -160,10 +173,16 @@ class Rollback {
     const { context, options } = this;
     const { pool, source, by } = context;
     const traffic = await readTraffic(pool);
-    const before = { phase: traffic.phase, share: traffic.share, version: traffic.version + 1 };
+    const before = {
+      phase: traffic.phase,
+      share: traffic.share,
+      version: traffic.version + 1,
+      proxy: options.proxy,
+    };
     await this.#steps.run("hold", before, async () => {
       const reason = `rollback ${this.id}`;
       this.#hold = await Hold.begin(pool, traffic, { by, reason, pauseMsMax: options.pauseMsMax });
+      await askProxy(context, options.proxy, "hold");
       await this.#hold.waitInForce();
       return {};
     });

@@ -10,6 +10,7 @@ import type { SwitchContext } from "./context.ts";
 import { readAcceptances, saveAcceptances } from "./decisions.ts";
 import { findOldFault } from "./gate_outside.ts";
 import { type Gate, notReady } from "./gate.ts";
+import { checkFronts } from "./gate_target.ts";
 import type { SwitchOptions } from "./options.ts";
 
 const lagSecondsMax = 10;
@@ -21,9 +22,10 @@ interface RollbackFacts {
   oldFault: string | undefined;
   unacknowledged: string[];
   processes: number;
+  options: SwitchOptions;
 }
 
-async function readFacts(context: SwitchContext): Promise<RollbackFacts> {
+async function readFacts(context: SwitchContext, options: SwitchOptions): Promise<RollbackFacts> {
   const { pool, source } = context;
   const { phase, version } = await readTraffic(pool);
   const back = await findBack(pool);
@@ -39,6 +41,7 @@ async function readFacts(context: SwitchContext): Promise<RollbackFacts> {
       `${host}:${pid}`
     ),
     processes: processes.length,
+    options,
   };
 }
 
@@ -95,12 +98,7 @@ const rules: Rule<RollbackFacts>[] = [
   },
   {
     name: "process_present",
-    check: ({ processes }) =>
-      verdict(
-        processes > 0,
-        counted(processes, "API process", "API processes"),
-        "start the API with LEGACY_API_URL",
-      ),
+    check: ({ processes, options: { proxy } }) => checkFronts(processes, proxy),
   },
   {
     name: "process_acknowledged",
@@ -113,7 +111,7 @@ const rules: Rule<RollbackFacts>[] = [
 export async function readRollbackGate(context: SwitchContext, options: SwitchOptions): Promise<Gate> {
   await saveAcceptances(context, options.accept);
   const { names } = await readAcceptances(context.pool);
-  const checks: Check[] = applyRules(rules, await readFacts(context), "", names);
+  const checks: Check[] = applyRules(rules, await readFacts(context, options), "", names);
   return { isReady: checks.every(({ state }) => state === "ready" || state === "accepted"), checks };
 }
 

@@ -20,6 +20,10 @@ interface TargetRow {
   backup_folder: string | null;
   restored_after: boolean;
   database_bytes: number;
+  /** Of migration.changes, which the way back empties. */
+  changes_bytes: number;
+  /** Write-ahead log that the slowest replication slot keeps from being removed; 0 without slots. */
+  slot_bytes: number;
   queues: string[];
   running_cutovers: number;
 }
@@ -72,6 +76,9 @@ export async function readTargetFacts(
         where d.name = 'accept:backup_restored' and d.decided_at >= b.decided_at
       ) as restored_after,
       pg_database_size(current_database())::float8 as database_bytes,
+      pg_total_relation_size('migration.changes')::float8 as changes_bytes,
+      (select coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::float8 from pg_replication_slots)
+        as slot_bytes,
       array(
         select distinct q from workers, unnest(queues) as q
         where heartbeat_at > now() - ${workerSecondsMax}::int * interval '1 s'

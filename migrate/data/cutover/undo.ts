@@ -4,10 +4,10 @@ import { AppError } from "../../../errors.ts";
 import { setWriteBlock } from "../sources/write_block.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { SwitchContext } from "./context.ts";
-import { thaw } from "./freeze.ts";
+import { askProxy, thaw } from "./freeze.ts";
 import { endHold } from "./hold.ts";
 import { type CutoverRow, endCutover, listSteps, markUndone, type StepRow } from "./journal.ts";
-import type { FreezeWay } from "./options.ts";
+import type { FreezeWay, ProxyWay } from "./options.ts";
 import { resumeWork } from "./stop_work.ts";
 
 /** Steps after which there is no way back but the opposite: the switch of a cut-over, the return of a rollback. */
@@ -25,6 +25,7 @@ async function undoStep(context: SwitchContext, { step, detail }: StepRow): Prom
   if (step === "freeze" && way) await thaw(context, way);
   if (step === "unblock" && detail!.was_blocked) await setWriteBlock(context.source.client, true);
   if (step === "stop") await resumeWork(pool, (detail?.tasks ?? []) as string[]);
+  if (step === "hold" && detail!.proxy) await askProxy(context, detail!.proxy as ProxyWay, "resume");
   if (step === "hold") await endHold(pool, detail!.version as number, by, "the cut-over was undone");
   failpoint("undo.step_undone");
 }

@@ -215,9 +215,13 @@ const forwardSteps = [
   "start",
 ] as const;
 const returnSteps = ["stop", "drain_back", "unblock", "return"] as const;
+const proxySteps = ["point"] as const;
 
-/** Steps of a cut-over, and those that only a rollback has. */
-export type SwitchStep = (typeof forwardSteps)[number] | (typeof returnSteps)[number];
+/** Steps of a cut-over, those that only a rollback has, and those with a proxy of the operator. */
+export type SwitchStep =
+  | (typeof forwardSteps)[number]
+  | (typeof returnSteps)[number]
+  | (typeof proxySteps)[number];
 
 const marksOf = <Step extends SwitchStep>(steps: readonly Step[]) =>
   steps.flatMap((step) => [`${step}.begun` as const, `${step}.done` as const]);
@@ -251,6 +255,8 @@ const returning = [
   "rollback.ended",
 ] as const;
 
+const pointing = [...marksOf(proxySteps), "proxy.asked"] as const;
+
 const undoing = [
   "undo.begun",
   "thaw.requested",
@@ -266,6 +272,7 @@ export type Failpoint =
   | (typeof backward)[number]
   | (typeof switching)[number]
   | (typeof returning)[number]
+  | (typeof pointing)[number]
   | (typeof undoing)[number];
 
 /** The failpoints of load, verify, repair, replay, backup and restore, in the order in which these reach them. */
@@ -280,6 +287,8 @@ export const backFailpoints: readonly Failpoint[] = backward;
 export const switchFailpoints: readonly Failpoint[] = switching;
 /** The failpoints of `rollback`, which passes those of the hold as well. */
 export const rollbackFailpoints: readonly Failpoint[] = returning;
+/** The failpoints that both have in addition where the operator's proxy follows them. */
+export const proxyFailpoints: readonly Failpoint[] = pointing;
 /** The failpoints of undoing either. */
 export const undoFailpoints: readonly Failpoint[] = undoing;
 

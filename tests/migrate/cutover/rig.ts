@@ -47,14 +47,14 @@ export interface Rig extends AsyncDisposable {
   /** Ids of the tasks, each owned by `owner@example.com`. */
   tasks: string[];
   token: string;
-  /** Runs `migrate` with arguments, after DATABASE_URL and the rest are set. */
-  start(args: string[], failpoint?: string): Running;
+  /** Runs `migrate` with arguments, after DATABASE_URL and the rest are set. `input` is what the operator types. */
+  start(args: string[], failpoint?: string, input?: string): Running;
   run(...args: string[]): Promise<{ code: number; out: string; err: string }>;
   /** Runs `migrate data` on this MongoDB. */
   data(...args: string[]): Promise<{ code: number; out: string; err: string }>;
   context(): Promise<SwitchContext & AsyncDisposable>;
-  /** Deletes a task through the API, and returns the status. */
-  remove(id: string): Promise<number>;
+  /** Deletes a task through the API, or what stands before it, and returns the status. */
+  remove(id: string, origin?: string): Promise<number>;
   /** Ids of the tasks whose deletion was acknowledged. */
   removed: string[];
 }
@@ -70,15 +70,21 @@ export const environment = (rig: { database: TestDatabase; followed: Followed; o
   USER: "tester",
 });
 
-/** Starts a process of the migrator. */
-export function spawn(env: Record<string, string>, args: string[], failpoint?: string): Running {
+/** Starts a process of the migrator. `input` is what the operator types. */
+export function spawn(
+  env: Record<string, string>,
+  args: string[],
+  { failpoint, input }: { failpoint?: string | undefined; input?: string | undefined } = {},
+): Running {
   const preload = failpoint === undefined ? [] : ["--preload", failpointPath];
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-prompt", "--no-check", ...preload, mainPath, ...args],
     env: Object.assign({}, env, failpoint === undefined ? {} : { FAILPOINT: failpoint }),
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  if (input !== undefined) void new Blob([input]).stream().pipeTo(child.stdin).catch(() => {});
   let isOver = false;
   const ended = child.output().then(({ code, signal, stdout, stderr }) => {
     isOver = true;
@@ -102,15 +108,21 @@ export async function fill({ db }: Followed, count: number): Promise<string[]> {
   return tasks.map(({ id }) => id);
 }
 
-/** Starts both systems in phase `old`. Nothing is followed yet. */
-export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): Promise<Rig> {
+/**
+ * Starts both systems in phase `old`. Nothing is followed yet.
+ *
+ * @param front whether the API stands before the old backend
+ */
+export async function startRig(
+  { tasks: count = 20, front = true }: { tasks?: number; front?: boolean } = {},
+): Promise<Rig> {
   const stack = new AsyncDisposableStack();
   const followed = stack.use(await startFollowed());
   const database = stack.use(await createDatabase());
   const tasks = await fill(followed, count);
   const old = stack.use(await startOld(followed));
   const env = environment({ database, followed, old });
-  const api = stack.use(await startApi({ database, env: { LEGACY_API_URL: old.origin } }));
+  const api = stack.use(await startApi({ database, env: front ? { LEGACY_API_URL: old.origin } : {} }));
   const token = await api.tokens.sign({ sub: new ObjectId().toHexString(), email: "owner@example.com" });
   const config = parseConfig(env, "migrate");
   const removed: string[] = [];
@@ -127,7 +139,7 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
     config,
     tasks,
     token,
-    start: (args, failpoint) => spawn(env, args, failpoint),
+    start: (args, failpoint, input) => spawn(env, args, { failpoint, input }),
     run,
     data: (...args) => run("data", ...args),
     async context() {
@@ -143,8 +155,8 @@ export async function startRig({ tasks: count = 20 }: { tasks?: number } = {}): 
         [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
       };
     },
-    async remove(id) {
-      const response = await fetch(`${api.origin}/api/v1/tasks/${id}`, {
+    async remove(id, origin = api.origin) {
+      const response = await fetch(`${origin}/api/v1/tasks/${id}`, {
         method: "DELETE",
         headers: { authorization: `Bearer ${token}` },
       });
