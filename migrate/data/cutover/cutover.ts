@@ -81,7 +81,7 @@ class Cutover {
       await this.#recheck?.[Symbol.asyncDispose]().catch(() => {});
     }
     if (kind === "cutover") await this.#point();
-    const start = kind === "cutover" ? await this.#start() : {};
+    const start = kind === "cutover" ? await startTarget(context, this.#steps, this.options) : {};
     const pauses = { pauseMs: this.#pauseMs, predictedMs };
     if (kind === "cutover") await endCutover(context.pool, id, "done", pauses);
     failpoint("cutover.ended");
@@ -259,10 +259,6 @@ class Cutover {
       return {};
     });
     this.#pauseMs = this.#hold!.elapsedMs;
-  }
-
-  async #start(): Promise<Detail> {
-    return await startTarget(this.context, this.#steps, this.options);
   }
 
   /** Undoes a rehearsal, and stores what it predicts. */

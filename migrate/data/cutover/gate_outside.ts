@@ -48,10 +48,8 @@ async function measureSkew(readMs: () => Promise<number>): Promise<number> {
 async function readDisk({ db }: FollowedMongo): Promise<Pick<SourceFacts, "sizeBytes" | "freeBytes">> {
   const { totalSize, storageSize, fsTotalSize, fsUsedSize } = await db.command({ dbStats: 1 });
   const isTold = typeof fsTotalSize === "number" && typeof fsUsedSize === "number" && fsTotalSize > 0;
-  return {
-    sizeBytes: Number(totalSize ?? storageSize ?? 0),
-    freeBytes: isTold ? fsTotalSize - fsUsedSize : undefined,
-  };
+  const sizeBytes = Number(totalSize ?? storageSize ?? 0);
+  return { sizeBytes, freeBytes: isTold ? fsTotalSize - fsUsedSize : undefined };
 }
 
 export async function readSourceFacts(
@@ -145,18 +143,18 @@ export const sourceRules: Rule<SourceFacts>[] = [
   {
     name: "disk_mongodb",
     canAccept: true,
-    check: ({ sizeBytes, freeBytes }) => {
-      const wanted = formatBytes(sizeBytes * diskFreeShare);
-      return verdict(
+    check: ({ sizeBytes, freeBytes }) =>
+      verdict(
         freeBytes !== undefined && freeBytes >= sizeBytes * diskFreeShare,
         `the database has ${formatBytes(sizeBytes)}; ${
           freeBytes === undefined
             ? "the server does not tell what is free"
             : `${formatBytes(freeBytes)} are free`
         }`,
-        `make sure that ${wanted} or more are free on its disk, for what the way back writes`,
-      );
-    },
+        `make sure that ${
+          formatBytes(sizeBytes * diskFreeShare)
+        } or more are free on its disk, for the way back`,
+      ),
   },
   {
     name: "clock_mongodb",

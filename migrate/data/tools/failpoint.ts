@@ -215,13 +215,12 @@ const forwardSteps = [
   "start",
 ] as const;
 const returnSteps = ["stop", "drain_back", "unblock", "return"] as const;
-const proxySteps = ["point"] as const;
 
 /** Steps of a cut-over, those that only a rollback has, and those with a proxy of the operator. */
 export type SwitchStep =
   | (typeof forwardSteps)[number]
   | (typeof returnSteps)[number]
-  | (typeof proxySteps)[number];
+  | "point";
 
 const marksOf = <Step extends SwitchStep>(steps: readonly Step[]) =>
   steps.flatMap((step) => [`${step}.begun` as const, `${step}.done` as const]);
@@ -255,7 +254,7 @@ const returning = [
   "rollback.ended",
 ] as const;
 
-const pointing = [...marksOf(proxySteps), "proxy.asked"] as const;
+const pointing = ["point.begun", "point.done", "proxy.asked"] as const;
 
 const undoing = [
   "undo.begun",
@@ -287,8 +286,6 @@ export const backFailpoints: readonly Failpoint[] = backward;
 export const switchFailpoints: readonly Failpoint[] = switching;
 /** The failpoints of `rollback`, which passes those of the hold as well. */
 export const rollbackFailpoints: readonly Failpoint[] = returning;
-/** The failpoints that both have in addition where the operator's proxy follows them. */
-export const proxyFailpoints: readonly Failpoint[] = pointing;
 /** The failpoints of undoing either. */
 export const undoFailpoints: readonly Failpoint[] = undoing;
 
