@@ -138,6 +138,7 @@ function listArguments(folder: string, port: number, options: LocalMongoOptions)
     // The oplog is kept back to the last checkpoint, so checkpoints must be frequent.
     ...(oplogMb ? ["--oplogSize", String(oplogMb), "--syncdelay", "1"] : []),
     ...(root ? ["--auth"] : []),
+    ...(root && replicaSet ? ["--keyFile", `${folder}/key`] : []),
     ...(tls
       ? [
         ...["--tlsMode", "preferTLS", "--tlsCertificateKeyFile", tls.certificateKeyFile],
@@ -155,6 +156,10 @@ function listArguments(folder: string, port: number, options: LocalMongoOptions)
 export async function startMongo(binary: string, options: LocalMongoOptions = {}): Promise<LocalMongo> {
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-mongo-" });
   const port = findFreePort();
+  // Members of a replica set with accounts authenticate each other by a file.
+  if (options.root && options.replicaSet) {
+    await Deno.writeTextFile(`${folder}/key`, "contactsheet", { mode: 0o600 });
+  }
   const spawn = () =>
     new Deno.Command(binary, {
       args: listArguments(folder, port, options),

@@ -14,7 +14,8 @@ import { listAnchors, listWritten, pages, root, type Written } from "./support/p
 /** Blocks marked `sh` in these documents are run as a whole by their own tests. */
 const runAsWhole: Record<string, string> = {
   "docs/following.md": "tests/migrate/following_doc_test.ts",
-  "docs/migrating.md": "tests/migrate/doc_test.ts",
+  "docs/loading.md": "tests/migrate/loading_doc_test.ts",
+  "docs/migrating.md": "tests/migrate/cutover/migrating_doc_test.ts",
   "docs/v2.md": "tests/v2/doc_test.ts",
 };
 

@@ -41,7 +41,16 @@ type Claim = [page: string, pattern: RegExp, source: string, name: string, facto
 const times = "db/queue/times.ts";
 const claims: Claim[] = [
   ["README.md", /PostgreSQL (\d+) or newer/, "db/pg/server.ts", "versionMin"],
+  ["docs/loading.md", /PostgreSQL (\d+) or newer/, "db/pg/server.ts", "versionMin"],
   ["docs/migrating.md", /PostgreSQL (\d+) or newer/, "db/pg/server.ts", "versionMin"],
+  ["docs/migrating.md", /Wait for (\d+) answers/, "migrate/data/cutover/gate_target.ts", "shadowAnswersMin"],
+  [
+    "docs/migrating.md",
+    /want an answer 2xx within (\d+) seconds/,
+    "migrate/data/cutover/freeze.ts",
+    "hookMs",
+    1000,
+  ],
   ["docs/errors.md", /PostgreSQL is older than (\d+)/, "db/pg/server.ts", "versionMin"],
   [
     "docs/errors.md",
@@ -123,8 +132,8 @@ Deno.test("every exit code of the documents is one of the code", () => {
   assert.ok(count > 10, `${count} exit codes`);
 });
 
-Deno.test("docs/migrating.md names the exit codes of the verdicts, and of the errors that it describes", () => {
-  const page = readPage("docs/migrating.md");
+Deno.test("docs/loading.md names the exit codes of the verdicts, and of the errors that it describes", () => {
+  const page = readPage("docs/loading.md");
   const wanted: [RegExp, keyof typeof codes][] = [
     [/`WAIT` \((\d+)\)/, "assessed_wait"],
     [/`NO-GO` \((\d+)\)/, "assessed_no_go"],

@@ -1,5 +1,6 @@
 /** Runs every shell block of docs/following.md against a living MongoDB, and looks for the output that the page shows. */
 import assert from "node:assert/strict";
+import { collapse, readBlocks } from "../docs/support/blocks.ts";
 import { createDatabase } from "../support/database.ts";
 import { waitFor } from "../support/wait.ts";
 import { databaseName, startFollowed } from "./support/followed.ts";
@@ -9,35 +10,11 @@ import { mongod } from "./support/sources.ts";
 const root = new URL("../../", import.meta.url);
 const page = await Deno.readTextFile(new URL("docs/following.md", root));
 
-/** A shell block, the output lines that the page shows for it, and its section. */
-interface Block {
-  commands: string[];
-  outputLines: string[];
-  section: string;
-}
-
-function readBlocks(): Block[] {
-  const blocks: Block[] = [];
-  for (const section of page.split(/^## /m)) {
-    for (const [, language, body] of section.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)) {
-      const lines = body!.trimEnd().split("\n");
-      if (language === "sh") {
-        blocks.push({ commands: lines, outputLines: [], section: section.split("\n")[0]! });
-      }
-      if (language === "text") blocks.at(-1)!.outputLines.push(...lines);
-    }
-  }
-  return blocks;
-}
-
 /** Returns a port that nothing listens on. */
 function findPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
-
-/** The width of columns depends on their content, so runs of spaces are compared as one space. */
-const collapse = (text: string) => text.replace(/ +/g, " ");
 
 Deno.test({
   name: "the commands of docs/following.md follow a living MongoDB and print the lines that it shows",
@@ -107,7 +84,7 @@ Deno.test({
       assert.match(decoder.decode(stdout), /^stopped on request; run the same command again to continue/);
     };
     try {
-      for (const { commands, outputLines, section } of readBlocks()) {
+      for (const { commands, outputLines, section } of readBlocks(page)) {
         if (section.startsWith("6.") && sync) await t.step("stop sync", stopSync);
         let output = "";
         for (const command of commands) {

@@ -15,10 +15,10 @@ export interface Known {
 
 const readme: [string, string] = ["tests/docs/readme_test.ts", "deno task"];
 const queuePage: [string, string] = ["tests/docs/queue_page_test.ts", "copy.run("];
-const migrating: [string, string] = ["tests/migrate/doc_test.ts", "docs/migrating.md"];
 const backingUp: [string, string] = ["tests/operations/backup_test.ts", 'run("backup"'];
+const loading: [string, string] = ["tests/migrate/loading_doc_test.ts", "docs/loading.md"];
+const migrating: [string, string] = ["tests/migrate/cutover/migrating_doc_test.ts", "docs/migrating.md"];
 const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
-const switching: [string, string] = ["tests/migrate/cutover/thread_test.ts", "cutover"];
 const moving: [string, string] = ["tests/migrate/move/script_test.ts", "rig.move("];
 const gate = (step: string): [string, string] => [".ci/run", step];
 
@@ -52,8 +52,8 @@ export const commands: Record<string, Known> = {
   "backup restore": { flags: [], argumentsMax: 1, how: backingUp },
   drill: { flags: ["--from", "--server", "--bin"], how: "help" },
   migrate: { flags: [], how: readme },
-  "migrate data": { flags: ["--help", "--json"], how: migrating },
-  "migrate data COMMAND": { flags: ["--from"], how: migrating },
+  "migrate data": { flags: ["--help", "--json"], how: loading },
+  "migrate data COMMAND": { flags: ["--from"], how: loading },
   "migrate data move": { flags: ["--status", "--yes"], how: moving },
   "migrate data load": { flags: ["--from"], how: readme },
   "migrate data verify": { flags: ["--from", "--again", "--live"], how: readme },
@@ -66,14 +66,23 @@ export const commands: Record<string, Known> = {
   "migrate data capture": { flags: ["--force"], argumentsMax: 1, how: following },
   "migrate data back": { flags: ["--to", "--once", "--verify", "--other-database"], how: following },
   "migrate data cutover": {
-    flags: ["--check", "--abort", "--continue", "--own-proxy", "--proxy-hook"],
-    how: switching,
+    flags: [
+      ...["--check", "--abort", "--continue", "--own-proxy", "--proxy-hook"],
+      ...["--yes", "--unfinished", "--drain", "--accept"],
+    ],
+    how: migrating,
   },
-  "migrate traffic": { flags: [], how: ["tests/migrate/cutover/traffic_test.ts", "traffic"] },
-  "migrate data why": { flags: [], argumentsMax: 1, how: migrating },
-  "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: migrating },
-  "migrate data quarantine": { flags: ["--replay", "--apply"], how: migrating },
-  "migrate data unfinished": { flags: [], how: migrating },
+  "migrate data rehearse": { flags: ["--unfinished", "--drain"], how: migrating },
+  "migrate data rollback": { flags: ["--dry-run", "--yes"], how: migrating },
+  "migrate traffic": {
+    flags: ["--reason", "--share", "--force"],
+    argumentsMax: 1,
+    how: migrating,
+  },
+  "migrate data why": { flags: [], argumentsMax: 1, how: loading },
+  "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: loading },
+  "migrate data quarantine": { flags: ["--replay", "--apply"], how: loading },
+  "migrate data unfinished": { flags: [], how: loading },
   shadow: {
     flags: [
       ...["--old", "--new", "--runs", "--seed", "--recorded", "--writes", "--reads-only", "--json"],
@@ -154,7 +163,7 @@ export const looseFlags: Record<string, Record<string, string>> = {
     "--settled": "migrate data status",
     "--verify": "migrate data back",
   },
-  "docs/migrating.md": {
+  "docs/loading.md": {
     "--help": "migrate data",
     "--json": "migrate data",
     "--again": "migrate data verify",

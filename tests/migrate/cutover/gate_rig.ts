@@ -77,7 +77,9 @@ async function reset({ pool, by }: SwitchContext, follow: Record<string, unknown
       update migration.traffic set phase = 'shadow', phase_before = null, hold_until = null`;
     await sql`
       insert into migration.front_processes (id, host, pid, product, key_digest, acknowledged, seen_at)
-      select 'a', 'host', 1, ${product}, ${digestKey(secret)}, version, now() + interval '1 minute' from migration.traffic`;
+      select 'a', 'host', 1, ${product}, ${
+      digestKey(secret)
+    }, version, now() + interval '1 minute' from migration.traffic`;
     await sql`delete from leaders`;
     await sql`insert into leaders (role, holder, lease_until) values ('sync', 'host:1', now() + interval '1 h')`;
     await sql`delete from workers`;

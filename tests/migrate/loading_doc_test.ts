@@ -1,30 +1,14 @@
-/** Runs every shell block of docs/migrating.md and looks for every line of output that the page shows. */
+/** Runs every shell block of docs/loading.md and looks for every line of output that the page shows. */
 import assert from "node:assert/strict";
+import { collapse, readBlocks } from "../docs/support/blocks.ts";
 import { createDatabase } from "../support/database.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** A shell block and the output lines that the page shows for it. */
-interface Block {
-  commands: string[];
-  outputLines: string[];
-}
-
-/** Returns the shell blocks, each with the `text` blocks that follow it. */
-function readBlocks(page: string): Block[] {
-  const blocks: Block[] = [];
-  for (const [, language, body] of page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)) {
-    const lines = body!.trimEnd().split("\n");
-    if (language === "sh") blocks.push({ commands: lines, outputLines: [] });
-    if (language === "text") blocks.at(-1)!.outputLines.push(...lines);
-  }
-  return blocks;
-}
-
-Deno.test("the commands of docs/migrating.md run a whole migration and print the lines that it shows", async (t) => {
+Deno.test("the commands of docs/loading.md copy a MongoDB at rest and print the lines that it shows", async (t) => {
   await using database = await createDatabase();
   const archive = await Deno.makeTempDir({ prefix: "contactsheet-archive-" });
-  const blocks = readBlocks(await Deno.readTextFile(new URL("docs/migrating.md", root)));
+  const blocks = readBlocks(await Deno.readTextFile(new URL("docs/loading.md", root)));
   assert.ok(blocks.length >= 8);
   const env = {
     DATABASE_URL: database.url,
@@ -51,8 +35,6 @@ Deno.test("the commands of docs/migrating.md run a whole migration and print the
           assert.equal(code, wanted, decoder.decode(stderr));
         });
       }
-      // The width of columns depends on their content, so runs of spaces are compared as one space.
-      const collapse = (text: string) => text.replace(/ +/g, " ");
       for (const line of outputLines) {
         assert.ok(collapse(output).includes(collapse(line)), `'${line}' is not in:\n${output}`);
       }
