@@ -82,7 +82,7 @@ export const commands: Record<string, Known> = {
   "migrate data why": { flags: [], argumentsMax: 1, how: loading },
   "migrate data repair": { flags: ["--apply", "--plan", "--undo"], how: loading },
   "migrate data quarantine": { flags: ["--replay", "--apply"], how: loading },
-  "migrate data unfinished": { flags: [], how: loading },
+  "migrate data unfinished": { flags: [], argumentsMax: 1, how: loading },
   shadow: {
     flags: [
       ...["--old", "--new", "--runs", "--seed", "--recorded", "--writes", "--reads-only", "--json"],
@@ -162,6 +162,18 @@ export const looseFlags: Record<string, Record<string, string>> = {
     "--accept-short-oplog": "migrate data sync",
     "--settled": "migrate data status",
     "--verify": "migrate data back",
+  },
+  "docs/migrating.md": {
+    "--force": "migrate traffic",
+    "--abort": "migrate data cutover",
+    "--help": "migrate data",
+    "--json": "migrate data",
+    "--again": "migrate data verify",
+    "--accept": "migrate data cutover",
+    "--unfinished": "migrate data cutover",
+    "--drain": "migrate data cutover",
+    "--own-proxy": "migrate data cutover",
+    "--proxy-hook": "migrate data cutover",
   },
   "docs/loading.md": {
     "--help": "migrate data",

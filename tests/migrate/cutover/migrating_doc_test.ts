@@ -52,11 +52,6 @@ function endGroup({ pid }: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
-interface Service {
-  child: Deno.ChildProcess;
-  output: Promise<Deno.CommandOutput>;
-}
-
 /** Asks the API the same question often, so that enough answers are compared. */
 async function readOften({ sql }: TestDatabase, origin: string): Promise<void> {
   const authorization = `Bearer ${await signToken({ sub: "1", email: owner }, secret, 600)}`;
@@ -112,14 +107,14 @@ Deno.test({
         cwd: root.pathname,
         env,
         stdin: "null",
-        stdout: "piped",
-        stderr: service.test(command) ? "inherit" : "piped",
+        stdout: service.test(command) ? "null" : "piped",
+        stderr: service.test(command) ? "null" : "piped",
       }).spawn();
-    const services: Service[] = [];
+    const services: Deno.ChildProcess[] = [];
     stack.defer(async () => {
-      for (const { child, output } of services.toReversed()) {
+      for (const child of services.toReversed()) {
         endGroup(child, "SIGKILL");
-        await output;
+        await child.status;
       }
     });
 
@@ -157,13 +152,12 @@ Deno.test({
 
     for (const { commands, outputLines, section } of readBlocks(page)) {
       // Both services of the data end by themselves when the other system is put in charge.
-      if (section.startsWith("12.")) endGroup(services.at(-1)!.child, "SIGINT");
+      if (section.startsWith("12.")) endGroup(services.at(-1)!, "SIGINT");
       let output = "";
       for (const command of commands) {
         const isOk = await t.step(`${section}: ${command}`, async () => {
           if (!service.test(command)) return void (output += await run(command));
-          const child = spawn(command);
-          services.push({ child, output: child.output() });
+          services.push(spawn(command));
         });
         assert.ok(isOk, command);
       }
