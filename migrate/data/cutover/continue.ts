@@ -56,12 +56,7 @@ export async function continueCutover(context: SwitchContext): Promise<Continued
   const options = Object.assign({}, optionsDefault, row.options);
   if (await isSwitched(context.pool, id)) {
     const steps = new Steps(context.pool, id, context.onNote);
-    if (options.proxy.way !== "front") {
-      await steps.run("point", {}, async () => {
-        await pointProxy(context, options.proxy, kind === "cutover" ? "new" : "old");
-        return {};
-      });
-    }
+    await pointProxy(context, steps, options.proxy, kind === "cutover" ? "new" : "old");
     if (kind === "cutover") await startTarget(context, steps, options);
     await endCutover(context.pool, id, "done", { note: "continued after a kill" });
     return { did: "ended", id, kind };

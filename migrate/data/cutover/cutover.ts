@@ -80,7 +80,10 @@ class Cutover {
       await this.#hold?.[Symbol.asyncDispose]();
       await this.#recheck?.[Symbol.asyncDispose]().catch(() => {});
     }
-    if (kind === "cutover") await this.#point();
+    if (kind === "cutover") {
+      await pointProxy(context, this.#steps, this.options.proxy, "new");
+      if (this.options.proxy.way !== "front") this.#pauseMs = this.#hold!.elapsedMs;
+    }
     const start = kind === "cutover" ? await startTarget(context, this.#steps, this.options) : {};
     const pauses = { pauseMs: this.#pauseMs, predictedMs };
     if (kind === "cutover") await endCutover(context.pool, id, "done", pauses);
@@ -121,11 +124,8 @@ class Cutover {
       await this.#hold.waitInForce();
       return {};
     });
-    await this.#steps.run(
-      "freeze",
-      { way: kind === "cutover" ? options.freeze : null },
-      () => this.#freeze(),
-    );
+    const way = kind === "cutover" ? options.freeze : null;
+    await this.#steps.run("freeze", { way }, () => this.#freeze());
     await this.#steps.run("catch_up", {}, () => this.#catchUp());
     await this.#steps.run("recheck", {}, async () => {
       requireEqual(await this.#settle(await this.#recheck!.catchUp(this.#frozenAt)));
@@ -248,17 +248,6 @@ class Cutover {
     if (await isSwitched(context.pool, id)) return true;
     await undo(context, { id }, "failed", (error as Error).message);
     return false;
-  }
-
-  /** Lets the operator's proxy, which holds the writes, send them to this system. */
-  async #point(): Promise<void> {
-    const { proxy } = this.options;
-    if (proxy.way === "front") return;
-    await this.#steps.run("point", {}, async () => {
-      await pointProxy(this.context, proxy, "new");
-      return {};
-    });
-    this.#pauseMs = this.#hold!.elapsedMs;
   }
 
   /** Undoes a rehearsal, and stores what it predicts. */

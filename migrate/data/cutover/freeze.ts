@@ -4,6 +4,7 @@ import { setWriteBlock } from "../sources/write_block.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import type { SwitchContext } from "./context.ts";
 import type { FreezeWay, ProxyWay } from "./options.ts";
+import type { Steps } from "./steps.ts";
 
 const hookMs = 10_000;
 const hookBytesMax = 64 * 1024;
@@ -73,19 +74,29 @@ export async function askProxy(context: SwitchContext, proxy: ProxyWay, action: 
 }
 
 /**
- * Points the operator's proxy at the system that is in charge now.
+ * Points the operator's proxy, which holds the writes, at the system that is in charge now. The front of the API needs no
+ * such step.
  *
  * @throws AppError conflict
  */
-export async function pointProxy(context: SwitchContext, proxy: ProxyWay, to: "new" | "old"): Promise<void> {
-  try {
-    await askProxy(context, proxy, to);
-  } catch (error) {
-    const who = to === "new" ? "this system" : "the old backend";
-    throw new AppError(
-      "conflict",
-      `${(error as Error).message}. The switch was made, and ${who} is in charge: mend it, then run ` +
-        "'deno task migrate data cutover --continue'",
-    );
-  }
+export async function pointProxy(
+  context: SwitchContext,
+  steps: Steps,
+  proxy: ProxyWay,
+  to: "new" | "old",
+): Promise<void> {
+  if (proxy.way === "front") return;
+  await steps.run("point", {}, async () => {
+    try {
+      await askProxy(context, proxy, to);
+    } catch (error) {
+      const who = to === "new" ? "this system" : "the old backend";
+      throw new AppError(
+        "conflict",
+        `${(error as Error).message}. The switch was made, and ${who} is in charge: mend it, then run ` +
+          "'deno task migrate data cutover --continue'",
+      );
+    }
+    return {};
+  });
 }

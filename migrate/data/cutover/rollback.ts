@@ -138,7 +138,8 @@ class Rollback {
     } finally {
       await this.#hold?.[Symbol.asyncDispose]();
     }
-    await this.#point();
+    await pointProxy(this.context, this.#steps, this.options.proxy, "old");
+    if (this.options.proxy.way !== "front") this.#pauseMs = this.#hold!.elapsedMs;
     await endCutover(pool, id, "done", { pauseMs: this.#pauseMs });
     failpoint("rollback.ended");
     return {
@@ -149,17 +150,6 @@ class Rollback {
       cells_stopped: this.#cells,
       next_command: "deno task migrate data sync --from mongodb",
     };
-  }
-
-  /** Lets the operator's proxy, which holds the writes, send them to the old backend. */
-  async #point(): Promise<void> {
-    const { proxy } = this.options;
-    if (proxy.way === "front") return;
-    await this.#steps.run("point", {}, async () => {
-      await pointProxy(this.context, proxy, "old");
-      return {};
-    });
-    this.#pauseMs = this.#hold!.elapsedMs;
   }
 
   #check(): void {
