@@ -24,7 +24,7 @@ import type { SwitchOptions } from "./options.ts";
 import { type DifferentDocument, Recheck, requireEqual } from "./recheck.ts";
 import { startTarget } from "./start.ts";
 import { type Detail, type RunningStep, Steps } from "./steps.ts";
-import { listUnderWay } from "./stop_work.ts";
+import { type CellUnderWay, listUnderWay } from "./stop_work.ts";
 import { explainLock, makeSwitch, rehearseSwitch, type SwitchRequest } from "./switch.ts";
 import { isSwitched, undo } from "./undo.ts";
 import { setWriteBlock } from "../sources/write_block.ts";
@@ -47,7 +47,9 @@ export interface CutoverResult {
   steps: Record<string, number>;
   documents_rechecked: number;
   /** Cells that the old executor had under way at the freeze: each may be drawn and paid for a second time. */
-  under_way: { task: string; subtask: string; seconds: number }[];
+  under_way: CellUnderWay[];
+  /** All of them; the list ends after a hundred. */
+  under_way_total: number;
   start: Detail;
   next_command: string;
 }
@@ -58,7 +60,7 @@ class Cutover {
   #hold: Hold | undefined;
   #frozenAt = 0n;
   #pauseMs = 0;
-  #underWay: CutoverResult["under_way"] = [];
+  #underWay: { cells: CellUnderWay[]; total: number } = { cells: [], total: 0 };
 
   constructor(
     readonly context: SwitchContext,
@@ -95,7 +97,8 @@ class Cutover {
       pause_predicted_ms: predictedMs === null ? null : Math.round(predictedMs),
       steps: Object.fromEntries([...this.#steps.durations].map(([step, ms]) => [step, Math.round(ms)])),
       documents_rechecked: this.#recheck?.compared ?? 0,
-      under_way: this.#underWay,
+      under_way: this.#underWay.cells,
+      under_way_total: this.#underWay.total,
       start,
       next_command: kind === "cutover"
         ? "deno task migrate data back --to mongodb"
@@ -178,9 +181,8 @@ class Cutover {
     if (kind === "cutover") await freeze(context, options.freeze);
     else if (options.freeze.way === "mongodb") await setWriteBlock(context.source.client, false);
     this.#frozenAt = await context.source.clusterPosition();
-    this.#underWay = [...await listUnderWay(context.pool, listedMax)];
     this.#check();
-    return { position: String(this.#frozenAt), under_way: this.#underWay.length };
+    return { position: String(this.#frozenAt) };
   }
 
   /** Waits until the sync has applied everything up to the freeze. */
@@ -190,7 +192,10 @@ class Cutover {
       if (follow?.state !== "following") {
         throw new AppError("conflict", `catching up: the sync is in state '${follow?.state}'`);
       }
-      if (BigInt(follow.position ?? 0) >= this.#frozenAt) return { position: follow.position };
+      if (BigInt(follow.position ?? 0) >= this.#frozenAt) {
+        this.#underWay = await listUnderWay(this.context.pool, listedMax);
+        return { position: follow.position, under_way: this.#underWay.total };
+      }
       this.#check();
       await wait(lookMs);
     }

@@ -28,8 +28,17 @@ const formatMs = (ms: number): string => `${formatCount(Math.round(ms))} ms`;
 
 /** Describes a cut-over or rehearsal. */
 export function formatCutover(result: CutoverResult): string {
-  const { id, kind, pause_ms, pause_predicted_ms, documents_rechecked, under_way, next_command, start } =
-    result;
+  const {
+    id,
+    kind,
+    pause_ms,
+    pause_predicted_ms,
+    documents_rechecked,
+    under_way,
+    under_way_total,
+    next_command,
+    start,
+  } = result;
   const lines = kind === "cutover"
     ? [`cut-over ${id} is done: this system is in charge`, `writes waited for ${formatMs(pause_ms)}`]
     : [`rehearsal ${id}: everything is as before`, `predicted pause: ${formatMs(pause_ms)}`];
@@ -42,7 +51,7 @@ export function formatCutover(result: CutoverResult): string {
   if (under_way.length > 0) {
     lines.push(
       `the old executor had ${
-        counted(under_way.length, "cell")
+        counted(under_way_total, "cell")
       } under way, each of which may be drawn and paid for again:`,
       ...under_way.slice(0, 10).map(({ task, subtask, seconds }) =>
         `  task ${task}, subtask ${subtask}, changed ${formatSpan(seconds)} before`

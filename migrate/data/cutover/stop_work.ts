@@ -30,14 +30,27 @@ export async function resumeWork(pool: Pool, tasks: readonly string[]): Promise<
   await pool`select pg_notify(${channels.submitted}, '')`;
 }
 
-/** Lists cells that the old executor has under way, which may be drawn a second time. */
-export async function listUnderWay(sql: Sql, limit: number) {
-  return await sql<{ task: string; subtask: string; seconds: number }[]>`
+/** A cell that the old executor has under way: it may be drawn and paid for a second time. */
+export interface CellUnderWay {
+  task: string;
+  subtask: string;
+  /** Since its last change. */
+  seconds: number;
+}
+
+/** Lists cells that the old executor has under way, the last ones first, and counts all of them. */
+export async function listUnderWay(
+  sql: Sql,
+  limit: number,
+): Promise<{ cells: CellUnderWay[]; total: number }> {
+  const rows = await sql<(CellUnderWay & { total: number })[]>`
     select t.legacy_id as task, s.legacy_id as subtask,
-      round(extract(epoch from now() - s.updated_at))::float8 as seconds
+      round(extract(epoch from now() - s.updated_at))::float8 as seconds, (count(*) over ())::float8 as total
     from subtasks s
     join tasks t on t.id = s.parent_task_id
     where s.status = 'processing' and s.lease_id is null
     order by s.updated_at desc
     limit ${limit}`;
+  const cells = rows.map(({ task, subtask, seconds }) => ({ task, subtask, seconds }));
+  return { cells, total: rows[0]?.total ?? 0 };
 }
