@@ -99,13 +99,13 @@ Deno.test({
       const { code, err } = await rig.data("rollback", "--yes", "--json", "--max-pause", "20s");
       assert.equal(code, 0, err);
       await assertInCharge(rig, "old");
-      assert.equal(await isFenceUp(sql), true);
     } finally {
       Deno.kill(api.pid, "SIGCONT");
     }
     const late = await asleep;
     assert.equal(late.status, 503, await late.text());
     assert.deepEqual((await readDeleted(rig)).here, [tasks[0]], "nothing was written after the rollback");
+    assert.equal(await isFenceUp(sql), true);
 
     await t.step(
       "every statement of a session that does not write what comes from MongoDB is refused",
