@@ -9,6 +9,7 @@ const benches: Record<string, string> = {
     "console in Chromium: frames, nodes, first heatmap, axis swap, live changes and memory of a large run",
   http: "v1 API: requests per second, latency and memory, compared with a minimal handler",
   load: "migration: speed and memory of `data load` and `data verify`, compared with psql COPY and INSERT",
+  operations: "rolling restarts, kills, API processes and workers, restore, steps of the schema",
   queue:
     "queue: throughput, dispatch, recovery and Redis cost, compared with BullMQ, pg-boss and graphile-worker",
   switch: "the switch: cost of the front, cut-overs and rollbacks under load",

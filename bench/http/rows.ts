@@ -74,7 +74,7 @@ export function createBody(lengths: number[]): string {
   });
 }
 
-async function insertLarge(sql: Pool, subtasks: number, id: string): Promise<void> {
+export async function insertLarge(sql: Pool, subtasks: number, id: string): Promise<void> {
   await sql`
     insert into tasks (id, task_name, username, tags, variables, settings, status, total_images, completed_at,
       subtasks_total, subtasks_completed)

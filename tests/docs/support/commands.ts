@@ -119,6 +119,7 @@ export const commands: Record<string, Known> = {
   sbom: { flags: [], how: "help" },
   release: { flags: [], argumentsMax: 1, how: "help" },
   bench: { flags: [], argumentsMax: 1, how: "help" },
+  "bench operations": { flags: ["--quick", "--only", "--subtasks", "--json"], how: "help" },
   "bench queue": { flags: ["--quick", "--only", "--json"], how: "help" },
   "bench http": {
     flags: ["--seconds", "--rounds", "--tasks", "--connections", "--only", "--json"],
