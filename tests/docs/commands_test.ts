@@ -4,6 +4,8 @@ import { faultKinds } from "../../dev/chaos/faults.ts";
 import { liveMutations } from "../../dev/chaos/live/mutations.ts";
 import { liveFaultNames } from "../../dev/chaos/live/plan.ts";
 import { mutations } from "../../dev/chaos/mutations.ts";
+import { switchMutations } from "../../dev/chaos/switch/mutations.ts";
+import { switchFaultNames } from "../../dev/chaos/switch/plan.ts";
 import { createProgram as createWorker } from "../../jobs/commands.ts";
 import { dataCommand } from "../../migrate/data/commands.ts";
 import { listRooms, parseArguments } from "../run.ts";
@@ -147,9 +149,9 @@ Deno.test("the documents name only faults and guards that deno task chaos has", 
   for (const { text } of written) {
     const faults = /^chaos .*--faults (\S+)/.exec(text)?.[1]?.split(",") ?? [];
     const guards = /^chaos .*--mutation (\S+)/.exec(text)?.slice(1) ?? [];
-    const isLive = text.startsWith("chaos live");
-    const kinds: readonly string[] = isLive ? liveFaultNames : faultKinds;
-    const removable = isLive ? liveMutations : mutations;
+    const [, rig = ""] = /^chaos (live|switch)\b/.exec(text) ?? [];
+    const kinds: readonly string[] = { live: liveFaultNames, switch: switchFaultNames }[rig] ?? faultKinds;
+    const removable = { live: liveMutations, switch: switchMutations }[rig] ?? mutations;
     assert.deepEqual(faults.filter((fault) => !kinds.includes(fault)), []);
     assert.deepEqual(guards.filter((guard) => !(guard in removable)), []);
   }

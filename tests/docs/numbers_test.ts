@@ -1,6 +1,7 @@
 /** Numbers in the documents are those of the code. */
 import assert from "node:assert/strict";
 import { demoAxes } from "../../dev/demo/client.ts";
+import { exitNoMongo } from "../../dev/demo/live.ts";
 import { settings } from "../../settings.ts";
 import { codes } from "../../errors.ts";
 import { createProgram as createWorker } from "../../jobs/commands.ts";
@@ -60,7 +61,7 @@ const claims: Claim[] = [
     1024 * 1024,
   ],
   ["SECURITY.md", /at least (\d+) bytes/, "config.ts", "secretBytesMin"],
-  ["ARCHITECTURE.md", /exits 0 within (\d+) s/, times, "stopMsPromised", 1000],
+  ["ARCHITECTURE.md", /hands remote jobs over by id, exits 0 within (\d+) s/, times, "stopMsPromised", 1000],
   [
     "docs/v2.md",
     /access token is valid for (\d+) minutes/,
@@ -116,7 +117,8 @@ for (const [page, pattern, source, name, factor = 1] of claims) {
 
 Deno.test("every exit code of the documents is one of the code", () => {
   const exits = new Map(Object.entries(codes).map(([code, { exit }]) => [code, exit]));
-  const known = new Set([0, ...exits.values()]);
+  // The demo has an exit code of its own for a machine without a mongod.
+  const known = new Set([0, exitNoMongo, ...exits.values()]);
   let count = 0;
   for (const [page, text] of pages) {
     const pairs = [

@@ -110,6 +110,10 @@ export const commands: Record<string, Known> = {
     flags: ["--seed", "--runs", "--parallel", "--faults", "--mutation", "--mutations", "--list", "--json"],
     how: "help",
   },
+  "chaos switch": {
+    flags: ["--seed", "--runs", "--parallel", "--faults", "--mutation", "--mutations", "--list", "--json"],
+    how: "help",
+  },
   "chaos alerts": { flags: ["--only", "--list", "--json"], how: "help" },
   deploy: { flags: [], how: "help" },
   "deploy split": { flags: ["--nginx", "--haproxy", "--to", "--hold", "--errors"], how: "help" },
@@ -127,6 +131,10 @@ export const commands: Record<string, Known> = {
   },
   "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times", "--json"], how: "help" },
   "bench sync": { flags: ["--quick", "--subtasks", "--seconds", "--json"], how: "help" },
+  "bench switch": {
+    flags: ["--quick", "--rounds", "--seconds", "--subtasks", "--only", "--json"],
+    how: "help",
+  },
   "bench console": { flags: ["--quick", "--json"], how: "help" },
   "bench v2": { flags: ["--quick", "--only", "--json"], how: "help" },
 };
@@ -154,7 +162,11 @@ export const looseFlags: Record<string, Record<string, string>> = {
   "docs/deploying.md": { "--to": "deploy split", "--errors": "deploy split" },
   "docs/operating.md": { "--nginx": "deploy split", "--haproxy": "deploy split" },
   "docs/benches.md": { "--quick": "bench queue", "--json": "bench queue" },
-  "docs/chaos.md": { "--mutations": "chaos" },
+  "docs/chaos.md": {
+    "--mutations": "chaos",
+    "--abort": "migrate data cutover",
+    "--continue": "migrate data cutover",
+  },
   "docs/errors.md": { "--help": "migrate data" },
   "docs/following.md": {
     "--once": "migrate data sync",
