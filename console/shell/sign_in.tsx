@@ -52,7 +52,8 @@ function SignInForm({ knownEmail }: { knownEmail?: string }) {
   const [wait, setWait] = useWait();
   const form = useRef<HTMLFormElement>(null);
   const focus = (name: string) => form.current?.querySelector<HTMLInputElement>(`[name=${name}]`)?.focus();
-  useEffect(() => focus(knownEmail === undefined ? "email" : "password"), []);
+  // A dialog around the form takes the focus when it opens, which is after this effect.
+  useEffect(() => queueMicrotask(() => focus(knownEmail === undefined ? "email" : "password")), []);
 
   const submit = async (event: Event) => {
     event.preventDefault();

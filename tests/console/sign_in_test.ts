@@ -63,6 +63,7 @@ Deno.test({
     await rig.api.database.sql`update sessions set ended_at = now(), end_reason = 'signed_out'`;
     await page.locator(".axis textarea").first().fill("one\ntwo\nthree");
     await page.getByRole("dialog", { name: "Sign in again" }).waitFor();
+    assert.equal(await page.evaluate("document.activeElement.name"), "password");
     await takePicture(page, "sign_in_again");
     await page.locator("dialog [name=password]").fill("wrong horse");
     await page.keyboard.press("Enter");
