@@ -1,6 +1,7 @@
 /** A strip of a run's images, spread over its matrix, as the edge of a contact sheet shows them. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Schemas, unwrap, v2 } from "../../api/client.ts";
+import { isOnline } from "../../api/network.ts";
 
 type Cell = Schemas["Cells"]["items"][number];
 
@@ -50,7 +51,7 @@ export function Strip({ id, total, drawn }: { id: string; total: number; drawn: 
   const [element, isSeen] = useSeen();
   const [cells, setCells] = useState<Cell[]>([]);
   const wanted = chooseCells(total);
-  // Read at the start, when the first image is there, and at each fifth of the run.
+  // Read at the start, when the first image is there, at each fifth of the run, and when the connection comes back.
   const stage = drawn === 0 ? 0 : 1 + Math.floor(drawn * 5 / Math.max(total, 1));
   useEffect(() => {
     if (!isSeen || stage === 0) return;
@@ -59,7 +60,7 @@ export function Strip({ id, total, drawn }: { id: string; total: number; drawn: 
     unwrap(v2.GET("/api/v2/tasks/{id}/cells", { params: { path: { id }, query }, signal: controller.signal }))
       .then(({ items }) => setCells(pickSpread(items.filter(({ url }) => url !== null))), () => {});
     return () => controller.abort();
-  }, [id, isSeen, stage, total]);
+  }, [id, isSeen, stage, total, isOnline.value]);
   return (
     <div class="strip" ref={element} aria-hidden="true">
       {Array.from({ length: framesMax }, (_, i) => <Frame key={cells[i]?.url ?? i} cell={cells[i]} />)}

@@ -35,6 +35,8 @@ const widths = [[1440, 900], [1024, 768], [360, 740]] as const;
 export async function checkLooks(page: Page, name: string, ready: () => Promise<void>): Promise<void> {
   for (const language of ["en", "zh"] as const) {
     await page.evaluate(`localStorage.setItem("contactsheet language", "${language}")`);
+    // What is far below a small window is not loaded yet.
+    await page.setViewportSize({ width: widths[0][0], height: widths[0][1] });
     await page.reload();
     await ready();
     for (const theme of ["light", "dark"] as const) {
