@@ -46,7 +46,7 @@ Deno.test("the first page needs at most 45 KB of compressed scripts", async () =
   const texts = await Promise.all(
     [...all.keys()].map(async (name) => [name, (await readScript(name)).text] as const),
   );
-  const runsPage = texts.find(([name, text]) => name.startsWith("page-") && text.includes("run-name"));
+  const runsPage = texts.find(([name, text]) => name.startsWith("page-") && text.includes("runs-name"));
   await collect(runsPage![0], first, false);
   const inEnglish = texts.filter(([name, text]) => /^(common|runs)-/.test(name) && !isChinese(text));
   for (const [name] of inEnglish) first.set(name, all.get(name)!);
@@ -149,4 +149,27 @@ Deno.test("the API serves the console and logs it without its address", async ()
 
 Deno.test("building again from the same sources does nothing", async () => {
   assert.equal((await buildConsole()).isUnchanged, true);
+});
+
+Deno.test("no page styles a class of another: all styles share one sheet", async () => {
+  const owners = new Map<string, Set<string>>();
+  const walk = async (folder: string): Promise<void> => {
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+      if (isDirectory && name !== "built") await walk(`${folder}${name}/`);
+      if (!name.endsWith(".css")) continue;
+      const css = (await Deno.readTextFile(new URL(folder + name, root))).replace(/\/\*[\s\S]*?\*\//g, "");
+      // A rule belongs to the first class of its selector; later ones may refine the kit inside a page.
+      for (const [, selectors] of css.matchAll(/([^{}]+)\{/g)) {
+        for (const selector of selectors!.split(",")) {
+          const first = /^\s*\.([\w-]+)/.exec(selector)?.[1];
+          if (first !== undefined) owners.set(first, (owners.get(first) ?? new Set()).add(folder));
+        }
+      }
+    }
+  };
+  await walk("console/");
+  const shared = [...owners].filter(([, folders]) => folders.size > 1).map((
+    [name, folders],
+  ) => [name, ...folders]);
+  assert.deepEqual(shared, []);
 });

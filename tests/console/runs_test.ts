@@ -67,7 +67,6 @@ Deno.test({
       await page.getByText("harbour and temple").waitFor();
       await page.locator(".live-sign.on").waitFor();
       await page.locator(".strip-frame img").nth(9).waitFor();
-      await page.waitForLoadState("networkidle").catch(() => {});
     };
     page.setDefaultTimeout(60_000);
     await checkLooks(page, "runs", ready);
@@ -85,7 +84,7 @@ Deno.test({
     const id = await addRuns(rig);
     await using opened = await openSignedIn(rig);
     const { page } = opened;
-    const row = page.locator(".run", { hasText: "harbour and temple" });
+    const row = page.locator(".runs-row", { hasText: "harbour and temple" });
     const act = async (name: string) => {
       await row.getByRole("button", { name: /Actions/ }).click();
       await page.getByRole("menuitem", { name }).click();
@@ -105,7 +104,7 @@ Deno.test({
     await row.getByText("cancelled", { exact: true }).first().waitFor();
 
     // Another person's run, and what a guest may do.
-    const foreign = page.locator(".run", { hasText: "imported: old grid" });
+    const foreign = page.locator(".runs-row", { hasText: "imported: old grid" });
     await foreign.getByRole("button", { name: /Actions/ }).click();
     assert.deepEqual(await page.getByRole("menuitem").allInnerTexts(), ["New run from this one"]);
   },
@@ -119,7 +118,7 @@ Deno.test({
     await addRuns(rig);
     await using opened = await openSignedIn(rig, "/?mine=1");
     const { page } = opened;
-    const names = () => page.locator(".run-name").allInnerTexts();
+    const names = () => page.locator(".runs-name").allInnerTexts();
     await page.getByText("harbour and temple").waitFor();
     assert.equal((await names()).length, 3);
     await page.getByLabel("State").selectOption("open");

@@ -42,7 +42,7 @@ function Search({ name }: { name: string }) {
 function Filters({ filter }: { filter: Filter }) {
   const t = runsTexts.value;
   return (
-    <div class="run-filters" role="search">
+    <div class="runs-filters" role="search">
       <Search name={filter.name} />
       <Segmented
         label={t.whose}
@@ -65,7 +65,7 @@ function Filters({ filter }: { filter: Filter }) {
 
 /** Moves the focus between the names of the runs. */
 function focusRun(step: number): void {
-  const names = [...document.querySelectorAll<HTMLElement>(".run-name")];
+  const names = [...document.querySelectorAll<HTMLElement>(".runs-name")];
   const at = names.indexOf(document.activeElement as HTMLElement);
   names[Math.max(0, Math.min(names.length - 1, at + step))]?.focus();
 }

@@ -62,11 +62,11 @@ export function RunRow({ run, control }: { run: Run; control: ListControl }) {
   const ended = cells.completed + cells.failed + cells.cancelled;
   const actions = listActions(run, activity, control);
   return (
-    <li class="run">
+    <li class="runs-row">
       <Strip id={run.id} total={cells.total} drawn={cells.completed} />
-      <div class="run-title">
-        <Link to={`/runs/${run.id}`} class="run-name">{run.name}</Link>
-        <p class="muted small run-about">
+      <div class="runs-title">
+        <Link to={`/runs/${run.id}`} class="runs-name">{run.name}</Link>
+        <p class="muted small runs-about">
           <span>{run.mine ? t.byMe : t.by(run.owner ?? common.value.unknown)}</span>
           <time dateTime={run.created_at} title={formatTime(run.created_at)}>
             {formatRelative(secondsFromNow(run.created_at))}
@@ -74,24 +74,24 @@ export function RunRow({ run, control }: { run: Run; control: ListControl }) {
           {run.blind && <span>{t.blind}</span>}
         </p>
       </div>
-      <div class="run-progress">
-        <div class="run-state">
+      <div class="runs-progress">
+        <div class="runs-state">
           <RunState activity={activity} />
           <span class="number">{t.done(ended, cells.total)}</span>
           {cells.failed > 0 && (
-            <span class="run-failed number" title={common.value.states.failed}>
+            <span class="runs-failed number" title={common.value.states.failed}>
               <Icon name="close" />
               {cells.failed}
             </span>
           )}
         </div>
         <StateBar counts={barCounts(activity)} total={cells.total} />
-        <div class="run-pace small number">
+        <div class="runs-pace small number">
           <Pace run={run} activity={activity} />
         </div>
       </div>
       <Raters raters={activity.raters} />
-      {actions.length > 0 && <Menu label={t.actions(run.name)} items={actions} class="run-menu" />}
+      {actions.length > 0 && <Menu label={t.actions(run.name)} items={actions} class="runs-menu" />}
     </li>
   );
 }
