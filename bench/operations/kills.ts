@@ -1,4 +1,5 @@
 /** Parts that are killed under load: when `/ready` tells it, when work goes on, and what clients see meanwhile. */
+import { childrenOf, isAlive } from "../../dev/servers/pids.ts";
 import { startRedis } from "../../dev/servers/redis.ts";
 import { sleep, waitUntil } from "../queue/harness.ts";
 import { atMost, type Report } from "../report.ts";
@@ -6,19 +7,6 @@ import { describeFailures, type Sample, startLoad } from "./load.ts";
 import { type Api, isReady, type Rig, startApi, startRig } from "./rig.ts";
 
 const perSecond = 100;
-
-/** The pids of the processes that a process has started. */
-const childrenOf = (pid: number): number[] =>
-  Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
-
-const isAlive = (pid: number): boolean => {
-  try {
-    Deno.kill(pid, "SIGCONT");
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 async function timeUntil(what: string, check: () => Promise<boolean>): Promise<number> {
   const from = performance.now();

@@ -1,16 +1,9 @@
 /** What a second API process, and more workers, add on this machine. */
-import type { LoadInput, LoadResult } from "../http/load.ts";
+import { runLoad } from "../http/load.ts";
 import { axisLengths, type Harness, readProgress, sleep, startHarness, submit } from "../queue/harness.ts";
 import { startPeer } from "../queue/throughput.ts";
 import { atLeast, median, type Report } from "../report.ts";
 import { startApi, startRig } from "./rig.ts";
-
-async function runLoad(input: LoadInput): Promise<LoadResult> {
-  const args = ["run", "-A", new URL("../http/load.ts", import.meta.url).pathname, JSON.stringify(input)];
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
-  return JSON.parse(new TextDecoder().decode(stdout));
-}
 
 /** Requests that need no database, and requests that do. */
 const requests = {

@@ -2,6 +2,7 @@
 import { connect } from "../../db/pg/connect.ts";
 import { copyAsStandby } from "../chaos/nodes/standby.ts";
 import { pause, retry, tolerantOptions } from "../chaos/servers.ts";
+import { isAlive } from "./pids.ts";
 import { findFreePort } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
 
@@ -21,15 +22,6 @@ async function readPid(folder: string): Promise<number | undefined> {
   const file = await Deno.readTextFile(`${folder}/postmaster.pid`).catch(() => undefined);
   return file === undefined ? undefined : Number(file.split("\n")[0]);
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    Deno.kill(pid, "SIGCONT");
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 async function kill(folder: string): Promise<void> {
   const pid = await readPid(folder);

@@ -1,5 +1,6 @@
 /** API_PROCESSES: several processes that share a port, their restarts, their end, and their health as one. */
 import assert from "node:assert/strict";
+import { childrenOf, isAlive } from "../../dev/servers/pids.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { originOf, type Spawned, spawnProgram } from "../../dev/servers/spawn.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -18,18 +19,6 @@ function start(database: TestDatabase, env: Record<string, string>): Promise<Spa
     ...env,
   });
 }
-
-/** Returns the pids of the processes that a process has started. */
-const childrenOf = (pid: number): number[] =>
-  Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
-  } catch {
-    return false;
-  }
-};
 
 const waitUntilGone = (pids: number[]) =>
   waitFor("the end of the processes", () => !pids.some(isAlive), 20_000);

@@ -2,6 +2,7 @@
 import { connect, type Pool } from "../../../db/pg/connect.ts";
 import { migrateUp, readSteps } from "../../../migrate/schema/runner.ts";
 import { startPostgres } from "../../servers/postgres.ts";
+import { isAlive } from "../../servers/pids.ts";
 import { findFreePort } from "../../servers/ports.ts";
 import { installAudit } from "../audit.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
@@ -9,15 +10,6 @@ import { createSequence, pause, retry, tolerantOptions } from "../servers.ts";
 import { copyAsStandby } from "./standby.ts";
 
 const template = "chaos_template";
-
-function isAlive(pid: number): boolean {
-  try {
-    Deno.kill(pid, "SIGCONT");
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 async function waitUntilGone(pid: number): Promise<void> {
   while (isAlive(pid)) await pause(10);
