@@ -1,6 +1,6 @@
 /** The matrix of a run: names, keys, selection, address, live changes, images and texts of users. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Page, Request } from "playwright-core";
 import { hasBrowser } from "../support/browser.ts";
 import { waitFor } from "../support/wait.ts";
 import { call } from "../v2/support/api.ts";
@@ -42,6 +42,17 @@ function countRequests(page: Page, pattern: RegExp): () => number {
     if (pattern.test(request.url())) count++;
   });
   return () => count;
+}
+
+/** Returns the requests under way whose address begins with `origin`. */
+function trackRequests(page: Page, origin: string): Set<Request> {
+  const inFlight = new Set<Request>();
+  page.on("request", (request) => {
+    if (request.url().startsWith(origin)) inFlight.add(request);
+  });
+  page.on("requestfinished", (request) => inFlight.delete(request));
+  page.on("requestfailed", (request) => inFlight.delete(request));
+  return inFlight;
 }
 
 const isExpected = (text: string) => /40[13]|404|net::ERR/.test(text);
@@ -223,11 +234,14 @@ Deno.test({
     rig.images.status = 403;
     await using opened = await openSignedIn(rig, `/runs/${id}`);
     const { page } = opened;
+    const inFlight = trackRequests(page, rig.images.origin);
     await waitForName(page, /image expired/);
     const names = await namesOf(page);
     assert.ok(names.some((name) => /, failed/.test(name)), "failed cells have another name");
     await page.getByText("Images do not load").waitFor();
     await takePicture(page, "matrix_expired");
+    // One image that arrives shows that the host is up again, and takes the notice away.
+    await waitFor("the last of the visible images to fail", () => inFlight.size === 0, 30_000);
     rig.images.status = 200;
     await page.locator(".run-matrix .notice").getByRole("button", { name: "Try again" }).click();
     await waitFor(
@@ -235,17 +249,8 @@ Deno.test({
       async () => !(await namesOf(page)).some((name) => /expired/.test(name)),
       30_000,
     );
-    let inFlight = 0;
     let most = 0;
-    const isImage = (url: string) => url.startsWith(rig.images.origin);
-    page.on("request", (request) => {
-      if (isImage(request.url())) most = Math.max(most, ++inFlight);
-    });
-    for (const event of ["requestfinished", "requestfailed"] as const) {
-      page.on(event as "requestfinished", (request) => {
-        if (isImage(request.url())) inFlight--;
-      });
-    }
+    page.on("request", () => most = Math.max(most, inFlight.size));
     const asked = rig.images.requests;
     await page.evaluate(`new Promise((resolve) => {
       const matrix = document.querySelector(".matrix");

@@ -70,7 +70,7 @@ Deno.test({
       assert.match(text, /^contactsheet_sync_headroom_seconds [1-9]/m);
       assert.match(text, /^contactsheet_memory_bytes [1-9]/m);
       const ready = await fetch(`http://127.0.0.1:${port}/ready`);
-      assert.deepEqual(await ready.json(), { status: "ready", database: "ok", mongodb: "ok" });
+      assert.deepEqual(await ready.json(), { status: "ready", database: "ok", schema: "ok", mongodb: "ok" });
     };
     const stopSync = async () => {
       const [{ pid }] = await database.sql`

@@ -50,8 +50,8 @@ export const switchMutations: Record<string, SwitchMutation> = {
     patches: [
       {
         file: "migrate/data/cutover/cutover.ts",
-        from: "if (BigInt(follow.position ?? 0) >= this.#frozenAt) return",
-        to: "if (BigInt(follow.position ?? 0) > 0n) return",
+        from: "if (BigInt(follow.position ?? 0) >= this.#frozenAt) {",
+        to: "if (BigInt(follow.position ?? 0) > 0n) {",
       },
       {
         file: "migrate/data/cutover/switch.ts",
@@ -60,7 +60,7 @@ export const switchMutations: Record<string, SwitchMutation> = {
       },
       {
         file: "migrate/data/cutover/cutover.ts",
-        from: "requireEqual(await this.#recheck!.catchUp(this.#frozenAt));",
+        from: "requireEqual(await this.#settle(await this.#recheck!.catchUp(this.#frozenAt)));",
         to: "void requireEqual;",
       },
     ],

@@ -9,6 +9,7 @@ import { endSession } from "../../../db/people/sessions.ts";
 import { AppError } from "../../../errors.ts";
 import { withGate } from "../kit/authorize.ts";
 import type { V2App, V2Env } from "../kit/context.ts";
+import { invalidField } from "../kit/faults.ts";
 import { basePath, defineRoute, jsonBody, jsonResponse } from "../kit/route.ts";
 import { textSchema } from "../kit/texts.ts";
 import { renew, sessionDays, signIn, tokensOut } from "./auth.ts";
@@ -70,14 +71,21 @@ const logout = defineRoute({
   problems: ["forbidden"],
 });
 
-/** Requires that a script of the page's own origin sent the request. @throws AppError forbidden */
+/**
+ * Requires that a script of the page's own origin sent the request.
+ *
+ * @throws AppError forbidden for a page of another origin; invalid_request without the header
+ */
 function checkSameOrigin(c: Context<V2Env>): void {
   const site = c.req.header("sec-fetch-site") ?? "same-origin";
-  if (c.req.header("x-console") === "1" && site === "same-origin") return;
-  throw new AppError(
-    "forbidden",
-    "using the cookie of a session: the request is not of a page of this origin",
-  );
+  if (site !== "same-origin") {
+    throw new AppError(
+      "forbidden",
+      `using the cookie of a session: the request is '${site}', wanted one of a page of this origin`,
+    );
+  }
+  const header = c.req.header("x-console");
+  if (header !== "1") throw invalidField("header.X-Console", header, "1");
 }
 
 /** Sets the cookie, and returns the tokens without the refresh token. */

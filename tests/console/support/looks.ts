@@ -20,6 +20,14 @@ export async function findViolations(page: Page): Promise<string[]> {
   );
 }
 
+/** Waits until the page has been drawn with the present styles, and transitions to them have ended. */
+const waitForStyles = (page: Page): Promise<void> =>
+  page.evaluate(
+    `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))).then(() =>
+    Promise.allSettled(document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished))
+  ).then(() => undefined)`,
+  );
+
 /** Returns how many pixels the page is wider than its window. */
 export const measureOverflow = (page: Page): Promise<number> =>
   page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
@@ -43,6 +51,7 @@ export async function checkLooks(page: Page, name: string, ready: () => Promise<
       await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
       for (const [width, height] of widths) {
         await page.setViewportSize({ width, height });
+        await waitForStyles(page);
         const look = `${name}_${width}_${theme}_${language}`;
         await takePicture(page, look);
         assert.ok(await measureOverflow(page) <= 0, `${look} is wider than its window`);
