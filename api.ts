@@ -5,6 +5,7 @@ import { print, whenAborted } from "./process.ts";
 import { createApp } from "./routes/app.ts";
 import { openFront } from "./routes/front/open.ts";
 import { createOps, listenOn, serveOps } from "./ops.ts";
+import { wait } from "./wait.ts";
 
 /** Maximum wait for answers under way. It bounds the wait for clients that do not read. */
 const shutdownMsMax = 3_500;
@@ -58,5 +59,3 @@ const urlOf = ({ addr: { hostname, port } }: Deno.HttpServer<Deno.NetAddr>): str
 function requireUsed({ reason }: Replica): Promise<void> {
   return reason === undefined ? Promise.resolve() : Promise.reject(new Error(reason));
 }
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { createLog, type Log } from "../log.ts";
 import { listenOn, serveOps } from "../ops.ts";
 import { print, whenAborted } from "../process.ts";
+import { wait } from "../wait.ts";
 import { createParentMetrics, MetricsSum } from "./metrics.ts";
 import { ApiProcess } from "./process.ts";
 
@@ -13,17 +14,6 @@ const restartMsMax = 10_000;
 const steadyMs = 30_000;
 /** Maximum time of a process to end after it was asked to, without DRAIN_MS. */
 const endMsMax = 5_000;
-
-const wait = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 
 /** Throws if the port is in use: processes that share a port would not notice it. @throws AppError busy */
 async function requireFreePort({ HOST: hostname, PORT: port }: Config): Promise<void> {

@@ -6,9 +6,8 @@
  * follows that closely.
  */
 import { AppError } from "../../errors.ts";
+import { wait } from "../../wait.ts";
 import { connectError, type Pool, type Sql } from "./connect.ts";
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Interval at which a replica that is left out, or not asked, is looked at. */
 const lookMs = 500;
@@ -147,7 +146,7 @@ export class Replica implements AsyncDisposable {
         if (!state.is_standby) throw new Error("it is no standby any more");
         if (state.position >= position) break;
         if (performance.now() - from > lagMsMax) throw new Error(`it lags more than ${lagMsMax} ms behind`);
-        await pause(positionMs);
+        await wait(positionMs);
       }
     } catch (error) {
       this.#set((error as Error).message);
@@ -169,20 +168,14 @@ export class Replica implements AsyncDisposable {
 
   async #run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, lookMs);
-        this.#stopped.signal.addEventListener("abort", () => {
-          clearTimeout(timer);
-          resolve();
-        }, { once: true });
-      });
+      await wait(lookMs, this.#stopped.signal);
       if (!this.#stopped.signal.aborted) await this.#look();
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort();
-    await Promise.race([this.#looking, pause(answerMsMax)]);
+    await Promise.race([this.#looking, wait(answerMsMax)]);
     await this.#options.replica.end({ timeout: 1 });
   }
 }

@@ -2,11 +2,10 @@
 import { connect } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { counted } from "../../phrases.ts";
-import { isDiskFullHere } from "./disk.ts";
 import { listApplied, requireSchema } from "../schema/runner.ts";
 import { readAnswers, readPosition, readTables } from "./content.ts";
 import { digestFile, dumpName, type Manifest, manifestHead, writeManifest } from "./manifest.ts";
-import { findTool, runTool } from "./tools.ts";
+import { findTool, runTool, saysDiskFull } from "./tools.ts";
 
 export interface TakeOptions {
   url: string;
@@ -93,7 +92,7 @@ export async function takeBackup(options: TakeOptions): Promise<{ folder: string
     return { folder, manifest };
   } catch (error) {
     await Deno.remove(unfinished, { recursive: true }).catch(() => {});
-    if (isDiskFullHere(error)) {
+    if (saysDiskFull(String((error as Error).message))) {
       throw new AppError("disk_full", `writing the backup '${folder}': the disk is full; nothing was kept`, {
         cause: error,
       });

@@ -78,9 +78,9 @@ export function toLibpqEnvironment(url: string): Record<string, string> {
   };
 }
 
-/** Reports whether a message tells of a full disk, of this machine or of the server. */
-const tellsOfFullDisk = (text: string): boolean =>
-  /no space left on device|disk full|quota exceeded/i.test(text);
+/** Reports whether a message says that a disk or a quota is full, of this machine or of the server. */
+export const saysDiskFull = (text: string): boolean =>
+  /no space left on device|disk full|quota exceeded|os error 28\b/i.test(text);
 
 /**
  * Runs a program to its end.
@@ -113,7 +113,7 @@ export async function runTool(
   if (success) return;
   if (signal.aborted) throw new AppError("interrupted", `${what}: interrupted; nothing was kept`);
   const text = new TextDecoder().decode(stderr).trim().split("\n").slice(-5).join("\n");
-  if (tellsOfFullDisk(text)) {
+  if (saysDiskFull(text)) {
     throw new AppError("disk_full", `${what}: the disk is full; free space: ${text}`);
   }
   throw new AppError("internal", `${what}: ${text}`);

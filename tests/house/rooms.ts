@@ -277,6 +277,7 @@ export const ground = [
   "settings.ts",
   "start_arguments.ts",
   "uuid.ts",
+  "wait.ts",
   "webhook_url.ts",
 ];
 

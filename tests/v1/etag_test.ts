@@ -8,6 +8,7 @@ import {
   retrySubtasks,
   settleSubtasks,
 } from "../../db/queue/subtasks.ts";
+import { stopWork } from "../../migrate/data/cutover/stop_work.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addUsers, type Person } from "../support/people.ts";
 import { addTask } from "./support/tasks.ts";
@@ -110,6 +111,8 @@ Deno.test("a tag changes with every change of a cell, also if the task's row doe
     assert.equal(leased.length, 1);
   };
   const retry = { retry_count: 1, attempt: 1, error: "once", wait_ms: 0 };
+  const hold = (kind: string | null) =>
+    sql`update tasks set hold = ${kind}, revision = revision + 1 where id = ${task_id}`;
   const moves: [what: string, move: () => Promise<unknown>][] = [
     ["submission", () => Promise.resolve()],
     ["a claim", claim],
@@ -118,6 +121,10 @@ Deno.test("a tag changes with every change of a cell, also if the task's row doe
     ["a second claim", claim],
     ["the release by the leader", async () => assert.equal((await releaseOrphans(sql, 0)).length, 1)],
     ["a third claim", claim],
+    ["a pause, which leaves the running cell alone", () => hold("pause")],
+    ["the stop of all work by a rollback", async () => assert.equal((await stopWork(sql)).cells, 1)],
+    ["its resumption", () => hold(null)],
+    ["a fourth claim", claim],
     ["its end", async () => {
       const end = {
         status: "failed",

@@ -9,7 +9,7 @@ import { isPassingMongo } from "../sources/mongo_errors.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
 import type { Lease } from "../sync/lease.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import { BackApplier, rowName } from "./apply.ts";
 import { type Change, listChanges } from "./changes.ts";
 import { endBack, isBackEnded, startBack } from "./state.ts";

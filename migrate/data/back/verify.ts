@@ -2,7 +2,7 @@
  * Compares both sides in full: the bytes of every document in MongoDB with those that its row makes. What changes
  * meanwhile is compared again before it counts as different.
  */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type postgres from "postgres";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { BsonError } from "../documents/bson_layout.ts";

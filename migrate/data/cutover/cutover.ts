@@ -2,7 +2,7 @@
  * The cut-over: drain → compare → hold → freeze → catch up → recheck → back on → switch → start. The switch is the one
  * irrevocable line. A failure or a kill before it leaves the source in charge, and `undo()` removes what is left.
  */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { Collection } from "../documents/source.ts";
 import { readTraffic } from "../../../db/traffic/traffic.ts";
 import { AppError } from "../../../errors.ts";

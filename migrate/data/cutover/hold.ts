@@ -2,7 +2,7 @@
  * The hold: all API processes let writes wait. It ends by itself, with the phase before it, when this process does not
  * renew it.
  */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { listFrontProcesses } from "../../../db/traffic/processes.ts";
 import {

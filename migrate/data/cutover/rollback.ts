@@ -2,7 +2,7 @@
  * The way back to the old backend: hold → stop → drain → unblock → return. The return is one transaction; before it
  * this system is in charge, after it the old backend is, and the forward sync may go on.
  */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { transact } from "../../../db/pg/transaction.ts";
 import { setFence } from "../../../db/traffic/fence.ts";

@@ -1,12 +1,13 @@
 /** Stops the workers' work for the way back, and lets it go on when the way back is given up. */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
+import { raiseRevisions } from "../../../db/queue/revisions.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 
 /**
- * Keeps all unfinished tasks from being drawn, and takes their running cells from the workers, whose results are then
- * discarded.
+ * Holds all unfinished tasks, and takes their running cells from the workers, whose results are then discarded. The
+ * revision of each task that changes is raised, also of one that was held before.
  *
- * @returns the tasks that were not kept before
+ * @returns the tasks that were not held before
  */
 export async function stopWork(sql: Sql): Promise<{ tasks: string[]; cells: number }> {
   const tasks = await sql<{ id: string }[]>`
@@ -14,11 +15,20 @@ export async function stopWork(sql: Sql): Promise<{ tasks: string[]; cells: numb
     set hold = 'import', revision = revision + 1
     where hold is null and status in ('pending', 'processing')
     returning id`;
-  const cells = await sql`
-    update subtasks
-    set status = 'pending', lease_id = null, worker_id = null, started_at = null, updated_at = now()
-    where status = 'processing' and lease_id is not null`;
-  return { tasks: tasks.map(({ id }) => id), cells: cells.count };
+  const [stopped] = await sql<{ cells: number }[]>`
+    with running as materialized (
+      select parent_task_id, id from subtasks where status = 'processing' and lease_id is not null
+    ), ${raiseRevisions(sql, sql`select parent_task_id from running`)}, released as (
+      update subtasks s
+      set status = 'pending', lease_id = null, worker_id = null, started_at = null, updated_at = now()
+      from running r
+      join locked on locked.id = r.parent_task_id
+      where s.parent_task_id = r.parent_task_id and s.id = r.id and s.status = 'processing'
+        and s.lease_id is not null
+      returning s.id
+    )
+    select count(*)::int as cells from released`;
+  return { tasks: tasks.map(({ id }) => id), cells: stopped!.cells };
 }
 
 /** Lets tasks be drawn again. */

@@ -1,5 +1,5 @@
 /** Counts the documents of a followed source: at the position of the rows, or while the source is quiet. */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { type Collection, collections } from "../documents/source.ts";

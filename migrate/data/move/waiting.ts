@@ -4,7 +4,7 @@ import type { Check } from "../cutover/check.ts";
 import { saveAcceptances } from "../cutover/decisions.ts";
 import { Estimator } from "../tools/eta.ts";
 import { formatSpan } from "../tools/format.ts";
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { MoveContext, StageName } from "./context.ts";
 import { type Facts, readFacts, type TargetState } from "./facts.ts";
 import { listOpen } from "./stages.ts";

@@ -7,7 +7,7 @@ import { AppError } from "../../../errors.ts";
 import { isPassing } from "../../../passing.ts";
 import { isPassingMongo, isPositionLost } from "../sources/mongo_errors.ts";
 import { failpoint } from "../tools/failpoint.ts";
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import { copyAll, createFollowIndex } from "./copy.ts";
 import { healGap } from "./gap.ts";
 import { clockPosition } from "./poll.ts";

@@ -1,5 +1,5 @@
 /** The lease of a process that follows the source, or writes back to it: at most one works at a time. */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import { acquireLeaderLease, releaseLeaderLease } from "../../../db/queue/workers.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";

@@ -2,7 +2,7 @@
  * Changes of a standalone, which has no change stream: documents whose `updated_at` is not older than the last poll.
  * Deletions, and changes that leave `updated_at` as it was, are found only when both sides are compared.
  */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type { Document } from "bson";
 import { tagId } from "../documents/ids.ts";
 import { type Collection, collections } from "../documents/source.ts";

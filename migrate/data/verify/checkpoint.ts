@@ -1,5 +1,5 @@
 /** Stores a verification in the ledger, with a checkpoint for each compared range, so that it can be resumed. */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import type postgres from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { failpoint } from "../tools/failpoint.ts";

@@ -1,5 +1,5 @@
 /** Which source is followed, and whether its sync works. */
-import { wait } from "../tools/wait.ts";
+import { wait } from "../../../wait.ts";
 import { findLeaseHolder } from "../../../db/queue/workers.ts";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
