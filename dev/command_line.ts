@@ -1,5 +1,5 @@
 /** The command lines of the development tools and the benches. */
-import { type Command, CommanderError } from "commander";
+import { type Command, CommanderError, InvalidArgumentError } from "commander";
 import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
 import { AppError } from "../errors.ts";
 
@@ -23,3 +23,12 @@ export function parseOptions<T extends object>(command: Command, args: readonly 
     });
   }
 }
+
+/** Returns a parser of an option's whole number. It throws InvalidArgumentError for any other text. */
+export const parseWhole = (min: number, max: number) => (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) {
+    throw new InvalidArgumentError(`expected an integer from ${min} to ${max}`);
+  }
+  return value;
+};

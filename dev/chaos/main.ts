@@ -2,7 +2,7 @@
 import progress from "cli-progress";
 import { Command, InvalidArgumentError } from "commander";
 import { print, printError, runMain } from "../../process.ts";
-import { parseOptions } from "../command_line.ts";
+import { parseOptions, parseWhole } from "../command_line.ts";
 import { runAlerts } from "./alerts/main.ts";
 import { runCampaign } from "./campaign.ts";
 import { type FaultKind, faultKinds, faults } from "./faults.ts";
@@ -31,14 +31,6 @@ const rigs: Record<string, Parameters<typeof runSeeded>[0]> = { live: liveRig, s
 /** Exit code for violations, incomplete runs and mutations that no rule detected. */
 const exitRed = 4;
 const project = new URL("../../", import.meta.url);
-
-const parseWhole = (min: number, max: number) => (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) {
-    throw new InvalidArgumentError(`expected an integer from ${min} to ${max}`);
-  }
-  return value;
-};
 
 function parseMinutes(text: string): number {
   const minutes = Number(text);

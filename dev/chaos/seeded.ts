@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { counted } from "../../phrases.ts";
 import { print, printError } from "../../process.ts";
-import { parseOptions } from "../command_line.ts";
+import { parseOptions, parseWhole } from "../command_line.ts";
 import { copyProject, type Mutation } from "./mutations.ts";
 
 /** A guard with the faults that reveal its absence best. */
@@ -55,14 +55,6 @@ interface Options {
 const exitRed = 4;
 const runsForGuard = 20;
 const project = new URL("../../", import.meta.url);
-
-const parseWhole = (min: number, max: number) => (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isInteger(value) || value < min || value > max) {
-    throw new InvalidArgumentError(`expected an integer from ${min} to ${max}`);
-  }
-  return value;
-};
 
 const parseNames = (known: object) => (text: string): string[] => {
   const names = text.split(",").map((name) => name.trim());

@@ -6,13 +6,14 @@ import { Button, IconButton } from "../../kit/button.tsx";
 import { FailureBox, Loading } from "../../kit/states.tsx";
 import { StateChip } from "../../kit/status.tsx";
 import type { Cells } from "../../matrix/cells.ts";
-import { indicesOf, type Matrix } from "../../matrix/geometry.ts";
+import type { Matrix } from "../../matrix/geometry.ts";
 import { safeUrl } from "../../matrix/images.ts";
 import { attempt, isMember, mayChange, retryCells } from "./actions.ts";
 import { addFavourite, removeFavourite, rerunCell } from "./bulk.ts";
 import { type CellDetail, describeRatings } from "./cell_detail.ts";
 import { Attempts, Comments, RequestParts, Versions } from "./drawer_parts.tsx";
 import type { Run } from "./run_state.ts";
+import { CellValues } from "./cell_values.tsx";
 import { runTexts } from "./texts.ts";
 
 interface DrawerProps {
@@ -49,28 +50,6 @@ export function Picture({ url, alt }: { url: string | null; alt: string }) {
     <a href={safe} target="_blank" rel="noopener noreferrer" class="drawer-image">
       <img src={safe} alt={alt} referrerpolicy="no-referrer" onError={() => setFailedUrl(safe)} />
     </a>
-  );
-}
-
-/** The value of the cell on each axis. */
-function Places({ matrix, cell }: { matrix: Matrix; cell: number }) {
-  const indices = indicesOf(matrix, cell);
-  return (
-    <dl class="drawer-places">
-      {indices.map((index, i) => {
-        const axis = matrix.axes[i];
-        return axis && (
-          <div key={axis.key}>
-            <dt>
-              <bdi>{axis.name}</bdi>
-            </dt>
-            <dd>
-              <bdi>{axis.labels[index]}</bdi>
-            </dd>
-          </div>
-        );
-      })}
-    </dl>
   );
 }
 
@@ -213,7 +192,7 @@ export function Drawer({ run, matrix, cells, cell, onClose }: DrawerProps) {
       </header>
       <div class="drawer-content stack">
         {shown && <Picture key={shown.url} url={shown.url} alt={`${t.image} ${cell}`} />}
-        <Places matrix={matrix} cell={cell} />
+        <CellValues matrix={matrix} cell={cell} />
         {detail.error && <FailureBox failure={detail.error} retry={detail.reload} />}
         {!shown && detail.isLoading && <Loading />}
         {shown && <Content key={cell} run={run} detail={shown} />}

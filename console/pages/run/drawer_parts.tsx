@@ -46,7 +46,7 @@ export function RequestParts({ detail: { request, result, seed, not_before } }: 
           </li>
         ))}
       </ul>
-      <dl class="drawer-places">
+      <dl class="cell-values">
         {rows.map(([name, value]) =>
           value !== null && (
             <div key={name}>

@@ -3,7 +3,8 @@ import type { Signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { StateChip } from "../../kit/status.tsx";
 import type { Cells } from "../../matrix/cells.ts";
-import { indicesOf, type Matrix } from "../../matrix/geometry.ts";
+import type { Matrix } from "../../matrix/geometry.ts";
+import { CellValues } from "./cell_values.tsx";
 import type { Hovered } from "../../matrix/grid.tsx";
 import { matrixTexts } from "../../matrix/texts.ts";
 import type { MatrixView } from "../../matrix/view.ts";
@@ -42,21 +43,7 @@ export function HoverCard({ hovered, matrix, cells, view }: {
         {tenths > 0 && <span class="number">{matrixTexts.value.rated(tenths / 10)}</span>}
         <span class="muted number">#{cell}</span>
       </div>
-      <dl>
-        {indicesOf(matrix, cell).map((index, i) => {
-          const axis = matrix.axes[i];
-          return axis && (
-            <div key={axis.key}>
-              <dt>
-                <bdi>{axis.name}</bdi>
-              </dt>
-              <dd>
-                <bdi>{axis.labels[index]}</bdi>
-              </dd>
-            </div>
-          );
-        })}
-      </dl>
+      <CellValues matrix={matrix} cell={cell} />
       {info?.error && (
         <p class="hover-error">
           <bdi>{info.error}</bdi>

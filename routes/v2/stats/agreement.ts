@@ -96,7 +96,7 @@ const method =
 export function addAgreement(app: V2App): void {
   app.openapi(readAgreement, async (c) => {
     const { id } = c.req.valid("param");
-    const dataset = await loadTaskDataset(c, id, { ratings: true });
+    const dataset = await loadTaskDataset(c, id);
     const { ratings, cellLevels, task } = dataset;
     const { raters, cell, rater, stars } = ratings;
     const { tables, images, shared, units } = tabulate(dataset);

@@ -169,8 +169,8 @@ export function addCompare(app: V2App): void {
     if (idA === idB) {
       throw invalidField("query.tasks", `${idA},${idB}`, "two different tasks");
     }
-    const a = await loadTaskDataset(c, idA, { ratings: true });
-    const b = await loadTaskDataset(c, idB, { ratings: true });
+    const a = await loadTaskDataset(c, idA);
+    const b = await loadTaskDataset(c, idB);
     const { body, ...sides } = compare(a, b);
     const describe = (taskId: string, { task: { name, revision }, ratings }: TaskDataset) => ({
       task_id: taskId,

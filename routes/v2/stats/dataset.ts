@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { findStatsTask, readDataset, readIndices, type StatsTask } from "../../../db/views/stats.ts";
 import { readShape } from "../../../db/views/task_detail.ts";
 import { AppError } from "../../../errors.ts";
-import type { V2Env } from "../kit/context.ts";
+import type { V2Deps, V2Env } from "../kit/context.ts";
 import { createMatrix, type Matrix } from "../tasks/matrix.ts";
 import {
   type Axis,
@@ -58,18 +58,16 @@ export async function checkDataset(
 }
 
 /**
- * Reads a task for its statistics.
+ * Reads a task for its statistics, after the caller has checked the right to.
  *
  * @param ratings false to skip ratings
- * @throws AppError as {@link checkDataset}
+ * @throws AppError not_found
  */
-export async function loadTaskDataset(
-  c: Context<V2Env>,
+export async function readTaskDataset(
+  { sql }: Pick<V2Deps, "sql">,
   id: string,
   { ratings }: { ratings: boolean },
 ): Promise<TaskDataset> {
-  await checkDataset(c, id, { ratings });
-  const { sql } = c.var.deps;
   const [task, packed] = await Promise.all([findStatsTask(sql, id), readDataset(sql, id, { ratings })]);
   if (!task) throw taskNotFound(id);
   const axes = parseAxes(task);
@@ -79,4 +77,10 @@ export async function loadTaskDataset(
   const cellLevels = levels ??
     levelsFromIndices(axes, task.subtasks_total, await readIndices(sql, id));
   return { task, axes, cellLevels, ratings: unpackDataset(packed, cellLevels.cells) };
+}
+
+/** Checks the right to read a task with its ratings, and reads it. @throws AppError as {@link checkDataset} */
+export async function loadTaskDataset(c: Context<V2Env>, id: string): Promise<TaskDataset> {
+  await checkDataset(c, id, { ratings: true });
+  return await readTaskDataset(c.var.deps, id, { ratings: true });
 }

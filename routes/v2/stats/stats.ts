@@ -1,10 +1,9 @@
 /** GET /tasks/{id}/stats: scores of an axis' levels, by ratings, by votes and by failures. */
 import { z } from "@hono/zod-openapi";
-import type { Context } from "hono";
 import { findTaskVersion } from "../../../db/queue/revisions.ts";
 import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
 import { invalidField } from "../kit/faults.ts";
-import type { V2App, V2Env } from "../kit/context.ts";
+import type { V2App, V2Deps } from "../kit/context.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
@@ -37,7 +36,7 @@ import {
 import { interactionsToJson, type LevelResults, levelsToJson, type Measure, measures } from "./shapes.ts";
 import { setQValues, statsOut, toAxis } from "./shapes.ts";
 import { AnswerCache } from "./answer_cache.ts";
-import { checkDataset, loadTaskDataset, type TaskDataset } from "./dataset.ts";
+import { checkDataset, readTaskDataset, type TaskDataset } from "./dataset.ts";
 import { etagOf, respondJsonTagged } from "../kit/etag.ts";
 
 const axisKey = z.string().regex(/^v[0-5]$/, "v0 to v5");
@@ -189,10 +188,9 @@ async function analyseGroups(job: StatsJob, other: number) {
 }
 
 /** Reads everything that an answer needs. */
-async function prepare(c: Context<V2Env>, id: string, query: Query, requested: readonly Measure[]) {
-  const { sql } = c.var.deps;
+async function prepare({ sql }: V2Deps, id: string, query: Query, requested: readonly Measure[]) {
   const needsRatings = requested.includes("mean") || requested.includes("top2");
-  const dataset = await loadTaskDataset(c, id, { ratings: needsRatings || requested.includes("bt") });
+  const dataset = await readTaskDataset({ sql }, id, { ratings: needsRatings || requested.includes("bt") });
   const { analysed, other, baseline } = resolveQuery(dataset, query);
   const design = createDesign(dataset.axes, dataset.cellLevels, analysed);
   const votes = requested.includes("bt") ? unpackVotes(await readVotes(sql, id)) : [];
@@ -222,8 +220,8 @@ async function prepare(c: Context<V2Env>, id: string, query: Query, requested: r
 }
 
 /** Computes an answer. */
-async function compute(c: Context<V2Env>, id: string, query: Query, requested: readonly Measure[]) {
-  const { job, other } = await prepare(c, id, query, requested);
+async function compute(deps: V2Deps, id: string, query: Query, requested: readonly Measure[]) {
+  const { job, other } = await prepare(deps, id, query, requested);
   const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
   const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
   const levels = levelsToJson(axis, found, requested);
@@ -261,7 +259,7 @@ export function addStats(app: V2App): void {
     const text = await cache.get(
       key,
       version ?? "",
-      async () => JSON.stringify(await compute(c, id, query, requested)),
+      async () => JSON.stringify(await compute(c.var.deps, id, query, requested)),
     );
     return respondJsonTagged<Awaited<ReturnType<typeof compute>>>(c, text, await etagOf(text));
   });
