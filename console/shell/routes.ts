@@ -4,6 +4,7 @@ import type { IconName } from "../kit/icons.tsx";
 import type { Texts } from "../text/texts.ts";
 import { matrixTexts } from "../matrix/texts.ts";
 import { runTexts } from "../pages/run/texts.ts";
+import { resultsTexts } from "../pages/results/texts.ts";
 import { newRunTexts } from "../pages/new_run/texts.ts";
 import { runsTexts } from "../pages/runs/texts.ts";
 
@@ -46,6 +47,11 @@ export const routes: readonly Route[] = [
     path: "/runs/:id",
     load: async () => ({ Page: (await import("../pages/run/page.tsx")).RunPage }),
     texts: [runTexts, matrixTexts],
+  },
+  {
+    path: "/runs/:id/results",
+    load: async () => ({ Page: (await import("../pages/results/page.tsx")).ResultsPage }),
+    texts: [runTexts, matrixTexts, resultsTexts],
   },
 ];
 

@@ -23,6 +23,14 @@ export const formatNumber = (value: number, digits = 0): string =>
 export const formatFixed = (value: number, digits: number): string =>
   numbers({ minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 
+/** +0.42, 0.00, -1.30: a difference, with its sign. */
+export const formatSigned = (value: number, digits: number): string =>
+  numbers({
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: "exceptZero",
+  }).format(value);
+
 const percent = (share: number, digits: number): string =>
   numbers({ style: "percent", maximumFractionDigits: digits }).format(share);
 

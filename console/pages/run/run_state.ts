@@ -28,7 +28,7 @@ export interface RunState {
 }
 
 /** Calls `work` at most once in `ms`, the last time after the last call. */
-function createThrottle(ms: number, work: () => void) {
+export function createThrottle(ms: number, work: () => void) {
   let timer: number | undefined;
   return {
     call: () => {

@@ -1,0 +1,7 @@
+/** The texts of the page Results. */
+import { Texts } from "../../text/texts.ts";
+
+export const resultsTexts = new Texts({
+  en: () => import("../../text/en/results.ts"),
+  zh: () => import("../../text/zh/results.ts"),
+});
