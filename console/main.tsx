@@ -1,9 +1,12 @@
 /** Starts the console in the browser. */
 import { render } from "preact";
 import { startSession } from "./api/session.ts";
+import { path } from "./kit/router.tsx";
 import { common } from "./kit/texts.ts";
+import { sharePath } from "./shell/shared.tsx";
 import { Shell } from "./shell/shell.tsx";
 
-void startSession();
+// The link of a share needs no session, also in a browser that has one.
+if (path.value !== sharePath) void startSession();
 await common.load();
 render(<Shell />, document.getElementById("app")!);

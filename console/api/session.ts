@@ -3,7 +3,8 @@
  * read. All tabs of the browser share one session.
  *
  * States: `starting` until the first renewal has answered · `signed_out` · `signed_in`, where `isExpired` asks for the
- * password again while the page stays as it is · `shared`, with the token of a share.
+ * password again while the page stays as it is · `shared`, with the token of a share, which `isEnded` when the server
+ * refuses it.
  */
 import { signal } from "@preact/signals";
 import type { components } from "../../routes/v2/generated/schema.ts";
@@ -11,12 +12,13 @@ import { noteFailure, noteResponse } from "./network.ts";
 import { ApiError, asApiError, toApiError } from "./problem.ts";
 
 export type User = components["schemas"]["Me"];
+export type Share = components["schemas"]["ShareAbout"];
 
 export type Session =
   | { state: "starting"; failure?: ApiError }
   | { state: "signed_out" }
   | { state: "signed_in"; user: User; isExpired: boolean }
-  | { state: "shared"; token: string };
+  | { state: "shared"; token: string; share?: Share; isEnded: boolean };
 
 export const session = signal<Session>({ state: "starting" });
 
@@ -101,8 +103,9 @@ async function post(path: string, body?: unknown): Promise<Response> {
   }
 }
 
-async function readUser(token: string): Promise<User> {
-  const response = await send("/api/v2/users/me", { headers: { authorization: `Bearer ${token}` } });
+/** Reads a resource with a token. @throws ApiError */
+async function readAs<T>(token: string, path: string): Promise<T> {
+  const response = await send(`/api/v2${path}`, { headers: { authorization: `Bearer ${token}` } });
   if (!response.ok) throw toApiError(response, await response.json().catch(() => undefined));
   return await response.json();
 }
@@ -113,7 +116,7 @@ async function acceptTokens(tokens: Tokens): Promise<void> {
   const { value } = session;
   const user = value.state === "signed_in" && !value.isExpired
     ? value.user
-    : await readUser(tokens.access_token);
+    : await readAs<User>(tokens.access_token, "/users/me");
   enter(user);
   channel.postMessage({ kind: "tokens", tokens, user } satisfies Message);
 }
@@ -168,9 +171,34 @@ export async function signOut(): Promise<void> {
   channel.postMessage({ kind: "signed_out" } satisfies Message);
 }
 
-/** Uses the token of a share instead of a session, until the page is left. */
-export function enterShare(token: string): void {
-  session.value = { state: "shared", token };
+/** Tells after a reload that this tab had opened a share, whose token is gone. */
+const sharedFlag = "contactsheet shared";
+
+/** Whether this tab had opened a share before it was loaded again. */
+export const wasShared = (): boolean => sessionStorage.getItem(sharedFlag) !== null;
+
+/**
+ * Uses the token of a share instead of a session, until the page is left.
+ *
+ * @returns what the share opens
+ * @throws ApiError unauthenticated if the share has ended
+ */
+export async function enterShare(token: string): Promise<Share> {
+  session.value = { state: "shared", token, isEnded: false };
+  sessionStorage.setItem(sharedFlag, "1");
+  try {
+    const share: Share = await readAs(token, "/shares/me");
+    session.value = { state: "shared", token, share, isEnded: false };
+    return share;
+  } catch (error) {
+    throw asApiError(error);
+  }
+}
+
+/** Leaves a share for the page where one signs in. */
+export function leaveShare(): void {
+  sessionStorage.removeItem(sharedFlag);
+  session.value = { state: "signed_out" };
 }
 
 /** Returns the token for a request. Waits for a renewal where the present token is about to expire. */
@@ -208,7 +236,9 @@ export async function authorizedFetch(request: Request): Promise<Response> {
     const attempt = request.clone();
     attempt.headers.set("authorization", `Bearer ${token}`);
     const response = await send(attempt, {});
-    if (response.status !== 401 || session.value.state === "shared" || isRetry) return response;
+    const { value } = session;
+    if (response.status === 401 && value.state === "shared") session.value = { ...value, isEnded: true };
+    if (response.status !== 401 || value.state === "shared" || isRetry) return response;
     await renewOrWait(token);
   }
 }

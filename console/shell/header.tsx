@@ -99,13 +99,22 @@ function Account() {
 
 export function Header() {
   const { help, skip } = common.value;
+  const isShared = session.value.state === "shared";
   return (
     <header class="header">
       <a class="skip" href="#content">{skip}</a>
-      <Link to="/" class="home">
-        <Wordmark />
-      </Link>
-      <Navigation />
+      {isShared
+        ? (
+          <span class="home">
+            <Wordmark />
+          </span>
+        )
+        : (
+          <Link to="/" class="home">
+            <Wordmark />
+          </Link>
+        )}
+      {isShared ? <span class="header-share">{common.value.shared.title}</span> : <Navigation />}
       <div class="header-end">
         <Preferences />
         <IconButton icon="help" label={help} onClick={() => (isHelpOpen.value = true)} />

@@ -23,8 +23,6 @@ export interface Route {
   load: () => Promise<{ Page: PageComponent }>;
   /** Texts that the page shows, loaded with its code. */
   texts: readonly Texts<unknown>[];
-  /** The page needs no session: it opens a share. */
-  isPublic?: true;
 }
 
 type Role = "admin" | "manager" | "user" | "guest";

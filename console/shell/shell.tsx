@@ -1,7 +1,7 @@
 /** The frame of the console: the head, the page, messages, and what lies over them. */
 import { useEffect } from "preact/hooks";
 import { isOnline } from "../api/network.ts";
-import { session, startSession } from "../api/session.ts";
+import { session, startSession, wasShared } from "../api/session.ts";
 import { Help, isHelpOpen } from "../kit/help.tsx";
 import { Icon } from "../kit/icons.tsx";
 import { announce, LiveRegions } from "../kit/live.tsx";
@@ -11,8 +11,9 @@ import { Boundary, FailureBox } from "../kit/states.tsx";
 import { common } from "../kit/texts.ts";
 import { Toasts } from "../kit/toast.tsx";
 import { Header } from "./header.tsx";
+import { OpenShare, ShareEnded, sharePath } from "./shared.tsx";
 import { SignInAgain, SignInPage } from "./sign_in.tsx";
-import { findRoute, View } from "./view.tsx";
+import { View } from "./view.tsx";
 
 function OfflineBanner() {
   const { offline, online } = common.value;
@@ -33,11 +34,12 @@ function OfflineBanner() {
 }
 
 function Content() {
-  const { state } = session.value;
-  if (findRoute(path.value)?.route.isPublic) return <View />;
-  if (state === "signed_out") return <SignInPage />;
-  if (session.value.state === "starting") {
-    const { failure } = session.value;
+  const { value } = session;
+  if (path.value === sharePath) return <OpenShare />;
+  if (value.state === "shared" && value.isEnded) return <ShareEnded reason="ended" />;
+  if (value.state === "signed_out") return wasShared() ? <ShareEnded reason="reloaded" /> : <SignInPage />;
+  if (value.state === "starting") {
+    const { failure } = value;
     if (!failure) return <main class="page" id="content" aria-busy="true" />;
     return (
       <main class="page" id="content">

@@ -37,7 +37,7 @@ function NotFound() {
 }
 
 /** Returns the route of a path with its parameters. */
-export function findRoute(at: string): { route: Route; params: PageParams } | undefined {
+function findRoute(at: string): { route: Route; params: PageParams } | undefined {
   for (const route of routes) {
     const params = matchPath(route.path, at);
     if (params) return { route, params };

@@ -1,5 +1,6 @@
 /** The head of a run: its name, state, progress and what one may do. */
 import { useState } from "preact/hooks";
+import { session } from "../../api/session.ts";
 import { Button } from "../../kit/button.tsx";
 import { Menu, type MenuItem } from "../../kit/menu.tsx";
 import { Link, navigate } from "../../kit/router.tsx";
@@ -119,17 +120,15 @@ function Actions({ state }: { state: RunState }) {
 /** The tabs of a run. @param current `matrix`, `rate` or `results` */
 export function RunTabs({ id, current }: { id: string; current: string }) {
   const t = runTexts.value;
-  return (
-    <Tabs
-      label={t.tabs}
-      current={current}
-      tabs={[
-        { key: "matrix", label: t.tab.matrix, to: `/runs/${id}` },
-        { key: "rate", label: t.tab.rate, to: `/runs/${id}/rate` },
-        { key: "results", label: t.tab.results, to: `/runs/${id}/results` },
-      ]}
-    />
-  );
+  const { value } = session;
+  const share = value.state === "shared" ? value.share : undefined;
+  const tabs = [
+    { key: "matrix", label: t.tab.matrix, to: `/runs/${id}` },
+    share?.mode !== "read" && { key: "rate", label: t.tab.rate, to: `/runs/${id}/rate` },
+    // Results would reveal the ratings of others.
+    !share?.blind && { key: "results", label: t.tab.results, to: `/runs/${id}/results` },
+  ];
+  return <Tabs label={t.tabs} current={current} tabs={tabs.filter((tab) => tab !== false)} />;
 }
 
 export function RunHead({ state }: { state: RunState }) {

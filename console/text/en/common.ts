@@ -66,6 +66,14 @@ export const text = {
     notFound: "The address leads nowhere. It may have been typed wrongly.",
     toRuns: "Go to the runs",
   },
+  shared: {
+    title: "Shared with you",
+    ended: "This link has ended",
+    endedText: "It has expired, or it was revoked. Ask the person who gave it to you for a new one.",
+    reloaded: "Open the link again",
+    reloadedText: "For your safety this page does not keep the link. What you have rated is saved.",
+    signIn: "Sign in instead",
+  },
   keys: {
     Enter: "Enter",
     Escape: "Esc",

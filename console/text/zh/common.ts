@@ -67,6 +67,14 @@ export const text: typeof en = {
     notFound: "这个地址没有对应的页面，可能输入有误。",
     toRuns: "前往任务列表",
   },
+  shared: {
+    title: "分享给你的内容",
+    ended: "此链接已失效",
+    endedText: "链接已过期或被撤销。请向分享者索取新的链接。",
+    reloaded: "请重新打开链接",
+    reloadedText: "为了安全，本页面不会保存链接。你已提交的评分都已保存。",
+    signIn: "改为登录",
+  },
   keys: {
     Enter: "回车",
     Escape: "Esc",
