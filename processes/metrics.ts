@@ -30,7 +30,7 @@ const isCumulative = ({ type }: { type: unknown }): boolean => type === "counter
 
 /**
  * Sums the metrics of processes that come and go. Counters of a process that has ended stay in the sum with their latest
- * known values: a sum that fell would look like a restart of all, and its rate would show requests that never were.
+ * known values: a sum that fell would look like a restart of all, and its rate would count requests twice.
  */
 export class MetricsSum {
   readonly #latest = new Map<number, Snapshot>();

@@ -41,7 +41,7 @@ export class ApiProcess {
 
   /** @param port the port that it shares with others; 0 selects a free one */
   constructor(port: number) {
-    // The permission is for the name: the path of the running executable may be another one.
+    // The permission names `deno`; the path of the running executable may differ.
     this.#child = new Deno.Command("deno", {
       args: [
         ...["run", "--quiet", "--no-prompt", "--unstable-net", "-P=api"],

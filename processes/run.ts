@@ -10,7 +10,7 @@ import { ApiProcess } from "./process.ts";
 /** Wait before the first restart, doubled by each further one up to the maximum. */
 const restartMsMin = 100;
 const restartMsMax = 10_000;
-/** A process that ran for this long starts again without a memory of its earlier ends. */
+/** Running time after which the wait before a restart begins at its minimum again. */
 const steadyMs = 30_000;
 /** Maximum time of a process to end after it was asked to, without DRAIN_MS. */
 const endMsMax = 5_000;

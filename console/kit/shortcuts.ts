@@ -18,7 +18,7 @@ interface Group {
   shortcuts: readonly Shortcut[];
 }
 
-/** The shortcuts in force, latest last. */
+/** The registered shortcuts, latest last. */
 export const groups = signal<readonly Group[]>([]);
 
 const textTypes = new Set([
@@ -59,7 +59,7 @@ function onKeyDown(event: KeyboardEvent): void {
 
 addEventListener("keydown", onKeyDown);
 
-/** Has shortcuts in force while the component is shown. The latest of two with the same key wins. */
+/** Registers shortcuts while the component is shown. If two have the same key, the latest one is used. */
 export function useShortcuts(title: string, shortcuts: readonly Shortcut[]): void {
   useEffect(() => {
     const group = { title, shortcuts };

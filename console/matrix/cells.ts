@@ -147,7 +147,7 @@ export class Cells {
       if (image !== null) this.#images.set(cell, image);
       else this.#images.delete(cell);
     }
-    // Events do not tell of disagreements: what has changed since the planes were read is then read again.
+    // Events do not contain the disagreement between raters, so changed cells are read again.
     if (revision !== undefined && !this.hasPlane("spread")) this.revision = revision;
     this.#tell(changed.map(({ cell }) => cell));
   }

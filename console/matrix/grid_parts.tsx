@@ -69,7 +69,7 @@ interface CellNodesProps extends LabelProps {
 
 /** The visible cells with their names. They are transparent: the canvas under them shows what they look like. */
 export function CellNodes({ view, layout, size, cells, selection, names }: CellNodesProps) {
-  // Names are read again whenever the view has rested after a change.
+  // Reads the names of the cells again after each change, once the view rests.
   void view.changes.value;
   const active = selection.active.value;
   const area = nodeArea(view.rested.value, active?.row);

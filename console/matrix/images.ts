@@ -59,7 +59,7 @@ export class ImageLoader {
     return this.#loading.size;
   }
 
-  /** Whether many images failed and none came: the host of the images is probably down. */
+  /** Whether many images in a row failed to load, so that their host is probably down. */
   get isHostDown(): boolean {
     return this.#failuresInRow >= failuresInRow;
   }

@@ -11,7 +11,7 @@ import { common } from "../kit/texts.ts";
 import { formatDuration } from "../text/format.ts";
 import { Preferences, Wordmark } from "./header.tsx";
 
-/** A clock that is off by more than this is worth a word. */
+/** Difference of the clocks above which the person is told. */
 const clockMsMin = 5 * 60_000;
 
 function ClockNotice() {

@@ -75,7 +75,7 @@ function keysOf(value: unknown, prefix = ""): string[] {
 }
 
 Deno.test("each text is there in both languages", async () => {
-  // Language and formats read the browser's settings, which Deno has too; the document is the browser's alone.
+  // The modules for language and formats need `document`, which Deno does not have.
   Object.assign(globalThis, { document: { documentElement: {} } });
   const names = [...Deno.readDirSync(new URL("console/text/en/", root))].map(({ name }) => name);
   assert.ok(names.length >= 3);

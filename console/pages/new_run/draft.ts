@@ -141,7 +141,7 @@ export function openDraft(userId: string): boolean {
       return true;
     }
   } catch {
-    // What cannot be read is no draft.
+    // An unreadable draft is discarded.
   }
   draft.value = createDraft();
   return false;

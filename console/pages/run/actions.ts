@@ -77,7 +77,7 @@ export async function exportRun(
     link.href = address;
     link.download = `${name.replace(/[^\p{L}\p{N} ._-]+/gu, "_").slice(0, 80) || id}.${format}`;
     link.click();
-    // The browser has begun to read it once the click has been handled.
+    // The browser starts reading the URL while it handles the click.
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   }, () => t.exported);
   hide();

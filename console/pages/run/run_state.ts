@@ -51,7 +51,7 @@ interface Progress extends Pick<Run, "status" | "hold"> {
   cancelled: number;
 }
 
-/** Takes the counts of a progress event over. Rate and ETA come from the detail, so that they fit each other. */
+/** Copies the counts of a progress event into the run. Rate and ETA stay as the detail gave them. */
 function withProgress(
   run: Run,
   { status, hold, total, pending, running, completed, failed, cancelled }: Progress,

@@ -70,7 +70,7 @@ function AxisChip({ axis, view }: { axis: Axis; view: ViewState }) {
 /** The keys that change the view. */
 function useViewKeys(matrix: Matrix): void {
   const t = matrixTexts.value;
-  // Keys may come faster than the page is drawn: the address always has the latest view.
+  // Key presses may be faster than rendering, so the latest view is read from the address.
   const zoom = (step: number) => changeView({ zoom: stepZoom(readView(matrix).zoom, step) });
   useShortcuts(t.title, [
     { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: t.move, isListedOnly: true },

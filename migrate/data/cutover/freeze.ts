@@ -58,7 +58,8 @@ const sentences: Record<ProxyAction, string> = {
 };
 
 /**
- * Tells the operator's proxy, or the operator, what to do. May be repeated. The front of the API needs no word.
+ * Tells the operator's proxy, or the operator, what to do. May be repeated. The front of the API follows the phase by
+ * itself.
  *
  * @throws AppError conflict unless it is confirmed
  */

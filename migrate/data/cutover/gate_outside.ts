@@ -44,7 +44,7 @@ async function measureSkew(readMs: () => Promise<number>): Promise<number> {
   return Math.round(read - (before + Date.now()) / 2);
 }
 
-/** A mongos and some services tell nothing about disks. */
+/** A mongos and some hosted services do not report free disk space. */
 async function readDisk({ db }: FollowedMongo): Promise<Pick<SourceFacts, "sizeBytes" | "freeBytes">> {
   const { totalSize, storageSize, fsTotalSize, fsUsedSize } = await db.command({ dbStats: 1 });
   const isTold = typeof fsTotalSize === "number" && typeof fsUsedSize === "number" && fsTotalSize > 0;

@@ -84,7 +84,7 @@ export class Recheck implements AsyncDisposable {
     return await this.#compare();
   }
 
-  /** Compares again what differed last. */
+  /** Compares the documents again that differed in the latest comparison. */
   async compareAgain(): Promise<DifferentDocument[]> {
     return await this.#compare();
   }

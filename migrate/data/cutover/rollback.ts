@@ -82,7 +82,7 @@ async function returnOnce(
     }
     failpoint("return.drained");
     await sql`call migration.set_capture(false)`;
-    // What an API process or a worker that stood still sends later is refused.
+    // Refuses later writes of API processes and workers that were suspended.
     await setFence(sql, true);
     await sql`delete from migration.recounted_tasks`;
     await sql`update migration.backs set state = 'ended', stop_reason = null`;

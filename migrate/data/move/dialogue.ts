@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { AppError } from "../../../errors.ts";
 import { LiveLine } from "../tools/live_line.ts";
 
-/** Thrown when a person leaves. Everything is stored, and the same command goes on later. */
+/** Thrown when the operator leaves the guide. All progress is stored; the same command continues later. */
 export class Left extends Error {}
 
 const interrupted = () =>
@@ -28,7 +28,7 @@ export class Dialogue {
     this.live = new LiveLine({ json, quiet });
   }
 
-  /** Whether a script answers. */
+  /** Whether a script answers the questions, and not a person. */
   get isScript(): boolean {
     return this.options.yes;
   }

@@ -92,7 +92,7 @@ function findAssessed(context: MoveContext, decisions: readonly DecisionRow[]): 
   const { assessed, switching: { by, source } } = context;
   const stored = decisions.find(({ name }) => name === assessedName);
   const value = stored?.value as (Assessed & { accepted: boolean }) | undefined;
-  // Another MongoDB was assessed.
+  // The stored assessment belongs to another MongoDB.
   if (value && value.identity === source.identity) {
     return Object.assign({}, value, { by: stored!.decided_by, at: stored!.decided_at });
   }

@@ -126,7 +126,7 @@ const shortTime = (at: string): string => at.slice(0, 16).replace("T", " ");
 export function formatStages(stages: readonly Stage[], next: Stage | undefined, columns: number): string {
   return stages.map(({ name, state, found }) => {
     const mark = state === "done" ? "✓" : name === next?.name ? "▸" : "·";
-    // What lies before an open stage tells nothing yet.
+    // The later stages cannot be derived while an earlier one is open.
     const isLater = state === "open" && name !== next?.name;
     return `${mark} ${name.padEnd(labelWidth - 2)}${isLater ? "" : wrap(found, columns, labelWidth)}`
       .trimEnd();

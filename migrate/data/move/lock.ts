@@ -1,4 +1,4 @@
-/** At most one guide walks through a move at a time. */
+/** At most one guide runs on a database at a time. */
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 

@@ -25,7 +25,7 @@ import {
   runWatch,
 } from "./traffic.ts";
 
-/** A script gives up when a stage was done so often and is open again. */
+/** Number of times that a script repeats a stage that becomes open again. */
 const attemptsMax = 3;
 
 interface StageAction {
@@ -157,7 +157,7 @@ async function runStage(context: MoveContext, stage: Stage, facts: Facts): Promi
 }
 
 /**
- * Walks through all stages that are not done, up to the last wanted one.
+ * Performs all stages that are not done, up to the last wanted one.
  *
  * @returns whether a person left before the end
  * @throws AppError conflict, busy, source_changed, and errors of the stages

@@ -1,4 +1,4 @@
-/** The stages of a move, and their state as the data tells it. Nothing is believed only because it was noted. */
+/** The stages of a move, and their state as the data tells it. A recorded decision alone does not complete a stage. */
 import type { Check } from "../cutover/check.ts";
 import { counted } from "../../../phrases.ts";
 import { formatCounted, formatSpan } from "../tools/format.ts";
@@ -85,7 +85,7 @@ const secondsSince = ({ nowMs }: TargetState, at: string): number =>
 export function readSoakSeconds(target: TargetState, share: number): number | undefined {
   let since: string | undefined;
   for (const { phase_after, share_after, at } of target.changes) {
-    // A rehearsal holds for a moment, with the phase that it found.
+    // A rehearsal holds writes briefly and keeps the phase.
     if (phase_after === "holding") continue;
     if (phase_after !== "canary" || share_after < share) break;
     since = at;
@@ -97,7 +97,7 @@ function judgeCanary(target: TargetState, share: number, { soakMs }: MoveSetting
   const seconds = readSoakSeconds(target, share);
   if (seconds === undefined) return [false, `fewer than ${share} % of the users read here`];
   const found = `at least ${share} % of the users read here since ${formatSpan(seconds)}`;
-  // A person who has gone on has decided.
+  // Going on after the watch counts as the decision.
   return [seconds * 1000 >= soakMs || target.traffic.share > share, found];
 }
 
@@ -116,7 +116,7 @@ function judgeRehearsal(target: TargetState): Verdict {
   if (rollback && rollback.id > rehearsal.id) return [false, "not rehearsed since the rollback"];
   if (seconds > rehearsedSecondsMax) return [false, `${found}: too long ago`];
   const open = listOpen(target.checks, [...target.checks.keys()]);
-  // Time alone makes the lag ready again.
+  // This check becomes ready by itself once the sync has caught up.
   const lasting = open.filter(({ name }) => name !== "sync_lag");
   return lasting.length === 0 ? [true, found] : [false, describeOpen(lasting)];
 }

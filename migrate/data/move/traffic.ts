@@ -173,7 +173,7 @@ export async function runRollback(context: MoveContext): Promise<void> {
   dialogue.say(formatRollback(result));
 }
 
-/** Ends a cut-over or rollback whose process was killed. */
+/** Undoes or completes a cut-over or rollback whose process was killed. */
 export async function mendKilled(context: MoveContext, id: number): Promise<void> {
   const { switching, dialogue } = context;
   await withCutoverLock(switching.pool, "ending a killed cut-over", async () => {

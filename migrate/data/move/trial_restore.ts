@@ -5,7 +5,7 @@ import { silentProgress } from "../tools/progress.ts";
 import { migrateUp } from "../../schema/runner.ts";
 
 /**
- * Restores a backup beside the target.
+ * Restores a backup into a database next to the target, as a trial.
  *
  * @returns why it was not restored; undefined if it was
  */
