@@ -14,7 +14,7 @@ async function timeUntil(what: string, check: () => Promise<boolean>): Promise<n
   return (performance.now() - from) / 1000;
 }
 
-/** Reports answers that are no good answers: errors of the server other than 503 with Retry-After. */
+/** Reports whether an answer is an error of the server other than 503 with Retry-After. */
 function reportAnswers(
   report: Report,
   what: string,

@@ -100,7 +100,7 @@ function readNginx(path: string, text: string, facts: Facts): void {
   }
 }
 
-/** Names what is wrong with a certificate, and says what to do. */
+/** Returns the fault of a certificate and its remedy. */
 export function checkCertificate(path: string, pem: string, now = Date.now()): Fault[] {
   if (!pem.includes("BEGIN CERTIFICATE")) return [];
   let certificate: X509Certificate;

@@ -35,7 +35,7 @@ export interface LoadClientOptions {
   /** Database of the old backend, which gets the client's user. */
   db: Db;
   tokens: Tokens;
-  /** API processes, of which each call goes to one. */
+  /** Several API processes. Each call goes to one of them. */
   origins: readonly string[];
   random: Random;
   /** Shortest and longest pause after a step, in ms. */

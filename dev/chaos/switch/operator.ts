@@ -133,7 +133,7 @@ export interface Outcome {
   violations: string[];
   /** Whether a command came to the failpoint of the plan. */
   isPlaceReached: boolean;
-  /** Last words of each attempt that did not succeed. */
+  /** Last output of each attempt that failed. */
   lines: string[];
 }
 

@@ -55,7 +55,7 @@ export const harmless: ReadonlySet<SwitchFault> = new Set<SwitchFault>([
 ]);
 
 /**
- * When a fault happens: in a phase, from the start of the cut-over or rollback, or from the moment at which it holds the
+ * When a fault is injected: in a phase, from the start of the cut-over or rollback, or from the moment at which it holds the
  * writes.
  */
 export const stages = [

@@ -24,7 +24,7 @@ import { keep } from "./rig.ts";
 
 const otherToken = await signToken({ sub: "1", email: "a@example.com" }, "another", 60);
 
-/** Puts another server in the place of the old backend. */
+/** Replaces the old backend by another server. */
 const answerOld = (respond: (request: Request) => Response | Promise<Response>) => async (rig: GateRig) => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, respond);
   const before = rig.config.LEGACY_API_URL;

@@ -42,7 +42,7 @@ function startProxy({ old, api }: Rig) {
   return Object.assign(state, {
     origin,
     hook: `${origin}/hook`,
-    /** Returns what it was told since the last call. */
+    /** Returns the messages received since the last call. */
     takeActions: () => state.actions.splice(0),
     [Symbol.asyncDispose]: () => server.shutdown(),
   });
