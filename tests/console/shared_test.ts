@@ -98,15 +98,15 @@ Deno.test({
   ignore,
   async fn() {
     await using rig = await startWithRun();
-    const { token } = await share(rig, "rate", true);
+    const { token } = await share(rig, "read", true);
     await using opened = await openSignedIn(rig, `/runs/${rig.id}`, { kind: "other" });
     const { page } = opened;
     const another = await page.context().newPage();
     await another.goto(`${rig.api.origin}/console/shared#${token}`);
     const tabs = another.getByRole("navigation", { name: "Views of this run" }).getByRole("link");
     await tabs.first().waitFor();
-    assert.deepEqual(await tabs.allInnerTexts(), ["Matrix", "Rate"]);
-    assert.equal(new URL(another.url()).pathname, `/console/runs/${rig.id}/rate`);
+    assert.deepEqual(await tabs.allInnerTexts(), ["Matrix"]);
+    assert.equal(new URL(another.url()).pathname, `/console/runs/${rig.id}`);
     await page.reload();
     await page.locator(".account-name").waitFor();
     await page.getByRole("link", { name: "Runs" }).first().waitFor();
