@@ -148,17 +148,23 @@ function matchesFilter(sql: Sql, { taskId, since, cause }: DeadLetterFilter) {
   return sql`s.status = 'failed' and not t.is_deleted and ${ofTask} and ${failedSince} and ${withCause}`;
 }
 
-/** Lists dead letters, newest first. */
+/**
+ * Lists dead letters, newest first.
+ *
+ * @param options.after time and id of the last dead letter of the page before
+ */
 export async function listDeadLetters(
   sql: Sql,
   filter: DeadLetterFilter,
-  limit: number,
+  { limit, after }: { limit: number; after?: [failedAt: string, id: string] | undefined },
 ): Promise<DeadLetter[]> {
+  const isAfterCursor = after === undefined ? sql`true` : sql`s.completed_at <= ${after[0]}::timestamptz
+      and (s.completed_at < ${after[0]}::timestamptz or s.id > ${after[1]}::uuid)`;
   return await sql<DeadLetter[]>`
     select s.parent_task_id as task_id, t.task_name, t.status as task_status, s.id, s.cell,
       failure_cause(s.error) as cause, s.error, s.attempt, s.completed_at as failed_at
     from subtasks s join tasks t on t.id = s.parent_task_id
-    where ${matchesFilter(sql, filter)}
+    where ${matchesFilter(sql, filter)} and ${isAfterCursor}
     order by s.completed_at desc, s.id
     limit ${limit}::int`;
 }

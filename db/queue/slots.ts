@@ -79,14 +79,19 @@ export interface SlotChange {
   changed_at: Date;
 }
 
-/** Lists the latest changes of a queue's slots, newest first. */
-export async function listSlotChanges(sql: Sql, queue: Queue, limit: number): Promise<SlotChange[]> {
+/** Lists the latest changes of the slots of each queue, newest first. @param limit maximum for each queue */
+export async function listSlotChanges(
+  sql: Sql,
+  queues: readonly Queue[],
+  limit: number,
+): Promise<SlotChange[]> {
   return await sql<SlotChange[]>`
-    select queue, slots_before, slots_after, reason, changed_at
-    from slot_changes
-    where queue = ${queue}
-    order by id desc
-    limit ${limit}::int`;
+    select c.queue, c.slots_before, c.slots_after, c.reason, c.changed_at
+    from unnest(${[...queues]}::text[]) as q (queue)
+    cross join lateral (
+      select * from slot_changes where queue = q.queue order by id desc limit ${limit}::int
+    ) as c
+    order by c.id desc`;
 }
 
 /** A slot override: slots that an operator set by hand. */

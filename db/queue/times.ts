@@ -93,3 +93,9 @@ export const refeedMs = 15_000;
  * Maximum time that a puller keeps subtasks for which it has no slot. Later, the feed has written them again.
  */
 export const stockMsMax = 15_000;
+
+/** Time by which a due notice is late, so that the doctor reports it. */
+export const noticeLateMs = 5 * 60_000;
+
+/** Time between the two looks of the doctor. A fault that only the first finds passes by itself. */
+export const doctorSettleMs = 2_500;

@@ -51,6 +51,43 @@ export async function listWebhooks(sql: Sql, taskId: string): Promise<WebhookRow
     order by w.created_at, w.id`;
 }
 
+/** A webhook with its task and the outcome of its deliveries. */
+export interface WebhookReport extends WebhookRow {
+  task_id: string;
+  task_name: string;
+  waiting: number;
+  arrived: number;
+  given_up: number;
+  /** Of the last try of the newest delivery that has one. */
+  error: string | null;
+}
+
+/** Lists the webhooks of all tasks, newest first. */
+export async function listAllWebhooks(
+  sql: Sql,
+  { before, limit }: { before: [at: string, id: string] | undefined; limit: number },
+): Promise<WebhookReport[]> {
+  const isAfterCursor = before === undefined
+    ? sql`true`
+    : sql`(w.created_at, w.id) < (${before[0]}::timestamptz, ${before[1]}::uuid)`;
+  return await sql<WebhookReport[]>`
+    select ${webhookColumns(sql)}, w.task_id, t.task_name, d.waiting, d.arrived, d.given_up, d.error
+    from webhooks w
+    join tasks t on t.id = w.task_id
+    left join users u on u.id = w.created_by
+    cross join lateral (
+      select count(*) filter (where closed_at is null)::int as waiting,
+        count(*) filter (where closed_at is not null and status between 200 and 299)::int as arrived,
+        count(*) filter (where closed_at is not null and (status between 200 and 299) is not true)::int as given_up,
+        (array_agg(error order by id desc) filter (where tries > 0))[1] as error
+      from deliveries
+      where webhook_id = w.id
+    ) as d
+    where not t.is_deleted and ${isAfterCursor}
+    order by w.created_at desc, w.id desc
+    limit ${limit}::int`;
+}
+
 const isChangeable = (sql: Sql, actor: Actor) =>
   sql`not t.is_deleted and ${mayChange(sql, actor, sql`t.username`)}`;
 

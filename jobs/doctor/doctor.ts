@@ -5,6 +5,7 @@ import type { Check, DoctorDeps, Finding } from "./check.ts";
 import { fleetChecks } from "./fleet.ts";
 import { redisChecks } from "./redis.ts";
 import { rowChecks } from "./rows.ts";
+import { doctorSettleMs } from "../../db/queue/times.ts";
 import { counted } from "../../phrases.ts";
 
 /** A finding in a report. */
@@ -23,7 +24,6 @@ export interface Report {
   findings: ReportedFinding[];
 }
 
-const settleMs = 2_500;
 const checks: Check[] = [...fleetChecks, ...rowChecks, ...redisChecks];
 
 async function runChecks(deps: DoctorDeps, chosen: Check[]): Promise<Map<Check, Finding[]>> {
@@ -39,7 +39,7 @@ async function examine(deps: DoctorDeps): Promise<Map<Check, Finding[]>> {
   const found = await runChecks(deps, checks);
   const failed = checks.filter((check) => faultsOf(found.get(check)).length > 0);
   if (failed.length === 0) return found;
-  await new Promise((resolve) => setTimeout(resolve, deps.settleMs ?? settleMs));
+  await new Promise((resolve) => setTimeout(resolve, deps.settleMs ?? doctorSettleMs));
   const again = await runChecks(deps, failed);
   for (const check of failed) {
     const before = new Set(faultsOf(found.get(check)).map(({ about }) => about));

@@ -20,11 +20,9 @@ import {
 import { makeNoticeDue } from "../../db/queue/doctor_fleet.ts";
 import { sweepCancelled } from "../../db/queue/tasks.ts";
 import type { Check, DoctorDeps } from "./check.ts";
-import { deadAfterMs, overdueMs } from "../../db/queue/times.ts";
+import { deadAfterMs, noticeLateMs, overdueMs } from "../../db/queue/times.ts";
 import { counted, inflect } from "../../phrases.ts";
 
-/** Age from which a due notice is late. */
-const lateMs = 5 * 60_000;
 /** Number of tries from which a late notice's text names them. */
 const triesReported = 3;
 const daysOf = ({ days = 7 }: DoctorDeps) => days;
@@ -125,7 +123,7 @@ const lostCells: Check = {
 const notices: Check = {
   name: "notices",
   async examine({ sql }) {
-    const stuck = (await findStuckNotices(sql, lateMs)).map((
+    const stuck = (await findStuckNotices(sql, noticeLateMs)).map((
       { id, task_id, kind, tries, error, late_s },
     ) => ({
       about: id,

@@ -12,7 +12,7 @@ import {
 } from "../../db/queue/attempts.ts";
 import type { Sql } from "../../db/pg/connect.ts";
 import { findCell } from "../../db/queue/cells.ts";
-import type { CellRef } from "../../db/queue/control.ts";
+import type { CellRef, FailedFilter } from "../../db/queue/control.ts";
 import { type ControlDeps, operator, retryFailed } from "./control.ts";
 
 export interface DeadLetterPage {
@@ -30,7 +30,7 @@ export async function readDeadLetters(
   filter: DeadLetterFilter,
   limit = 50,
 ): Promise<DeadLetterPage> {
-  const letters = await listDeadLetters(sql, filter, Math.min(limit, lettersMax));
+  const letters = await listDeadLetters(sql, filter, { limit: Math.min(limit, lettersMax) });
   return { letters, causes: await countCauses(sql, filter) };
 }
 
@@ -44,31 +44,46 @@ export async function inspectCell(
   return found && await listAttempts(sql, taskId, found.id);
 }
 
+/** What a replay has done: tasks and cells that are pending again, and those of the tasks that are held. */
+export interface Replay {
+  tasks: number;
+  cells: number;
+  held: number;
+}
+
+async function replayTask(deps: ControlDeps, replay: Replay, filter: DeadLetterFilter & FailedFilter) {
+  const answer = await retryFailed(deps, { ...filter, taskId: filter.taskId!, userId: operator });
+  if (typeof answer === "string" || answer.cells === 0) return;
+  replay.cells += answer.cells;
+  replay.tasks++;
+  if (answer.hold !== null) replay.held++;
+}
+
+/** Draws the failed ones of these cells again, as an operator. Cancelled and deleted tasks stay as they are. */
+export async function replayCells(
+  deps: ControlDeps,
+  cells: readonly { taskId: string; cell: number }[],
+): Promise<Replay> {
+  const replay: Replay = { tasks: 0, cells: 0, held: 0 };
+  for (const [taskId, chosen] of Map.groupBy(cells, ({ taskId }) => taskId)) {
+    await replayTask(deps, replay, { taskId, cells: chosen.map(({ cell }) => cell) });
+  }
+  return replay;
+}
+
 /** Maximum tasks per query. */
 const tasksMax = 200;
 
 /**
  * Draws all matching dead letters again, as an operator. Cancelled and deleted tasks stay as they are.
- *
- * @returns the numbers of tasks and cells that are pending again, and of those tasks that are held
  */
-export async function replayDeadLetters(
-  deps: ControlDeps,
-  filter: DeadLetterFilter,
-): Promise<{ tasks: number; cells: number; held: number }> {
-  const replayed = { tasks: 0, cells: 0, held: 0 };
+export async function replayDeadLetters(deps: ControlDeps, filter: DeadLetterFilter): Promise<Replay> {
+  const replay: Replay = { tasks: 0, cells: 0, held: 0 };
   for (;;) {
     const ids = await listDeadLetterTasks(deps.sql, filter, tasksMax);
-    let cells = 0;
-    for (const taskId of ids) {
-      const answer = await retryFailed(deps, { ...filter, taskId, userId: operator });
-      if (typeof answer === "string" || answer.cells === 0) continue;
-      cells += answer.cells;
-      replayed.tasks++;
-      if (answer.hold !== null) replayed.held++;
-    }
-    replayed.cells += cells;
+    const before = replay.cells;
+    for (const taskId of ids) await replayTask(deps, replay, { ...filter, taskId });
     // Cells that fail again meanwhile are left to another call.
-    if (ids.length < tasksMax || cells === 0) return replayed;
+    if (ids.length < tasksMax || replay.cells === before) return replay;
   }
 }

@@ -49,7 +49,7 @@ export async function listSlots(
       changed_at,
       running: running.get(queue) ?? 0,
       override: overrides.get(queue) ?? null,
-      changes: await listSlotChanges(sql, queue, changes),
+      changes: await listSlotChanges(sql, [queue], changes),
     });
   }
   return reports;

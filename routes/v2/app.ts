@@ -36,10 +36,15 @@ import { addSlices } from "./cells/slices.ts";
 import { addStats } from "./stats/stats.ts";
 import { findUnstorableQuery } from "./kit/storable.ts";
 import { addSystem } from "./system.ts";
+import { addDeadLetters } from "./system_dead_letters.ts";
+import { addDoctor } from "./system_doctor.ts";
+import { addQueues } from "./system_queues.ts";
+import { addSystemWebhooks } from "./system_webhooks.ts";
 import { addTraffic } from "./system_traffic.ts";
 import { addMigration } from "./system_migration.ts";
 import { addTasks } from "./tasks/tasks.ts";
 import { addUsers } from "./people/users.ts";
+import { addUserSessions } from "./people/user_sessions.ts";
 import { addVotes } from "./judging/votes.ts";
 import { useWantedTexts } from "./kit/wanted.ts";
 import { addWebhooks } from "./live/webhooks.ts";
@@ -55,6 +60,7 @@ const resources: AddRoutes[] = [
   addBrowserSessions,
   addSessions,
   addUsers,
+  addUserSessions,
   addRatings,
   addShares,
   addEvaluations,
@@ -75,6 +81,10 @@ const resources: AddRoutes[] = [
   addVotes,
   addWebhooks,
   addSystem,
+  addQueues,
+  addDeadLetters,
+  addDoctor,
+  addSystemWebhooks,
   addTraffic,
   addMigration,
   addDocs,

@@ -3,7 +3,6 @@ import { z } from "@hono/zod-openapi";
 import {
   backStates,
   countGaps,
-  countQuarantined,
   findFollowing,
   findLastVerification,
   followModes,
@@ -12,6 +11,14 @@ import {
   listWaitingGroups,
   readWayBack,
 } from "../../db/migration/following.ts";
+import {
+  findGateReading,
+  gateStates,
+  journalKinds,
+  listJournal,
+  listQuarantineReasons,
+} from "../../db/migration/journal.ts";
+import { ledgerCollections, readLoaded, readSnapshot } from "../../db/migration/ledger.ts";
 import type { V2App, V2Deps } from "./kit/context.ts";
 import { defineRoute, jsonResponse, time } from "./kit/route.ts";
 
@@ -19,6 +26,8 @@ const tags: ["system"] = ["system"];
 
 /** Gaps that an answer lists. */
 const gapsMax = 20;
+/** Entries of the journal that an answer lists. */
+const journalMax = 50;
 
 const count = z.int();
 const seconds = z.number().nullable();
@@ -70,6 +79,27 @@ const backOut = z.object({
   process: processOut.openapi({ description: "The running `back`; null if none runs" }),
 }).openapi("MigrationBack");
 
+const gateOut = z.object({
+  at: time,
+  by: z.string(),
+  is_ready: z.boolean(),
+  checks: z.array(z.object({
+    name: z.string(),
+    state: z.enum(gateStates),
+    found: z.string(),
+    todo: z.string().openapi({ description: "Empty if nothing is to be done" }),
+  })),
+}).openapi("MigrationGate");
+
+const journalOut = z.object({
+  at: time,
+  by: z.string(),
+  kind: z.enum(journalKinds),
+  what: z.string().openapi({ description: "State of a switch or rehearsal; name of a decision" }),
+  pause_ms: count.nullable().openapi({ description: "Time for which writes were held" }),
+  note: z.string().nullable(),
+}).openapi("MigrationJournalEntry");
+
 const migrationOut = z.object({
   state: z.enum(["none", ...followStates]).openapi({ description: "`none`: no source is followed" }),
   following: followingOut.nullable(),
@@ -82,6 +112,16 @@ const migrationOut = z.object({
     }).openapi("MigrationWaiting"),
   ).openapi({
     description: "Documents that wait for their task or for a key that another one has",
+  }),
+  quarantine: z.array(
+    z.object({ collection: z.string(), reason: z.string(), documents: count, first_at: time })
+      .openapi("MigrationQuarantine"),
+  ).openapi({ description: "The quarantined documents by reason, most frequent first" }),
+  gate: gateOut.nullable().openapi({
+    description: "What the gate found when a command read it last; null if none has",
+  }),
+  journal: z.array(journalOut).openapi({
+    description: `Switches, rehearsals and decisions, newest first, at most ${journalMax}`,
   }),
   quarantined: count.openapi({ description: "Documents without a row, whose bytes are kept" }),
   gaps: z.object({
@@ -109,16 +149,73 @@ const readMigration = defineRoute({
   responses: { 200: jsonResponse(migrationOut, "The current state") },
 });
 
+const ledgerOut = z.object({
+  source: z.enum(["none", "loaded", "followed"]),
+  location: z.string().nullable(),
+  at: time.nullable().openapi({ description: "Time of the source up to which the counts are complete" }),
+  collections: z.array(z.object({
+    collection: z.enum(ledgerCollections),
+    documents: count.nullable().openapi({
+      description:
+        "Documents of the source; null for a followed one, which only `status --from mongodb` counts",
+    }),
+    exact: count,
+    adjusted: count,
+    quarantined: count,
+    waiting: count,
+    excluded: count,
+    kept: count.openapi({
+      description:
+        "Rows of earlier versions of quarantined and waiting documents; not among the other counts",
+    }),
+  })),
+}).openapi("MigrationLedger");
+
+const readLedgerRoute = defineRoute({
+  method: "get",
+  path: "/system/migration/ledger",
+  access: "staff",
+  tags,
+  summary: "Count what became of the documents of the source",
+  description:
+    "documents = exact + adjusted + quarantined + waiting + excluded. Counts the rows, so ask for it seldom.",
+  responses: { 200: jsonResponse(ledgerOut, "The ledger by collection") },
+});
+
+async function readLedger({ sql }: V2Deps): Promise<z.infer<typeof ledgerOut>> {
+  const following = await findFollowing(sql);
+  const snapshot = following &&
+    await sql.begin("isolation level repeatable read read only", (one) => readSnapshot(one));
+  if (following && snapshot) {
+    return {
+      source: "followed",
+      location: following.location,
+      at: following.position_at,
+      collections: snapshot.collections.map((counts) => ({ documents: null, ...counts })),
+    };
+  }
+  const loaded = await readLoaded(sql);
+  return {
+    source: loaded ? "loaded" : "none",
+    location: loaded?.location ?? null,
+    at: loaded?.planned_at ?? null,
+    collections: loaded?.collections ?? [],
+  };
+}
+
 async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>> {
-  const [following, waiting, quarantined, counts, items, back, verification] = await Promise.all([
-    findFollowing(sql),
-    listWaitingGroups(sql),
-    countQuarantined(sql),
-    countGaps(sql),
-    listGaps(sql, gapsMax),
-    readWayBack(sql),
-    findLastVerification(sql),
-  ]);
+  const [following, waiting, quarantine, gate, journal, counts, items, back, verification] = await Promise
+    .all([
+      findFollowing(sql),
+      listWaitingGroups(sql),
+      listQuarantineReasons(sql),
+      findGateReading(sql),
+      listJournal(sql, journalMax),
+      countGaps(sql),
+      listGaps(sql, gapsMax),
+      readWayBack(sql),
+      findLastVerification(sql),
+    ]);
   return {
     state: following?.state ?? "none",
     following: following === undefined ? null : {
@@ -138,7 +235,15 @@ async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>>
       process: following.process,
     },
     waiting,
-    quarantined,
+    quarantine,
+    quarantined: quarantine.reduce((sum, { documents }) => sum + documents, 0),
+    gate: gate
+      ? {
+        ...gate,
+        checks: gate.checks.map(({ name, state, found, todo }) => ({ name, state, found, todo })),
+      }
+      : null,
+    journal,
     gaps: { open: counts.open, healed: counts.healed, items },
     back,
     verification: verification ?? null,
@@ -147,4 +252,5 @@ async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>>
 
 export function addMigration(app: V2App): void {
   app.openapi(readMigration, async (c) => c.json(await readState(c.var.deps), 200));
+  app.openapi(readLedgerRoute, async (c) => c.json(await readLedger(c.var.deps), 200));
 }

@@ -163,7 +163,7 @@ Deno.test("urgent cells borrow up to half of the standard slots without exceedin
   });
   assert.ok(ran.high > 5, `${ran.high} at once`);
   assert.ok(await findPeak() <= 15, `${await findPeak()} in all`);
-  const changes = await listSlotChanges(rig.sql, "standard", 10);
+  const changes = await listSlotChanges(rig.sql, ["standard"], 10);
   assert.ok(changes.every(({ slots_after }) => slots_after >= 5));
   assert.match(changes.at(-1)!.reason, /lent to high/);
 });
@@ -187,7 +187,7 @@ Deno.test("a slot override applies until it expires, and each change is stored w
   const scaler = await openScaler(rows);
   await scaler.runOnce(0);
   assert.deepEqual(await readSlots(rows), { high: 5, lumina: 24, standard: 10 });
-  assert.equal((await listSlotChanges(rows.sql, "standard", 9)).length, 0);
+  assert.equal((await listSlotChanges(rows.sql, ["standard"], 9)).length, 0);
   await saveSlotOverride(rows.sql, {
     queue: "standard",
     slots: 3,
@@ -201,7 +201,7 @@ Deno.test("a slot override applies until it expires, and each change is stored w
   await rows.sql`update slot_overrides set expires_at = now() - interval '1 s'`;
   await scaler.runOnce(3_000);
   assert.deepEqual(await readSlots(rows), { high: 5, lumina: 24, standard: 10 });
-  const changes = await listSlotChanges(rows.sql, "standard", 9);
+  const changes = await listSlotChanges(rows.sql, ["standard"], 9);
   assert.deepEqual(changes.map(({ slots_before, slots_after }) => [slots_before, slots_after]), [[3, 10], [
     10,
     3,
@@ -226,12 +226,12 @@ Deno.test("slots are halved after 429 and grow again afterwards", async () => {
   await report(40, 4);
   await scaler.runOnce(20_000);
   assert.deepEqual(await readSlots(rows), { high: 5, lumina: 13, standard: 10 });
-  assert.match((await listSlotChanges(rows.sql, "lumina", 9))[1]!.reason, /4 calls answered by HTTP 429/);
+  assert.match((await listSlotChanges(rows.sql, ["lumina"], 9))[1]!.reason, /4 calls answered by HTTP 429/);
 });
 
 Deno.test("decisions without a change are not stored", async () => {
   await using rows = await openRows();
   await openScaler(rows);
   await saveQueueSlots(rows.sql, [{ queue: "lumina", slots: 24, wanted: 25, reason: "no" }]);
-  assert.equal((await listSlotChanges(rows.sql, "lumina", 9)).length, 0);
+  assert.equal((await listSlotChanges(rows.sql, ["lumina"], 9)).length, 0);
 });

@@ -23,6 +23,9 @@ Deno.test("without a followed source, the state of the migration is none", async
     state: "none",
     following: null,
     waiting: [],
+    quarantine: [],
+    gate: null,
+    journal: [],
     quarantined: 0,
     gaps: { open: 0, healed: 0, items: [] },
     back: {
@@ -90,4 +93,71 @@ Deno.test("a source that no process follows any more has no rates, and its lag g
   assert.deepEqual([following.process, following.changes_per_second], [null, 0]);
   assert.ok(following.lag_seconds > 3500, "the rows may be an hour behind");
   assert.ok(Math.abs(following.headroom_seconds - 7_920) < 30, "the oplog has moved on by an hour");
+});
+
+Deno.test("the state has quarantined documents by reason, what the gate found last, and the journal", async () => {
+  await using api = await startApi();
+  const { manager } = await addPeople(api);
+  const { sql } = api.database;
+  await follow(api);
+  await sql`
+    insert into migration.quarantine
+      (fingerprint, collection, range_number, position, document_id, reason, path, detail, original)
+    select 'f', 'tasks', 1, n, n::text, case when n < 3 then 'bad_type' else 'orphan' end, 'p', 'd', ''
+    from generate_series(1, 3) as n`;
+  const check = { name: "sync_lag", state: "not_ready", found: "3 s", todo: "wait", accepts: [] };
+  await sql`
+    insert into migration.decisions (name, value, decided_by, decided_at)
+    values ('gate', ${JSON.stringify({ isReady: false, checks: [check] })}::text::json, 'me', now()),
+      ('backup', '{"folder":"a"}', 'me', now() - interval '1 h')`;
+  await sql`
+    insert into migration.cutovers (kind, state, started_by, ended_at, pause_ms)
+    values ('rehearsal', 'done', 'me', now(), 240)`;
+  const { body } = await call(api, manager, "GET", "/system/migration");
+  assert.deepEqual(
+    body.quarantine.map(({ reason, documents }: Record<string, unknown>) => [reason, documents]),
+    [["bad_type", 2], ["orphan", 1]],
+  );
+  assert.equal(body.quarantined, 3);
+  const { accepts: _, ...shown } = check;
+  assert.deepEqual([body.gate.is_ready, body.gate.by, body.gate.checks], [false, "me", [shown]]);
+  assert.deepEqual(
+    body.journal.map(({ kind, what, pause_ms }: Record<string, unknown>) => [kind, what, pause_ms]),
+    [["rehearsal", "done", 240], ["decision", "backup", null]],
+  );
+});
+
+Deno.test("the ledger counts what became of the documents of a followed or a loaded source", async () => {
+  await using api = await startApi();
+  const { manager, user } = await addPeople(api);
+  const { sql } = api.database;
+  const path = "/system/migration/ledger";
+  const empty = await call(api, manager, "GET", path);
+  assert.deepEqual([empty.body.source, empty.body.collections], ["none", []]);
+  await sql`insert into migration.sources (fingerprint, kind, location) values ('l', 'mongodump', '/dump')`;
+  await sql`
+    insert into migration.ranges (fingerprint, collection, number, lower_bound, upper_bound, first_position, documents,
+      bytes, state, exact, adjusted, quarantined, excluded, done_at)
+    select 'l', c, n, '', '', n, 10, 1, 'done', 7, 2, 1, 0, now()
+    from unnest('{users,tasks}'::text[]) as c, generate_series(1, 2) as n`;
+  const { body: loaded } = await call(api, manager, "GET", path);
+  assert.deepEqual([loaded.source, loaded.location], ["loaded", "/dump"]);
+  assert.deepEqual(
+    loaded.collections.map(({ collection, documents, exact }: Record<string, unknown>) => [
+      collection,
+      documents,
+      exact,
+    ]),
+    [["users", 20, 14], ["tasks", 20, 14]],
+  );
+  await follow(api);
+  await sql`update users set generation = 'x' where email in (${manager.email}, ${user.email})`;
+  await sql`
+    insert into migration.waiting (collection, document_id, reason, path, detail, awaited, original)
+    values ('users', '1', 'duplicate_email', 'email', 'taken', '"a"', '')`;
+  const { body: followed } = await call(api, manager, "GET", path);
+  assert.equal(followed.source, "followed");
+  const { collection, documents, exact, waiting } = followed.collections[0];
+  assert.deepEqual([collection, documents, exact, waiting], ["users", null, 2, 1]);
+  assert.equal((await call(api, user, "GET", path)).status, 403);
 });

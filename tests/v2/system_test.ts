@@ -71,8 +71,27 @@ Deno.test("queues report slots, load and health", async () => {
     workers: 2,
     rate_per_minute: null,
     override: null,
+    changes: [],
     health: { calls: 18, failures: 4, throttled: 2, creates: 8, create_ms: 250 },
   });
+});
+
+Deno.test("queues list the latest changes of their slots, newest first", async () => {
+  await using api = await startApi();
+  const { manager } = await addPeople(api);
+  await addFleet(api);
+  await api.database.sql`
+    insert into slot_changes (queue, slots_before, slots_after, reason)
+    select case when n % 2 = 0 then 'high' else 'lumina' end, n, n + 1, 'change ' || n from generate_series(1, 13) as n`;
+  const { body: { items: [high, standard, lumina] } } = await call(api, manager, "GET", "/system/queues");
+  const before = ({ changes }: { changes: { slots_before: number }[] }) =>
+    changes.map(({ slots_before }) => slots_before);
+  assert.deepEqual(before(high), [12, 10, 8, 6, 4]);
+  assert.deepEqual(before(lumina), [13, 11, 9, 7, 5]);
+  assert.deepEqual(standard.changes, []);
+  const { at, ...change } = high.changes[0];
+  assert.ok(Date.parse(at) > 0);
+  assert.deepEqual(change, { slots_before: 12, slots_after: 13, reason: "change 12" });
 });
 
 Deno.test("workers report whether they are alive and what they run", async () => {

@@ -1,4 +1,5 @@
 /** What the operator has accepted, with the time and the name. An acceptance holds for a day. */
+import { gateReadingName } from "../../../db/migration/journal.ts";
 import type { Sql } from "../../../db/pg/connect.ts";
 import type { SwitchContext } from "./context.ts";
 
@@ -78,11 +79,12 @@ export async function saveDecision(
     set value = excluded.value, decided_by = excluded.decided_by, decided_at = now()`;
 }
 
-/** Lists all decisions, the oldest first. */
+/** Lists all decisions, the oldest first. What a gate found is none. */
 export async function listDecisions(sql: Sql): Promise<DecisionRow[]> {
   return await sql<DecisionRow[]>`
     select name, value, decided_by, to_char(decided_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as decided_at
     from migration.decisions
+    where name <> ${gateReadingName}
     order by migration.decisions.decided_at, name`;
 }
 

@@ -1,9 +1,10 @@
 /** The gate: every check on whether this system can be put in charge now, each with its name and what to do. */
+import { gateReadingName } from "../../../db/migration/journal.ts";
 import { digestKey, product } from "../../../db/traffic/identity.ts";
 import { AppError } from "../../../errors.ts";
 import { applyRules, type Check, type Rule } from "./check.ts";
 import type { SwitchContext } from "./context.ts";
-import { readAcceptances, saveAcceptances } from "./decisions.ts";
+import { readAcceptances, saveAcceptances, saveDecision } from "./decisions.ts";
 import { followRules, readFollowFacts } from "./gate_follow.ts";
 import {
   environmentRules,
@@ -46,9 +47,9 @@ async function checkAll<Facts>(
   }
 }
 
-/** Checks everything. */
+/** Checks everything, and stores what was found. */
 export async function readGate(context: SwitchContext, options: SwitchOptions): Promise<Gate> {
-  const { pool, config } = context;
+  const { pool, config, by } = context;
   const schemaFault = await findSchemaFault(pool);
   if (schemaFault !== undefined) {
     const todo = "run 'deno task migrate'";
@@ -67,7 +68,10 @@ export async function readGate(context: SwitchContext, options: SwitchOptions): 
     checkAll(oldRules, () => readOldFacts(context), names),
     checkAll(environmentRules, () => readEnvironmentFacts(context), names),
   ])).flat();
-  return { isReady: checks.every(({ state }) => state === "ready" || state === "accepted"), checks };
+  const gate = { isReady: checks.every(({ state }) => state === "ready" || state === "accepted"), checks };
+  // Those who watch the migration see it, without access to MongoDB.
+  await saveDecision(pool, gateReadingName, gate, by);
+  return gate;
 }
 
 /** The error of a gate that is not open. It names each check with what to do. */

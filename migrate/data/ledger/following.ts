@@ -15,7 +15,7 @@ import {
 import type { Sql } from "../../../db/pg/connect.ts";
 import { counted } from "../../../phrases.ts";
 import { formatCount, formatCounted, formatSpan, formatTable } from "../tools/format.ts";
-import { readSnapshot } from "./equation.ts";
+import { readSnapshot } from "../../../db/migration/ledger.ts";
 import { type LiveEquation, unknownEquation } from "./live_count.ts";
 
 export interface FollowingStatus extends Following {

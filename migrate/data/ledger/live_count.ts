@@ -6,7 +6,8 @@ import { type Collection, collections } from "../documents/source.ts";
 import type { ChangeStream } from "../sources/change_stream.ts";
 import { isPositionLost } from "../sources/mongo_errors.ts";
 import type { FollowedMongo } from "../sources/mongo_follow.ts";
-import { type FollowedCollection, readSnapshot, type TargetSnapshot, toEquation } from "./equation.ts";
+import { readSnapshot, type TargetSnapshot } from "../../../db/migration/ledger.ts";
+import { type FollowedCollection, toEquation } from "./equation.ts";
 
 /** The equation of all collections, and when it held. */
 export interface LiveEquation {

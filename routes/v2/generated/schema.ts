@@ -585,6 +585,203 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/system/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the cells that failed for good */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Restrict to causes that contain this text, case-insensitive */
+                    cause?: string;
+                    /** @description `next` of the previous page */
+                    cursor?: string;
+                    /** @description Maximum number of items */
+                    limit?: number;
+                    /** @description Restrict to cells that failed at or after this time */
+                    since?: string;
+                    /** @description Restrict to this task */
+                    task?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeadLetters"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/system/dead-letters/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count the cells that failed for good by cause */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Restrict to causes that contain this text, case-insensitive */
+                    cause?: string;
+                    /** @description Restrict to cells that failed at or after this time */
+                    since?: string;
+                    /** @description Restrict to this task */
+                    task?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Most frequent first, at most 100 */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeadLetterCauses"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/system/dead-letters/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draw cells again that failed for good
+         * @description By their numbers, or all that match a filter, over all tasks. Cells of cancelled and deleted tasks stay as they are. A repeated call changes nothing more.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ReplayIn"];
+                };
+            };
+            responses: {
+                /** @description What is pending again */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Replayed"];
+                    };
+                };
+                400: components["responses"]["invalid_json"];
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                408: components["responses"]["too_slow"];
+                409: components["responses"]["before_cutover"];
+                413: components["responses"]["too_large"];
+                415: components["responses"]["unsupported_media"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/system/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look for faults in the queue
+         * @description Looks at tasks, cells, notices, workers and queues in PostgreSQL, and after 2.5 s again at what it found: what passes by itself is left out. `deno task worker:doctor` also looks at Redis.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Faults first; none if the queue is healthy */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DoctorReport"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/system/migration": {
         parameters: {
             query?: never;
@@ -612,6 +809,50 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Migration"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/system/migration/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count what became of the documents of the source
+         * @description documents = exact + adjusted + quarantined + waiting + excluded. Counts the rows, so ask for it seldom.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The ledger by collection */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MigrationLedger"];
                     };
                 };
                 401: components["responses"]["unauthenticated"];
@@ -886,6 +1127,52 @@ export interface paths {
                 503: components["responses"]["busy"];
             };
         };
+        trace?: never;
+    };
+    "/api/v2/system/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the webhooks of all tasks with the outcome of their deliveries */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next` of the previous page */
+                    cursor?: string;
+                    /** @description Maximum number of items */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SystemWebhooks"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v2/system/workers": {
@@ -3675,6 +3962,83 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v2/users/{id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the open sessions of a user */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next` of the previous page */
+                    cursor?: string;
+                    /** @description Maximum number of items */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /** @description Id of the user */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Newest first */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Sessions"];
+                    };
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        put?: never;
+        post?: never;
+        /** End all sessions of a user. Their tokens stop working immediately */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Id of the user */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Ended */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                401: components["responses"]["unauthenticated"];
+                403: components["responses"]["forbidden"];
+                404: components["responses"]["not_found"];
+                422: components["responses"]["invalid_request"];
+                429: components["responses"]["too_many_requests"];
+                503: components["responses"]["busy"];
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/users/me": {
         parameters: {
             query?: never;
@@ -4052,6 +4416,39 @@ export interface components {
                 text: string;
             }[];
         };
+        DeadLetter: {
+            attempt: number;
+            /** @description `error` without ids, addresses and attempt numbers */
+            cause: string;
+            /** @description Number in the matrix; null for some imported cells */
+            cell: number | null;
+            error: string | null;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            failed_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            task_id: string;
+            task_name: string;
+            /**
+             * @description Cells of a cancelled task stay as they are
+             * @enum {string}
+             */
+            task_status: "pending" | "processing" | "completed" | "failed" | "cancelled";
+        };
+        DeadLetterCauses: {
+            items: {
+                cause: string;
+                cells: number;
+            }[];
+        };
+        DeadLetters: {
+            items: components["schemas"]["DeadLetter"][];
+            next: string | null;
+        };
         Deliveries: {
             items: components["schemas"]["Delivery"][];
             next: string | null;
@@ -4081,6 +4478,21 @@ export interface components {
             /** @description HTTP status of the receiver's last response */
             status: number | null;
             tries: number;
+        };
+        DoctorFinding: {
+            /** @description Ids of tasks, cells or workers, or names of queues or holds; at most 20 */
+            about: string[];
+            /** @enum {string} */
+            check: "silent_workers" | "leader" | "queues" | "counters" | "unclosed_tasks" | "open_cells" | "cancelling" | "ends" | "leases" | "notices" | "untold_ends" | "held_tasks" | "abandoned_notices";
+            count: number;
+            /** @description false: a note about an unusual state */
+            fault: boolean;
+            /** @description `deno task worker:doctor --repair` repairs it */
+            repairable: boolean;
+        };
+        DoctorReport: {
+            checks: number;
+            findings: components["schemas"]["DoctorFinding"][];
         };
         /** @description Estimate with a 95 % interval; its bounds are null if it cannot be computed */
         Estimate: {
@@ -4246,6 +4658,11 @@ export interface components {
                 items: components["schemas"]["MigrationGap"][];
                 open: number;
             };
+            gate: components["schemas"]["MigrationGate"];
+            /** @description Switches, rehearsals and decisions, newest first, at most 50 */
+            journal: components["schemas"]["MigrationJournalEntry"][];
+            /** @description The quarantined documents by reason, most frequent first */
+            quarantine: components["schemas"]["MigrationQuarantine"][];
             /** @description Documents without a row, whose bytes are kept */
             quarantined: number;
             /**
@@ -4379,6 +4796,73 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             resumed_at: string | null;
+        };
+        /** @description What the gate found when a command read it last; null if none has */
+        MigrationGate: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            at: string;
+            by: string;
+            checks: {
+                found: string;
+                name: string;
+                /** @enum {string} */
+                state: "ready" | "not_ready" | "accepted" | "unknown";
+                /** @description Empty if nothing is to be done */
+                todo: string;
+            }[];
+            is_ready: boolean;
+        } | null;
+        MigrationJournalEntry: {
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            at: string;
+            by: string;
+            /** @enum {string} */
+            kind: "rehearsal" | "cutover" | "rollback" | "decision";
+            note: string | null;
+            /** @description Time for which writes were held */
+            pause_ms: number | null;
+            /** @description State of a switch or rehearsal; name of a decision */
+            what: string;
+        };
+        MigrationLedger: {
+            /**
+             * Format: date-time
+             * @description Time of the source up to which the counts are complete
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            at: string | null;
+            collections: {
+                adjusted: number;
+                /** @enum {string} */
+                collection: "users" | "tasks" | "dramatiq_tasks";
+                /** @description Documents of the source; null for a followed one, which only `status --from mongodb` counts */
+                documents: number | null;
+                exact: number;
+                excluded: number;
+                /** @description Rows of earlier versions of quarantined and waiting documents; not among the other counts */
+                kept: number;
+                quarantined: number;
+                waiting: number;
+            }[];
+            location: string | null;
+            /** @enum {string} */
+            source: "none" | "loaded" | "followed";
+        };
+        MigrationQuarantine: {
+            collection: string;
+            documents: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            first_at: string;
+            reason: string;
         };
         MigrationWaiting: {
             collection: string;
@@ -4517,6 +5001,17 @@ export interface components {
              * @example 2025-05-13T07:40:46.622Z
              */
             changed_at: string;
+            /** @description Changes of `slots`, newest first, at most 5 */
+            changes: {
+                /**
+                 * Format: date-time
+                 * @example 2025-05-13T07:40:46.622Z
+                 */
+                at: string;
+                reason: string;
+                slots_after: number;
+                slots_before: number;
+            }[];
             /** @description Calls to the queue's backend since the workers started */
             health: {
                 calls: number;
@@ -4630,6 +5125,38 @@ export interface components {
                 took_ms?: number;
             } & (unknown | unknown))[];
         };
+        Replayed: {
+            cells: number;
+            /** @description Tasks among them that are held: their cells wait */
+            held: number;
+            tasks: number;
+        };
+        ReplayIn: {
+            /**
+             * @description Everything that failed, instead of a filter
+             * @enum {boolean}
+             */
+            all?: true;
+            /** @description Restrict to causes that contain this text, case-insensitive */
+            cause?: string;
+            /** @description These cells, instead of a filter */
+            cells?: {
+                cell: number;
+                /** Format: uuid */
+                task: string;
+            }[];
+            /**
+             * Format: date-time
+             * @description Restrict to cells that failed at or after this time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            since?: string;
+            /**
+             * Format: uuid
+             * @description Restrict to this task
+             */
+            task?: string;
+        } | unknown | unknown | unknown | unknown | unknown;
         Rerun: {
             cell: number;
             /** @enum {string} */
@@ -4898,6 +5425,32 @@ export interface components {
             version: string;
             /** @description Workers with a heartbeat within the last 6 s */
             workers: number;
+        };
+        SystemWebhook: {
+            arrived: number;
+            /**
+             * Format: date-time
+             * @example 2025-05-13T07:40:46.622Z
+             */
+            created_at: string;
+            /** @description E-mail address; null for a deleted user */
+            created_by: string | null;
+            /** @description Of the last try of the newest delivery that has one */
+            error: string | null;
+            events: string[];
+            given_up: number;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            task_id: string;
+            task_name: string;
+            url: string;
+            /** @description Deliveries that wait */
+            waiting: number;
+        };
+        SystemWebhooks: {
+            items: components["schemas"]["SystemWebhook"][];
+            next: string | null;
         };
         Tagged: {
             items: components["schemas"]["CellTag"][];

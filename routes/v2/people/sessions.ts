@@ -30,7 +30,8 @@ const logoutEverywhere = defineRoute({
   responses: ended,
 });
 
-const sessionsOut = pageOf(z.object({
+/** A page of sessions. */
+export const sessionsOut = pageOf(z.object({
   id: z.uuid(),
   client: z.string().openapi({ description: "User-Agent of the client" }),
   current: z.boolean().openapi({ description: "Whether it is the session of this request" }),
@@ -64,7 +65,8 @@ const deleteSession = defineRoute({
 /** Returns the signed-in user, on a route that no share may use. */
 export const userOf = (c: Context<V2Env>): UserPrincipal => c.var.principal as UserPrincipal;
 
-const toSession = ({ id, client, ...row }: SessionRow, currentId: string) => ({
+/** Returns a session for a response to the session `currentId`. */
+export const toSession = ({ id, client, ...row }: SessionRow, currentId: string) => ({
   id,
   client,
   current: id === currentId,

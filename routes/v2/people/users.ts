@@ -52,7 +52,8 @@ const userOut = z.object({
   created_at: time,
   updated_at: time,
 }).openapi("User");
-const userParams = z.object({
+/** `{id}` of a user. */
+export const userParams = z.object({
   id: z.string().openapi({
     param: { name: "id", in: "path" },
     format: "uuid",
@@ -175,7 +176,8 @@ const toUser = ({ created_at, updated_at, ...row }: AccountRow): z.infer<typeof 
   updated_at: updated_at.toISOString(),
 });
 
-const userNotFound = (id: string) => new AppError("not_found", `no user '${id.slice(0, 100)}'`);
+/** The error for an unknown user. */
+export const userNotFound = (id: string) => new AppError("not_found", `no user '${id.slice(0, 100)}'`);
 const emailTaken = (address: string) => new AppError("conflict", `e-mail '${address}': another user has it`);
 const lastAdmin = () =>
   new AppError("conflict", "changing the last active admin: nobody would be left to administer");
