@@ -7,6 +7,7 @@ import { runTexts } from "../pages/run/texts.ts";
 import { resultsTexts } from "../pages/results/texts.ts";
 import { newRunTexts } from "../pages/new_run/texts.ts";
 import { runsTexts } from "../pages/runs/texts.ts";
+import { operatorTexts } from "../operators/texts.ts";
 
 /** Parameters of a page's path, such as `id`. */
 export type PageParams = Record<string, string>;
@@ -50,6 +51,18 @@ export const routes: readonly Route[] = [
     path: "/runs/:id/results",
     load: async () => ({ Page: (await import("../pages/results/page.tsx")).ResultsPage }),
     texts: [runTexts, matrixTexts, resultsTexts],
+  },
+  {
+    path: "/system",
+    nav: { key: "system", icon: "system", roles: ["admin", "manager"] },
+    load: async () => ({ Page: (await import("./staff_pages.ts")).staffPages.system }),
+    texts: [operatorTexts],
+  },
+  {
+    path: "/migration",
+    nav: { key: "migration", icon: "migration", roles: ["admin", "manager"] },
+    load: async () => ({ Page: (await import("./staff_pages.ts")).staffPages.migration }),
+    texts: [operatorTexts],
   },
 ];
 

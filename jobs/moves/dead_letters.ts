@@ -59,14 +59,19 @@ async function replayTask(deps: ControlDeps, replay: Replay, filter: DeadLetterF
   if (answer.hold !== null) replay.held++;
 }
 
-/** Draws the failed ones of these cells again, as an operator. Cancelled and deleted tasks stay as they are. */
+/**
+ * Draws the failed ones of these cells again that match a filter, as an operator. Cancelled and deleted tasks stay as
+ * they are.
+ */
 export async function replayCells(
   deps: ControlDeps,
   cells: readonly { taskId: string; cell: number }[],
+  filter: DeadLetterFilter = {},
 ): Promise<Replay> {
   const replay: Replay = { tasks: 0, cells: 0, held: 0 };
   for (const [taskId, chosen] of Map.groupBy(cells, ({ taskId }) => taskId)) {
-    await replayTask(deps, replay, { taskId, cells: chosen.map(({ cell }) => cell) });
+    if (filter.taskId !== undefined && filter.taskId !== taskId) continue;
+    await replayTask(deps, replay, { ...filter, taskId, cells: chosen.map(({ cell }) => cell) });
   }
   return replay;
 }

@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { countCauses, type DeadLetterFilter, listDeadLetters } from "../../db/queue/attempts.ts";
 import { taskStatuses } from "../../db/queue/task_fields.ts";
-import { type Replay, replayCells, replayDeadLetters } from "../../jobs/moves/dead_letters.ts";
+import { replayCells, replayDeadLetters } from "../../jobs/moves/dead_letters.ts";
 import type { V2App } from "./kit/context.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "./kit/pages.ts";
 import { timeIn } from "./kit/query.ts";
@@ -62,16 +62,12 @@ const readCauses = defineRoute({
 const replayIn = z.strictObject({
   ...filterFields,
   cells: z.array(z.strictObject({ task: z.uuid(), cell: anyCellNumber })).min(1).max(cellsMax).optional()
-    .openapi({ description: "These cells, instead of a filter" }),
-  all: z.literal(true).optional().openapi({ description: "Everything that failed, instead of a filter" }),
-}).refine(
-  ({ cells, all, task, cause, since }) => {
-    const hasFilter = task !== undefined || cause !== undefined || since !== undefined;
-    return [cells !== undefined, all === true, hasFilter].filter(Boolean).length === 1;
-  },
-  { message: "one of: cells; all; a filter by task, cause or since" },
-).openapi("ReplayIn", {
-  anyOf: ["cells", "all", "task", "cause", "since"].map((name) => ({ required: [name] })),
+    .openapi({ description: "Restrict to these cells" }),
+  all: z.literal(true).optional().openapi({ description: "Wanted where nothing restricts" }),
+}).refine((body) => Object.values(body).some((value) => value !== undefined), {
+  message: "cells, task, cause or since; or all",
+}).openapi("ReplayIn", {
+  anyOf: ["cells", "task", "cause", "since", "all"].map((name) => ({ required: [name] })),
 });
 
 const postReplay = defineRoute({
@@ -82,7 +78,7 @@ const postReplay = defineRoute({
   tags,
   summary: "Draw cells again that failed for good",
   description:
-    "By their numbers, or all that match a filter, over all tasks. Cells of cancelled and deleted tasks stay as " +
+    "Those that match all that the body restricts to, over all tasks. Cells of cancelled and deleted tasks stay as " +
     "they are. A repeated call changes nothing more.",
   request: { body: jsonBody(replayIn) },
   responses: {
@@ -125,10 +121,11 @@ export function addDeadLetters(app: V2App): void {
     return c.json({ items }, 200);
   });
   app.openapi(postReplay, async (c) => {
-    const { cells, all: _, ...filter } = c.req.valid("json");
-    const replay: Replay = cells
-      ? await replayCells(c.var.deps, cells.map(({ task, cell }) => ({ taskId: task, cell })))
-      : await replayDeadLetters(c.var.deps, toFilter(filter));
+    const { cells, all: _, ...rest } = c.req.valid("json");
+    const filter = toFilter(rest);
+    const replay = cells
+      ? await replayCells(c.var.deps, cells.map(({ task, cell }) => ({ taskId: task, cell })), filter)
+      : await replayDeadLetters(c.var.deps, filter);
     return c.json(replay, 200);
   });
 }

@@ -696,7 +696,7 @@ export interface paths {
         put?: never;
         /**
          * Draw cells again that failed for good
-         * @description By their numbers, or all that match a filter, over all tasks. Cells of cancelled and deleted tasks stay as they are. A repeated call changes nothing more.
+         * @description Those that match all that the body restricts to, over all tasks. Cells of cancelled and deleted tasks stay as they are. A repeated call changes nothing more.
          */
         post: {
             parameters: {
@@ -5133,13 +5133,13 @@ export interface components {
         };
         ReplayIn: {
             /**
-             * @description Everything that failed, instead of a filter
+             * @description Wanted where nothing restricts
              * @enum {boolean}
              */
             all?: true;
             /** @description Restrict to causes that contain this text, case-insensitive */
             cause?: string;
-            /** @description These cells, instead of a filter */
+            /** @description Restrict to these cells */
             cells?: {
                 cell: number;
                 /** Format: uuid */
