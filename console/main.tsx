@@ -3,6 +3,7 @@ import { render } from "preact";
 import { startSession } from "./api/session.ts";
 import { path } from "./kit/router.tsx";
 import { common } from "./kit/texts.ts";
+import { unsentInBrowser } from "./kit/unsent.ts";
 import { sharePath } from "./shell/shared.tsx";
 import { Shell } from "./shell/shell.tsx";
 
@@ -10,3 +11,5 @@ import { Shell } from "./shell/shell.tsx";
 if (path.value !== sharePath) void startSession();
 await common.load();
 render(<Shell />, document.getElementById("app")!);
+// A page that was closed has left something to send.
+if (unsentInBrowser.value > 0) void import("./judge/outbox.ts").then(({ startOutbox }) => startOutbox());

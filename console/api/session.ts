@@ -226,13 +226,20 @@ async function renewOrWait(refused: string | undefined): Promise<void> {
   }
 }
 
+const userNow = (): string | undefined =>
+  session.value.state === "signed_in" ? session.value.user.id : undefined;
+
 /**
  * Fetches with the session's token. A refused token is renewed once, and a session that has ended waits for the person
  * to sign in again, so that no request is lost.
+ *
+ * @throws AbortError if another user has signed in meanwhile, in whose name nothing of the first is sent
  */
 export async function authorizedFetch(request: Request): Promise<Response> {
+  const user = userNow();
   for (let isRetry = false;; isRetry = true) {
     const token = await currentToken();
+    if (userNow() !== user) throw new DOMException("another user has signed in", "AbortError");
     const attempt = request.clone();
     attempt.headers.set("authorization", `Bearer ${token}`);
     const response = await send(attempt, {});

@@ -1,6 +1,6 @@
 /** Dialogs on top of the page. The browser keeps the focus inside and gives it back. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { IconButton } from "./button.tsx";
 import { common } from "./texts.ts";
 
@@ -20,7 +20,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, actions, kind = "middle", class: more, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // At once: a key that follows quickly is for the dialog, not for the page.
+  useLayoutEffect(() => {
     const element = dialog.current!;
     element.showModal();
     return () => element.close();

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../kit/icons.tsx";
 import type { Texts } from "../text/texts.ts";
+import { judgeTexts } from "../judge/texts.ts";
 import { matrixTexts } from "../matrix/texts.ts";
 import { runTexts } from "../pages/run/texts.ts";
 import { resultsTexts } from "../pages/results/texts.ts";
@@ -63,6 +64,16 @@ export const routes: readonly Route[] = [
     nav: { key: "migration", icon: "migration", roles: ["admin", "manager"] },
     load: async () => ({ Page: (await import("./staff_pages.ts")).staffPages.migration }),
     texts: [operatorTexts],
+  },
+  {
+    path: "/runs/:id/rate",
+    load: async () => ({ Page: (await import("../pages/rate/page.tsx")).RatePage }),
+    texts: [runTexts, matrixTexts, judgeTexts],
+  },
+  {
+    path: "/runs/:id/pairs",
+    load: async () => ({ Page: (await import("../pages/pairs/page.tsx")).PairsPage }),
+    texts: [runTexts, matrixTexts, judgeTexts],
   },
 ];
 

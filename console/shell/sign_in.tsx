@@ -8,6 +8,7 @@ import { Dialog } from "../kit/dialog.tsx";
 import { Checkbox, TextField } from "../kit/field.tsx";
 import { describeFailure, Notice } from "../kit/states.tsx";
 import { common } from "../kit/texts.ts";
+import { unsentInBrowser } from "../kit/unsent.ts";
 import { formatDuration } from "../text/format.ts";
 import { Preferences, Wordmark } from "./header.tsx";
 
@@ -124,6 +125,12 @@ function SheetPicture() {
   );
 }
 
+/** Says that what was judged and not sent is kept. */
+function UnsentNotice() {
+  const count = unsentInBrowser.value;
+  return count === 0 ? null : <Notice kind="warning">{common.value.unsentKept(count)}</Notice>;
+}
+
 export function SignInPage() {
   const t = common.value.signIn;
   useEffect(() => {
@@ -141,6 +148,7 @@ export function SignInPage() {
           <h1>{t.title}</h1>
           <p class="muted">{t.lead}</p>
           <ClockNotice />
+          <UnsentNotice />
           <SignInForm />
         </div>
       </main>
@@ -157,6 +165,7 @@ export function SignInAgain() {
   return (
     <Dialog title={t.expiredTitle} actions={leave}>
       <p>{t.expired}</p>
+      <UnsentNotice />
       <SignInForm knownEmail={value.user.email} />
     </Dialog>
   );

@@ -57,6 +57,8 @@ export interface NewEvaluation {
   authorId: string;
   text: string;
   tags: string[];
+  /** The image that was judged, by the attempt that made it; null for the present one. */
+  version: number | null;
 }
 
 /**
@@ -66,9 +68,9 @@ export interface NewEvaluation {
  */
 export async function insertEvaluation(
   sql: Sql,
-  { taskId, cell, authorId, text, tags }: NewEvaluation,
-): Promise<string | "no_cell" | "no_image"> {
-  const [row] = await sql<{ id: string | null; subtask_id: string }[]>`
+  { taskId, cell, authorId, text, tags, version }: NewEvaluation,
+): Promise<string | "no_cell" | "no_image" | "changed"> {
+  const [row] = await sql<{ id: string | null; subtask_id: string; has_image: boolean }[]>`
     with target as (
       select id, attempt, status = 'completed' and image_url is not null as has_image
       from subtasks
@@ -83,12 +85,12 @@ export async function insertEvaluation(
         where e.task_id = ${taskId} and e.subtask_id = target.id
       ))
       from target
-      where has_image
+      where has_image and attempt = coalesce(${version}::int, attempt)
       returning id
     )
-    select inserted.id, target.id as subtask_id from target left join inserted on true`;
+    select inserted.id, target.id as subtask_id, target.has_image from target left join inserted on true`;
   if (!row) return "no_cell";
-  if (row.id === null) return "no_image";
+  if (row.id === null) return row.has_image ? "changed" : "no_image";
   await projectTexts(sql, taskId, row.subtask_id);
   return row.id;
 }

@@ -12,6 +12,8 @@ export interface RatingInput {
   skipped: string | null;
   blind: boolean;
   took_ms: number | null;
+  /** The image that was judged, by the attempt that made it; without it the present one. */
+  version?: number | null;
 }
 
 /** The ratings of a cell's present image after a change. */
@@ -29,8 +31,8 @@ export interface RatedTask {
   username: string;
 }
 
-/** `no_task`, `no_cell`: not found; `no_image`: the cell has no image to rate. */
-export type RatingOutcome = RatedCell & RatedTask | "no_task" | "no_cell" | "no_image";
+/** `no_task`, `no_cell`: not found; `no_image`: the cell has no image to rate; `changed`: it has another image. */
+export type RatingOutcome = RatedCell & RatedTask | "no_task" | "no_cell" | "no_image" | "changed";
 
 const column = <K extends keyof RatingInput>(inputs: RatingInput[], key: K) =>
   inputs.map((input) => input[key]);
@@ -41,8 +43,8 @@ const inputRows = (sql: Sql, inputs: RatingInput[]) =>
       ${column(inputs, "task_id")}::uuid[], ${column(inputs, "cell")}::int[],
       ${column(inputs, "rater_id")}::uuid[], ${column(inputs, "stars")}::smallint[],
       ${column(inputs, "skipped")}::text[], ${column(inputs, "blind").map(String)}::text[]::boolean[],
-      ${column(inputs, "took_ms")}::int[]
-    ) with ordinality as i (task_id, cell, rater_id, stars, skipped, blind, took_ms, ordinal)`;
+      ${column(inputs, "took_ms")}::int[], ${inputs.map(({ version }) => version ?? null)}::int[]
+    ) with ordinality as i (task_id, cell, rater_id, stars, skipped, blind, took_ms, wanted_version, ordinal)`;
 
 /** Computes each change from the one before it: several inputs may concern the same rater and image. */
 const steps = (sql: Sql, inputs: RatingInput[]) =>
@@ -53,6 +55,8 @@ const steps = (sql: Sql, inputs: RatingInput[]) =>
       select i.*, t.id is not null as has_task, t.revision, t.blind as task_blind, t.username,
         s.id as subtask_id, s.attempt as version, s.rating_n, s.rating_sum,
         coalesce(s.status = 'completed' and s.image_url is not null, false) as has_image,
+        coalesce(s.status = 'completed' and s.image_url is not null
+          and s.attempt = coalesce(i.wanted_version, s.attempt), false) as is_ratable,
         r.stars as stars_before, r.rater_id is not null as was_rated
       from input i
       left join tasks t on t.id = i.task_id and not t.is_deleted
@@ -70,7 +74,7 @@ const steps = (sql: Sql, inputs: RatingInput[]) =>
       -- written.
       update tasks t
       set revision = t.revision + 1
-      from (select distinct task_id, revision from target where has_image) seen
+      from (select distinct task_id, revision from target where is_ratable) seen
       where t.id = seen.task_id and t.revision = seen.revision and not t.is_deleted
       returning t.id
     ), step as materialized (
@@ -79,7 +83,7 @@ const steps = (sql: Sql, inputs: RatingInput[]) =>
         case when lag(ordinal) over own is null then was_rated
           else lag(stars) over own is not null or lag(skipped) over own is not null end as previously_rated
       from target
-      where has_image and task_id in (select id from raised)
+      where is_ratable and task_id in (select id from raised)
       window own as (partition by task_id, subtask_id, rater_id order by ordinal)
     )`;
 
@@ -88,6 +92,8 @@ interface RatingRow extends RatedCell, RatedTask {
   has_task: boolean;
   has_cell: boolean;
   has_image: boolean;
+  /** It has the image that was judged. */
+  is_ratable: boolean;
   /** False if the task changed meanwhile; then none of its inputs was written. */
   is_saved: boolean;
 }
@@ -128,8 +134,8 @@ async function writeRatings(sql: Sql, inputs: RatingInput[]): Promise<RatingRow[
       from (select distinct on (task_id, subtask_id) * from summed order by task_id, subtask_id, ordinal desc) c
       where s.parent_task_id = c.task_id and s.id = c.subtask_id
     )
-    select t.ordinal::int, t.has_task, t.subtask_id is not null as has_cell, t.has_image,
-      not t.has_image or c.ordinal is not null as is_saved, t.version, c.rating_n::int, c.rating_sum::int,
+    select t.ordinal::int, t.has_task, t.subtask_id is not null as has_cell, t.has_image, t.is_ratable,
+      not t.is_ratable or c.ordinal is not null as is_saved, t.version, c.rating_n::int, c.rating_sum::int,
       t.task_blind as blind, t.username
     from target t
     left join summed c on c.ordinal = t.ordinal
@@ -142,25 +148,27 @@ async function writeRatings(sql: Sql, inputs: RatingInput[]): Promise<RatingRow[
  */
 export const disableSeqScans = (sql: Sql) => sql`set_config('enable_seqscan', 'off', true)`;
 
-/** Writes ratings with the tasks locked, for tasks that change too often for the optimistic statement. */
-async function writeLocked(pool: Pool, inputs: RatingInput[]): Promise<RatingRow[]> {
+/**
+ * Writes ratings with the tasks locked, within a transaction, for tasks that change too often for the optimistic
+ * statement.
+ */
+async function writeLocked(sql: Sql, inputs: RatingInput[]): Promise<RatingRow[]> {
   const ids = [...new Set(column(inputs, "task_id"))];
-  return await pool.begin(async (sql) => {
-    // A separate, awaited statement: the next one sees everything committed while this one waited for the
-    // locks. If both are sent together and only the second is prepared already, the driver may run it first.
-    await sql`
-      select ${disableSeqScans(sql)} from tasks
-      where id = any(${ids}::uuid[]) and not is_deleted
-      order by id
-      for no key update`;
-    return await writeRatings(sql, inputs);
-  }) as RatingRow[];
+  // A separate, awaited statement: the next one sees everything committed while this one waited for the
+  // locks. If both are sent together and only the second is prepared already, the driver may run it first.
+  await sql`
+    select ${disableSeqScans(sql)} from tasks
+    where id = any(${ids}::uuid[]) and not is_deleted
+    order by id
+    for no key update`;
+  return await writeRatings(sql, inputs);
 }
 
 function toOutcome(row: RatingRow): RatingOutcome {
   if (!row.has_task) return "no_task";
   if (!row.has_cell) return "no_cell";
   if (!row.has_image) return "no_image";
+  if (!row.is_ratable) return "changed";
   if (!row.is_saved) throw new Error("a task changed although it was locked");
   const { version, rating_n, rating_sum, blind, username } = row;
   return { version, rating_n, rating_sum, blind, username };
@@ -179,7 +187,12 @@ export async function saveRatings(pool: Pool, inputs: RatingInput[]): Promise<Ra
     const rows = await writeRatings(pool, inputs);
     if (rows.every((row) => row.is_saved)) return rows.map(toOutcome);
   }
-  return (await writeLocked(pool, inputs)).map(toOutcome);
+  return await pool.begin((sql) => saveRatingsWithin(sql, inputs)) as RatingOutcome[];
+}
+
+/** Saves ratings as {@link saveRatings} does, within a transaction. */
+export async function saveRatingsWithin(sql: Sql, inputs: RatingInput[]): Promise<RatingOutcome[]> {
+  return (await writeLocked(sql, inputs)).map(toOutcome);
 }
 
 /** A principal who reads ratings. */

@@ -41,12 +41,25 @@ export const consoleRooms: Record<string, string[]> = {
   "console/operators": ["console/api", "console/kit", "console/text", "console/text/en", "console/text/zh"],
   "console/pages/system": ["console/api", "console/kit", "console/operators", "console/text"],
   "console/pages/migration": ["console/api", "console/kit", "console/operators"],
-  "console/shell": [
+  "console/judge": [
     "console/api",
     "console/kit",
     "console/matrix",
+    "console/text",
+    "console/text/en",
+    "console/text/zh",
+  ],
+  "console/pages/rate": ["console/api", "console/kit", "console/judge", "console/pages/run"],
+  "console/pages/pairs": ["console/api", "console/kit", "console/judge", "console/pages/run"],
+  "console/shell": [
+    "console/api",
+    "console/kit",
+    "console/judge",
+    "console/matrix",
     "console/operators",
     "console/text",
+    "console/pages/rate",
+    "console/pages/pairs",
     "console/pages/run",
     "console/pages/runs",
     "console/pages/results",
@@ -54,7 +67,7 @@ export const consoleRooms: Record<string, string[]> = {
     "console/pages/system",
     "console/pages/migration",
   ],
-  "console": ["console/api", "console/kit", "console/shell"],
+  "console": ["console/api", "console/kit", "console/judge", "console/shell"],
 };
 
 /**

@@ -1,5 +1,5 @@
 /** Texts that every page needs: the frame, states, errors and controls. */
-import { counted, formatDuration } from "../format.ts";
+import { counted, formatDuration, plural } from "../format.ts";
 
 export const text = {
   product: "contactsheet",
@@ -30,6 +30,10 @@ export const text = {
   offline: "No connection to the server. What you see may be old; what you do is kept where possible.",
   online: "Connected again",
   dismiss: "Dismiss",
+  unsentKept: (count: number) =>
+    `${counted(count, "judgement is", "judgements are")} not sent yet. ${
+      plural(count, "It is", "They are")
+    } kept until the same person signs in here again.`,
   now: "now",
   unknown: "unknown",
   undoIn: (seconds: number) => `Undo (${formatDuration(seconds)})`,

@@ -31,6 +31,8 @@ export const text: typeof en = {
   offline: "无法连接服务器。页面内容可能不是最新的；您的操作会尽量保留。",
   online: "已重新连接",
   dismiss: "关闭提示",
+  unsentKept: (count: number) =>
+    `有 ${formatNumber(count)} 条评判尚未发送，会一直保留，待同一用户再次在此登录后发送。`,
   now: "现在",
   unknown: "未知",
   undoIn: (seconds: number) => `撤销（${formatDuration(seconds)}）`,

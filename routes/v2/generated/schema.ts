@@ -2815,7 +2815,10 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description A repeated request with the same key does its work once and gets the same response */
+                    "Idempotency-Key"?: string;
+                };
                 path: {
                     /** @description Id of the task */
                     id: string;
@@ -2842,6 +2845,7 @@ export interface paths {
                 403: components["responses"]["forbidden"];
                 404: components["responses"]["not_found"];
                 408: components["responses"]["too_slow"];
+                409: components["responses"]["conflict"];
                 413: components["responses"]["too_large"];
                 415: components["responses"]["unsupported_media"];
                 422: components["responses"]["invalid_request"];
@@ -4531,6 +4535,8 @@ export interface components {
             tags?: string[];
             /** @description Stored byte for byte. Markup has no meaning */
             text: string;
+            /** @description Number of the attempt that made the judged image; refused if the cell has another one now */
+            version?: number;
         };
         EvaluationPatch: {
             /** @description Duplicate tags are stored once */
@@ -5090,6 +5096,8 @@ export interface components {
             /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
             stars?: number;
             took_ms?: number;
+            /** @description Number of the attempt that made the judged image; refused if the cell has another one now */
+            version?: number;
         } & (unknown | unknown);
         RatingQueue: {
             items: (components["schemas"]["ImageToJudge"] & {
@@ -5106,8 +5114,13 @@ export interface components {
             ratings: components["schemas"]["Rating"][];
             refused: {
                 cell: number;
-                /** @enum {string} */
-                reason: "no_cell" | "no_image";
+                /** @description Position in the request, from 0 */
+                index: number;
+                /**
+                 * @description changed: the cell has another image than the judged one
+                 * @enum {string}
+                 */
+                reason: "no_cell" | "no_image" | "changed";
             }[];
         };
         RatingsIn: {
@@ -5118,12 +5131,19 @@ export interface components {
                  */
                 blind?: boolean;
                 cell: number;
+                /**
+                 * @description Deletes one's rating
+                 * @enum {boolean}
+                 */
+                cleared?: true;
                 /** @description Reason for not rating */
                 skipped?: string;
                 /** @description 1 (bad) to 5 (good). Either `stars` or `skipped` is required */
                 stars?: number;
                 took_ms?: number;
-            } & (unknown | unknown))[];
+                /** @description Number of the attempt that made the judged image; refused if the cell has another one now */
+                version?: number;
+            } & (unknown | unknown | unknown))[];
         };
         Replayed: {
             cells: number;

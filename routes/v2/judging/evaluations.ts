@@ -29,12 +29,15 @@ import {
   taskNotFound,
   viewerOf,
 } from "../tasks/task_access.ts";
+import { judgedVersion } from "./rating_shapes.ts";
 import { tagSchema, textSchema } from "../kit/texts.ts";
 
 const tagsIn = z.array(tagSchema(100)).max(20).openapi({ description: "Duplicate tags are stored once" });
 const text = textSchema(4000).openapi({ description: "Stored byte for byte. Markup has no meaning" });
 
-const evaluationIn = z.strictObject({ text, tags: tagsIn.default([]) }).openapi("EvaluationIn");
+const evaluationIn = z.strictObject({ text, tags: tagsIn.default([]), version: judgedVersion }).openapi(
+  "EvaluationIn",
+);
 const evaluationPatch = z.strictObject({ text: text.optional(), tags: tagsIn.optional() })
   .refine((patch) => patch.text !== undefined || patch.tags !== undefined, {
     message: "text, tags or both",
@@ -157,9 +160,11 @@ async function createEvaluation(
   const authorId = c.var.principal.id;
   return await respondOnce(c, async (sql) => {
     if (!await lockOpenTask(sql, task.id)) throw taskNotFound(task.id);
-    const input = { taskId: task.id, cell, authorId, text: body.text, tags: unique(body.tags) };
+    const { text, version = null } = body;
+    const input = { taskId: task.id, cell, authorId, text, tags: unique(body.tags), version };
     const id = await insertEvaluation(sql, input);
     if (id === "no_cell") throw cellNotFound(cell);
+    if (id === "changed") throw new AppError("conflict", `evaluating cell ${cell}: its image is another now`);
     if (id === "no_image") throw new AppError("conflict", `evaluating cell ${cell}: it has no image now`);
     return {
       status: 201,

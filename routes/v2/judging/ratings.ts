@@ -9,67 +9,24 @@ import {
   type RatedCell,
   type RatingInput,
   type RatingOutcome,
-  saveRatings,
+  saveRatingsWithin,
 } from "../../../db/judging/ratings.ts";
 import { AppError } from "../../../errors.ts";
 import { createRatingSaver, type SaveRating } from "./rating_saver.ts";
 import { withGate } from "../kit/authorize.ts";
 import type { Principal, V2App, V2Deps, V2Env } from "../kit/context.ts";
-import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
-import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
+import { respondOnce } from "../kit/idempotency.ts";
+import { decodeCursor, pageQuery, toPage } from "../kit/pages.ts";
+import { cellParams, defineRoute, jsonBody, jsonResponse, taskParams } from "../kit/route.ts";
 import { respondTagged } from "../kit/etag.ts";
 import {
   accessOf,
-  anyCellNumber,
   cellNotFound,
   getReadableTask,
   parseCellNumber,
   taskNotFound,
 } from "../tasks/task_access.ts";
-import { textSchema } from "../kit/texts.ts";
-
-const ratingFields = {
-  stars: z.int().min(1).max(5).optional().openapi({
-    description: "1 (bad) to 5 (good). Either `stars` or `skipped` is required",
-  }),
-  skipped: textSchema(500).optional().openapi({ description: "Reason for not rating" }),
-  blind: z.boolean().default(false).openapi({
-    description: "Whether the rater saw neither axes nor others' ratings",
-  }),
-  took_ms: z.int().min(0).max(86_400_000).optional(),
-};
-const starsXorSkipped = ({ stars, skipped }: { stars?: number | undefined; skipped?: string | undefined }) =>
-  (stars === undefined) !== (skipped === undefined);
-const starsXorSkippedSchema = { oneOf: [{ required: ["stars"] }, { required: ["skipped"] }] };
-const starsXorSkippedFault = { message: "either stars or skipped", path: ["stars"] };
-
-const ratingIn = z.strictObject(ratingFields).refine(starsXorSkipped, starsXorSkippedFault).openapi(
-  "RatingIn",
-  starsXorSkippedSchema,
-);
-
-/** Maximum number of ratings in one request. */
-const bulkMax = 1000;
-const bulkIn = z.strictObject({
-  ratings: z.array(
-    z.strictObject({ cell: anyCellNumber, ...ratingFields }).refine(
-      starsXorSkipped,
-      starsXorSkippedFault,
-    ).openapi(starsXorSkippedSchema),
-  )
-    .min(1).max(bulkMax),
-}).openapi("RatingsIn");
-
-const ratingOut = z.object({
-  cell: z.int(),
-  version: z.int().openapi({ description: "Number of the attempt that made the rated image" }),
-  stars: z.int().nullable(),
-  skipped: z.string().nullable(),
-  mean: z.number().nullable().openapi({
-    description: "Mean over all raters; null while others' ratings are hidden",
-  }),
-  n: z.int().nullable(),
-}).openapi("Rating");
+import { bulkIn, bulkOut, historyOut, ratingIn, ratingOut } from "./rating_shapes.ts";
 
 const putRating = defineRoute({
   method: "put",
@@ -106,12 +63,6 @@ const clearRating = defineRoute({
   problems: ["conflict"],
 });
 
-const bulkOut = z.object({
-  rated: z.int(),
-  ratings: z.array(ratingOut),
-  refused: z.array(z.object({ cell: z.int(), reason: z.enum(["no_cell", "no_image"]) })),
-}).openapi("Ratings");
-
 const postRatings = defineRoute({
   method: "post",
   path: "/tasks/{id}/ratings",
@@ -120,19 +71,9 @@ const postRatings = defineRoute({
   summary: "Rate many cells at once",
   request: { params: taskParams, body: jsonBody(bulkIn) },
   responses: { 200: jsonResponse(bulkOut, "The accepted and the refused ratings") },
+  once: true,
+  problems: ["conflict"],
 });
-
-const historyOut = pageOf(z.object({
-  version: z.int(),
-  rater_id: z.uuid(),
-  rater: z.string().nullable().openapi({
-    description: "E-mail address; null for a share, for a deleted user, and for requests with a share",
-  }),
-  action: z.enum(["rated", "changed", "cleared"]),
-  stars: z.int().nullable(),
-  skipped: z.string().nullable(),
-  at: time,
-})).openapi("RatingHistory");
 
 const readHistory = defineRoute({
   method: "get",
@@ -149,6 +90,7 @@ type RatingBody = {
   skipped?: string | undefined;
   blind: boolean;
   took_ms?: number | undefined;
+  version?: number | undefined;
 };
 
 const cleared: RatingBody = { blind: false };
@@ -157,7 +99,7 @@ function toRatingInput(
   c: Context<V2Env>,
   taskId: string,
   cell: number,
-  { stars, skipped, blind, took_ms }: RatingBody,
+  { stars, skipped, blind, took_ms, version }: RatingBody,
 ): RatingInput {
   const { principal } = c.var;
   return {
@@ -168,6 +110,7 @@ function toRatingInput(
     skipped: skipped ?? null,
     blind: blind || principal.kind === "share" && principal.blind,
     took_ms: took_ms ?? null,
+    version: version ?? null,
   };
 }
 
@@ -194,6 +137,9 @@ function toRating(
   if (outcome === "no_task") throw taskNotFound(task_id);
   if (outcome === "no_cell") throw cellNotFound(cell);
   if (outcome === "no_image") throw noImage(cell);
+  if (outcome === "changed") {
+    throw new AppError("conflict", `rating cell ${cell}: its image is another now`);
+  }
   const { version, blind, username } = outcome;
   const owned = principal.kind === "user" && principal.email === username;
   const { hidesOthers } = accessOf(principal, { owned, blind });
@@ -216,6 +162,28 @@ async function rateCell(
     outcome = await save(input);
   }
   return toRating(c.var.principal, input, outcome);
+}
+
+async function rateMany(
+  c: Context<V2Env>,
+  id: string,
+  ratings: z.infer<typeof bulkIn>["ratings"],
+) {
+  await getReadableTask(c, id);
+  const inputs = ratings.map(({ cell, ...body }) => toRatingInput(c, id, cell, body));
+  return await respondOnce(c, async (sql) => {
+    const outcomes = await saveRatingsWithin(sql, inputs);
+    const refused = inputs.flatMap(({ cell }, index) => {
+      const reason = outcomes[index]!;
+      return typeof reason === "string" && reason !== "no_task" ? [{ index, cell, reason }] : [];
+    });
+    const saved = inputs.flatMap((input, i) =>
+      outcomes[i] === "no_task" || typeof outcomes[i] !== "string"
+        ? [toRating(c.var.principal, input, outcomes[i]!)]
+        : []
+    );
+    return { status: 200, body: { rated: saved.length, ratings: saved, refused } };
+  });
 }
 
 async function readOwnRating(c: Context<V2Env>, { id, cell: cellText }: { id: string; cell: string }) {
@@ -260,20 +228,10 @@ export function addRatings(app: V2App, { sql }: V2Deps): void {
     async (c) => c.json(await rateCell(c, save, c.req.valid("param"), c.req.valid("json")), 200),
   );
   app.openapi(clearRating, async (c) => c.json(await rateCell(c, save, c.req.valid("param"), cleared), 200));
-  app.openapi(postRatings, async (c) => {
-    const { id } = c.req.valid("param");
-    await getReadableTask(c, id);
-    const inputs = c.req.valid("json").ratings.map(({ cell, ...body }) => toRatingInput(c, id, cell, body));
-    const outcomes = await saveRatings(c.var.deps.sql, inputs);
-    const refused = inputs.flatMap(({ cell }, i) => {
-      const outcome = outcomes[i]!;
-      return outcome === "no_cell" || outcome === "no_image" ? [{ cell, reason: outcome }] : [];
-    });
-    const ratings = inputs.flatMap((input, i) =>
-      typeof outcomes[i] === "string" ? [] : [toRating(c.var.principal, input, outcomes[i]!)]
-    );
-    return c.json({ rated: ratings.length, ratings, refused }, 200);
-  });
+  app.openapi(
+    postRatings,
+    async (c) => await rateMany(c, c.req.valid("param").id, c.req.valid("json").ratings),
+  );
   app.openapi(
     readHistory,
     async (c) => c.json(await readHistoryPage(c, c.req.valid("param"), c.req.valid("query")), 200),

@@ -19,6 +19,7 @@ import type { Layout, Layouts } from "../tasks/layout.ts";
 import { respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { choosePairs, orderPairs, type Pair } from "./pair_choice.ts";
+import { versionNumber } from "./rating_shapes.ts";
 import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
@@ -59,7 +60,7 @@ const next = defineRoute({
 
 const imageVersion = z.strictObject({
   cell: anyCellNumber,
-  version: z.int().min(0).max(2_147_483_647),
+  version: versionNumber,
 });
 const voteIn = z.strictObject({
   left: imageVersion,

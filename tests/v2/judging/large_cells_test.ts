@@ -17,7 +17,7 @@ Deno.test("a cell with the largest number can be rated, evaluated and compared a
   const bulk = await call(api, user, "POST", `${path}/ratings`, { ratings });
   assert.equal(bulk.status, 200, bulk.text);
   assert.deepEqual(bulk.body.ratings.map(({ cell }: { cell: number }) => cell), [99_998, 99_999]);
-  assert.deepEqual(bulk.body.refused, [{ cell: 50_000, reason: "no_cell" }]);
+  assert.deepEqual(bulk.body.refused, [{ index: 2, cell: 50_000, reason: "no_cell" }]);
   const image = (cell: number) => ({ cell, version: 1 });
   const vote = { left: image(99_999), right: image(99_998), outcome: "left" };
   const voted = await call(api, user, "POST", `${path}/votes`, vote);

@@ -113,7 +113,7 @@ Deno.test("in a bulk request refused cells do not affect others, and the last ra
   assert.deepEqual(body, {
     rated: 4,
     ratings: [of(0, 5, 3, 2), of(0, 3, 2, 2), of(1, null, null, 0), of(0, 4, 2.5, 2)],
-    refused: [{ cell: 5, reason: "no_image" }, { cell: 700, reason: "no_cell" }],
+    refused: [{ index: 1, cell: 5, reason: "no_image" }, { index: 3, cell: 700, reason: "no_cell" }],
   });
   assert.deepEqual(await readCellRow(api, task, 0), { rating: 3, rating_n: 2, rating_sum: 5 });
   const history = await call(api, user, "GET", `/tasks/${task}/cells/0/ratings`);

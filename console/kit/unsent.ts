@@ -1,0 +1,14 @@
+/** How much of what the person has judged is not sent, for pages that do not load the outbox. */
+import { signal } from "@preact/signals";
+import { readPreference, writePreference } from "../text/language.ts";
+
+const storageKey = "contactsheet unsent";
+
+/** Number of entries of all people that this browser keeps. */
+export const unsentInBrowser = signal(Number(readPreference(storageKey)) || 0);
+
+/** Sets the number, and remembers it for the next visit if the entries are kept as long. */
+export function noteUnsent(count: number, isKept: boolean): void {
+  unsentInBrowser.value = count;
+  writePreference(storageKey, isKept && count > 0 ? String(count) : undefined);
+}

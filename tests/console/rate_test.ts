@@ -1,0 +1,145 @@
+/** Page Rate: keys, undo, texts, tags, and ratings that survive a lost network, a closed tab and an expired session. */
+import assert from "node:assert/strict";
+import { hasBrowser } from "../support/browser.ts";
+import { openSignedIn, startConsole, takePicture } from "./support/console.ts";
+import { checkLooks } from "./support/looks.ts";
+import { pressOn, waitForHistory, waitForImage, waitForUnsent } from "./support/judging.ts";
+import { addRun } from "./support/runs.ts";
+
+const ignore = !hasBrowser;
+const env = { RATE_LIMIT: "1000000" };
+const axes = {
+  prompt: ["a harbour at dawn", "雨中的寺庙"],
+  cfg: ["4", "7"],
+  seed: Array.from({ length: 10 }, (_, i) => String(i + 1)),
+};
+/** Messages of the browser about requests that are meant to fail. */
+const isExpected = (text: string) => /40[13]|net::ERR/.test(text);
+
+Deno.test({
+  name: "keys rate, clear, undo, skip with a reason, write, tag and mark; the server has it all in order",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const { user } = rig.people;
+    const { sql } = rig.api.database;
+    const id = await addRun(rig, user, { name: "harbour and temple", axes });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    const first = await pressOn(page, "4");
+    const second = await pressOn(page, "2");
+    await pressOn(page, "u");
+    const again = await pressOn(page, "5");
+    assert.equal(again, second, "undo goes back to the image");
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await waitForImage(page), second);
+    await page.keyboard.press("0");
+    await page.keyboard.press("ArrowRight");
+    const third = await waitForImage(page, second);
+    await page.keyboard.press("k");
+    await page.keyboard.press("2");
+    const fourth = await waitForImage(page, third);
+    await page.keyboard.press("e");
+    await page.locator("dialog textarea").fill("5 fingers, 1 too many");
+    await page.keyboard.press("Control+Enter");
+    await page.keyboard.press("t");
+    await page.locator("dialog input").fill("hands 12");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "hands 12", pressed: true }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("f");
+    await page.getByRole("button", { name: "Favourite", pressed: true }).waitFor();
+    assert.equal(await waitForImage(page), fourth, "digits in texts rate nothing");
+    await page.keyboard.press("b");
+    await page.locator(".judge-places").waitFor({ state: "detached" });
+    await pressOn(page, "3");
+    const blind = await pressOn(page, "1");
+    await waitForUnsent(page, 0);
+    await takePicture(page, "rate_blind");
+    await waitForHistory(rig, id, [
+      [first, 4],
+      [second, 2],
+      [second, null],
+      [second, 5],
+      [second, null],
+      [third, "The image is broken"],
+      [fourth, 3],
+      [blind, 1],
+    ]);
+    const [marks] = await sql`
+      select
+        (select array_agg(text) from evaluations where task_id = ${id}) as texts,
+        (select array_agg(tag) from cell_tags where task_id = ${id}) as tags,
+        (select count(*)::int from favourites where task_id = ${id}) as favourites,
+        (select array_agg(s.cell) from ratings r join subtasks s on s.parent_task_id = ${id} and s.id = r.subtask_id
+          where r.task_id = ${id} and r.blind) as blind`;
+    assert.deepEqual({ ...marks }, {
+      texts: ["5 fingers, 1 too many"],
+      tags: ["hands 12"],
+      favourites: 1,
+      blind: [blind],
+    });
+    assert.deepEqual(opened.errors.filter((text) => !isExpected(text)), []);
+  },
+});
+
+Deno.test({
+  name: "30 ratings outlive a lost network and a closed tab: none is lost, none counts twice",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const id = await addRun(rig, rig.people.user, { axes });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    const context = page.context();
+    const given: [number, number][] = [];
+    const rate = async (on: typeof page, count: number) => {
+      for (let i = 0; i < count; i++) {
+        const stars = 1 + given.length % 5;
+        given.push([await pressOn(on, String(stars)), stars]);
+      }
+    };
+    await rate(page, 10);
+    await context.setOffline(true);
+    await rate(page, 6);
+    await page.locator(".judge-unsent").getByText("no connection").waitFor();
+    await takePicture(page, "rate_offline");
+    const late = given.at(-1)!;
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await waitForImage(page), late[0]);
+    given.push([await pressOn(page, "1"), 1]);
+    await page.close();
+    await context.setOffline(false);
+    const next = await context.newPage();
+    await next.goto(`${rig.api.origin}/console/runs/${id}/rate`);
+    await waitForImage(next);
+    await rate(next, 13);
+    await waitForUnsent(next, 0);
+    await waitForHistory(rig, id, given);
+    assert.equal(new Set(given.map(([cell]) => cell)).size, 29, "no image was offered twice");
+  },
+});
+
+Deno.test({
+  name: "the page is accessible and fits at all widths, in both themes and languages",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const id = await addRun(rig, rig.people.user, {
+      name: "harbour and temple",
+      axes,
+      states: { pending: 0.2 },
+    });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    for (const key of ["4", "2", "5"]) await pressOn(page, key);
+    await checkLooks(page, "rate", async () => void await waitForImage(page));
+    await page.setViewportSize({ width: 1440, height: 900 });
+    for (const key of ["k", "e", "t"]) {
+      await page.keyboard.press(key);
+      await page.locator("dialog").waitFor();
+      await takePicture(page, `rate_dialog_${key}`);
+      await page.keyboard.press("Escape");
+    }
+  },
+});
