@@ -11,10 +11,13 @@ export const translated = [
   "docs/loading.md",
   "docs/metrics.md",
   "docs/migrating.md",
+  "docs/notices.md",
   "docs/operating.md",
   "docs/operating-queue.md",
   "docs/settings.md",
   "docs/shadow.md",
+  "docs/training-operators.md",
+  "docs/training-testers.md",
   "docs/v2.md",
 ];
 
