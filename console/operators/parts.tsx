@@ -3,7 +3,6 @@ import type { ComponentChildren } from "preact";
 import { hasRole } from "../api/session.ts";
 import type { Resource } from "../api/use_resource.ts";
 import { Button } from "../kit/button.tsx";
-import type { IconName } from "../kit/icons.tsx";
 import { Page } from "../kit/page.tsx";
 import { Empty, FailureBox, Loading } from "../kit/states.tsx";
 import { common } from "../kit/texts.ts";
@@ -40,31 +39,26 @@ export function Section(
   );
 }
 
-/** A table with a heading, or nothing without rows. */
-export const TableSection = <Row,>(
-  { title, ...rest }: { title: string; columns: readonly Column<Row>[]; rows: readonly Row[] },
-) =>
-  rest.rows.length === 0 ? null : (
-    <Section title={title}>
-      <Table label={title} {...rest} />
-    </Section>
-  );
+interface ListProps<Row> {
+  title: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  /** What to say, and to do, where there is nothing. */
+  none?: string;
+  action?: ComponentChildren;
+}
 
-/** A table, or what to say where there is nothing. */
-export const List = <Row,>(
-  { label, columns, rows, icon = "check", none, text, action }: {
-    label: string;
-    columns: readonly Column<Row>[];
-    rows: readonly Row[];
-    icon?: IconName;
-    none: string;
-    text?: string;
-    action?: ComponentChildren;
-  },
-) =>
-  rows.length > 0
-    ? <Table label={label} columns={columns} rows={rows} />
-    : <Empty icon={icon} title={none} action={action}>{text}</Empty>;
+/** A table with a heading; without rows, what to say instead, if anything. */
+export function List<Row>({ title, columns, rows, none, action }: ListProps<Row>) {
+  if (rows.length > 0) {
+    return (
+      <Section title={title}>
+        <Table label={title} columns={columns} rows={rows} />
+      </Section>
+    );
+  }
+  return none ? <Empty icon="system" title={none} action={action} /> : null;
+}
 
 /** A command, and a button that copies it. */
 export function Command({ text }: { text: string }) {

@@ -13,25 +13,13 @@ export type Column<Row> =
 export const distance = (at: string): string => formatRelative(secondsFromNow(at));
 
 /** Values that need attention, as `field.value`. */
-const alarming = new Set([
-  ...["status.degraded", "workers.0", "leader.false", "redis.away", "alive.false", "is_active.false"],
-  ...[
-    "fault.true",
-    "state.given_up",
-    "state.stopped",
-    "state.not_ready",
-    "state.unknown",
-    "verdict.different",
-  ],
-  ...["cause.code", "cause.data", "is_current.false"],
-]);
+const alarming =
+  /^(status\.degraded|workers\.0|(leader|alive|is_active|is_current)\.false|redis\.away|fault\.true|state\.(given_up|stopped|not_ready|unknown)|verdict\.different|cause\.(code|data))$/;
 
 /** Shows the value of a field. */
 export function show(name: string, value: unknown): ComponentChildren {
   if (value === null || value === undefined || value === "") return "–";
-  if (Array.isArray(value)) {
-    return value.map((one) => show(name, one)).flatMap((one, i) => i ? [", ", one] : [one]);
-  }
+  if (Array.isArray(value)) return value.map((one) => operatorTexts.value.value(name, one)).join(", ");
   if (typeof value === "number") {
     return name.endsWith("seconds") ? formatDuration(value) : formatNumber(value, value < 10 ? 1 : 0);
   }
@@ -53,7 +41,7 @@ function toCells<Row>(row: Row, columns: readonly Column<Row>[]): Cell[] {
     return {
       label: operatorTexts.value.label(column),
       content: show(column, value),
-      class: alarming.has(`${column}.${value}`)
+      class: alarming.test(`${column}.${value}`)
         ? "op-alarm"
         : typeof value === "number"
         ? "number"

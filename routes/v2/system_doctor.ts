@@ -61,11 +61,29 @@ const faultLooks = {
 type FaultName = keyof typeof faultLooks;
 const faultNames = Object.keys(faultLooks) as FaultName[];
 
+/** What each check finds. */
+const texts: Record<Finding["check"], string> = {
+  silent_workers: "workers have sent no sign for 6 s",
+  leader: "workers run, but none leads: their logs say why",
+  queues: "work waits that no worker serves or has slots for, or more runs than allowed",
+  counters: "counters of tasks differ from their cells",
+  unclosed_tasks: "tasks are open although all their cells have ended",
+  open_cells: "ended tasks have cells that have not ended",
+  cancelling: "cancelled tasks have pending cells",
+  ends: "tasks contradict themselves about their end",
+  leases: "cells run on workers that are gone, or for too long",
+  notices: "notices are more than 5 minutes late",
+  untold_ends: "tasks have ended without a notice",
+  held_tasks: "tasks are held",
+  abandoned_notices: "notices of the last day were refused by their receivers",
+};
+
 /** Faults that need a person. */
 const forPeople: ReadonlySet<FaultName> = new Set(["leader", "queues"]);
 
 const findingOut = z.object({
   check: z.enum([...faultNames, "held_tasks", "abandoned_notices"]),
+  text: z.string(),
   fault: z.boolean().openapi({ description: "false: a note about an unusual state" }),
   count: z.int(),
   about: z.array(z.string()).openapi({
@@ -106,7 +124,7 @@ async function listNotes(sql: Sql): Promise<Finding[]> {
   const held = await countHeldTasks(sql);
   const abandoned = await countAbandonedNotices(sql);
   const note = (check: Finding["check"], count: number, about: string[]): Finding[] =>
-    count === 0 ? [] : [{ check, fault: false, count, about, repairable: false }];
+    count === 0 ? [] : [{ check, text: texts[check], fault: false, count, about, repairable: false }];
   return [
     ...note("held_tasks", held.reduce((sum, { tasks }) => sum + tasks, 0), held.map(({ hold }) => hold)),
     ...note("abandoned_notices", abandoned, []),
@@ -119,7 +137,14 @@ function listLasting(first: Map<FaultName, string[]>, second: Map<FaultName, str
     const about = second.get(check)?.filter((key) => before.includes(key)) ?? [];
     if (about.length === 0) return [];
     const repairable = !forPeople.has(check);
-    return [{ check, fault: true, count: about.length, about: about.slice(0, aboutMax), repairable }];
+    return [{
+      check,
+      text: texts[check],
+      fault: true,
+      count: about.length,
+      about: about.slice(0, aboutMax),
+      repairable,
+    }];
   });
 }
 

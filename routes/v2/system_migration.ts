@@ -19,8 +19,10 @@ import {
   listQuarantineReasons,
 } from "../../db/migration/journal.ts";
 import { ledgerCollections, readLoaded, readSnapshot } from "../../db/migration/ledger.ts";
+import { readTraffic } from "../../db/traffic/traffic.ts";
 import type { V2App, V2Deps } from "./kit/context.ts";
 import { defineRoute, jsonResponse, time } from "./kit/route.ts";
+import { findNext, nextCommands, nextNames } from "./system_next.ts";
 
 const tags: ["system"] = ["system"];
 
@@ -113,6 +115,11 @@ const migrationOut = z.object({
   ).openapi({
     description: "Documents that wait for their task or for a key that another one has",
   }),
+  next: z.object({
+    name: z.enum(nextNames),
+    command: z.string(),
+    text: z.string().openapi({ description: "What it is for" }),
+  }).openapi({ description: "The next command, as the stored state tells it" }),
   quarantine: z.array(
     z.object({ collection: z.string(), reason: z.string(), documents: count, first_at: time })
       .openapi("MigrationQuarantine"),
@@ -204,8 +211,9 @@ async function readLedger({ sql }: V2Deps): Promise<z.infer<typeof ledgerOut>> {
 }
 
 async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>> {
-  const [following, waiting, quarantine, gate, journal, counts, items, back, verification] = await Promise
-    .all([
+  const [traffic, following, waiting, quarantine, gate, journal, counts, items, back, verification] =
+    await Promise.all([
+      readTraffic(sql),
       findFollowing(sql),
       listWaitingGroups(sql),
       listQuarantineReasons(sql),
@@ -216,6 +224,8 @@ async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>>
       readWayBack(sql),
       findLastVerification(sql),
     ]);
+  const next = findNext({ traffic, following, verification, gate, journal, back }, Date.now());
+  const [command, text] = nextCommands[next];
   return {
     state: following?.state ?? "none",
     following: following === undefined ? null : {
@@ -235,6 +245,7 @@ async function readState({ sql }: V2Deps): Promise<z.infer<typeof migrationOut>>
       process: following.process,
     },
     waiting,
+    next: { name: next, command, text },
     quarantine,
     quarantined: quarantine.reduce((sum, { documents }) => sum + documents, 0),
     gate: gate

@@ -105,7 +105,6 @@ Deno.test({
     await page.getByText("guest@example.com").waitFor();
     await page.getByRole("searchbox").fill("user@");
     await page.getByText("guest@example.com").waitFor({ state: "detached" });
-    assert.match(page.url(), /tab=users&q=user/);
     const act = async (name: string) => {
       await page.getByRole("button", { name: "Actions for user@example.com" }).click();
       await page.getByRole("menuitem", { name }).click();
@@ -115,9 +114,9 @@ Deno.test({
       await page.getByRole("dialog").waitFor({ state: "detached" });
     };
     await act("Change roles");
-    await page.getByLabel("Manager").check();
+    await page.getByLabel("manager").check();
     await confirm();
-    await page.getByText("Manager, User").waitFor();
+    await page.getByText("manager, user").waitFor();
 
     await act("End all sessions");
     await page.getByRole("dialog").getByText("test").waitFor();
@@ -127,7 +126,7 @@ Deno.test({
 
     await act("Block");
     await confirm();
-    await page.getByRole("cell", { name: "blocked" }).waitFor();
+    await page.getByRole("cell", { name: "no", exact: true }).waitFor();
     const [row] = await rig.api.database.sql`select is_active, roles from users where id = ${user.id}`;
     assert.deepEqual([row!.is_active, [...row!.roles].sort()], [false, ["manager", "user"]]);
 
@@ -158,10 +157,10 @@ Deno.test({
       .sql`select from deliveries where event = 'test' and closed_at is null`;
     assert.equal(tests.length, 2);
     await openTab(page, "Doctor");
-    await page.getByText("Workers are silent").waitFor();
+    await page.getByText("workers have sent no sign").waitFor();
     await rig.api.database.sql`delete from workers where id = 'w-dead'`;
     await page.getByRole("button", { name: "Look again" }).click();
-    await page.getByText("Workers are silent").waitFor({ state: "detached" });
+    await page.getByText("workers have sent no sign").waitFor({ state: "detached" });
   },
 });
 

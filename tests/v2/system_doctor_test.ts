@@ -20,7 +20,14 @@ Deno.test("a healthy queue has no findings, and its held tasks are a note", asyn
   await api.database.sql`update tasks set hold = 'pause' where status <> 'completed'`;
   const { body: { findings } } = await call(api, manager, "GET", path);
   assert.deepEqual(findings, [
-    { check: "held_tasks", fault: false, count: 1, about: ["pause"], repairable: false },
+    {
+      check: "held_tasks",
+      text: "tasks are held",
+      fault: false,
+      count: 1,
+      about: ["pause"],
+      repairable: false,
+    },
   ]);
   assert.equal((await call(api, user, "GET", path)).status, 403);
 });

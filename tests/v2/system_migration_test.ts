@@ -1,5 +1,6 @@
 /** The state of a migration that is under way. */
 import assert from "node:assert/strict";
+import { findNext, type NextFacts, type NextName, nextNames } from "../../routes/v2/system_next.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { addPeople, call } from "./support/api.ts";
 
@@ -23,6 +24,11 @@ Deno.test("without a followed source, the state of the migration is none", async
     state: "none",
     following: null,
     waiting: [],
+    next: {
+      name: "move",
+      command: "deno task migrate data move",
+      text: "Start the guide, or go on where it was left.",
+    },
     quarantine: [],
     gate: null,
     journal: [],
@@ -160,4 +166,48 @@ Deno.test("the ledger counts what became of the documents of a followed or a loa
   const { collection, documents, exact, waiting } = followed.collections[0];
   assert.deepEqual([collection, documents, exact, waiting], ["users", null, 2, 1]);
   assert.equal((await call(api, user, "GET", path)).status, 403);
+});
+
+Deno.test("the next command follows from the state", () => {
+  const now = Date.now();
+  const ready: NextFacts = {
+    traffic: { phase: "canary", share: 100 },
+    following: { state: "following", process: { holder: "a", since: "" }, copied_at: "" },
+    verification: { verdict: "equal" },
+    gate: { is_ready: true },
+    journal: [{ kind: "rehearsal", what: "done", at: new Date(now - 3_600_000).toISOString() }],
+    back: { is_captured: false, process: null },
+  };
+  const old = [{
+    kind: "rehearsal",
+    what: "done",
+    at: new Date(now - 25 * 3_600_000).toISOString(),
+  }] as const;
+  const failed = [{ kind: "rehearsal", what: "undone", at: new Date(now).toISOString() }] as const;
+  const cases: [NextName, Partial<NextFacts>][] = [
+    ["cutover", {}],
+    ["rehearse", { journal: old }],
+    ["rehearse", { journal: failed }],
+    ["check", { journal: [], gate: { is_ready: false } }],
+    ["check", { journal: [], gate: undefined }],
+    ["share", { traffic: { phase: "canary", share: 99 } }],
+    ["canary", { traffic: { phase: "shadow", share: 0 } }],
+    ["shadow", { traffic: { phase: "old", share: 0 } }],
+    ["verify", { verification: { verdict: "different" } }],
+    ["verify", { verification: undefined }],
+    ["copying", { following: { ...ready.following!, copied_at: null } }],
+    ["copying", { following: { ...ready.following!, state: "gap" } }],
+    ["sync", { following: { ...ready.following!, process: null } }],
+    ["restart", { following: { ...ready.following!, state: "stopped", process: null } }],
+    ["move", { following: undefined }],
+    ["abort", { traffic: { phase: "holding", share: 0 }, following: undefined }],
+    ["back", { traffic: { phase: "new", share: 0 }, back: { is_captured: true, process: null } }],
+    ["watch", {
+      traffic: { phase: "new", share: 0 },
+      back: { is_captured: true, process: { holder: "a", since: "" } },
+    }],
+    ["done", { traffic: { phase: "new", share: 0 } }],
+  ];
+  for (const [name, facts] of cases) assert.equal(findNext({ ...ready, ...facts }, now), name);
+  assert.deepEqual(new Set(cases.map(([name]) => name)), new Set(nextNames));
 });

@@ -1,14 +1,16 @@
 /** Page Migration: how far it is, which system answers, and what comes next. */
-import { unwrap, v2 } from "../../api/client.ts";
-import { serverNow } from "../../api/network.ts";
+import { type Schemas, unwrap, v2 } from "../../api/client.ts";
 import { usePolled } from "../../api/use_polled.ts";
 import { Empty } from "../../kit/states.tsx";
 import { common } from "../../kit/texts.ts";
-import { Command, Loaded, Section, StaffPage, TableSection } from "../../operators/parts.tsx";
+import { Command, List, Loaded, Section, StaffPage } from "../../operators/parts.tsx";
 import { distance, Facts } from "../../operators/table.tsx";
 import { operatorTexts } from "../../operators/texts.ts";
-import { commands, findNext, type Ledger, type Migration, type Traffic } from "./next.ts";
 import { Phases } from "./phases.tsx";
+
+type Migration = Schemas["Migration"];
+type Traffic = Schemas["Traffic"];
+type Ledger = Schemas["MigrationLedger"];
 
 /** Shows first what is not passed. */
 const isOpen = ({ state }: { state: string }) => state === "not_ready" || state === "unknown";
@@ -18,7 +20,7 @@ function Gate({ gate }: { gate: Migration["gate"] }) {
   if (gate === null) {
     return (
       <Section title={t.gate} note={t.noGate}>
-        <Command text={commands.check} />
+        <Command text="deno task migrate data cutover --check" />
       </Section>
     );
   }
@@ -27,10 +29,10 @@ function Gate({ gate }: { gate: Migration["gate"] }) {
   const passed = gate.checks.filter((check) => !isOpen(check));
   return (
     <>
-      <TableSection title={`${t.gate}: ${gate.by}, ${distance(gate.at)}`} rows={open} columns={columns} />
+      <List title={`${t.gate}: ${gate.by}, ${distance(gate.at)}`} rows={open} columns={columns} />
       <details>
         <summary>{t.passed(passed.length)}</summary>
-        <TableSection title={t.gate} rows={passed} columns={columns} />
+        <List title={t.gate} rows={passed} columns={columns} />
       </details>
     </>
   );
@@ -44,7 +46,7 @@ function Shadow({ shadow }: Pick<Traffic, "shadow">) {
       <Section title={t.shadow}>
         <Facts of={shadow} columns={["compared", "equal", "unexplained"]} />
       </Section>
-      <TableSection
+      <List
         title={t.differences}
         rows={shadow.differences}
         columns={[
@@ -80,7 +82,7 @@ function History(
     })),
   ].toSorted((a, b) => b.at.localeCompare(a.at));
   return (
-    <TableSection
+    <List
       title={t.history}
       rows={rows}
       columns={["at", "kind", "what", "by", "pause_ms", "reason"]}
@@ -106,8 +108,7 @@ function State({ migration, traffic, ledger, reload }: {
   reload: () => void;
 }) {
   const { migration: t } = operatorTexts.value;
-  const { following, back, gaps, verification, gate, state } = migration;
-  const next = findNext(migration, traffic, serverNow());
+  const { following, back, gaps, verification, gate, state, next } = migration;
   const facts = {
     state,
     lag_seconds: following?.lag_seconds,
@@ -121,8 +122,8 @@ function State({ migration, traffic, ledger, reload }: {
   return (
     <>
       <Phases traffic={traffic} reload={reload} />
-      <Section title={t.next} note={t.nextTexts[next]}>
-        <Command text={commands[next]} />
+      <Section title={t.next} note={t.nextText(next.name, next.text)}>
+        <Command text={next.command} />
         <p class="muted small">{t.onlyThere}</p>
       </Section>
       <div class="panel stack">
@@ -130,7 +131,7 @@ function State({ migration, traffic, ledger, reload }: {
         {following && <p class="muted small">{following.location}</p>}
         {following?.stop_reason && <p class="op-alarm" lang="en">{following.stop_reason}</p>}
       </div>
-      <TableSection
+      <List
         title={t.ledger}
         rows={ledger.collections.map((counts) => ({ ...counts, accounted: sumOf(counts) }))}
         columns={[
@@ -145,13 +146,13 @@ function State({ migration, traffic, ledger, reload }: {
         ]}
       />
       <Gate gate={gate} />
-      <TableSection
+      <List
         title={t.rowless}
         rows={listRowless(migration)}
         columns={["documents", "kind", "collection", "reason", "first_at"]}
       />
       <Shadow shadow={traffic.shadow} />
-      <TableSection
+      <List
         title={t.processes}
         rows={traffic.processes}
         columns={["host", "pid", "is_current", "writes_in_flight", "writes_held"]}
@@ -183,7 +184,7 @@ function MigrationView() {
             migration.state === "none" && counts.source === "none" && traffic.version === 1 &&
               traffic.processes.length === 0
               ? (
-                <Empty icon="migration" title={t.none} action={<Command text={commands.move} />}>
+                <Empty icon="migration" title={t.none} action={<Command text={migration.next.command} />}>
                   {t.noneText}
                 </Empty>
               )

@@ -1,11 +1,12 @@
 /** The phase of the traffic, and the changes of it that lose nothing. */
-import { unwrap, v2 } from "../../api/client.ts";
+import { type Schemas, unwrap, v2 } from "../../api/client.ts";
 import { hasRole } from "../../api/session.ts";
 import { Button } from "../../kit/button.tsx";
 import { ask } from "../../operators/ask.tsx";
 import { Facts } from "../../operators/table.tsx";
 import { operatorTexts } from "../../operators/texts.ts";
-import type { Traffic } from "./next.ts";
+
+type Traffic = Schemas["Traffic"];
 
 const phases = ["old", "shadow", "canary", "holding", "new"] as const;
 

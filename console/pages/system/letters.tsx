@@ -1,14 +1,15 @@
 /** Dead letters: cells that failed for good, by cause and one by one, and drawing them again. */
-import { useState } from "preact/hooks";
 import { type Schemas, unwrap, v2 } from "../../api/client.ts";
 import { usePolled } from "../../api/use_polled.ts";
 import { Button } from "../../kit/button.tsx";
 import { Link } from "../../kit/router.tsx";
 import { Empty } from "../../kit/states.tsx";
-import { common } from "../../kit/texts.ts";
 import { ask } from "../../operators/ask.tsx";
-import { Loaded, TableSection } from "../../operators/parts.tsx";
+import { List, Loaded } from "../../operators/parts.tsx";
 import { operatorTexts } from "../../operators/texts.ts";
+
+/** Dead letters that the page lists. The causes count all. */
+const shownMax = 100;
 
 /** Length up to which v2 takes a cause. It selects causes that contain the text. */
 const causeMax = 500;
@@ -22,12 +23,12 @@ function countMatching(causes: readonly Cause[], cause: string): number {
 }
 
 /** Loads dead letters and their causes. */
-async function load(limit: number, signal: AbortSignal) {
-  const [{ items, next }, { items: causes }] = await Promise.all([
-    unwrap(v2.GET("/api/v2/system/dead-letters", { params: { query: { limit } }, signal })),
+async function load(signal: AbortSignal) {
+  const [{ items }, { items: causes }] = await Promise.all([
+    unwrap(v2.GET("/api/v2/system/dead-letters", { params: { query: { limit: shownMax } }, signal })),
     unwrap(v2.GET("/api/v2/system/dead-letters/causes", { signal })),
   ]);
-  return { items, next, causes };
+  return { items, causes };
 }
 
 interface AgainProps {
@@ -58,15 +59,14 @@ function Again({ cells, body, cause, reload }: AgainProps) {
 
 export function Letters() {
   const { system: t, label } = operatorTexts.value;
-  const [limit, setLimit] = useState(50);
-  const letters = usePolled((signal) => load(limit, signal), [limit], 10);
+  const letters = usePolled(load, [], 10);
   const { reload } = letters;
   return (
     <Loaded from={letters}>
-      {({ items, next, causes }) =>
+      {({ items, causes }) =>
         items.length === 0 ? <Empty icon="check" title={t.noLetter} /> : (
           <>
-            <TableSection
+            <List
               title={t.causes}
               rows={causes}
               columns={["cells", "cause", ["", ({ cause }) => {
@@ -78,7 +78,7 @@ export function Letters() {
             <div class="row">
               <Again cells={countMatching(causes, "")} body={{ all: true }} reload={reload} />
             </div>
-            <TableSection
+            <List
               title={t.latest}
               rows={items}
               columns={[
@@ -97,7 +97,6 @@ export function Letters() {
                   <Again cells={1} body={{ cells: [{ task, cell }] }} cause={cause} reload={reload} />],
               ]}
             />
-            {next && limit < 200 && <Button onClick={() => setLimit(200)}>{common.value.more}</Button>}
           </>
         )}
     </Loaded>

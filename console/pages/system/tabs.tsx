@@ -19,10 +19,9 @@ export function Workers() {
     <Loaded from={workers}>
       {({ items }) => (
         <List
-          label={t.tabs.workers}
+          title={t.tabs.workers}
           rows={items}
           columns={["id", "host", "pid", "queues", "running", "started_at", "heartbeat_at", "alive"]}
-          icon="system"
           none={t.noWorker}
           action={<Command text="deno task worker" />}
         />
@@ -32,18 +31,18 @@ export function Workers() {
 }
 
 export function Doctor() {
-  const { system: t, label } = operatorTexts.value;
+  const { system: t, label, finding } = operatorTexts.value;
   const report = useResource((signal) => unwrap(v2.GET("/api/v2/system/doctor", { signal })), []);
   return (
     <Loaded from={report}>
       {({ findings }) => (
         <>
           <List
-            label={t.tabs.doctor}
+            title={t.tabs.doctor}
             rows={findings}
             columns={[
               "fault",
-              "check",
+              [label("check"), ({ check, text }) => finding(check, text)],
               "count",
               [label("about"), ({ check, about }) => (
                 <span class="row">
@@ -112,7 +111,7 @@ export function Webhooks() {
     <Loaded from={webhooks}>
       {({ items }) => (
         <List
-          label={t.tabs.webhooks}
+          title={t.tabs.webhooks}
           rows={items}
           columns={[
             "url",
@@ -127,7 +126,6 @@ export function Webhooks() {
             "error",
             ["", (row) => <Button onClick={() => open(row)}>{t.deliveries}</Button>],
           ]}
-          icon="external"
           none={t.noWebhook}
         />
       )}

@@ -1,11 +1,10 @@
 /** The users, for admins: roles, sessions, blocking. */
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type Schemas, unwrap, v2 } from "../../api/client.ts";
 import { usePolled } from "../../api/use_polled.ts";
 import { useResource } from "../../api/use_resource.ts";
 import { TextField } from "../../kit/field.tsx";
 import { Menu } from "../../kit/menu.tsx";
-import { query, setQuery } from "../../kit/router.tsx";
 import { common } from "../../kit/texts.ts";
 import { ask } from "../../operators/ask.tsx";
 import { List, Loaded } from "../../operators/parts.tsx";
@@ -15,7 +14,6 @@ import { operatorTexts } from "../../operators/texts.ts";
 type User = Schemas["User"];
 
 const roles = ["admin", "manager", "user", "guest"] as const;
-const searchMs = 250;
 
 function Sessions({ id }: User) {
   const params = { path: { id } };
@@ -62,12 +60,7 @@ function actionsOf(user: User, then: () => void) {
 
 export function Users() {
   const { system: t } = operatorTexts.value;
-  const q = query.value.get("q") ?? "";
-  const [text, setText] = useState(q);
-  useEffect(() => {
-    const timer = setTimeout(() => setQuery({ q: text.trim() }), searchMs);
-    return () => clearTimeout(timer);
-  }, [text]);
+  const [q, setQ] = useState("");
   const users = usePolled(
     (signal) =>
       unwrap(v2.GET("/api/v2/users", { params: { query: { limit: 200, ...(q && { q }) } }, signal })),
@@ -82,13 +75,13 @@ export function Users() {
         isLabelHidden
         type="search"
         placeholder={search}
-        value={text}
-        onInput={setText}
+        value={q}
+        onInput={setQ}
       />
       <Loaded from={users}>
         {({ items }) => (
           <List
-            label={t.tabs.users}
+            title={t.tabs.users}
             rows={items}
             columns={[
               "email",
@@ -98,7 +91,6 @@ export function Users() {
               "created_at",
               ["", (user) => <Menu label={t.actions(user.email)} items={actionsOf(user, users.reload)} />],
             ]}
-            icon="search"
             none={t.noUser}
           />
         )}

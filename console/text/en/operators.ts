@@ -1,107 +1,45 @@
 /** Texts of the pages System and Migration. */
 import { counted, formatNumber } from "../format.ts";
 
-const humanize = (name: string): string =>
-  (name[0]!.toUpperCase() + name.slice(1)).replace(/_(at|seconds)$/, "").replaceAll("_", " ");
-
 /** Names of fields that differ from those of v2. */
 const labels: Record<string, string> = {
   accounted: "Accounted for",
   at: "When",
   attempt: "Attempts",
   backlog: "Waiting cells",
-  calls: "API calls",
-  captured: "Way back",
-  changed_by: "By",
+  captured: "Way back open",
   changes: "Not written back",
-  check: "Finding",
-  client: "Browser",
-  compared: "Compared in 24 h",
   create_ms: "ms to accept",
-  created_at: "Since",
-  email: "E-mail",
-  expires_at: "Ends",
-  failures: "Failed calls",
-  fault: "Kind",
-  first_at: "Since",
   fullname: "Name",
-  gaps: "Open gaps",
-  headroom_seconds: "Head-room",
-  heartbeat_at: "Last sign",
-  is_active: "State",
-  is_current: "Knows the phase",
-  last_at: "Last seen",
-  made_by: "Set by",
-  name: "Check",
-  path: "Place",
-  pause_ms: "Pause in ms",
-  pid: "Process",
-  rate_per_minute: "Jobs per min",
-  renewed_at: "Last renewed",
   sample: "Old → here",
   share: "Share in %",
-  slots_after: "After",
-  slots_before: "Before",
-  status: "State",
   task_name: "Run",
-  todo: "To do",
-  unexplained: "Unexplained kinds",
-  url: "Address",
   verdict: "Verified",
-  wanted: "For the backlog",
-  writes_in_flight: "Writes under way",
 };
 
-const bools: Record<string, string> = { true: "yes", false: "no" };
-
-/** Values of fields that differ from those of v2. */
-const values: Record<string, string> = {
-  "state.given_up": "given up",
-  "state.not_ready": "not ready",
-  "alive.false": "silent",
-  "captured.false": "off",
-  "captured.true": "open",
-  "check.abandoned_notices": "Receivers refused notices in the last day",
-  "check.cancelling": "Cancelled runs have waiting cells",
-  "check.counters": "Counters of runs differ from their cells",
-  "check.ends": "Runs contradict themselves about their end",
-  "check.held_tasks": "Runs are held",
-  "check.leader": "No worker leads; their logs say why",
-  "check.leases": "Cells run on workers that are gone, or too long",
-  "check.notices": "Notices are over 5 minutes late",
-  "check.open_cells": "Ended runs have open cells",
-  "check.queues": "Work waits without workers or slots, or too much runs",
-  "check.silent_workers": "Workers are silent",
-  "check.unclosed_tasks": "Runs are open though all cells have ended",
-  "check.untold_ends": "Runs ended without a notice",
-  "fault.false": "note",
-  "fault.true": "fault",
-  "is_active.false": "blocked",
-  "is_active.true": "active",
-  "is_current.false": "not yet",
-  "kind.cutover": "cut-over",
-  "leader.false": "none",
-  "redis.away": "not reached",
-  "redis.ok": "connected",
-  "redis.unknown": "not used",
-  "roles.admin": "Admin",
-  "roles.guest": "Guest",
-  "roles.manager": "Manager",
-  "roles.user": "User",
-  "state.gap": "comparing after a gap",
-  "state.none": "not followed",
-  "status.degraded": "Degraded",
-  "status.ok": "Running",
-};
+/** Fields whose values are names with underscores. */
+const named = /^(check|kind|state)$/;
 
 export const text = {
   onlyStaff: "This page is for admins and managers",
   confirm: "Confirm",
   done: (action: string) => `Done: ${action}`,
   /** The name of a field of v2. */
-  label: (name: string): string => labels[name] ?? humanize(name),
+  label: (name: string): string =>
+    labels[name] ??
+      (name[0]!.toUpperCase() + name.slice(1)).replace(/^Is_(.)/, (_, first) => first.toUpperCase())
+        .replace(/_(at|seconds)$/, "").replaceAll("_", " "),
   /** A value of a field of v2. */
-  value: (name: string, value: string): string => values[`${name}.${value}`] ?? bools[value] ?? value,
+  value: (name: string, value: string): string =>
+    value === "true"
+      ? "yes"
+      : value === "false"
+      ? "no"
+      : named.test(name)
+      ? value.replaceAll("_", " ")
+      : value,
+  /** A finding of the doctor. @param text the server's words */
+  finding: (_check: string, text: string) => text,
   system: {
     tabs: {
       queues: "Queues",
@@ -111,34 +49,32 @@ export const text = {
       users: "Users",
       webhooks: "Webhooks",
     },
-    noQueue: "No worker has started yet, so no queue has slots",
+    noQueue: "No worker has started yet",
     set: "Set slots",
-    setText:
-      "Holds for all workers together, whatever backlog and health say. Running attempts finish. 0 stops the queue.",
+    setText: "For all workers together, whatever backlog and health say. Running attempts finish.",
     duration: "For",
     clear: "End override",
     override: (slots: number, by: string, end: string) =>
       `Set to ${counted(slots, "slot", "slots")} by ${by}, ends ${end}`,
-    clearText: "Backlog and health of the image API decide again.",
+    clearText: "Backlog and health decide again.",
     changes: "Recent changes",
-    noWorker: "No worker is registered: nothing is drawn",
+    noWorker: "No worker is registered",
     noLetter: "Nothing has failed for good",
     causes: "By cause",
     latest: "Latest",
     draw: "Draw again",
     drawAll: "Draw all again",
     again: (cells: number) => `Draw ${counted(cells, "cell", "cells")} again`,
-    againText: "They use the image API again. Ended runs reopen; cancelled ones stay as they are.",
+    againText: "Ended runs reopen; cancelled ones stay as they are.",
     healthy: "No faults were found",
     look: "Look again",
-    doctorText:
-      "Faults that two looks have found. The command also looks at Redis, and repairs what needs no decision.",
+    doctorText: "What two looks have found. The command also looks at Redis, and repairs.",
     noUser: "No user matches",
     actions: (name: string) => `Actions for ${name}`,
     roles: "Change roles",
     endSessions: "End all sessions",
     block: "Block",
-    blockText: "All sessions end, and signing in is refused. Runs and ratings stay.",
+    blockText: "All sessions end, and signing in is refused.",
     unblock: "Unblock",
     noWebhook: "No run has a webhook",
     deliveries: "Deliveries",
@@ -162,23 +98,7 @@ export const text = {
       canary: "This system answers the reads of this share of the users. Writes go to the old backend.",
     },
     next: "Next",
-    nextTexts: {
-      move: "Start the guide, or go on with it.",
-      sync: "Start the sync: without it the rows fall behind.",
-      restart: "The sync needs a person. Mend what it says, then start it again.",
-      copying: "A copy or a comparison is running. See how far it is.",
-      verify: "Compare all documents while both sides change.",
-      shadow: "Compare the answers of both systems.",
-      canary: "Let a few users read from this system.",
-      share: "Raise the share while nobody complains.",
-      check: "Ask the gate.",
-      rehearse: "Rehearse: everything but the switch.",
-      cutover: "Cut over: then this system answers all writes.",
-      abort: "A switch is under way. Only if its process is gone, undo it.",
-      back: "Keep the way back open: write changes to MongoDB.",
-      watch: "This system is in charge. Compare both sides before you give up the way back.",
-      done: "The migration is complete.",
-    },
+    nextText: (_name: string, text: string) => text,
     onlyThere: "The switch and the way back are made on the command line only.",
     ledger: "Ledger: documents = exact + adjusted + quarantined + waiting + excluded",
     gate: "Gate",

@@ -163,12 +163,31 @@ const values: Record<string, string> = {
   "status.ok": "运行正常",
 };
 
+const nextTexts: Record<string, string> = {
+  move: "启动迁移向导，或继续进行。",
+  sync: "启动同步：否则数据会逐渐落后。",
+  restart: "同步需要人工处理。请先解决所述问题，再重新启动。",
+  copying: "复制或比对正在进行，可查看进度。",
+  verify: "在双方仍有更改时比对所有文档。",
+  shadow: "对比两个系统的响应。",
+  canary: "让少量用户从本系统读取。",
+  share: "只要没有异常反馈，就提高比例。",
+  check: "检查切换条件。",
+  rehearse: "演练：执行除切换以外的所有步骤。",
+  cutover: "正式切换：此后所有写入由本系统响应。",
+  abort: "切换正在进行。仅当其进程已不存在时才撤销。",
+  back: "保持回写：把更改写入 MongoDB。",
+  watch: "本系统已接管。放弃退路之前请先比对双方。",
+  done: "迁移已完成。",
+};
+
 export const text: typeof en = {
   onlyStaff: "此页面仅供管理员和经理使用",
   confirm: "确认",
   done: (action: string) => `已完成：${action}`,
   label: (name: string) => labels[name] ?? name,
   value: (name: string, value: string) => values[`${name}.${value}`] ?? value,
+  finding: (check: string, text: string) => values[`check.${check}`] ?? text,
   system: {
     tabs: {
       queues: "队列",
@@ -219,23 +238,7 @@ export const text: typeof en = {
       canary: "这一比例用户的读取由本系统响应，写入仍交给旧后端。",
     },
     next: "下一步",
-    nextTexts: {
-      move: "启动迁移向导，或继续进行。",
-      sync: "启动同步：否则数据会逐渐落后。",
-      restart: "同步需要人工处理。请先解决所述问题，再重新启动。",
-      copying: "复制或比对正在进行，可查看进度。",
-      verify: "在双方仍有更改时比对所有文档。",
-      shadow: "对比两个系统的响应。",
-      canary: "让少量用户从本系统读取。",
-      share: "只要没有异常反馈，就提高比例。",
-      check: "检查切换条件。",
-      rehearse: "演练：执行除切换以外的所有步骤。",
-      cutover: "正式切换：此后所有写入由本系统响应。",
-      abort: "切换正在进行。仅当其进程已不存在时才撤销。",
-      back: "保持回写：把更改写入 MongoDB。",
-      watch: "本系统已接管。放弃退路之前请先比对双方。",
-      done: "迁移已完成。",
-    },
+    nextText: (name: string, text: string) => nextTexts[name] ?? text,
     onlyThere: "切换与回滚只能在命令行执行。",
     ledger: "台账：文档 = 完全一致 + 已调整 + 隔离 + 等待 + 排除",
     gate: "切换条件",

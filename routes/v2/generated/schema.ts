@@ -4493,6 +4493,7 @@ export interface components {
             fault: boolean;
             /** @description `deno task worker:doctor --repair` repairs it */
             repairable: boolean;
+            text: string;
         };
         DoctorReport: {
             checks: number;
@@ -4667,6 +4668,14 @@ export interface components {
             gate: components["schemas"]["MigrationGate"];
             /** @description Switches, rehearsals and decisions, newest first, at most 50 */
             journal: components["schemas"]["MigrationJournalEntry"][];
+            /** @description The next command, as the stored state tells it */
+            next: {
+                command: string;
+                /** @enum {string} */
+                name: "move" | "sync" | "restart" | "copying" | "verify" | "shadow" | "canary" | "share" | "check" | "rehearse" | "cutover" | "abort" | "back" | "watch" | "done";
+                /** @description What it is for */
+                text: string;
+            };
             /** @description The quarantined documents by reason, most frequent first */
             quarantine: components["schemas"]["MigrationQuarantine"][];
             /** @description Documents without a row, whose bytes are kept */
