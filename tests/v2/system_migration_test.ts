@@ -172,7 +172,11 @@ Deno.test("the next command follows from the state", () => {
   const now = Date.now();
   const ready: NextFacts = {
     traffic: { phase: "canary", share: 100 },
-    following: { state: "following", process: { holder: "a", since: "" }, copied_at: "" },
+    following: {
+      state: "following",
+      process: { holder: "a", since: "" },
+      copied_at: "2026-01-01T00:00:00.000Z",
+    },
     verification: { verdict: "equal" },
     gate: { is_ready: true },
     journal: [{ kind: "rehearsal", what: "done", at: new Date(now - 3_600_000).toISOString() }],
