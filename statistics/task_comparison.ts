@@ -88,10 +88,17 @@ export function diffAxes(
   ];
 }
 
+/** A unit that both tasks have rated, with each task's mean over the combinations that both have. */
+export interface SharedUnit {
+  /** Labels of its values on the axes that make the units. */
+  labels: string[];
+  a: number;
+  b: number;
+}
+
 /** Comparison on the shared units. */
 export interface SharedUnits {
-  /** B − A for each shared unit: the mean over its combinations that both tasks have. */
-  differences: number[];
+  units: SharedUnit[];
   /** Means of the tasks over the shared units. */
   a: number;
   b: number;
@@ -140,17 +147,36 @@ function averageBoth(a: Side, b: Side, columns: readonly Int32Array[]) {
   return { unit, units, scores: averageByUnit(design, counts, new Uint8Array(cells).fill(1)) };
 }
 
+/** Returns the labels of each unit of A, by the number that `unitOfCell` has for its cells. */
+function labelUnits(
+  { axes, cellLevels: { cells, levels } }: Side,
+  used: readonly number[],
+  unitOfCell: Int32Array,
+) {
+  const labels = new Map<number, string[]>();
+  for (let cell = 0; cell < cells; cell++) {
+    const unit = unitOfCell[cell]!;
+    if (labels.has(unit)) continue;
+    labels.set(unit, used.map((i) => axes[i]!.levels[levels[i]![cell]!]?.label ?? ""));
+  }
+  return labels;
+}
+
 /**
- * Computes the differences on the combinations of values that both tasks have rated, averaged to content
+ * Computes the means on the combinations of values that both tasks have rated, averaged to content
  * units. Replicate axes and axes of only one task are averaged over. Without content axes every combination
  * is a unit.
  */
 export function compareSharedUnits(a: Side, b: Side, pairs: readonly AxisPair[]): SharedUnits {
   const usedPairs = pairs.filter(([i]) => a.axes[i]!.role !== "replicate");
   const columns = usedPairs.map((pair) => joinLevels(a, b, pair));
-  const content = columns.filter((_, k) => a.axes[usedPairs[k]![0]]!.role === "content");
+  const hasRole = ([i]: AxisPair) => a.axes[i]!.role === "content";
+  const isUsed = usedPairs.some(hasRole) ? hasRole : () => true;
   const { unit: combination, units: combinations, scores } = averageBoth(a, b, columns);
-  const { of: unitOfCell } = combineColumns(content.length > 0 ? content : columns, combination.length);
+  const { of: unitOfCell } = combineColumns(
+    columns.filter((_, k) => isUsed(usedPairs[k]!)),
+    combination.length,
+  );
   const unitOf = new Int32Array(combinations);
   combination.forEach((combined, cell) => {
     if (combined >= 0) unitOf[combined] = unitOfCell[cell]!;
@@ -173,12 +199,17 @@ export function compareSharedUnits(a: Side, b: Side, pairs: readonly AxisPair[])
       both.b.push(means[entry]!);
     }
   }
-  const shared = [...units.values()].map((both) => ({ a: meanOf(both.a), b: meanOf(both.b) }));
+  const labels = labelUnits(a, usedPairs.filter(isUsed).map(([i]) => i), unitOfCell);
+  const shared = [...units].map(([unit, both]): SharedUnit => ({
+    labels: labels.get(unit) ?? [],
+    a: meanOf(both.a),
+    b: meanOf(both.b),
+  }));
   const countUnshared = (side: Set<number>) => [...side].filter((unit) => !units.has(unit)).length;
   return {
-    differences: shared.map((mean) => mean.b - mean.a),
-    a: meanOf(shared.map((mean) => mean.a)),
-    b: meanOf(shared.map((mean) => mean.b)),
+    units: shared,
+    a: meanOf(shared.map((unit) => unit.a)),
+    b: meanOf(shared.map((unit) => unit.b)),
     onlyA: countUnshared(ratedA),
     onlyB: countUnshared(ratedB),
     combinations: [...units.values()].reduce((sum, both) => sum + both.a.length, 0),

@@ -7,8 +7,8 @@ export interface HeatField {
   n: string;
   /** From 0 to 1; undefined leaves the field without colour. */
   heat: number | undefined;
-  /** A mark for a field that stands out, and what it means. */
-  flag?: { mark: string; label: string } | undefined;
+  /** A mark for a field that stands out. */
+  flag: string | 0 | undefined;
   /** Where a click leads. */
   to: string;
 }
@@ -29,7 +29,7 @@ function Field({ value, n, heat, flag, to }: HeatField) {
     >
       <Link to={to}>
         <span class="strong">{value}</span>
-        {flag && <abbr title={flag.label}>{flag.mark}</abbr>}
+        {flag && <b>{flag}</b>}
         <small>{n}</small>
       </Link>
     </td>
@@ -40,7 +40,7 @@ export function HeatTable({ caption, columns, rows, tone }: HeatProps) {
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={caption}>
       <table class={`chart-heat number ${tone}`}>
-        <caption class="sr-only">{caption}</caption>
+        <caption>{caption}</caption>
         <thead>
           <tr>
             <td />

@@ -75,6 +75,11 @@ export const routes: readonly Route[] = [
     load: async () => ({ Page: (await import("../pages/pairs/page.tsx")).PairsPage }),
     texts: [runTexts, matrixTexts, judgeTexts],
   },
+  {
+    path: "/compare",
+    load: async () => ({ Page: (await import("../pages/results/page.tsx")).ComparePage }),
+    texts: [resultsTexts],
+  },
 ];
 
 /** Returns the parameters if a path matches a pattern. */

@@ -40,14 +40,13 @@ export function readChoice(run: Run): Choice | undefined {
   const by = given.has("by")
     ? find(others, "by")
     : others.find((one) => isTreatment(one) && one.length * axis.length <= fieldsMax);
-  const baseline = Number(given.get("baseline"));
   return {
     measure: measureNames.find((one) => one === given.get("measure")) ?? "mean",
     axes,
     axis,
     by,
     others,
-    baseline: Number.isInteger(baseline) && baseline >= 0 && baseline < axis.length ? baseline : 0,
+    baseline: Number(given.get("baseline")),
     isBestFirst: given.get("order") === "best",
   };
 }

@@ -1,9 +1,11 @@
-/** Page Results: what the ratings, votes and failures of a run say about its axes. */
+/** Pages Results and Compare: what the ratings, votes and failures of a run, or of two, say. */
 import { useEffect, useRef } from "preact/hooks";
 import { unwrap, v2 } from "../../api/client.ts";
 import type { ApiError } from "../../api/problem.ts";
 import { useResource } from "../../api/use_resource.ts";
 import { LinkButton } from "../../kit/button.tsx";
+import { Page } from "../../kit/page.tsx";
+import { query } from "../../kit/router.tsx";
 import { Empty, FailureBox, Loading, Notice } from "../../kit/states.tsx";
 import { formatList } from "../../text/format.ts";
 import { Failures } from "../run/failures.tsx";
@@ -11,6 +13,7 @@ import { RunFrame } from "../run/frame.tsx";
 import { createThrottle, type Run, type RunState, useRun } from "../run/run_state.ts";
 import { runTexts } from "../run/texts.ts";
 import { type Choice, readChoice } from "./choice.ts";
+import { addressOf, Compared, Picker } from "./compare.tsx";
 import { LevelsTable } from "./levels.tsx";
 import { measures, type Stats } from "./measures.ts";
 import { Raters } from "./raters.tsx";
@@ -77,7 +80,9 @@ function Levels({ run, stats, choice }: { run: Run; stats: Stats; choice: Choice
         icon="chart"
         title={t.empty[measure]}
         action={measure !== "fail" && (
-          <LinkButton kind="primary" to={`/runs/${run.id}/rate`}>{runTexts.value.tab.rate}</LinkButton>
+          <LinkButton kind="primary" to={`/runs/${run.id}/${measure === "bt" ? "pairs" : "rate"}`}>
+            {runTexts.value.tab.rate}
+          </LinkButton>
         )}
       />
     );
@@ -150,5 +155,23 @@ export function ResultsPage({ id }: { id: string }) {
           : <Empty icon="chart" title={resultsTexts.value.noCells} />;
       }}
     </RunFrame>
+  );
+}
+
+/** Page Compare: it shares most of its code with the results of one run. */
+export function ComparePage() {
+  const t = resultsTexts.value.compare;
+  const [a = "", b = ""] = (query.value.get("tasks") ?? "").split(",");
+  return (
+    <Page title={t.title}>
+      {a && b ? <Compared key={a + b} a={a} b={b} /> : (
+        <Picker
+          key={a ? "B" : "A"}
+          title={t.pick(a ? "B" : "A")}
+          other={a || b}
+          toAddress={(id) => a ? addressOf(a, id) : addressOf(id, b)}
+        />
+      )}
+    </Page>
   );
 }

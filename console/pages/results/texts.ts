@@ -1,4 +1,4 @@
-/** The texts of the page Results. */
+/** The texts of the pages Results and Compare. */
 import { Texts } from "../../text/texts.ts";
 
 export const resultsTexts = new Texts({

@@ -1,11 +1,9 @@
-/** What of the results is shown, and what one may do with them. */
+/** What of the results is shown. */
+import { LinkButton } from "../../kit/button.tsx";
 import { type Option, Segmented, Select } from "../../kit/field.tsx";
-import { Icon } from "../../kit/icons.tsx";
-import { Menu } from "../../kit/menu.tsx";
 import { setQuery } from "../../kit/router.tsx";
-import { exportFormats, exportRun } from "../run/actions.ts";
+import { isMember } from "../run/actions.ts";
 import type { Run } from "../run/run_state.ts";
-import { runTexts } from "../run/texts.ts";
 import type { Choice, RunAxis } from "./choice.ts";
 import { measureNames, type Stats } from "./measures.ts";
 import { resultsTexts } from "./texts.ts";
@@ -36,7 +34,6 @@ function listPicks({ axes, axis, by, others, measure, isBestFirst }: Choice, sta
 
 export function Toolbar({ run, choice, stats }: { run: Run; choice: Choice; stats: Stats | undefined }) {
   const t = resultsTexts.value;
-  const { actions } = runTexts.value;
   return (
     <div class="results-toolbar">
       <Segmented
@@ -56,16 +53,7 @@ export function Toolbar({ run, choice, stats }: { run: Run; choice: Choice; stat
         />
       ))}
       <span class="grow" />
-      <Menu
-        label={actions.export}
-        items={exportFormats.map((format) => ({
-          label: actions.exportAs[format],
-          run: () => void exportRun(run.id, run.name, format),
-        }))}
-      >
-        <Icon name="download" />
-        <span>{actions.export}</span>
-      </Menu>
+      {isMember() && <LinkButton to={`/compare?tasks=${run.id}`} icon="swap">{t.compare.open}</LinkButton>}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-/** Texts of the page Results. */
+/** Texts of the pages Results and Compare. */
 import { counted, formatNumber } from "../format.ts";
 
 const units = (n: number) => counted(n, "unit", "units");
@@ -66,14 +66,14 @@ export const text = {
   provisional: (open: number, total: number) =>
     `Provisional: ${formatNumber(open)} of ${counted(total, "cell", "cells")} are not drawn yet.`,
   blind: "This run is rated blind. Its owner alone sees what the raters say.",
-  heatLegend: (least: number) => `Fields with n below ${formatNumber(least)} have no colour. `,
+  heatLegend: (least: number) => `Fields with n below ${formatNumber(least)} have no colour.`,
   heatCut: (rows: number, columns: number) => `Shown: the first ${rows} rows and ${columns} columns.`,
-  interactions: {
-    title: "Interactions",
-    untested: "Not tested: too few units have every combination.",
-    none: "None stands out.",
-    excess: (excess: string, q: string) => `${excess} beyond what both axes say by themselves (q ${q})`,
-  },
+  interactions: (isTested: boolean, isFlagged: boolean): string =>
+    isFlagged
+      ? "▲▼: above or below what both axes say by themselves (interaction, q ≤ 0.05)."
+      : isTested
+      ? "No interaction stands out (q ≤ 0.05)."
+      : "Interactions are not tested: too few units have every combination.",
   raters: {
     title: "Raters and agreement",
     one: "One rater. Agreement needs a second rater of the same images.",
@@ -87,5 +87,34 @@ export const text = {
     inconsistency: "Inconsistency",
     n: (n: string, shared: string) => `${n} ratings, ${shared} shared`,
     legend: "In stars. Bias: above or below the other raters. Inconsistency: how far ratings vary beyond it.",
+  },
+  compare: {
+    title: "Compare two runs",
+    open: "Compare with another run",
+    pick: (side: string) => `Choose run ${side}`,
+    change: "Choose another run",
+    search: "Search by name",
+    noRuns: "No other run matches.",
+    run: "Run",
+    mean: "Mean of shared units",
+    side: (ratings: number, raters: number, alone: number) =>
+      `${counted(ratings, "rating", "ratings")}, ${counted(raters, "rater", "raters")}, ${
+        units(alone)
+      } only here`,
+    verdict: (size: string, isB: boolean) => `${isB ? "B" : "A"} is rated higher by ${size} stars`,
+    undecided: "No difference is established",
+    difference: "B − A (95 % interval)",
+    unit: "Unit",
+    all: (n: number) => `All ${units(n)}`,
+    numbers: (n: { units: number; combinations: number; shared_raters: number }) =>
+      `${counted(n.units, "pair", "pairs")} of units, ${
+        counted(n.combinations, "shared combination", "shared combinations")
+      }, ${counted(n.shared_raters, "shared rater", "shared raters")}.`,
+    nothing: "These runs share nothing that is rated",
+    nothingText: "Both need ratings of the same prompts or other content.",
+    differs: "What else differs",
+    what: "Setting",
+    seeds: "Seeds",
+    method: (text: string) => text,
   },
 };

@@ -1,4 +1,4 @@
-/** 结果页面的文字。 */
+/** 结果页面与对比页面的文字。 */
 import type { text as en } from "../en/results.ts";
 import { formatNumber } from "../format.ts";
 
@@ -98,12 +98,12 @@ export const text: typeof en = {
   blind: "此任务为盲评，只有创建者可以查看评分结果。",
   heatLegend: (least) => `n 不足 ${formatNumber(least)} 的格子不着色。`,
   heatCut: (rows, columns) => `仅显示前 ${rows} 行和前 ${columns} 列。`,
-  interactions: {
-    title: "交互作用",
-    untested: "未检验：具有全部组合的单元太少。",
-    none: "没有明显的交互作用。",
-    excess: (excess, q) => `与两轴各自影响之和相差 ${excess}（q ${q}）`,
-  },
+  interactions: (isTested, isFlagged) =>
+    isFlagged
+      ? "▲▼：高于或低于两轴各自影响之和（交互作用，q ≤ 0.05）。"
+      : isTested
+      ? "没有明显的交互作用（q ≤ 0.05）。"
+      : "未检验交互作用：具有全部组合的单元太少。",
   raters: {
     title: "评分者与一致性",
     one: "目前只有一位评分者。衡量一致性需要另一人为相同的图片评分。",
@@ -115,5 +115,33 @@ export const text: typeof en = {
     inconsistency: "不一致性",
     n: (n, shared) => `${n} 次评分，${shared} 张共同图片`,
     legend: "单位：分。偏差：比其他评分者平均高或低多少。不一致性：除偏差外，单次评分的波动。",
+  },
+  compare: {
+    title: "对比两个任务",
+    open: "与其他任务对比",
+    pick: (side) => `选择任务 ${side}`,
+    change: "选择其他任务",
+    search: "按名称搜索",
+    noRuns: "没有其他匹配的任务。",
+    run: "任务",
+    mean: "共同单元的平均分",
+    side: (ratings, raters, alone) =>
+      `${formatNumber(ratings)} 次评分，${formatNumber(raters)} 人，${units(alone)}仅在此任务`,
+    verdict: (size, isB) => `${isB ? "B" : "A"} 的评分高 ${size} 分`,
+    undecided: "未能证实存在差异",
+    difference: "B − A（95% 区间）",
+    unit: "单元",
+    all: (n) => `全部 ${units(n)}`,
+    numbers: (n) =>
+      `${formatNumber(n.units)} 对单元，${formatNumber(n.combinations)} 个共同组合，${
+        formatNumber(n.shared_raters)
+      } 位共同评分者。`,
+    nothing: "这两个任务没有共同的已评分内容",
+    nothingText: "两个任务需要有相同提示词或其他内容的评分。",
+    differs: "其他不同之处",
+    what: "设置",
+    seeds: "种子",
+    method: () =>
+      "只计入在两个任务中都已评分的单元，每个单元是一对。先在图片内对评分者取平均，再在两个任务共有的组合内对图片取平均，然后在单元内对组合取平均。区间为差值的 95% Student t 区间。",
   },
 };

@@ -4412,6 +4412,14 @@ export interface components {
             method: string;
             p: number | null;
             p_sign_flip: number | null;
+            /** @description Means of the shared units, largest difference first, at most 200 */
+            shared: {
+                a: number;
+                b: number;
+                difference: number;
+                /** @description Its values on the axes that make the units */
+                labels: string[];
+            }[];
             shared_raters: number;
             /** @description Content units that both tasks have rated */
             units: number;

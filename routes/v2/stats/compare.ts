@@ -21,12 +21,21 @@ const sideOut = z.object({
 
 const settingOut = z.string().nullable().openapi({ description: "The value as JSON; null if not set" });
 
+/** Number of shared units that an answer lists. */
+const sharedMax = 200;
+
 const compareOut = z.object({
   a: sideOut,
   b: sideOut,
   units: z.int().openapi({ description: "Content units that both tasks have rated" }),
   combinations: z.int().openapi({ description: "Combinations of equal values within those units" }),
   shared_raters: z.int(),
+  shared: z.array(z.object({
+    labels: z.array(z.string()).openapi({ description: "Its values on the axes that make the units" }),
+    a: z.number(),
+    b: z.number(),
+    difference: z.number(),
+  })).openapi({ description: `Means of the shared units, largest difference first, at most ${sharedMax}` }),
   difference: estimateOut.nullable().openapi({ description: "Mean of B − A over shared units" }),
   p: z.number().nullable(),
   p_sign_flip: z.number().nullable(),
@@ -124,11 +133,12 @@ function compare(a: TaskDataset, b: TaskDataset) {
   const pairs = matchAxes(a.axes, b.axes);
   const toSide = ({ axes, cellLevels, ratings }: TaskDataset) => ({ axes, cellLevels, ratings });
   const shared = compareSharedUnits(toSide(a), toSide(b), pairs);
-  const test = testMean(shared.differences);
+  const differences = shared.units.map((unit) => unit.b - unit.a);
+  const test = testMean(differences);
   const sharedRaters = a.ratings.raters.filter((rater) => b.ratings.raters.includes(rater)).length;
   const settings = diffSettings(a.task.settings, b.task.settings);
   const policies = { a: a.task.seed_policy, b: b.task.seed_policy };
-  const n = shared.differences.length;
+  const n = differences.length;
   const warnings = [
     ...(n === 0 ? [{ code: "nothing_shared", text: "no unit is rated in both tasks" }] : []),
     ...(n > 0 && n < unitsMin
@@ -148,9 +158,11 @@ function compare(a: TaskDataset, b: TaskDataset) {
       units: n,
       combinations: shared.combinations,
       shared_raters: sharedRaters,
+      shared: shared.units.map((unit, i) => ({ ...unit, difference: differences[i]! }))
+        .sort((one, other) => Math.abs(other.difference) - Math.abs(one.difference)).slice(0, sharedMax),
       difference: test ? { value: test.value, low: test.low, high: test.high } : null,
       p: test?.p ?? null,
-      p_sign_flip: test && test.p !== null ? flipSigns(shared.differences, 2_000)?.p ?? null : null,
+      p_sign_flip: test && test.p !== null ? flipSigns(differences, 2_000)?.p ?? null : null,
       differs: {
         settings,
         fixed: diffFixedTags(a.task.tags, b.task.tags),

@@ -27,6 +27,9 @@ Deno.test("the difference covers units of equal content and equal values, wherev
   assert.equal(body.p_sign_flip, 2 / 2 ** 8);
   assert.deepEqual([body.a.mean, body.b.mean], [2.5, 4]);
   assert.deepEqual([body.a.units_alone, body.b.units_alone, body.b.name], [0, 1, "second"]);
+  assert.equal(body.shared.length, 8);
+  assert.deepEqual(body.shared[0], { labels: ["prompt 1"], a: 2.5, b: 4.5, difference: 2 });
+  assert.deepEqual(body.shared.at(-1), { labels: ["prompt 6"], a: 2.5, b: 3.5, difference: 1 });
   assert.deepEqual(body.differs, {
     settings: [{ key: "steps", a: "20", b: "30" }],
     fixed: [],
@@ -76,6 +79,7 @@ Deno.test("tasks without shared rated units have no difference", async () => {
   await rateAll(api, a, user.id, () => 3);
   const { status, body } = await call(api, user, "GET", `/compare?tasks=${a},${b}`);
   assert.equal(status, 200);
+  assert.deepEqual(body.shared, []);
   assert.deepEqual([body.units, body.difference, body.p, body.a.mean, body.a.units_alone], [
     0,
     null,
