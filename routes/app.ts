@@ -7,6 +7,7 @@ import type { Metrics } from "../metrics.ts";
 import type { ConsoleFiles } from "./console_files.ts";
 import { createConsole, isConsolePath } from "./console.ts";
 import { clientAddress, networkOf } from "./common/address.ts";
+import { addProtection } from "./common/headers.ts";
 import { createDocsFiles } from "./common/docs.ts";
 import type { Replica } from "../db/pg/replica.ts";
 import { createPasswords, type Passwords } from "./common/passwords.ts";
@@ -57,6 +58,20 @@ const pathOf = (url: string): string => /^https?:\/\/[^/]*([^?#]*)/.exec(url)?.[
 const v2Url = /^https?:\/\/[^/]*\/api\/v2(?:[/?]|$)/;
 const isV2 = (url: string): boolean => v2Url.test(url);
 
+/** A response with the path of the route that made it, and the id of the user or share that is known by its token. */
+interface Routed {
+  response: Response;
+  route: string;
+  caller?: string | undefined;
+}
+
+/** Adds the protective headers to a response of this system. One of the old backend is passed on as it is. */
+async function protect(answer: Promise<Routed>): Promise<Routed> {
+  const routed = await answer;
+  addProtection(routed.response.headers);
+  return routed;
+}
+
 /** Builds the application. It opens no connection until the first request needs one. */
 export function createApp(deps: AppDeps): App {
   const { log, metrics, config } = deps;
@@ -83,13 +98,13 @@ export function createApp(deps: AppDeps): App {
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);
     const network = networkOf(address);
     const handleV1 = (request: Request) =>
-      answerFrom(reads, request, (sql) => routeV1(sql ? { ...v1, sql } : v1, request, network));
-    const answer = isV2(request.url)
-      ? answerFrom(reads, request, (sql) => v2(request, network, sql))
+      protect(answerFrom(reads, request, (sql) => routeV1(sql ? { ...v1, sql } : v1, request, network)));
+    const answer: Routed | Promise<Routed> = isV2(request.url)
+      ? protect(answerFrom(reads, request, (sql) => v2(request, network, sql)))
       : isConsolePath(pathOf(request.url))
-      ? answerConsole(request).then((response) => ({ response, route: "/console" }))
+      ? protect(answerConsole(request).then((response) => ({ response, route: "/console" })))
       : front?.answer(request, remote, handleV1) ?? handleV1(request);
-    const { response, route } = await answer;
+    const { response, route, caller } = await answer;
     if (deps.draining?.aborted) response.headers.set("connection", "close");
     const milliseconds = performance.now() - startedAt;
     const method = methods.has(request.method) ? request.method : "OTHER";
@@ -99,7 +114,7 @@ export function createApp(deps: AppDeps): App {
     // Only responses of v2 carry a request id.
     const request_id = response.headers.get("x-request-id") ?? undefined;
     const duration_ms = Math.round(milliseconds * 10) / 10;
-    const fields = { method, route, status, duration_ms, address, request_id };
+    const fields = { method, route, status, duration_ms, address, caller, request_id };
     log.info("request", fields);
     return response;
   });

@@ -63,7 +63,11 @@ export function createConsole(
   async function answerFile(name: string, acceptsGzip: boolean): Promise<Response> {
     const file = await files.load(name);
     if (!file) {
-      const headers = { ...commonHeaders, "cache-control": "no-store", "content-type": "text/plain" };
+      const headers = {
+        ...commonHeaders,
+        "cache-control": "no-store",
+        "content-type": "text/plain; charset=utf-8",
+      };
       return new Response("no such file\n", { status: 404, headers });
     }
     const headers: Record<string, string> = {

@@ -37,6 +37,8 @@ export interface Call {
   body: Json;
   /** The fields if the route reads a form. */
   form: Form;
+  /** Id of the user in the token, once it is verified. The log names it. */
+  caller?: string;
 }
 
 /** A call with a valid token of an active user. */

@@ -20,6 +20,8 @@ export interface Routed {
   response: Response;
   /** The route's path in the table, or a name in parentheses if no route matched. */
   route: string;
+  /** Id of the user whose token was verified. */
+  caller?: string | undefined;
 }
 
 const unrouted = "(none)";
@@ -88,6 +90,7 @@ async function callRoute(deps: V1Deps, route: Route, call: Call): Promise<Respon
   if (route.access === "anyone") return await route.handle(call);
   const isPublic = route.access === "reader" && deps.config.PUBLIC_TASK_READS;
   const payload = isPublic ? undefined : await readTokenPayload(deps, request);
+  if (payload) call.caller = payload.sub;
   return await deps.gate.run(request, () => callWithDatabase(deps, route, call, payload));
 }
 
@@ -199,14 +202,15 @@ async function handleRequest(deps: V1Deps, request: Request, address: string): P
     form: new Map(),
   };
   try {
-    return { response: await callRoute(deps, route, call), route: route.path };
+    const response = await callRoute(deps, route, call);
+    return { response, route: route.path, caller: call.caller };
   } catch (error) {
     // A client that has disconnected receives no response. Status 499 is only counted and logged, as nginx
     // does.
     const response = request.signal.aborted
       ? respondHttpError(clientClosedRequest())
       : respondError(deps, isEncoded ? hideRoute(error, route) : error);
-    return { response, route: route.path };
+    return { response, route: route.path, caller: call.caller };
   }
 }
 

@@ -183,18 +183,22 @@ export function createV2App(options: V2Options): V2App {
   return app;
 }
 
-/** Handles a request of v2. `route` is the path of its route in the table, for logs and metrics. */
-export type HandleV2 = (
-  request: Request,
-  address: string,
-  sql?: Pool,
-) => Promise<{ response: Response; route: string }>;
+/** A response, the path of its route in the table for logs and metrics, and the id of the user or share. */
+interface RoutedV2 {
+  response: Response;
+  route: string;
+  caller?: string | undefined;
+}
+
+/** Handles a request of v2. */
+export type HandleV2 = (request: Request, address: string, sql?: Pool) => Promise<RoutedV2>;
 
 export function createV2(options: V2Options): HandleV2 {
   const app = createV2App(options);
   return async (request, address, sql) => {
-    const routed = { route: "(none)" };
+    const routed: V2Env["Bindings"]["routed"] = { route: "(none)" };
     const response = await app.fetch(request, { address, routed, sql });
-    return { response, route: routed.route === "(none)" ? routed.route : basePath + routed.route };
+    const { route, caller } = routed;
+    return { response, route: route === "(none)" ? route : basePath + route, caller };
   };
 }

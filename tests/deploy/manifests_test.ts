@@ -143,6 +143,34 @@ Deno.test("compose.yml follows the schema of the compose specification, and the 
   }
 });
 
+Deno.test("the deployments permit only the origins that a site names, over TLS 1.2 or newer", () => {
+  const compose: Document = parse(read("compose/compose.yml"), { merge: true });
+  assert.match(compose.services.api.environment.CORS_ORIGINS, /^\$\{CORS_ORIGINS:\?/);
+  assert.match(find("ConfigMap", "contactsheet").data.CORS_ORIGINS, /^https:/);
+  assert.match(read("nginx/site/listen.conf"), /^\s*ssl_protocols TLSv1\.2 TLSv1\.3;$/m);
+  assert.match(read("nginx/site/listen.conf"), /^\s*return 308 https:/m);
+  assert.match(read("haproxy/haproxy.cfg"), /^\s*ssl-default-bind-options ssl-min-ver TLSv1\.2 /m);
+  const ciphers = [
+    /ssl_ciphers (\S+);/.exec(read("nginx/site/listen.conf"))![1]!,
+    /ssl-default-bind-ciphers (\S+)/.exec(read("haproxy/haproxy.cfg"))![1]!,
+  ];
+  for (const suite of ciphers.join(":").split(":")) assert.match(suite, /^ECDHE-.*(?:GCM|POLY1305)/);
+});
+
+Deno.test("each program gets only the secrets that it uses", () => {
+  const compose: Document = parse(read("compose/compose.yml"), { merge: true });
+  const secretsOf = (name: string) => [
+    Object.keys(compose.services[name].environment),
+    find("Deployment", name).spec.template.spec.containers[0].env.map((entry: Document) => entry.name),
+  ];
+  for (const names of secretsOf("api")) {
+    assert.ok(names.includes("SECRET_KEY") && !names.includes("NIETA_XTOKEN"));
+  }
+  for (const names of secretsOf("worker")) {
+    assert.ok(!names.includes("SECRET_KEY") && names.includes("NIETA_XTOKEN"));
+  }
+});
+
 Deno.test("deploy check: the files as they are need only what a site must fill in", async () => {
   const { faults, variables } = await checkFiles(deploy.pathname);
   assert.ok(variables.length > 40, `${variables.length} variables`);

@@ -105,6 +105,7 @@ export function authorize(access: Access, path: string): MiddlewareHandler<V2Env
       return await next();
     }
     const principal = await authenticate(c);
+    c.env.routed.caller = principal.id;
     limitRate(c, principal.id);
     const refusal = findRefusal(access, principal, c.req.param("id"));
     if (refusal !== undefined) throw new AppError("forbidden", `${c.req.method} ${path}: ${refusal}`);

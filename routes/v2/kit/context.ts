@@ -100,7 +100,7 @@ export interface Bindings {
   /** Pool to use instead of that of the dependencies: a replica, for reads. */
   sql?: Pool | undefined;
   /** Receives the path of the route that responds, as in the route table. */
-  routed: { route: string };
+  routed: { route: string; caller?: string };
 }
 
 export interface V2Env {
