@@ -10,7 +10,7 @@ import { describeFailure } from "../kit/states.tsx";
 import { common } from "../kit/texts.ts";
 import { setTheme, theme, themes } from "../kit/theme.ts";
 import { showToast } from "../kit/toast.tsx";
-import { getLanguage, languages, setLanguage } from "../text/language.ts";
+import { getLanguage, languages, removeDrafts, setLanguage } from "../text/language.ts";
 import { routes } from "./routes.ts";
 
 /** The sign of the product: a sheet of six frames, one of which is chosen. */
@@ -79,6 +79,9 @@ async function leave(): Promise<void> {
     await signOut();
   } catch (error) {
     showToast({ text: describeFailure(asApiError(error)), kind: "failed" });
+  } finally {
+    // Also where the server cannot be reached: the next person at this browser shall not find what was typed.
+    removeDrafts();
   }
 }
 

@@ -25,6 +25,20 @@ export function writePreference(key: string, value: string | undefined): void {
   }
 }
 
+/** Start of the keys under which drafts are kept: what people typed. */
+export const draftPrefix = "contactsheet draft ";
+
+/** Removes all drafts from the browser. */
+export function removeDrafts(): void {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(draftPrefix)) localStorage.removeItem(key);
+    }
+  } catch {
+    // Storage is switched off: there is no draft.
+  }
+}
+
 function chooseLanguage(): Language {
   const stored = readPreference(storageKey);
   const wanted = [stored ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2).toLowerCase());

@@ -18,6 +18,9 @@ Deno.test({
     const { page } = opened;
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByText("Enter your e-mail address.").waitFor();
+    const secret = page.locator("[name=password]");
+    assert.equal(await secret.getAttribute("type"), "password");
+    assert.equal(await secret.getAttribute("autocomplete"), "current-password");
     assert.equal(await page.evaluate("document.activeElement.name"), "email");
     await submitSignIn(page, email, "wrong horse");
     await page.getByText("The e-mail or the password is wrong.").waitFor();
@@ -91,10 +94,12 @@ Deno.test({
     const [row] = await rig.api.database.sql<{ count: number }[]>`
       select count(*)::int from sessions where client <> 'test' and ended_at is null`;
     assert.equal(row!.count, 1);
+    await page.evaluate("localStorage.setItem('contactsheet draft a', '{}')");
     await second.getByRole("button", { name: /Account/ }).click();
     await second.getByRole("menuitem", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     await second.getByRole("heading", { name: "Sign in" }).waitFor();
+    assert.equal(await page.evaluate("localStorage.getItem('contactsheet draft a')"), null);
     await page.reload();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
     const [left] = await rig.api.database.sql<{ count: number }[]>`

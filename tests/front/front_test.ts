@@ -260,7 +260,7 @@ Deno.test("v2 changes no users and tasks before the switch, but ratings work", a
   const changes = [
     () => call(api, owner, "PATCH", `/tasks/${task}`, { name: "other" }),
     () => call(api, owner, "POST", `/tasks/${task}/cancel`),
-    () => call(api, admin, "POST", "/users", { email: "new@example.com", password: "12345678a" }),
+    () => call(api, admin, "POST", "/users", { email: "new@example.com", password: "battery staple" }),
   ];
   for (const change of changes) {
     const { status, body } = await change();

@@ -1,6 +1,6 @@
 /** The draft of a run: what the person has typed. It is kept in the browser until the run is created. */
 import { signal } from "@preact/signals";
-import { readPreference, writePreference } from "../../text/language.ts";
+import { draftPrefix, readPreference, writePreference } from "../../text/language.ts";
 
 /** Types of tags, as the image API knows them. */
 export const axisTypes = [
@@ -133,7 +133,7 @@ let storageKey: string | undefined;
 
 /** Opens the draft of a user, which may be from an earlier visit. @returns whether there was one */
 export function openDraft(userId: string): boolean {
-  storageKey = `contactsheet draft ${userId}`;
+  storageKey = draftPrefix + userId;
   const stored = readPreference(storageKey);
   try {
     if (stored !== null) {

@@ -12,7 +12,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in a browser
-         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure if the page came over https.
+         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure with the prefix `__Secure-` if the page came over https.
          */
         post: {
             parameters: {
@@ -28,7 +28,10 @@ export interface paths {
                 content: {
                     "application/json": {
                         email: string;
-                        /** Format: password */
+                        /**
+                         * Format: password
+                         * @description At most 72 bytes in UTF-8
+                         */
                         password: string;
                     };
                 };
@@ -112,7 +115,7 @@ export interface paths {
         put?: never;
         /**
          * Get a new access token for the session of the cookie
-         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure if the page came over https. Repeating it within 10 s is safe, as with POST /auth/refresh.
+         * @description The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, and Secure with the prefix `__Secure-` if the page came over https. Repeating it within 10 s is safe, as with POST /auth/refresh.
          */
         post: {
             parameters: {
@@ -169,7 +172,10 @@ export interface paths {
                 content: {
                     "application/json": {
                         email: string;
-                        /** Format: password */
+                        /**
+                         * Format: password
+                         * @description At most 72 bytes in UTF-8
+                         */
                         password: string;
                     };
                 };
@@ -4103,11 +4109,14 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": {
-                        /** Format: password */
-                        current_password: string;
                         /**
                          * Format: password
                          * @description At most 72 bytes in UTF-8
+                         */
+                        current_password: string;
+                        /**
+                         * Format: password
+                         * @description At most 72 bytes in UTF-8, neither common nor easy to guess here
                          */
                         new_password: string;
                     };
@@ -6118,7 +6127,7 @@ export interface components {
             is_active?: boolean;
             /**
              * Format: password
-             * @description At most 72 bytes in UTF-8
+             * @description At most 72 bytes in UTF-8, neither common nor easy to guess here
              */
             password: string;
             /**
@@ -6141,7 +6150,7 @@ export interface components {
             is_active?: boolean;
             /**
              * Format: password
-             * @description At most 72 bytes in UTF-8
+             * @description At most 72 bytes in UTF-8, neither common nor easy to guess here
              */
             password?: string;
             /**

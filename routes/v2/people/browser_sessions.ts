@@ -18,6 +18,7 @@ import { verifyRefreshToken } from "./refresh.ts";
 
 const folder = "/auth/browser";
 const cookieName = "contactsheet_session";
+const cookiePath = basePath + folder;
 
 /** A header that pages of other origins cannot send without a preflight request, which lets no cookie through. */
 const consoleHeader = {
@@ -33,7 +34,7 @@ const tokenOut = tokensOut.omit({ refresh_token: true }).openapi("BrowserToken")
 
 const description =
   "The refresh token is set as a cookie: HttpOnly, SameSite=Strict, only for `/auth/browser`, " +
-  "and Secure if the page came over https.";
+  "and Secure with the prefix `__Secure-` if the page came over https.";
 
 const login = defineRoute({
   method: "post",
@@ -88,22 +89,29 @@ function checkSameOrigin(c: Context<V2Env>): void {
   if (header !== "1") throw invalidField("header.X-Console", header, "1");
 }
 
+/** Reports whether the page came over https. A browser names the page's origin in every POST. */
+const isSecure = (c: Context<V2Env>): boolean =>
+  // A proxy may have ended https before this process.
+  c.req.header("origin")?.startsWith("https://") ?? false;
+
+/** A browser sets a cookie with this prefix over https only. Plain http is for a laptop. */
+const prefixOf = (c: Context<V2Env>) => isSecure(c) ? { prefix: "secure" as const } : {};
+
+const readCookie = (c: Context<V2Env>): string => getCookie(c, cookieName, prefixOf(c).prefix) ?? "";
+
 /** Sets the cookie, and returns the tokens without the refresh token. */
 function moveToCookie<T extends { refresh_token: string }>(c: Context<V2Env>, tokens: T) {
   const { refresh_token, ...rest } = tokens;
-  // A browser names the page's origin in every POST. A proxy may have ended https before this process.
-  const secure = c.req.header("origin")?.startsWith("https://") ?? false;
-  const path = basePath + folder;
   const maxAge = sessionDays * 86_400;
-  setCookie(c, cookieName, refresh_token, { httpOnly: true, sameSite: "Strict", path, maxAge, secure });
+  const attributes = { httpOnly: true, sameSite: "Strict", path: cookiePath, maxAge } as const;
+  setCookie(c, cookieName, refresh_token, { ...attributes, ...prefixOf(c) });
   return rest;
 }
 
-/** Ends the session of the cookie. An unknown or ended session is no error. */
+/** Ends the session of the request's cookie. An unknown or ended session is no error. */
 async function endCookieSession(c: Context<V2Env>): Promise<void> {
   const { sql, secrets } = c.var.deps;
-  const token = await verifyRefreshToken(secrets, getCookie(c, cookieName) ?? "");
-  deleteCookie(c, cookieName, { path: basePath + folder });
+  const token = await verifyRefreshToken(secrets, readCookie(c));
   if (token) await withGate(c, () => endSession(sql, { id: token.sessionId }));
 }
 
@@ -111,15 +119,19 @@ export function addBrowserSessions(app: V2App): void {
   app.openapi(login, async (c) => {
     checkSameOrigin(c);
     const { email, password } = c.req.valid("json");
-    return c.json(moveToCookie(c, await signIn(c, email, password)), 200);
+    const tokens = await signIn(c, email, password);
+    // The new session replaces the browser's present one.
+    await endCookieSession(c);
+    return c.json(moveToCookie(c, tokens), 200);
   });
   app.openapi(refresh, async (c) => {
     checkSameOrigin(c);
-    return c.json(moveToCookie(c, await renew(c, getCookie(c, cookieName) ?? "")), 200);
+    return c.json(moveToCookie(c, await renew(c, readCookie(c))), 200);
   });
   app.openapi(logout, async (c) => {
     checkSameOrigin(c);
     await endCookieSession(c);
+    deleteCookie(c, cookieName, { path: cookiePath, ...prefixOf(c) });
     return c.body(null, 204);
   });
 }

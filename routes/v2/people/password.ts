@@ -4,27 +4,75 @@ import type { Context } from "hono";
 import type { V2Env } from "../kit/context.ts";
 import { HttpError } from "../kit/problem.ts";
 import { textSchema } from "../kit/texts.ts";
+import commonText from "./common_passwords.txt" with { type: "text" };
 
 const lengthMin = 8;
 /** bcrypt ignores further bytes. */
 const bytesMax = 72;
 
 const encoder = new TextEncoder();
+const isShort = (text: string): boolean => encoder.encode(text).length <= bytesMax;
+
+/** Passwords that are common among leaked ones. Lines of the file that start with `#` are comments. */
+const commonPasswords: ReadonlySet<string> = new Set(
+  commonText.split("\n").filter((line) => line !== "" && !line.startsWith("#")),
+);
+
+/** Words that anybody would guess here. docs/security.md lists them. */
+export const guessableWords: readonly string[] = [
+  ...[
+    "contactsheet",
+    "contact",
+    "sheet",
+    "console",
+    "matrix",
+    "image",
+    "images",
+    "worker",
+    "login",
+    "welcome",
+  ],
+  ...[
+    "admin",
+    "administrator",
+    "manager",
+    "operator",
+    "guest",
+    "tester",
+    "user",
+    "password",
+    "passwort",
+    "secret",
+  ],
+];
+const guessable: ReadonlySet<string> = new Set(guessableWords);
+
+/** Reports whether a password is common, or one of the guessable words with digits and signs around it. */
+export function isGuessable(password: string): boolean {
+  const text = password.toLowerCase();
+  return commonPasswords.has(text) || guessable.has(text.replace(/[^\p{L}]/gu, ""));
+}
 
 /** A new password. */
 export const newPassword = z.string().superRefine((text, ctx) => {
-  const fits = [...text].length >= lengthMin && encoder.encode(text).length <= bytesMax;
-  if (!fits) ctx.addIssue({ code: "custom", message: `${lengthMin} characters to ${bytesMax} bytes` });
+  const addIssue = (message: string) => ctx.addIssue({ code: "custom", message });
+  if ([...text].length < lengthMin || !isShort(text)) {
+    addIssue(`${lengthMin} characters to ${bytesMax} bytes`);
+  } else if (isGuessable(text)) addIssue("a password that is hard to guess");
 }).openapi({
   minLength: lengthMin,
   maxLength: bytesMax,
   format: "password",
   pattern: "^[^\\u0000]*$",
-  description: `At most ${bytesMax} bytes in UTF-8`,
+  description: `At most ${bytesMax} bytes in UTF-8, neither common nor easy to guess here`,
 });
 
-/** A password for verification. It need not satisfy the rules for new passwords. */
-export const currentPassword = textSchema(1024).openapi({ format: "password" });
+/**
+ * A password for verification. It need not satisfy the rules for new passwords, but a longer one is refused rather
+ * than compared without its end.
+ */
+export const currentPassword = textSchema(bytesMax).refine(isShort, { message: `at most ${bytesMax} bytes` })
+  .openapi({ format: "password", description: `At most ${bytesMax} bytes in UTF-8` });
 
 /**
  * Reports whether a password is correct. Counts the attempt together with v1's logins, and takes the same

@@ -29,8 +29,16 @@ Deno.test("a browser's refresh token is only in a cookie that scripts, other pat
     /^contactsheet_session=refresh_[^;]+; Max-Age=2592000; Path=\/api\/v2\/auth\/browser; HttpOnly; SameSite=Strict$/,
   );
   assert.equal(await readMe(api, body.access_token), 200);
-  const overHttps = await signIn(api, { ...ours, origin: "https://sheet.example" });
-  assert.match(overHttps.cookie, /; Secure/);
+  const secure = { ...ours, origin: "https://sheet.example" };
+  const overHttps = await signIn(api, secure);
+  assert.match(
+    overHttps.cookie,
+    /^__Secure-contactsheet_session=refresh_.*; Path=\/api\/v2\/auth\/browser; HttpOnly; Secure; SameSite=Strict$/,
+  );
+  const renewed = await post(api, "refresh", { ...secure, cookie: overHttps.pair });
+  assert.match(renewed.cookie, /^__Secure-/);
+  const ended = await post(api, "logout", { ...secure, cookie: renewed.pair });
+  assert.match(ended.cookie, /^__Secure-contactsheet_session=; Max-Age=0; .*Secure$/);
   assert.doesNotMatch(JSON.stringify(api.lines), /refresh_|eyJ/);
 });
 
@@ -47,6 +55,23 @@ Deno.test("a renewal replaces the cookie; the replaced one ends the session when
   assert.equal((await post(api, "refresh", { ...ours, cookie: first.pair })).status, 401);
   assert.equal((await post(api, "refresh", { ...ours, cookie: second.pair })).status, 401);
   assert.equal(await readMe(api, second.body.access_token), 401);
+});
+
+Deno.test("signing in again ends the browser's present session, and a failed attempt does not", async () => {
+  await using api = await startApi();
+  await addPeople(api);
+  const first = await signIn(api);
+  const failed = await post(api, "login", { ...ours, cookie: first.pair }, {
+    email,
+    password: "wrong horse",
+  });
+  assert.deepEqual([failed.status, await readMe(api, first.body.access_token)], [401, 200]);
+  const second = await signIn(api, { ...ours, cookie: first.pair });
+  assert.notEqual(second.body.session_id, first.body.session_id);
+  assert.deepEqual(
+    [await readMe(api, first.body.access_token), await readMe(api, second.body.access_token)],
+    [401, 200],
+  );
 });
 
 Deno.test("signing out ends the session on the server and removes the cookie, also without an access token", async () => {
