@@ -7,6 +7,7 @@ import { AppError } from "../errors.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, printError, runMain } from "../process.ts";
 import { ground, rooms as sourceRooms } from "./house/rooms.ts";
+import { findSecret } from "./support/secrets.ts";
 
 /** Sources whose documentation has examples that run as tests. */
 const documented = [
@@ -101,9 +102,14 @@ interface Tally {
   failed: number;
   ignored: number;
   code: number;
+  /** The kind of secret that the output has, if any. */
+  secret: string | undefined;
 }
 
-/** Runs `deno test`, prints its output, and reads the totals of its last line. */
+/** Characters that are searched again with the next piece, since a secret may lie across both. */
+const overlap = 4000;
+
+/** Runs `deno test`, prints its output, searches it for secrets, and reads the totals of its last line. */
 async function runTests(args: string[], env: Record<string, string>): Promise<Tally> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-prompt", ...args],
@@ -113,16 +119,19 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Ta
   }).spawn();
   const decoder = new TextDecoder();
   let tail = "";
+  let secret: string | undefined;
   for await (const bytes of child.stdout) {
     const text = decoder.decode(bytes, { stream: true });
     await Deno.stdout.write(bytes);
-    tail = (tail + text).slice(-4000);
+    tail += text;
+    secret ??= findSecret(tail);
+    tail = tail.slice(-overlap);
   }
   const { code } = await child.status;
   const [, passed = "0", failed = "0", ignored = "0"] = tail.match(
     /\| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/,
   ) ?? [];
-  return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code };
+  return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code, secret };
 }
 
 /** Creates the template database that each test file clones. */
@@ -167,9 +176,13 @@ async function main(): Promise<number> {
   await using server = await startPostgres({ folder, keep: false, durable: false });
   await createTemplate(server.url);
   const tallies = await runSelection(selection, { TEST_POSTGRES_URL: server.url("postgres") });
-  const sum = (key: keyof Tally) => tallies.reduce((total, tally) => total + tally[key], 0);
+  const sum = (key: "passed" | "failed" | "ignored") =>
+    tallies.reduce((total, tally) => total + tally[key], 0);
   // A run that fails without a failed test, such as a file that does not load, counts as one failure.
-  const failed = sum("failed") + tallies.filter((tally) => tally.code !== 0 && tally.failed === 0).length;
+  const leaks = tallies.filter(({ secret }) => secret !== undefined);
+  for (const { secret } of leaks) printError(`the output of the tests has ${secret}`);
+  const failed = sum("failed") + leaks.length +
+    tallies.filter((tally) => tally.code !== 0 && tally.failed === 0).length;
   const skipped = sum("ignored") > 0 ? `, ${sum("ignored")} skipped` : "";
   print(`\n${sum("passed")} passed, ${failed} failed${skipped}`);
   return failed > 0 || sum("passed") === 0 ? 1 : 0;

@@ -9,9 +9,9 @@ import { createPasswords } from "../../routes/common/passwords.ts";
 import { createThrottle, type LoginThrottle, type ThrottleLimits } from "../../routes/common/throttle.ts";
 import { createTokens, type Tokens } from "../../routes/common/tokens.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
+import { findSecret, secret } from "./secrets.ts";
 
-/** Secret key of the tokens in the recordings. */
-export const secret = "golden-secret-key";
+export { secret };
 
 /** A running API. */
 export interface TestApi extends AsyncDisposable {
@@ -98,6 +98,10 @@ export async function startApi(
       passwords[Symbol.dispose]();
       await sql.end({ timeout: 1 });
       if (!given) await database[Symbol.asyncDispose]();
+      const found = lines.find((line) => findSecret(JSON.stringify(line)) !== undefined);
+      if (found) {
+        throw new Error(`the log of the API has ${findSecret(JSON.stringify(found))}: '${found.msg}'`);
+      }
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Users of every kind with their tokens. */
 import bcrypt from "bcryptjs";
 import type { TestApi } from "./api.ts";
+import { password } from "./secrets.ts";
 
 /** A user with a v1 token. */
 export interface Person {
@@ -15,8 +16,7 @@ export const kinds = ["admin", "manager", "user", "guest", "other", "disabled", 
 /** Kind of a user. */
 export type Kind = (typeof kinds)[number];
 
-/** Password of all users. */
-export const password = "correct horse";
+export { password };
 /** Hash with a low cost, since no test depends on its duration. */
 const hash = bcrypt.hashSync(password, 4);
 
