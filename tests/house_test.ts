@@ -139,7 +139,7 @@ const isAssignment = (node: ts.Node): boolean =>
   node.operatorToken.kind >= ts.SyntaxKind.FirstAssignment &&
   node.operatorToken.kind <= ts.SyntaxKind.LastAssignment;
 
-/** Patterns that save lines at the reader's cost. */
+/** Patterns that save lines at the reader's cost, and one that would let a text become code. */
 const tricks: [string, (node: ts.Node) => boolean][] = [
   ["a tuple of `let`", (node) =>
     ts.isVariableDeclaration(node) && ts.isArrayBindingPattern(node.name) &&
@@ -148,6 +148,12 @@ const tricks: [string, (node: ts.Node) => boolean][] = [
   [
     "an assignment inside an argument",
     (node) => ts.isCallExpression(node) && node.arguments.some((argument) => isAssignment(argument)),
+  ],
+  [
+    "text that it runs as code",
+    (node) =>
+      (ts.isCallExpression(node) || ts.isNewExpression(node)) && ts.isIdentifier(node.expression) &&
+      /^(eval|Function)$/.test(node.expression.text),
   ],
   [
     "the spread of an object literal",
