@@ -1,7 +1,8 @@
 /** Page Rate: keys, undo, texts, tags, and ratings that survive a lost network, a closed tab and an expired session. */
 import assert from "node:assert/strict";
 import { hasBrowser } from "../support/browser.ts";
-import { openSignedIn, startConsole, takePicture } from "./support/console.ts";
+import { waitFor } from "../support/wait.ts";
+import { openSignedIn, startConsole, submitSignIn, takePicture } from "./support/console.ts";
 import { checkLooks } from "./support/looks.ts";
 import { pressOn, waitForHistory, waitForImage, waitForUnsent } from "./support/judging.ts";
 import { addRun } from "./support/runs.ts";
@@ -117,6 +118,125 @@ Deno.test({
     await waitForUnsent(next, 0);
     await waitForHistory(rig, id, given);
     assert.equal(new Set(given.map(([cell]) => cell)).size, 29, "no image was offered twice");
+  },
+});
+
+Deno.test({
+  name: "a browser without IndexedDB says so, keeps ratings in memory over a lost network, and sends them",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const id = await addRun(rig, rig.people.user, { axes });
+    await using opened = await openSignedIn(rig, "/");
+    const { page } = opened;
+    await page.addInitScript(`Object.defineProperty(window, "indexedDB", { value: undefined })`);
+    await page.goto(`${rig.api.origin}/console/runs/${id}/rate`);
+    await page.getByText("This browser keeps nothing for pages").waitFor();
+    await waitForImage(page);
+    await waitFor("the next images", () => rig.images.requests >= 8);
+    await page.context().setOffline(true);
+    const given: [number, number][] = [];
+    for (const stars of [3, 5]) given.push([await pressOn(page, String(stars)), stars]);
+    await waitForUnsent(page, 2);
+    await takePicture(page, "rate_volatile");
+    await page.context().setOffline(false);
+    await waitForUnsent(page, 0);
+    await waitForHistory(rig, id, given);
+  },
+});
+
+Deno.test({
+  name: "an expired session keeps what is not sent, and says so; another user sends nothing of it",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const { user } = rig.people;
+    const { sql } = rig.api.database;
+    const id = await addRun(rig, user, { axes });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    const first = await pressOn(page, "4");
+    await waitForUnsent(page, 0);
+    await sql`update sessions set ended_at = now(), end_reason = 'logout' where user_id = ${user.id}`;
+    const second = await pressOn(page, "2");
+    const dialog = page.getByRole("dialog", { name: "Sign in again" });
+    await dialog.getByText("1 judgement is not sent yet").waitFor();
+    await takePicture(page, "rate_expired");
+    await dialog.getByRole("button", { name: "Use another account" }).click();
+    await page.locator("[name=email]").waitFor();
+    await page.getByText("1 judgement is not sent yet").waitFor();
+    await takePicture(page, "rate_signed_out");
+    await submitSignIn(page, "other@example.com");
+    await page.locator(".judge-stage").waitFor();
+    await waitForHistory(rig, id, [[first, 4]]);
+    await page.goto(`${rig.api.origin}/console`);
+    await page.getByRole("button", { name: /Account/ }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
+    await submitSignIn(page, "user@example.com");
+    await waitForHistory(rig, id, [[first, 4], [second, 2]]);
+    const raters = await sql`select distinct rater_id from ratings where task_id = ${id}`;
+    assert.deepEqual(raters.map(({ rater_id }) => rater_id), [user.id]);
+  },
+});
+
+Deno.test({
+  name:
+    "what the server will never accept is shown with its reason until the person drops it; a busy server is waited for",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const id = await addRun(rig, rig.people.user, { axes });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    let answers = 0;
+    await page.route("**/ratings", async (route) => {
+      if (answers++ > 0) return await route.continue();
+      await route.fulfill({
+        status: 503,
+        headers: { "retry-after": "1" },
+        json: { type: "urn:problem:busy" },
+      });
+    });
+    const redrawn = await waitForImage(page);
+    await rig.api.database.sql`
+      update subtasks set attempt = attempt + 1 where parent_task_id = ${id} and cell = ${redrawn}`;
+    await page.keyboard.press("4");
+    const fine = await waitForImage(page, redrawn);
+    await page.keyboard.press("3");
+    await page.getByText("The server did not accept 1 judgement").waitFor();
+    await page.getByText("The image was drawn again after you had seen it.").waitFor();
+    assert.equal(
+      await page.locator(".judge-cell").getAttribute("href"),
+      `/console/runs/${id}?cell=${redrawn}`,
+    );
+    await takePicture(page, "rate_refused");
+    await waitForHistory(rig, id, [[fine, 3]]);
+    await page.getByRole("button", { name: "Drop" }).click();
+    await page.locator(".judge-cell").waitFor({ state: "detached" });
+    assert.ok(answers > 1);
+  },
+});
+
+Deno.test({
+  name: "two tabs do not send twice",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const id = await addRun(rig, rig.people.user, { axes });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    await waitForImage(page);
+    const context = page.context();
+    const second = await context.newPage();
+    await second.goto(`${rig.api.origin}/console/runs/${id}/rate`);
+    await waitForImage(second);
+    await context.setOffline(true);
+    const given: [number, number][] = [];
+    for (const stars of [1, 2, 3]) given.push([await pressOn(page, String(stars)), stars]);
+    await waitForUnsent(second, 3);
+    await context.setOffline(false);
+    await Promise.all([waitForUnsent(page, 0), waitForUnsent(second, 0)]);
+    await waitForHistory(rig, id, given);
   },
 });
 
