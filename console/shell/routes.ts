@@ -67,12 +67,12 @@ export const routes: readonly Route[] = [
   },
   {
     path: "/runs/:id/rate",
-    load: async () => ({ Page: (await import("../pages/rate/page.tsx")).RatePage }),
+    load: async () => ({ Page: (await import("./judge_pages.ts")).judgePages.rate }),
     texts: [runTexts, matrixTexts, judgeTexts],
   },
   {
     path: "/runs/:id/pairs",
-    load: async () => ({ Page: (await import("../pages/pairs/page.tsx")).PairsPage }),
+    load: async () => ({ Page: (await import("./judge_pages.ts")).judgePages.pairs }),
     texts: [runTexts, matrixTexts, judgeTexts],
   },
   {

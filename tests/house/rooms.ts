@@ -67,7 +67,7 @@ export const consoleRooms: Record<string, string[]> = {
     "console/pages/system",
     "console/pages/migration",
   ],
-  "console": ["console/api", "console/kit", "console/judge", "console/shell"],
+  "console": ["console/api", "console/kit", "console/shell"],
 };
 
 /**

@@ -13,10 +13,7 @@ export const text = {
   offline: "no connection; sent when it is back",
   volatile:
     "This browser keeps nothing for pages. What is not sent is lost when this page is closed. The count above shows it.",
-  refused: (count: number) =>
-    `The server did not accept ${
-      counted(count, "judgement", "judgements")
-    }. Drop them when you have read why:`,
+  refused: (count: number) => `The server did not accept ${counted(count, "judgement", "judgements")}:`,
   drop: "Drop",
   reasons: {
     changed: "The image was drawn again after you had seen it.",

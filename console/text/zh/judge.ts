@@ -13,7 +13,7 @@ export const text: typeof en = {
   waiting: "服务器繁忙，稍后重新发送",
   offline: "没有连接，恢复后发送",
   volatile: "此浏览器不为网页保存数据。关闭页面后，未发送的内容将会丢失。上方显示未发送的数量。",
-  refused: (count: number) => `服务器未接受 ${formatNumber(count)} 条评判。了解原因后可将其丢弃：`,
+  refused: (count: number) => `服务器未接受 ${formatNumber(count)} 条评判：`,
   drop: "丢弃",
   reasons: {
     changed: "您看到的图片之后已重新生成。",
