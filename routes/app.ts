@@ -40,6 +40,8 @@ export interface AppDeps {
   replica?: Replica | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax?: number;
+  /** Time between the doctor's two looks, if it is not the usual one. */
+  doctorSettleMs?: number | undefined;
   /** Aborted when the process drains. Answers then ask the client or the proxy for a new connection. */
   draining?: AbortSignal;
   /** Aborted when the process stops to listen. Event streams end then. */

@@ -20,7 +20,7 @@ const alarming =
 export function show(name: string, value: unknown): ComponentChildren {
   if (value === null || value === undefined || value === "") return "–";
   if (Array.isArray(value)) return value.map((one) => operatorTexts.value.value(name, one)).join(", ");
-  if (typeof value === "number") {
+  if (typeof value === "number" && name !== "pid") {
     return name.endsWith("seconds") ? formatDuration(value) : formatNumber(value, value < 10 ? 1 : 0);
   }
   const text = String(value);

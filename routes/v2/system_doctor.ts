@@ -19,7 +19,12 @@ import {
   readLeadership,
 } from "../../db/queue/doctor_fleet.ts";
 import { queues } from "../../db/queue/subtasks.ts";
-import { deadAfterMs, doctorSettleMs, noticeLateMs, overdueMs } from "../../db/queue/times.ts";
+import {
+  deadAfterMs,
+  doctorSettleMs as doctorSettleMsDefault,
+  noticeLateMs,
+  overdueMs,
+} from "../../db/queue/times.ts";
 import { withGate } from "./kit/authorize.ts";
 import type { V2App, V2Deps } from "./kit/context.ts";
 import { defineRoute, jsonResponse } from "./kit/route.ts";
@@ -150,9 +155,9 @@ function listLasting(first: Map<FaultName, string[]>, second: Map<FaultName, str
 
 export function addDoctor(app: V2App): void {
   app.openapi(readDoctor, async (c) => {
-    const { sql } = c.var.deps;
+    const { sql, doctorSettleMs: settleMs = doctorSettleMsDefault } = c.var.deps;
     const first = await withGate(c, () => lookForFaults(sql, faultNames));
-    if (first.size > 0) await new Promise((resolve) => setTimeout(resolve, doctorSettleMs));
+    if (first.size > 0) await new Promise((resolve) => setTimeout(resolve, settleMs));
     const findings = await withGate(c, async () => {
       const second = await lookForFaults(sql, [...first.keys()]);
       return [...listLasting(first, second), ...await listNotes(sql)];

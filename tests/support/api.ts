@@ -37,6 +37,8 @@ export interface TestApiOptions {
   /** Password hashing: 2^cost rounds, and the maximum number of waiting checks. */
   hashing?: { cost?: number; waitingMax?: number };
   bodyMsMax?: number;
+  /** Time between the doctor's two looks. */
+  doctorSettleMs?: number;
   /** Database to use instead of a new one; it is not dropped at the end. */
   database?: TestDatabase;
 }
@@ -57,6 +59,7 @@ export async function startApi(
     level = "info",
     hashing = {},
     bodyMsMax = 30_000,
+    doctorSettleMs = 0,
     database: given,
   }: TestApiOptions = {},
 ): Promise<TestApi> {
@@ -78,6 +81,7 @@ export async function startApi(
   const app = createApp({
     ...deps,
     bodyMsMax,
+    doctorSettleMs,
     throttle: throttle ?? createThrottle(limits),
     front: front?.front,
   });

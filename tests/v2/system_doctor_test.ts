@@ -52,7 +52,7 @@ Deno.test("faults are found with what they are about, and whether a repair is po
 });
 
 Deno.test("a fault that has passed at the second look is left out", async () => {
-  await using api = await startApi();
+  await using api = await startApi({ doctorSettleMs: 2_500 });
   const { manager, user } = await addPeople(api);
   const { sql } = api.database;
   const id = await addMatrix(api, user);

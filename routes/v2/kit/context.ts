@@ -32,6 +32,8 @@ export interface V2Options {
   changeDocuments?: ((signal: AbortSignal, work: () => Promise<void>) => Promise<void>) | undefined;
   /** Maximum time in milliseconds for a request body to arrive. */
   bodyMsMax: number;
+  /** Time in milliseconds between the doctor's two looks, if it is not the usual one. */
+  doctorSettleMs?: number | undefined;
   /** Aborted when the process stops to listen. Open streams end then. */
   closing?: AbortSignal | undefined;
 }

@@ -1,6 +1,7 @@
 /** A gate that is ready, and how tests inject a state that is not. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../config.ts";
+import { findGateReading } from "../../../db/migration/journal.ts";
 import { digestKey, product } from "../../../db/traffic/identity.ts";
 import { callHttp } from "../../../http.ts";
 import type { SwitchContext } from "../../../migrate/data/cutover/context.ts";
@@ -123,6 +124,9 @@ export async function startGateRig(stack: AsyncDisposableStack): Promise<GateRig
   assert.deepEqual(namesOf(gate.checks, "not_ready", "unknown"), []);
   assert.equal(gate.isReady, true);
   assert.deepEqual(gate.checks.map(({ name }) => name), checkNames);
+  // Those who watch the migration over v2 see what the gate found.
+  const stored = await findGateReading(rig.pool);
+  assert.deepEqual([stored?.is_ready, stored?.by, stored?.checks.length], [true, "test", checkNames.length]);
   return rig;
 }
 
