@@ -4,7 +4,7 @@ import { saveShadowAnswer, saveShadowDifferences } from "../../db/traffic/differ
 import { saveFrontProcess } from "../../db/traffic/processes.ts";
 import { hasBrowser } from "../support/browser.ts";
 import { type ConsoleRig, openSignedIn, startConsole, takePicture } from "./support/console.ts";
-import { checkLooks, findViolations } from "./support/looks.ts";
+import { checkLooks, findViolations, listUntranslated } from "./support/looks.ts";
 
 const ignore = !hasBrowser;
 
@@ -63,6 +63,7 @@ async function addMigration({ api: { database: { sql } } }: ConsoleRig): Promise
     writes_in_flight: 2,
     writes_held: 0,
   });
+  await sql`update migration.front_processes set seen_at = now() + interval '1 h'`;
   for (let i = 0; i < 9; i++) await saveShadowAnswer(sql, i > 0);
   const difference = {
     route: "GET /api/v1/tasks",
@@ -86,6 +87,7 @@ Deno.test({
     const { page, errors } = opened;
     page.setDefaultTimeout(30_000);
     await checkLooks(page, "migration", () => page.locator("text=quarantine_accepted").waitFor());
+    assert.deepEqual(await listUntranslated(page), []);
     await page.setViewportSize({ width: 1440, height: 900 });
     await takePicture(page, "migration_whole", true);
     assert.deepEqual(errors.filter((text) => !text.includes("401")), []);

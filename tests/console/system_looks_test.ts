@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { hasBrowser } from "../support/browser.ts";
 import { openSignedIn, startConsole, takePicture } from "./support/console.ts";
 import { addFailedRuns, addFleet, addWebhooks } from "./support/fleet.ts";
-import { checkLooks, findViolations, measureOverflow } from "./support/looks.ts";
+import { checkLooks, findViolations, listUntranslated, measureOverflow } from "./support/looks.ts";
 
 const ignore = !hasBrowser;
 
@@ -33,10 +33,12 @@ Deno.test({
     for (const [tab, shown] of inAllLooks) {
       await show(tab);
       await checkLooks(page, `system_${tab}`, () => page.locator(shown).first().waitFor());
+      assert.deepEqual(await listUntranslated(page), [], tab);
     }
     for (const [tab, shown] of others) {
       await show(tab);
       await page.locator(shown).first().waitFor();
+      assert.deepEqual(await listUntranslated(page), [], tab);
       for (const width of [1440, 360]) {
         await page.setViewportSize({ width, height: 800 });
         await takePicture(page, `system_${tab}_${width}`);

@@ -60,3 +60,9 @@ export async function checkLooks(page: Page, name: string, ready: () => Promise<
     }
   }
 }
+
+/** Returns the names of columns and facts of a Chinese page that are not in Chinese. */
+export async function listUntranslated(page: Page): Promise<string[]> {
+  const names = await page.locator("th, dt").allTextContents();
+  return names.filter((name) => name !== "" && name !== "Redis" && !/[\u4e00-\u9fff]/.test(name));
+}
