@@ -6,7 +6,7 @@ const units = (n: number) => counted(n, "unit", "units");
 export const text = {
   measure: "Measure",
   measures: { mean: "Mean rating", top2: "Share ≥ 4", fail: "Failures", bt: "Votes" },
-  picks: { axis: "Axis", by: "Second axis", baseline: "Compare with", order: "Order" },
+  picks: { axis: "Axis", by: "Second axis", baseline: "Baseline", order: "Order" },
   none: "none",
   inOrder: "As in the run",
   bestFirst: "Best first",
@@ -20,7 +20,7 @@ export const text = {
   },
   columns: { adjusted: "Adjusted", best: "P(best)", against: "Difference", stars: "1 to 5", ranks: "Rank" },
   tableOf: (axis: string, measure: string) => `${measure} by ${axis}`,
-  isBaseline: "the others are compared with it",
+  isBaseline: "baseline",
   openSlice: "Show these images",
   showAll: (levels: number) => `Show all ${formatNumber(levels)}`,
   against: (p: string, n: number, better: string) => `${p}${units(n)}, better in ${better}`,
@@ -38,7 +38,7 @@ export const text = {
     isSet ? `Not decided. The best is most likely one of: ${levels}.` : `Best: ${levels}.`,
   fewUnits: "Too few units to tell which is best.",
   legends: {
-    mean: "Bar: 95 % interval. Diamond: adjusted mean. Dashed line: what the others are compared with.",
+    mean: "Bar: 95 % interval. Diamond: adjusted mean. Dashed line: baseline.",
     top2: "Bar: 95 % interval.",
     fail: "Shares of the cells that have ended. Bar: 95 % interval.",
     bt: "0 is the average level. Bar: 95 % interval. Ranks that votes cannot tell apart are a range.",
