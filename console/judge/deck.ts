@@ -19,6 +19,7 @@ interface DeckOptions<T extends Card> {
   isJudged: (key: string) => boolean;
 }
 
+const retryMs = 3_000;
 /** Images that are decoded ahead. */
 const decodedMax = 8;
 /** Cards before the present one whose images are kept. */
@@ -31,6 +32,8 @@ export class Deck<T extends Card> {
   readonly failure = signal<ApiError | undefined>(undefined);
   /** The server has nothing more at present. */
   readonly isExhausted = signal(false);
+  /** The page was left. */
+  isLeft = false;
   #isReading = false;
 
   constructor(readonly options: DeckOptions<T>) {}
@@ -69,7 +72,11 @@ export class Deck<T extends Card> {
       });
       this.#prepare();
     } catch (error) {
-      this.failure.value = asApiError(error);
+      const failure = asApiError(error);
+      this.failure.value = failure;
+      // The server is busy or cannot be reached: it is asked again as long as the page is open.
+      const isPassing = failure.status === 0 || failure.status === 429 || failure.status >= 500;
+      if (isPassing && !this.isLeft) setTimeout(() => this.refill(), retryMs);
     } finally {
       this.#isReading = false;
     }

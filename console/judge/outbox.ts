@@ -52,9 +52,16 @@ async function refresh(): Promise<void> {
   noteUnsent(entries.filter(({ refusal }) => !refusal).length, !isVolatile.peek());
 }
 
-async function noteChange(): Promise<void> {
-  channel.postMessage(null);
-  await refresh();
+/** Time in which changes gather before the entries are read again: that takes time from the keys. */
+const refreshMs = 100;
+let refreshTimer: number | undefined;
+
+function noteChange(): void {
+  refreshTimer ??= setTimeout(() => {
+    refreshTimer = undefined;
+    channel.postMessage(null);
+    void refresh();
+  }, refreshMs);
 }
 
 /** Marks and returns the entries of the next request, and where they are kept. */
@@ -84,7 +91,7 @@ async function sendAll(): Promise<void> {
     await settle(next.store, await deliver(next.taken));
     failures = 0;
     isWaiting.value = false;
-    await noteChange();
+    noteChange();
   }
 }
 
@@ -168,6 +175,8 @@ export function enqueue(given: Omit<Entry, "id" | "owner" | "key"> & { key?: str
     }
   };
   void keep().then(noteChange);
+  // It counts at once; reading the entries again replaces it.
+  unsent.value = [...unsent.peek(), { ...entry, id: Infinity }];
   sendIn(gatherMs);
   return entry.key;
 }
@@ -179,5 +188,5 @@ export async function dropRefused(): Promise<void> {
       remove: entries.filter(({ refusal, owner }) => refusal && owner === ownerNow()),
     }));
   }
-  await noteChange();
+  noteChange();
 }

@@ -23,7 +23,10 @@ export function useOutbox(): boolean {
 
 /** Fills the deck of a page, and reads on when something new may be there. */
 export function useDeck<T extends Card>(deck: Deck<T>, completed: number): void {
-  useEffect(() => void deck.fill(), []);
+  useEffect(() => {
+    void deck.fill();
+    return () => void (deck.isLeft = true);
+  }, []);
   useEffect(() => deck.refill(), [completed]);
   useSignalEffect(() => {
     // While something is not sent, the server offers it again.
@@ -165,7 +168,8 @@ export function Instead<T extends Card>({ deck, title, text, action }: {
   const failure = deck.failure.value;
   if (failure?.code === "offline") return <Empty icon="warning" title={t.cutTitle}>{t.cut}</Empty>;
   if (failure) return <FailureBox failure={failure} retry={() => void deck.fill()} />;
-  if (!deck.isExhausted.value) return <Loading lines={4} />;
+  // What is not sent yet may be all that the server offers.
+  if (!deck.isExhausted.value || unsent.value.length > 0) return <Loading lines={4} />;
   return <Empty title={title} action={action}>{text}</Empty>;
 }
 
