@@ -14,6 +14,7 @@ export const translated = [
   "docs/notices.md",
   "docs/operating.md",
   "docs/operating-queue.md",
+  "docs/security.md",
   "docs/settings.md",
   "docs/shadow.md",
   "docs/training-operators.md",
@@ -23,6 +24,7 @@ export const translated = [
 
 /** Pages for developers, and the glossary, which has a Chinese column. */
 export const englishOnly = [
+  "docs/asvs.md",
   "docs/benches.md",
   "docs/chaos.md",
   "docs/glossary.md",
