@@ -45,12 +45,12 @@ export const routes: readonly Route[] = [
   },
   {
     path: "/runs/:id",
-    load: async () => ({ Page: (await import("../pages/run/page.tsx")).RunPage }),
+    load: async () => ({ Page: (await import("./run_pages.ts")).runPages.matrix }),
     texts: [runTexts, matrixTexts],
   },
   {
     path: "/runs/:id/results",
-    load: async () => ({ Page: (await import("../pages/results/page.tsx")).ResultsPage }),
+    load: async () => ({ Page: (await import("./run_pages.ts")).runPages.results }),
     texts: [runTexts, matrixTexts, resultsTexts],
   },
   {
@@ -67,17 +67,17 @@ export const routes: readonly Route[] = [
   },
   {
     path: "/runs/:id/rate",
-    load: async () => ({ Page: (await import("./judge_pages.ts")).judgePages.rate }),
+    load: async () => ({ Page: (await import("./run_pages.ts")).runPages.rate }),
     texts: [runTexts, matrixTexts, judgeTexts],
   },
   {
     path: "/runs/:id/pairs",
-    load: async () => ({ Page: (await import("./judge_pages.ts")).judgePages.pairs }),
+    load: async () => ({ Page: (await import("./run_pages.ts")).runPages.pairs }),
     texts: [runTexts, matrixTexts, judgeTexts],
   },
   {
     path: "/compare",
-    load: async () => ({ Page: (await import("../pages/results/page.tsx")).ComparePage }),
+    load: async () => ({ Page: (await import("./run_pages.ts")).runPages.compare }),
     texts: [resultsTexts],
   },
 ];
