@@ -12,4 +12,4 @@ if (path.value !== sharePath) void startSession();
 await common.load();
 render(<Shell />, document.getElementById("app")!);
 // A page that was closed has left something to send.
-if (unsentInBrowser.value > 0) void import("./shell/judge_pages.ts").then(({ sendUnsent }) => sendUnsent());
+if (unsentInBrowser.value > 0) void import("./shell/run_pages.ts").then(({ sendUnsent }) => sendUnsent());

@@ -1,4 +1,5 @@
-/** The pages of one run, which are loaded together. */
+/** The pages of runs, loaded together: they share most of their code. */
+import { startOutbox } from "../judge/outbox.ts";
 import { PairsPage } from "../pages/pairs/page.tsx";
 import { RatePage } from "../pages/rate/page.tsx";
 import { ComparePage, ResultsPage } from "../pages/results/page.tsx";
@@ -11,3 +12,6 @@ export const runPages = {
   results: ResultsPage,
   compare: ComparePage,
 };
+
+/** Sends what an earlier page has left. */
+export const sendUnsent = startOutbox;

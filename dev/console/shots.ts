@@ -37,10 +37,18 @@ interface Runs {
   other: string;
 }
 
+/** The images on the pages where one judges. */
+const stage = '.judge-stage[data-state="ready"]';
+
 const shots: Shot[] = [
   { name: "runs", path: () => "/", ready: ".strip-frame img" },
   { name: "new_run", path: ({ full }) => `/new?from=${full}`, ready: ".plan-count" },
-  { name: "matrix", path: ({ full }) => `/runs/${full}?zoom=64`, ready: ".matrix-node" },
+  { name: "matrix", path: ({ full }) => `/runs/${full}?zoom=32`, ready: ".matrix-node" },
+  { name: "rate", path: ({ full }) => `/runs/${full}/rate`, ready: stage },
+  { name: "pairs", path: ({ full }) => `/runs/${full}/pairs`, ready: stage },
+  { name: "results", path: ({ full }) => `/runs/${full}/results?axis=v1&by=v0`, ready: "table" },
+  { name: "compare", path: ({ full, other }) => `/compare?tasks=${full},${other}`, ready: "table" },
+  { name: "system", path: () => "/system", kind: "admin", ready: "article" },
 ];
 
 const prompts = [
@@ -102,8 +110,8 @@ async function take(rig: ConsoleRig, runs: Runs, shot: Shot, look: Look, file: s
   await page.locator(shot.ready).first().waitFor({ state: "attached" });
   await shot.prepare?.(page);
   await page.waitForLoadState("load");
-  // Images arrive after the element; the page is complete when none has arrived for a while.
-  await page.waitForTimeout(1500);
+  // Images arrive after the element.
+  await page.waitForTimeout(4000);
   const bytes = await page.screenshot();
   if (bytes.length > bytesMax) {
     throw new AppError("internal", `taking '${file}': ${bytes.length} bytes, wanted at most ${bytesMax}`);
