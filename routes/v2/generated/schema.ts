@@ -28,10 +28,7 @@ export interface paths {
                 content: {
                     "application/json": {
                         email: string;
-                        /**
-                         * Format: password
-                         * @description At most 72 bytes in UTF-8
-                         */
+                        /** Format: password */
                         password: string;
                     };
                 };
@@ -172,10 +169,7 @@ export interface paths {
                 content: {
                     "application/json": {
                         email: string;
-                        /**
-                         * Format: password
-                         * @description At most 72 bytes in UTF-8
-                         */
+                        /** Format: password */
                         password: string;
                     };
                 };
@@ -4109,10 +4103,7 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": {
-                        /**
-                         * Format: password
-                         * @description At most 72 bytes in UTF-8
-                         */
+                        /** Format: password */
                         current_password: string;
                         /**
                          * Format: password

@@ -11,7 +11,6 @@ const lengthMin = 8;
 const bytesMax = 72;
 
 const encoder = new TextEncoder();
-const isShort = (text: string): boolean => encoder.encode(text).length <= bytesMax;
 
 /** Passwords that are common among leaked ones. Lines of the file that start with `#` are comments. */
 const commonPasswords: ReadonlySet<string> = new Set(
@@ -56,7 +55,7 @@ export function isGuessable(password: string): boolean {
 /** A new password. */
 export const newPassword = z.string().superRefine((text, ctx) => {
   const addIssue = (message: string) => ctx.addIssue({ code: "custom", message });
-  if ([...text].length < lengthMin || !isShort(text)) {
+  if ([...text].length < lengthMin || encoder.encode(text).length > bytesMax) {
     addIssue(`${lengthMin} characters to ${bytesMax} bytes`);
   } else if (isGuessable(text)) addIssue("a password that is hard to guess");
 }).openapi({
@@ -68,11 +67,10 @@ export const newPassword = z.string().superRefine((text, ctx) => {
 });
 
 /**
- * A password for verification. It need not satisfy the rules for new passwords, but a longer one is refused rather
- * than compared without its end.
+ * A password for verification. It need not satisfy the rules for new passwords. The old backend compared the first 72
+ * bytes, so a migrated user with a longer password signs in as before.
  */
-export const currentPassword = textSchema(bytesMax).refine(isShort, { message: `at most ${bytesMax} bytes` })
-  .openapi({ format: "password", description: `At most ${bytesMax} bytes in UTF-8` });
+export const currentPassword = textSchema(1024).openapi({ format: "password" });
 
 /**
  * Reports whether a password is correct. Counts the attempt together with v1's logins, and takes the same

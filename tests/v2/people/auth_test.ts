@@ -64,7 +64,7 @@ Deno.test("sign-in is refused in the same way for unknown, wrong, disabled and d
     ["empty@example.com", password],
     [`${email} `, password],
     ["' or 1=1--", password],
-    [email, "x".repeat(72)],
+    [email, "x".repeat(1000)],
   ];
   const answers = [];
   for (const [who, given] of cases) answers.push(await signIn(api, who, given));
@@ -104,8 +104,7 @@ Deno.test("credentials must be text: other types are refused by field, and query
     [{ email, password: { $ne: "" } }, "body.password"],
     [{ email, password: 5 }, "body.password"],
     [{ email, password: "" }, "body.password"],
-    [{ email, password: "x".repeat(73) }, "body.password"],
-    [{ email, password: "é".repeat(37) }, "body.password"],
+    [{ email, password: "x".repeat(1025) }, "body.password"],
     [{ email: "x".repeat(321), password }, "body.email"],
     [{ email: `${email}\0`, password }, "body.email"],
     [{ email, password: `${password}\0` }, "body.password"],

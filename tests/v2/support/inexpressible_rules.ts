@@ -165,14 +165,6 @@ export const inexpressibleRules: InexpressibleRule[] = [
     example: () => ["POST", "/users", { email: "a@b.c", password: "ä".repeat(37) }],
   },
   {
-    name: "bytes of a password",
-    route: /\/(?:login|password)$/,
-    field: /password$/,
-    wanted: /^at most 72 bytes$/,
-    text: /At most 72 bytes in UTF-8/,
-    example: () => ["POST", "/auth/login", { email: "a@b.c", password: "ä".repeat(37) }],
-  },
-  {
     name: "guessable passwords",
     route: /\/users/,
     field: /password$/,
