@@ -1,6 +1,5 @@
 /** `deno task console:shots`: takes the pictures of the console that README and docs show. */
 import { Command } from "commander";
-import type { Page } from "playwright-core";
 import { AppError } from "../../errors.ts";
 import { printError, runMain } from "../../process.ts";
 import { createTemplate } from "../../tests/run.ts";
@@ -26,10 +25,8 @@ const command = new Command("deno task console:shots")
 interface Shot {
   name: string;
   path: (runs: Runs) => string;
-  kind?: "admin";
   /** Element that is there when the page is complete. */
   ready: string;
-  prepare?: (page: Page) => Promise<void>;
 }
 
 interface Runs {
@@ -48,7 +45,6 @@ const shots: Shot[] = [
   { name: "pairs", path: ({ full }) => `/runs/${full}/pairs`, ready: stage },
   { name: "results", path: ({ full }) => `/runs/${full}/results?axis=v1&by=v0`, ready: "table" },
   { name: "compare", path: ({ full, other }) => `/compare?tasks=${full},${other}`, ready: "table" },
-  { name: "system", path: () => "/system", kind: "admin", ready: "article" },
 ];
 
 const prompts = [
@@ -100,15 +96,10 @@ async function addRuns(rig: ConsoleRig): Promise<Runs> {
 
 async function take(rig: ConsoleRig, runs: Runs, shot: Shot, look: Look, file: string): Promise<void> {
   const size = { width: 1200, height: 760 };
-  await using opened = await openSignedIn(rig, shot.path(runs), {
-    ...size,
-    ...look,
-    kind: shot.kind ?? "user",
-  });
+  await using opened = await openSignedIn(rig, shot.path(runs), { ...size, ...look });
   const { page } = opened;
   await page.emulateMedia({ reducedMotion: "reduce" });
   await page.locator(shot.ready).first().waitFor({ state: "attached" });
-  await shot.prepare?.(page);
   await page.waitForLoadState("load");
   // Images arrive after the element.
   await page.waitForTimeout(4000);

@@ -55,7 +55,7 @@ Deno.test({
     const { page } = opened;
     const left = await pressOn(page, "ArrowLeft");
     const right = await pressOn(page, "ArrowRight");
-    const tie = await pressOn(page, "ArrowUp");
+    const tie = await pressOn(page, "ArrowDown");
     await waitForUnsent(page, 0);
     await page.keyboard.press("u");
     await waitFor("the pair before", async () => await waitForPair(page) === tie, 20_000);

@@ -28,10 +28,10 @@ const choices: readonly Choice[] = ["left", "tie", "bad", "right"];
 const keysOf: Record<Choice, string> = {
   left: "ArrowLeft",
   right: "ArrowRight",
-  tie: "ArrowUp",
-  bad: "ArrowDown",
+  tie: "ArrowDown",
+  bad: "ArrowUp",
 };
-const arrows: Record<Choice, string> = { left: "←", tie: "↑", bad: "↓", right: "→" };
+const arrows: Record<Choice, string> = { left: "←", tie: "↓", bad: "↑", right: "→" };
 const outcomeOf: Record<Choice, Outcome> = { left: "left", right: "right", tie: "tie", bad: "tie" };
 
 /** Returns the values on which both images agree, or those of one image on which they differ. */

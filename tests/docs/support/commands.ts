@@ -30,6 +30,7 @@ export const commands: Record<string, Known> = {
   test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
   ok: { flags: [], how: gate("deno check") },
   console: { flags: ["--watch"], how: "help" },
+  "console:shots": { flags: ["--to"], how: "help" },
   openapi: { flags: ["--check"], how: "help" },
   schema: { flags: ["--check"], how: "help" },
   start: { flags: [], how: readme },
@@ -135,7 +136,7 @@ export const commands: Record<string, Known> = {
     flags: ["--quick", "--rounds", "--seconds", "--subtasks", "--only", "--json"],
     how: "help",
   },
-  "bench console": { flags: ["--quick", "--json"], how: "help" },
+  "bench console": { flags: ["--quick", "--only", "--json"], how: "help" },
   "bench v2": { flags: ["--quick", "--only", "--json"], how: "help" },
 };
 

@@ -166,6 +166,10 @@ export interface Pair {
 const resolve = (page: string, path: string): string =>
   path === "" ? page : new URL(path, new URL(page, "file:///")).pathname.slice(1);
 
+const chinesePictures = new Set(
+  [...Deno.readDirSync(new URL("docs/pictures/zh/", root))].map(({ name }) => name),
+);
+
 /** Translates the links of an English page: to the Chinese side where there is one, and to its heading of the same number. */
 async function translateTarget(target: string, page: string): Promise<string> {
   if (/^https?:/.test(target)) return target;
@@ -173,6 +177,10 @@ async function translateTarget(target: string, page: string): Promise<string> {
   const file = resolve(page, path);
   // The link to the own Chinese side becomes the link back.
   if (file === toChinese(page)) return page;
+  // The pictures of the console are taken in both languages.
+  if (chinesePictures.has(file.replace("docs/pictures/", ""))) {
+    return file.replace("pictures/", "pictures/zh/");
+  }
   if (!translated.includes(file)) return target.replace(path, file);
   if (anchor === undefined) return toChinese(file);
   const [english, chinese] = await Promise.all([file, toChinese(file)].map(readText));
