@@ -69,7 +69,6 @@ const packages = [
   "preact/jsx-runtime",
   "@preact/signals",
   "openapi-fetch",
-  "uplot",
   "idb",
 ];
 
