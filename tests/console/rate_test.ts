@@ -241,6 +241,30 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "the page tells how many more images decide which of the two best values is better, but not to who rates blind",
+  ignore,
+  async fn() {
+    await using rig = await startConsole({ env });
+    const { user, other } = rig.people;
+    const prompts = Array.from({ length: 8 }, (_, i) => `scene ${i + 1}`);
+    // Of both values, 7 is better in five scenes and worse in three. Cells: two of cfg 4, two of cfg 7, scene by scene.
+    const id = await addRun(rig, user, {
+      axes: { prompt: prompts, cfg: ["4", "7"], seed: ["1", "2"] },
+      raters: [other],
+      starsOf: (cell) => Math.floor(cell / 2) % 2 === 0 ? 3 : Math.floor(cell / 4) < 5 ? 4 : 2,
+    });
+    await using opened = await openSignedIn(rig, `/runs/${id}/rate`);
+    const { page } = opened;
+    const budget = page.getByText(/^About [\d,]+ more images decide cfg 7 against cfg 4\.$/);
+    await budget.waitFor();
+    await takePicture(page, "rate_budget");
+    await page.keyboard.press("b");
+    await budget.waitFor({ state: "detached" });
+  },
+});
+
+Deno.test({
   name: "the page is accessible and fits at all widths, in both themes and languages",
   ignore,
   async fn() {

@@ -49,7 +49,14 @@ export const consoleRooms: Record<string, string[]> = {
     "console/text/en",
     "console/text/zh",
   ],
-  "console/pages/rate": ["console/api", "console/kit", "console/judge", "console/pages/run"],
+  "console/pages/rate": [
+    "console/api",
+    "console/kit",
+    "console/judge",
+    "console/matrix",
+    "console/pages/results",
+    "console/pages/run",
+  ],
   "console/pages/pairs": ["console/api", "console/kit", "console/judge", "console/pages/run"],
   "console/shell": [
     "console/api",

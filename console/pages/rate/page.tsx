@@ -19,7 +19,8 @@ import {
 import { judgeTexts } from "../../judge/texts.ts";
 import { isMember } from "../run/actions.ts";
 import { RunFrame } from "../run/frame.tsx";
-import { type Run, useRun } from "../run/run_state.ts";
+import { type Run, type RunState, useRun } from "../run/run_state.ts";
+import { Budget } from "./budget.tsx";
 import { SkipDialog, TagDialog, TextDialog } from "./dialogs.tsx";
 import { type Mark, Rating } from "./rating.ts";
 
@@ -148,7 +149,7 @@ function Controls({ rating, actions }: { rating: Rating; actions: Actions }) {
   );
 }
 
-function RatePane({ run }: { run: Run }) {
+function RatePane({ run, state }: { run: Run; state: RunState }) {
   const t = judgeTexts.value;
   const rating = useMemo(() => new Rating(run.id), []);
   const { deck } = rating;
@@ -178,6 +179,7 @@ function RatePane({ run }: { run: Run }) {
         )}
       </div>
       <div class="judge-foot">
+        {!isBlindNow() && <Budget run={run} state={state} />}
         <Trail rating={rating} />
         {card && !isBlindNow() && <Places places={placesOf(run.axes, card)} />}
         <Controls rating={rating} actions={actions} />
@@ -194,7 +196,7 @@ export function RatePage({ id }: { id: string }) {
   const isOpen = useOutbox();
   return (
     <RunFrame id={id} state={state} tab="rate" class="run">
-      {(run) => isOpen ? <RatePane run={run} /> : <Loading />}
+      {(run) => isOpen ? <RatePane run={run} state={state} /> : <Loading />}
     </RunFrame>
   );
 }

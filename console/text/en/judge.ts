@@ -8,6 +8,8 @@ export const text = {
   blind: "Blind",
   unsent: (count: number) => `${counted(count, "judgement", "judgements")} not sent`,
   allSent: "All sent",
+  budget: (images: number, best: string, rival: string) =>
+    `About ${counted(images, "more image", "more images")} decide ${best} against ${rival}.`,
   sending: "sending…",
   waiting: "the server is busy; sent again soon",
   offline: "no connection; sent when it is back",

@@ -9,6 +9,8 @@ export const text: typeof en = {
   blind: "盲评",
   unsent: (count: number) => `${formatNumber(count)} 条未发送`,
   allSent: "已全部发送",
+  budget: (images: number, best: string, rival: string) =>
+    `大约再评 ${formatNumber(images)} 张图片，就能判断 ${best} 与 ${rival} 孰优。`,
   sending: "正在发送…",
   waiting: "服务器繁忙，稍后重新发送",
   offline: "没有连接，恢复后发送",

@@ -4605,6 +4605,8 @@ export interface components {
                 /** @description Probability of superiority P(A > B) + ½ P(A = B), where B is the baseline */
                 better: number;
                 difference: components["schemas"]["Estimate"];
+                /** @description About how many further rated images of both levels would make the interval exclude 0, if the difference and the spread stay as they are; null if it does so already, or if nothing can be said */
+                images_to_decide: number | null;
                 /** @description p-value of Student's t test of paired differences */
                 p: number | null;
                 /** @description p, corrected for the comparisons of all levels with the baseline (Holm) */

@@ -1,5 +1,6 @@
 /** Response schemas of `GET /tasks/{id}/stats`, and the conversion of results to them. */
 import { z } from "@hono/zod-openapi";
+import { estimateImagesToDecide } from "../../../statistics/budget.ts";
 import type { Axis } from "../../../statistics/axes.ts";
 import type { Interaction } from "../../../statistics/interactions.ts";
 import type { LevelScore } from "../../../statistics/levels.ts";
@@ -40,6 +41,11 @@ const contrastOut = z.object({
   }),
   better: z.number().openapi({
     description: "Probability of superiority P(A > B) + ½ P(A = B), where B is the baseline",
+  }),
+  images_to_decide: z.int().nullable().openapi({
+    description:
+      "About how many further rated images of both levels would make the interval exclude 0, if the " +
+      "difference and the spread stay as they are; null if it does so already, or if nothing can be said",
   }),
 });
 
@@ -119,7 +125,11 @@ export interface LevelResults {
 
 type LevelOut = z.infer<typeof levelOut>;
 
-function scoreToJson(score: LevelScore, holm: number | null, requested: readonly Measure[]) {
+function scoreToJson(
+  score: LevelScore,
+  { holm, baselineImages }: { holm: number | null; baselineImages: number },
+  requested: readonly Measure[],
+) {
   const { raters, ratings, images, units, mean, adjusted, topTwo, distribution, best, against } = score;
   const estimate = ({ value, low, high }: { value: number; low: number | null; high: number | null }) => ({
     value,
@@ -143,23 +153,25 @@ function scoreToJson(score: LevelScore, holm: number | null, requested: readonly
           p_holm: holm,
           q: null,
           better: against.superiority,
+          images_to_decide: estimateImagesToDecide(against, images + baselineImages),
         },
       }
       : {}),
   };
 }
 
-/** Returns one entry per level, in the order of the axis. */
+/** Returns one entry per level, in the order of the axis. @param baseline position of the baseline on the axis */
 export function levelsToJson(
   axis: Axis,
   { scores, outcomes, votes }: LevelResults,
-  requested: readonly Measure[],
+  { requested, baseline }: { requested: readonly Measure[]; baseline: number },
 ): LevelOut[] {
+  const baselineImages = scores?.[baseline]?.images ?? 0;
   const holm = adjustHolm((scores ?? []).map(({ against }) => against?.p));
   return axis.levels.map(({ index, label }, i) => ({
     level: index,
     label,
-    ...(scores ? scoreToJson(scores[i]!, holm[i]!, requested) : {}),
+    ...(scores ? scoreToJson(scores[i]!, { holm: holm[i]!, baselineImages }, requested) : {}),
     ...(outcomes ? { fail: outcomes[i]! } : {}),
     ...(votes ? { bt: votes.levels[i]! } : {}),
   }));

@@ -168,6 +168,7 @@ function screenInteractions({ design, starCounts }: Analysis, by: Int32Array, al
 /** Repeats the analysis within each level of another axis and screens for interactions. */
 async function analyseGroups(job: StatsJob, other: number) {
   const { dataset: { axes, cellLevels }, axis, analysis, requested } = job;
+  const { baseline } = analysis;
   const by = axes[other]!;
   const groups = [];
   const parts = splitRatings(analysis.ratings, cellLevels.levels[other]!, by.levels.length);
@@ -178,7 +179,12 @@ async function analyseGroups(job: StatsJob, other: number) {
       included,
       1 / by.levels.length,
     );
-    groups.push({ level: index, label, levels: levelsToJson(axis, found, requested), warnings });
+    groups.push({
+      level: index,
+      label,
+      levels: levelsToJson(axis, found, { requested, baseline }),
+      warnings,
+    });
   }
   const all = new Uint8Array(cellLevels.cells).fill(1);
   const interactions = requested.includes("mean")
@@ -224,7 +230,7 @@ async function compute(deps: V2Deps, id: string, query: Query, requested: readon
   const { job, other } = await prepare(deps, id, query, requested);
   const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
   const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
-  const levels = levelsToJson(axis, found, requested);
+  const levels = levelsToJson(axis, found, { requested, baseline });
   const by = other === undefined ? undefined : await analyseGroups(job, other);
   setQValues([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
   return {

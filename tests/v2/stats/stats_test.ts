@@ -35,6 +35,7 @@ Deno.test("means are taken over raters, then images, then units, as in a calcula
   const { p, p_holm, q, better } = level.against;
   assert.ok(p < 1e-4 && p_holm === p && q === p && better === 1);
   assert.equal(base.against, null);
+  assert.equal(level.against.images_to_decide, null, "it is decided");
   assert.equal(base.best + level.best, 1);
   assert.ok(level.best > 0.99);
   assert.ok(Math.abs(level.adjusted - base.adjusted - 1) < 1e-9, "the second rater's bias is removed");
@@ -310,4 +311,20 @@ Deno.test("cells that were added later count for their own values", async () => 
     [1, 3, 5],
     JSON.stringify(body),
   );
+});
+
+Deno.test("an undecided difference tells how many more images decide it, by the width of its interval", async () => {
+  await using api = await startApi();
+  const { user } = await addPeople(api);
+  const task = await addMatrix(api, user, { prompts: 8, ratios: 2 });
+  // The second level is one star better in five prompts and one worse in three.
+  await rateAll(api, task, user.id, (cell) => 3 + (cell % 2 === 0 ? 0 : Math.floor(cell / 2) < 5 ? 1 : -1));
+  const { body } = await call(api, user, "GET", `/tasks/${task}/stats?axis=v1&measure=mean`);
+  const [base, level] = body.levels;
+  const { difference: { value, low, high }, images_to_decide } = level.against;
+  assert.ok(low < 0 && high > 0);
+  const images = base.n.images + level.n.images;
+  // An interval that is half as wide needs four times the images.
+  assert.equal(images_to_decide, Math.ceil(images * (((high - low) / 2 / value) ** 2 - 1)));
+  assert.ok(images_to_decide > images);
 });
