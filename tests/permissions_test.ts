@@ -35,9 +35,19 @@ Deno.test("programs may read the variables of the settings and of their packages
   }
 });
 
-Deno.test("only console, chaos, demo, drill, test, bench, schema and the gate run with all permissions", () => {
+Deno.test("only console and its pictures, chaos, demo, drill, test, bench, schema and the gate run with all permissions", () => {
   const all = Object.entries(tasks).filter(([, { command }]) => /\s-A\b/.test(command)).map(([name]) => name);
-  assert.deepEqual(all.sort(), ["bench", "chaos", "console", "demo", "drill", "ok", "schema", "test"]);
+  assert.deepEqual(all.sort(), [
+    "bench",
+    "chaos",
+    "console",
+    "console:shots",
+    "demo",
+    "drill",
+    "ok",
+    "schema",
+    "test",
+  ]);
 });
 
 Deno.test("only the parent of several API processes and the backup may run programs", () => {
