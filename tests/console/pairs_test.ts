@@ -18,7 +18,7 @@ async function waitForPair(page: Page, before?: string): Promise<string> {
   return await waitFor("a pair", async () => {
     const key = await stage.getAttribute("data-pair", { timeout: 1000 }).catch(() => null);
     return key === before ? undefined : key ?? undefined;
-  }, 20_000);
+  });
 }
 
 /** Presses a key that leads to another pair. @returns the pair that was visible when it was pressed */
@@ -58,7 +58,7 @@ Deno.test({
     const tie = await pressOn(page, "ArrowDown");
     await waitForUnsent(page, 0);
     await page.keyboard.press("u");
-    await waitFor("the pair before", async () => await waitForPair(page) === tie, 20_000);
+    await waitFor("the pair before", async () => await waitForPair(page) === tie);
     await pressOn(page, "k");
     await waitForUnsent(page, 0);
     await page.context().setOffline(true);
@@ -74,7 +74,7 @@ Deno.test({
     await waitFor("the votes", async () => {
       const votes = await readVotes(rig, id);
       return votes.length === expected.length && JSON.stringify(votes) === JSON.stringify(expected);
-    }, 20_000).catch(() => {});
+    }).catch(() => {});
     assert.deepEqual(await readVotes(rig, id), expected);
   },
 });

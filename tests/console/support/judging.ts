@@ -10,7 +10,7 @@ export async function waitForImage(page: Page, before?: number): Promise<number>
   return await waitFor("an image to rate", async () => {
     const text = await stage.getAttribute("data-cell", { timeout: 1000 }).catch(() => null);
     return text === null || Number(text) === before ? undefined : { cell: Number(text) };
-  }, 20_000).then(({ cell }) => cell);
+  }).then(({ cell }) => cell);
 }
 
 /** Presses a key that leads to another image. @returns the cell that was visible when it was pressed */
@@ -20,7 +20,6 @@ export async function pressOn(page: Page, key: string): Promise<number> {
   await waitFor(
     "the next image",
     async () => await page.locator(".judge-stage").getAttribute("data-cell") !== String(cell),
-    20_000,
   );
   return cell;
 }
@@ -52,7 +51,6 @@ export async function waitForHistory(
   await waitFor(
     "the ratings on the server",
     async () => (await readRatingHistory(rig, task)).length >= expected.length,
-    30_000,
   ).catch(() => {});
   assert.deepEqual(await readRatingHistory(rig, task), expected);
 }
