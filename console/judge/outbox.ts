@@ -175,8 +175,9 @@ export function enqueue(given: Omit<Entry, "id" | "owner" | "key"> & { key?: str
     }
   };
   void keep().then(noteChange);
-  // It counts at once; reading the entries again replaces it.
+  // It counts at once, also for a page that is opened after this one is closed. Reading the entries again replaces it.
   unsent.value = [...unsent.peek(), { ...entry, id: Infinity }];
+  noteUnsent(unsentInBrowser.peek() + 1, !isVolatile.peek());
   sendIn(gatherMs);
   return entry.key;
 }
