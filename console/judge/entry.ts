@@ -52,3 +52,10 @@ export function takeNext(entries: readonly Entry[], owner: string): Entry[] {
     : [first];
   return taken.map((entry) => ({ ...entry, batch: first.key }));
 }
+
+/** Maximum time for one judgement that v2 takes, a day. */
+const tookMsMax = 86_400_000;
+
+/** Returns the time since something was shown, as v2 takes it. @param shownAt time by `performance.now()` */
+export const tookMsSince = (shownAt: number): number =>
+  Math.min(tookMsMax, Math.round(performance.now() - shownAt));

@@ -19,6 +19,9 @@ import { type Changes, MemoryStore, openStore, type Store } from "./store.ts";
 export const unsent = signal<readonly Entry[]>([]);
 /** What the server has refused of the present person. */
 export const refused = signal<readonly Entry[]>([]);
+/** Returns the present person's entries on a run that the server has not confirmed. */
+export const listUnconfirmed = (task: string): readonly Entry[] =>
+  [...unsent.peek(), ...refused.peek()].filter((entry) => entry.task === task);
 /** Entries are lost when the page is closed. */
 export const isVolatile = signal(false);
 /** The server asked to wait, or did not answer. */

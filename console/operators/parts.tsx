@@ -2,11 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { hasRole } from "../api/session.ts";
 import type { Resource } from "../api/use_resource.ts";
-import { Button } from "../kit/button.tsx";
+import { CopyButton } from "../kit/copy.tsx";
 import { Page } from "../kit/page.tsx";
 import { Empty, FailureBox, Loading } from "../kit/states.tsx";
-import { common } from "../kit/texts.ts";
-import { showToast } from "../kit/toast.tsx";
 import { Asked } from "./ask.tsx";
 import { type Column, Table } from "./table.tsx";
 import { operatorTexts } from "./texts.ts";
@@ -62,16 +60,10 @@ export function List<Row>({ title, columns, rows, none, action }: ListProps<Row>
 
 /** A command, and a button that copies it. */
 export function Command({ text }: { text: string }) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    showToast({ text: common.value.copied });
-  };
   return (
     <div class="op-command">
       <code>{text}</code>
-      {navigator.clipboard && (
-        <Button kind="quiet" icon="copy" onClick={() => void copy()}>{common.value.copy}</Button>
-      )}
+      <CopyButton text={text} kind="quiet" />
     </div>
   );
 }

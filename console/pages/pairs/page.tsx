@@ -127,7 +127,7 @@ function PairsPane({ run, axis }: { run: Run; axis: string | undefined }) {
             </Button>
           ))}
         </div>
-        <div class="rate-more">
+        <div class="judge-more">
           <Button icon="retry" onClick={undo}>{t.actions.undo}</Button>
           <Button disabled={!isReady} onClick={skip}>{t.cannotTell}</Button>
         </div>

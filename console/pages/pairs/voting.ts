@@ -2,7 +2,8 @@
 import { unwrap, v2 } from "../../api/client.ts";
 import { type Card, Deck } from "../../judge/deck.ts";
 import { type Shown, toShown } from "../../judge/image.ts";
-import { enqueue, refused, unsent } from "../../judge/outbox.ts";
+import { tookMsSince } from "../../judge/entry.ts";
+import { enqueue, listUnconfirmed } from "../../judge/outbox.ts";
 
 export interface PairCard extends Card {
   left: Shown;
@@ -36,8 +37,7 @@ export class Voting {
       readMax: 20,
       isJudged: (key) => this.#judged.has(key),
     });
-    for (const { kind, task, body } of [...unsent.peek(), ...refused.peek()]) {
-      if (task !== id) continue;
+    for (const { kind, body } of listUnconfirmed(id)) {
       if (kind === "vote") this.#judged.add(keyOf(body as VoteBody));
       if (kind === "withdrawal") this.#judged.delete(keyOf(body as VoteBody));
     }
@@ -58,7 +58,7 @@ export class Voting {
   vote(outcome: Outcome, blind: boolean): boolean {
     const card = this.deck.current.peek();
     if (!card || card.pictures.some(({ state }) => state.peek() !== "ready")) return false;
-    const took_ms = Math.min(86_400_000, Math.round(performance.now() - this.shownAt));
+    const took_ms = tookMsSince(this.shownAt);
     const body = { left: refOf(card.left), right: refOf(card.right), outcome, blind, took_ms };
     const key = enqueue({ task: this.id, kind: "vote", method: "POST", path: "/votes", body });
     this.#judged.add(card.key);

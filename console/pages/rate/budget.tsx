@@ -1,17 +1,17 @@
 /** How many more ratings decide which of the two best values is better. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { unwrap, v2 } from "../../api/client.ts";
 import { useResource } from "../../api/use_resource.ts";
 import { judgeTexts } from "../../judge/texts.ts";
 import { withAxis } from "../../matrix/names.ts";
 import { readChoice } from "../results/choice.ts";
-import { createThrottle, type Run, type RunState } from "../run/run_state.ts";
+import { type Run, type RunState, useCellUpdates } from "../run/run_state.ts";
 
 /** Shortest time between two readings while people rate. */
 const updateMs = 10_000;
 
 /** Reads the scores of the axis that the page Results shows first, against the level with the highest mean. */
-function useScores(run: Run, { cells }: RunState) {
+function useScores(run: Run, state: RunState) {
   const [baseline, setBaseline] = useState(0);
   const axis = readChoice(run)?.axis.axis;
   const scores = useResource(async (signal) => {
@@ -21,16 +21,7 @@ function useScores(run: Run, { cells }: RunState) {
       v2.GET("/api/v2/tasks/{id}/stats", { params: { path: { id: run.id }, query }, signal }),
     );
   }, [run.id, axis, baseline]);
-  const reload = useRef(scores.reload);
-  reload.current = scores.reload;
-  useEffect(() => {
-    const throttle = createThrottle(updateMs, () => reload.current());
-    const stop = cells.subscribe(throttle.call);
-    return () => {
-      stop();
-      throttle.stop();
-    };
-  }, [cells]);
+  useCellUpdates(state, updateMs, scores.reload);
   const { data } = scores;
   const [best] = (data?.levels ?? []).toSorted((a, b) => (b.mean?.value ?? 0) - (a.mean?.value ?? 0));
   useEffect(() => {

@@ -131,7 +131,7 @@ function Controls({ rating, actions }: { rating: Rating; actions: Actions }) {
           </button>
         ))}
       </div>
-      <div class="rate-more">
+      <div class="judge-more">
         <Button icon="left" class="icon-only" aria-label={t.keys.previous} onClick={() => actions.move(-1)} />
         <Button icon="right" class="icon-only" aria-label={t.keys.next} onClick={() => actions.move(1)} />
         <Button icon="retry" onClick={actions.undo}>{t.actions.undo}</Button>

@@ -3,7 +3,8 @@ import { effect, signal } from "@preact/signals";
 import { unwrap, v2 } from "../../api/client.ts";
 import { type Card, Deck } from "../../judge/deck.ts";
 import { type Shown, toShown } from "../../judge/image.ts";
-import { enqueue, refused, unsent } from "../../judge/outbox.ts";
+import { tookMsSince } from "../../judge/entry.ts";
+import { enqueue, listUnconfirmed } from "../../judge/outbox.ts";
 
 /** What a person has said about an image: stars, or why there are none. */
 export interface Mark {
@@ -20,8 +21,6 @@ interface Step {
   at: number;
   before: Mark | undefined;
 }
-
-const tookMsMax = 86_400_000;
 
 export class Rating {
   readonly deck: Deck<ImageCard>;
@@ -45,9 +44,7 @@ export class Rating {
       v2.GET("/api/v2/tasks/{id}/queue/next", { params: { path: { id: this.id }, query: { n } } }),
     );
     // A page before this one may have left ratings that are not sent yet.
-    const judged = [...unsent.peek(), ...refused.peek()].filter(({ kind, task }) =>
-      kind === "rating" && task === this.id
-    );
+    const judged = listUnconfirmed(this.id).filter(({ kind }) => kind === "rating");
     const cells = new Set(judged.map(({ body }) => (body as { cell: number }).cell));
     return items.filter(({ cell }) => !cells.has(cell)).map((item) => {
       const shown = toShown(item);
@@ -89,8 +86,7 @@ export class Rating {
   mark(card: ImageCard, mark: Mark): void {
     const at = this.deck.at.peek();
     this.#steps.push({ at, before: this.marks.peek().get(card.cell) });
-    const took = Math.min(tookMsMax, Math.round(performance.now() - this.#shownAt));
-    this.#put(card, mark, { took_ms: took });
+    this.#put(card, mark, { took_ms: tookMsSince(this.#shownAt) });
     this.deck.go(at + 1);
   }
 

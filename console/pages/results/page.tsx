@@ -1,5 +1,4 @@
 /** Pages Results and Compare: what the ratings, votes and failures of a run, or of two, say. */
-import { useEffect, useRef } from "preact/hooks";
 import { unwrap, v2 } from "../../api/client.ts";
 import type { ApiError } from "../../api/problem.ts";
 import { useResource } from "../../api/use_resource.ts";
@@ -10,7 +9,7 @@ import { Empty, FailureBox, Loading, Notice } from "../../kit/states.tsx";
 import { formatList } from "../../text/format.ts";
 import { Failures } from "../run/failures.tsx";
 import { RunFrame } from "../run/frame.tsx";
-import { createThrottle, type Run, type RunState, useRun } from "../run/run_state.ts";
+import { type Run, type RunState, useCellUpdates, useRun } from "../run/run_state.ts";
 import { runTexts } from "../run/texts.ts";
 import { type Choice, readChoice } from "./choice.ts";
 import { addressOf, Compared, Picker } from "./compare.tsx";
@@ -24,21 +23,6 @@ import { describeWarning, findBest, listNames, nameLevel } from "./words.ts";
 
 /** Shortest time between two readings while the run changes. */
 const updateMs = 5_000;
-
-/** Calls `reload` after changes of the cells: new images and new ratings. */
-function useUpdates({ cells, isReady }: RunState, reload: () => void): void {
-  const latest = useRef(reload);
-  latest.current = reload;
-  useEffect(() => {
-    if (!isReady) return;
-    const throttle = createThrottle(updateMs, () => latest.current());
-    const stop = cells.subscribe(throttle.call);
-    return () => {
-      stop();
-      throttle.stop();
-    };
-  }, [cells, isReady]);
-}
 
 function useStats(id: string, { axis, by, measure, baseline }: Choice) {
   const keys = [id, axis.axis, by?.axis, measure, measure === "mean" ? baseline : 0] as const;
@@ -122,7 +106,7 @@ function Results({ run, choice, state }: { run: Run; choice: Choice; state: RunS
     (signal) => unwrap(v2.GET("/api/v2/tasks/{id}/agreement", { params: { path: { id: run.id } }, signal })),
     [run.id],
   );
-  useUpdates(state, () => {
+  useCellUpdates(state, updateMs, () => {
     stats.reload();
     agreement.reload();
   });

@@ -1,13 +1,11 @@
 /** Failed cells by cause, and retrying those of one cause. */
 import { useState } from "preact/hooks";
+import { filterOfCause } from "../../api/causes.ts";
 import { Button } from "../../kit/button.tsx";
 import { formatNumber } from "../../text/format.ts";
 import { mayChange, retryCells } from "./actions.ts";
 import type { Run } from "./run_state.ts";
 import { runTexts } from "./texts.ts";
-
-/** Length up to which v2 takes a cause. It selects causes that contain the text. */
-const causeMax = 500;
 
 function Cause(
   { run, cause, cells, reload }: { run: Run; cause: string; cells: number; reload: () => void },
@@ -15,7 +13,7 @@ function Cause(
   const [isBusy, setBusy] = useState(false);
   const retry = async () => {
     setBusy(true);
-    await retryCells(run.id, { cause: cause.slice(0, causeMax) });
+    await retryCells(run.id, { cause: filterOfCause(cause) });
     setBusy(false);
     reload();
   };

@@ -28,7 +28,7 @@ export interface RunState {
 }
 
 /** Calls `work` at most once in `ms`, the last time after the last call. */
-export function createThrottle(ms: number, work: () => void) {
+function createThrottle(ms: number, work: () => void) {
   let timer: number | undefined;
   return {
     call: () => {
@@ -174,4 +174,19 @@ export function useRun(id: string): RunState {
   }, [online]);
   const isGone = state.isGone || run.error?.status === 404;
   return { run, cells, ...state, isGone, reload };
+}
+
+/** Calls `reload` after changes of the cells, new images and new ratings, at most once in `ms`. */
+export function useCellUpdates({ cells, isReady }: RunState, ms: number, reload: () => void): void {
+  const latest = useRef(reload);
+  latest.current = reload;
+  useEffect(() => {
+    if (!isReady) return;
+    const throttle = createThrottle(ms, () => latest.current());
+    const stop = cells.subscribe(throttle.call);
+    return () => {
+      stop();
+      throttle.stop();
+    };
+  }, [cells, isReady, ms]);
 }

@@ -3,12 +3,11 @@ import { useState } from "preact/hooks";
 import { unwrap, v2 } from "../../api/client.ts";
 import { type ApiError, asApiError } from "../../api/problem.ts";
 import { Button } from "../../kit/button.tsx";
+import { CopyButton } from "../../kit/copy.tsx";
 import { Dialog } from "../../kit/dialog.tsx";
 import { Checkbox, Segmented, Select, TextField } from "../../kit/field.tsx";
 import { hrefOf } from "../../kit/router.tsx";
 import { FailureBox } from "../../kit/states.tsx";
-import { common } from "../../kit/texts.ts";
-import { showToast } from "../../kit/toast.tsx";
 import { runTexts } from "./texts.ts";
 
 const dayChoices = ["1", "7", "30", "90"] as const;
@@ -18,14 +17,10 @@ const linkOf = (token: string): string => `${location.origin}${hrefOf("/shared")
 
 function Link({ link }: { link: string }) {
   const t = runTexts.value.share;
-  const copy = async () => {
-    await navigator.clipboard.writeText(link);
-    showToast({ text: common.value.copied });
-  };
   return (
     <div class="stack">
       <TextField label={t.link} value={link} onInput={() => {}} readOnly hint={t.once} />
-      {navigator.clipboard && <Button icon="copy" onClick={() => void copy()}>{common.value.copy}</Button>}
+      <CopyButton text={link} />
     </div>
   );
 }

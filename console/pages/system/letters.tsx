@@ -1,5 +1,6 @@
 /** Dead letters: cells that failed for good, by cause and one by one, and drawing them again. */
 import { type Schemas, unwrap, v2 } from "../../api/client.ts";
+import { filterOfCause } from "../../api/causes.ts";
 import { usePolled } from "../../api/use_polled.ts";
 import { Button } from "../../kit/button.tsx";
 import { Link } from "../../kit/router.tsx";
@@ -10,9 +11,6 @@ import { operatorTexts } from "../../operators/texts.ts";
 
 /** Dead letters that the page lists. The causes count all. */
 const shownMax = 100;
-
-/** Length up to which v2 takes a cause. It selects causes that contain the text. */
-const causeMax = 500;
 
 type Cause = Schemas["DeadLetterCauses"]["items"][number];
 
@@ -70,7 +68,7 @@ export function Letters() {
               title={t.causes}
               rows={causes}
               columns={["cells", "cause", ["", ({ cause }) => {
-                const part = cause.slice(0, causeMax);
+                const part = filterOfCause(cause);
                 const cells = countMatching(causes, part);
                 return <Again cells={cells} body={{ cause: part }} cause={cause} reload={reload} />;
               }]]}
