@@ -56,6 +56,9 @@ export interface JournalEntry {
   note: string | null;
 }
 
+/** Time for which a rehearsal holds. */
+export const rehearsedSecondsMax = 24 * 3600;
+
 /** Lists switches, rehearsals and decisions, newest first. */
 export async function listJournal(sql: Sql, limit: number): Promise<JournalEntry[]> {
   return await sql<JournalEntry[]>`

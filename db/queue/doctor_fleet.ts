@@ -60,6 +60,20 @@ export interface QueueLoad {
   backlog: number;
 }
 
+/** What is wrong with a queue's slots. A person must act. */
+export type LoadFault = "unserved" | "no slots" | "unset" | "over";
+
+/** Returns what is wrong with the slots of a queue. */
+export function listLoadFaults({ slots, room, running, workers, backlog }: QueueLoad): LoadFault[] {
+  const faults: [LoadFault, boolean][] = [
+    ["unserved", backlog > 0 && workers === 0],
+    ["no slots", backlog > 0 && workers > 0 && room === 0],
+    ["unset", slots === null && workers > 0],
+    ["over", slots !== null && running > Math.max(slots, room)],
+  ];
+  return faults.filter(([, isWrong]) => isWrong).map(([fault]) => fault);
+}
+
 /** Lists the slots and the load of queues. */
 export async function listQueueLoads(
   sql: Sql,

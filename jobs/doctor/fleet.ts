@@ -3,7 +3,9 @@ import {
   countHeldTasks,
   deleteSilentWorker,
   findSilentWorkers,
+  listLoadFaults,
   listQueueLoads,
+  type LoadFault,
   type QueueLoad,
   readLeadership,
 } from "../../db/queue/doctor_fleet.ts";
@@ -47,37 +49,51 @@ const leader: Check = {
 const allowed = (slots: number, noun?: string): string =>
   `${noun ? counted(slots, noun) : slots} ${inflect(slots, "is", "are")} allowed`;
 
-function judgeLoad({ queue, slots, room, running, workers, backlog }: QueueLoad): Finding[] {
-  const findings: Finding[] = [];
-  const add = (kind: "fault" | "note", what: string, text: string, advice: string) =>
-    findings.push({ about: `${queue} ${what}`, fault: kind === "fault", text, advice });
+/** Returns the text of a fault of a queue's slots, and what a person can do. */
+function describeLoadFault(fault: LoadFault, load: QueueLoad): Pick<Finding, "text" | "advice"> {
+  const { queue, slots, running, workers, backlog } = load;
   const waiting = backlog >= 1_000 ? "1,000 cells or more" : counted(backlog, "cell");
   const wait = inflect(backlog, "waits", "wait");
-  if (backlog > 0 && workers === 0) {
-    const text = `${waiting} ${wait} in queue ${queue}, which no living worker serves`;
-    add("fault", "unserved", text, "start a worker: deno task worker");
+  switch (fault) {
+    case "unserved":
+      return {
+        text: `${waiting} ${wait} in queue ${queue}, which no living worker serves`,
+        advice: "start a worker: deno task worker",
+      };
+    case "no slots":
+      return {
+        text: `${waiting} ${wait} in queue ${queue}, and its ${counted(workers, "worker")} ${
+          inflect(workers, "has", "have")
+        } no slots`,
+        advice: `${allowed(slots ?? 0, "slot")}: run 'deno task worker slots ${queue}'`,
+      };
+    case "unset":
+      return {
+        text: `queue ${queue} has no row in queue_slots, so its workers get no slots`,
+        advice: "each starting worker inserts the row: restart one",
+      };
+    case "over":
+      return {
+        text: `${counted(running, "cell")} of queue ${queue} ${inflect(running, "is", "are")} running, ${
+          allowed(slots ?? 0)
+        }`,
+        advice: "no attempts start until enough of them have ended",
+      };
   }
-  if (backlog > 0 && workers > 0 && room === 0) {
-    const text = `${waiting} ${wait} in queue ${queue}, and its ${counted(workers, "worker")} ${
-      inflect(workers, "has", "have")
-    } no slots`;
-    add("fault", "no slots", text, `${allowed(slots ?? 0, "slot")}: run 'deno task worker slots ${queue}'`);
-  }
-  if (slots === null && workers > 0) {
-    const text = `queue ${queue} has no row in queue_slots, so its workers get no slots`;
-    add("fault", "unset", text, "each starting worker inserts the row: restart one");
-  }
-  if (slots !== null && running > Math.max(slots, room)) {
-    const text = `${counted(running, "cell")} of queue ${queue} ${inflect(running, "is", "are")} running, ${
-      allowed(slots)
-    }`;
-    add("fault", "over", text, "no attempts start until enough of them have ended");
-  }
-  if (slots !== null && room > slots) {
-    const text = `the workers of queue ${queue} hold ${counted(room, "slot")}, ${allowed(slots)}`;
-    add("note", "too many slots", text, "some workers run with --slots, or a change is being applied");
-  }
-  return findings;
+}
+
+function judgeLoad(load: QueueLoad): Finding[] {
+  const { queue, slots, room } = load;
+  const faults = listLoadFaults(load).map((fault): Finding =>
+    Object.assign({ about: `${queue} ${fault}`, fault: true }, describeLoadFault(fault, load))
+  );
+  if (slots === null || room <= slots) return faults;
+  return [...faults, {
+    about: `${queue} too many slots`,
+    fault: false,
+    text: `the workers of queue ${queue} hold ${counted(room, "slot")}, ${allowed(slots)}`,
+    advice: "some workers run with --slots, or a change is being applied",
+  }];
 }
 
 const load: Check = {

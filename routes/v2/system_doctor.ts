@@ -14,8 +14,8 @@ import {
 import {
   countHeldTasks,
   findSilentWorkers,
+  listLoadFaults,
   listQueueLoads,
-  type QueueLoad,
   readLeadership,
 } from "../../db/queue/doctor_fleet.ts";
 import { queues } from "../../db/queue/subtasks.ts";
@@ -41,9 +41,6 @@ const aboutMax = 20;
 const tasksOf = (find: (sql: Sql, days: number) => Promise<{ task_id: string }[]>): Look => async (sql) =>
   (await find(sql, days)).map(({ task_id }) => task_id);
 
-const isStuck = ({ backlog, workers, room, running, slots }: QueueLoad): boolean =>
-  backlog > 0 && (workers === 0 || room === 0) || slots !== null && running > Math.max(slots, room);
-
 /** Checks whose findings are faults. */
 const faultLooks = {
   silent_workers: async (sql) => (await findSilentWorkers(sql, deadAfterMs)).map(({ id }) => id),
@@ -52,7 +49,8 @@ const faultLooks = {
     return leads || workers === 0 ? [] : [holder ?? "none"];
   },
   queues: async (sql) =>
-    (await listQueueLoads(sql, queues, deadAfterMs)).filter(isStuck).map(({ queue }) => queue),
+    (await listQueueLoads(sql, queues, deadAfterMs)).filter((load) => listLoadFaults(load).length > 0)
+      .map(({ queue }) => queue),
   counters: tasksOf(findCounterMismatches),
   unclosed_tasks: tasksOf(findUnclosedTasks),
   open_cells: tasksOf(findTasksWithOpenCells),

@@ -1,6 +1,6 @@
 /** The next command of a migration, as its stored state tells it. */
 import type { Following, LiveVerification, WayBack } from "../../db/migration/following.ts";
-import type { GateReading, JournalEntry } from "../../db/migration/journal.ts";
+import { type GateReading, type JournalEntry, rehearsedSecondsMax } from "../../db/migration/journal.ts";
 import type { Traffic } from "../../db/traffic/traffic.ts";
 
 const data = "deno task migrate data ";
@@ -46,9 +46,6 @@ export interface NextFacts {
   back: Pick<WayBack, "is_captured" | "process">;
 }
 
-/** Time for which a rehearsal holds. */
-const rehearsedMsMax = 24 * 3_600_000;
-
 /** Returns the name of the next command. */
 export function findNext(facts: NextFacts, nowMs: number): NextName {
   const { traffic: { phase, share }, following, verification, gate, journal, back } = facts;
@@ -63,6 +60,6 @@ export function findNext(facts: NextFacts, nowMs: number): NextName {
   if (phase === "shadow") return "canary";
   if (share < 100) return "share";
   const rehearsal = journal.find(({ kind, what }) => kind === "rehearsal" && what === "done");
-  if (rehearsal && nowMs - Date.parse(rehearsal.at) < rehearsedMsMax) return "cutover";
+  if (rehearsal && nowMs - Date.parse(rehearsal.at) < rehearsedSecondsMax * 1000) return "cutover";
   return gate?.is_ready ? "rehearse" : "check";
 }

@@ -1,4 +1,5 @@
 /** The stages of a move, and their state as the data tells it. A recorded decision alone does not complete a stage. */
+import { rehearsedSecondsMax } from "../../../db/migration/journal.ts";
 import type { Check } from "../cutover/check.ts";
 import { counted } from "../../../phrases.ts";
 import { formatCounted, formatSpan } from "../tools/format.ts";
@@ -13,8 +14,6 @@ export interface Stage {
 }
 
 type Verdict = [isDone: boolean, found: string];
-
-const rehearsedSecondsMax = 24 * 3600;
 
 /** Checks of the gate that each stage makes ready. The rehearsal wants all of them. */
 export const stageChecks = {

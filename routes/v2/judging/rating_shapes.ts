@@ -8,6 +8,9 @@ import { textSchema } from "../kit/texts.ts";
 /** Number of the attempt that made an image. */
 export const versionNumber = z.int().min(0).max(2_147_483_647);
 
+/** Time that a person took for one judgement, at most a day. */
+export const tookMs = z.int().min(0).max(86_400_000).optional();
+
 /** The version that a person has judged. */
 export const judgedVersion = versionNumber.optional().openapi({
   description: "Number of the attempt that made the judged image; refused if the cell has another one now",
@@ -21,36 +24,35 @@ const ratingFields = {
   blind: z.boolean().default(false).openapi({
     description: "Whether the rater saw neither axes nor others' ratings",
   }),
-  took_ms: z.int().min(0).max(86_400_000).optional(),
+  took_ms: tookMs,
   version: judgedVersion,
 };
-const starsXorSkipped = ({ stars, skipped }: { stars?: number | undefined; skipped?: string | undefined }) =>
-  (stars === undefined) !== (skipped === undefined);
-const starsXorSkippedSchema = { oneOf: [{ required: ["stars"] }, { required: ["skipped"] }] };
-const starsXorSkippedFault = { message: "either stars or skipped", path: ["stars"] };
 
-export const ratingIn = z.strictObject(ratingFields).refine(starsXorSkipped, starsXorSkippedFault).openapi(
-  "RatingIn",
-  starsXorSkippedSchema,
-);
+/** What a rating does to an image. */
+interface Action {
+  stars?: number | undefined;
+  skipped?: string | undefined;
+  cleared?: true | undefined;
+}
+
+const hasOneAction = ({ stars, skipped, cleared }: Action): boolean =>
+  [stars, skipped, cleared].filter((action) => action !== undefined).length === 1;
+const starsOrSkipped = [{ required: ["stars"] }, { required: ["skipped"] }];
+
+export const ratingIn = z.strictObject(ratingFields)
+  .refine(hasOneAction, { message: "either stars or skipped", path: ["stars"] })
+  .openapi("RatingIn", { oneOf: starsOrSkipped });
 
 /** Maximum number of ratings in one request. */
 const bulkMax = 1000;
-const oneAction = (
-  { stars, skipped, cleared }: {
-    stars?: number | undefined;
-    skipped?: string | undefined;
-    cleared?: true | undefined;
-  },
-) => [stars, skipped, cleared].filter((action) => action !== undefined).length === 1;
 export const bulkIn = z.strictObject({
   ratings: z.array(
     z.strictObject({
       cell: anyCellNumber,
       ...ratingFields,
       cleared: z.literal(true).optional().openapi({ description: "Deletes one's rating" }),
-    }).refine(oneAction, { message: "one of stars, skipped and cleared", path: ["stars"] })
-      .openapi({ oneOf: [...starsXorSkippedSchema.oneOf, { required: ["cleared"] }] }),
+    }).refine(hasOneAction, { message: "one of stars, skipped and cleared", path: ["stars"] })
+      .openapi({ oneOf: [...starsOrSkipped, { required: ["cleared"] }] }),
   )
     .min(1).max(bulkMax),
 }).openapi("RatingsIn");

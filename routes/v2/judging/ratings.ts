@@ -173,15 +173,14 @@ async function rateMany(
   const inputs = ratings.map(({ cell, ...body }) => toRatingInput(c, id, cell, body));
   return await respondOnce(c, async (sql) => {
     const outcomes = await saveRatingsWithin(sql, inputs);
-    const refused = inputs.flatMap(({ cell }, index) => {
-      const reason = outcomes[index]!;
-      return typeof reason === "string" && reason !== "no_task" ? [{ index, cell, reason }] : [];
-    });
-    const saved = inputs.flatMap((input, i) =>
-      outcomes[i] === "no_task" || typeof outcomes[i] !== "string"
-        ? [toRating(c.var.principal, input, outcomes[i]!)]
-        : []
-    );
+    const refused: z.infer<typeof bulkOut>["refused"] = [];
+    const saved: RatingOut[] = [];
+    for (const [index, input] of inputs.entries()) {
+      const outcome = outcomes[index]!;
+      if (outcome === "no_cell" || outcome === "no_image" || outcome === "changed") {
+        refused.push({ index, cell: input.cell, reason: outcome });
+      } else saved.push(toRating(c.var.principal, input, outcome));
+    }
     return { status: 200, body: { rated: saved.length, ratings: saved, refused } };
   });
 }

@@ -19,7 +19,7 @@ import type { Layout, Layouts } from "../tasks/layout.ts";
 import { respondOnce } from "../kit/idempotency.ts";
 import { decodeCursor, pageOf, pageQuery, toPage } from "../kit/pages.ts";
 import { choosePairs, orderPairs, type Pair } from "./pair_choice.ts";
-import { versionNumber } from "./rating_shapes.ts";
+import { tookMs, versionNumber } from "./rating_shapes.ts";
 import { blindQuery, imageOut, isBlind, toImage } from "./rating_queue.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonBody, jsonResponse, taskParams, time } from "../kit/route.ts";
@@ -67,7 +67,7 @@ const voteIn = z.strictObject({
   right: imageVersion.openapi({ description: "Its `cell` is another one than that of `left`" }),
   outcome: z.enum(outcomes).openapi({ description: "Which image is better; `skip` if undecidable" }),
   blind: z.boolean().default(false).openapi({ description: "Whether the axes were hidden" }),
-  took_ms: z.int().min(0).max(86_400_000).optional(),
+  took_ms: tookMs,
 }).refine(({ left, right }) => left.cell !== right.cell, {
   message: "another cell than the left one",
   path: ["right", "cell"],
