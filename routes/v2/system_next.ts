@@ -59,7 +59,10 @@ export function findNext(facts: NextFacts, nowMs: number): NextName {
   if (phase === "old") return "shadow";
   if (phase === "shadow") return "canary";
   if (share < 100) return "share";
-  const rehearsal = journal.find(({ kind, what }) => kind === "rehearsal" && what === "done");
-  if (rehearsal && nowMs - Date.parse(rehearsal.at) < rehearsedSecondsMax * 1000) return "cutover";
+  // A rollback ends the validity of an earlier rehearsal, as in migrate/data/move/stages.ts.
+  const last = journal.find(({ kind, what }) => /^(rehearsal|rollback)$/.test(kind) && what === "done");
+  const isRehearsed = last?.kind === "rehearsal" &&
+    nowMs - Date.parse(last.at) < rehearsedSecondsMax * 1000;
+  if (isRehearsed) return "cutover";
   return gate?.is_ready ? "rehearse" : "check";
 }

@@ -188,10 +188,12 @@ Deno.test("the next command follows from the state", () => {
     at: new Date(now - 25 * 3_600_000).toISOString(),
   }] as const;
   const failed = [{ kind: "rehearsal", what: "undone", at: new Date(now).toISOString() }] as const;
+  const rolledBack = { kind: "rollback", what: "done", at: new Date(now - 60_000).toISOString() } as const;
   const cases: [NextName, Partial<NextFacts>][] = [
     ["cutover", {}],
     ["rehearse", { journal: old }],
     ["rehearse", { journal: failed }],
+    ["rehearse", { journal: [rolledBack, ...ready.journal] }],
     ["check", { journal: [], gate: { is_ready: false } }],
     ["check", { journal: [], gate: undefined }],
     ["share", { traffic: { phase: "canary", share: 99 } }],
