@@ -3,7 +3,7 @@ import { Link } from "../kit/router.tsx";
 
 export interface HeatField {
   value: string;
-  /** On how much the value stands. */
+  /** Number of images or votes on which the value is based. */
   n: string;
   /** From 0 to 1; undefined leaves the field without colour. */
   heat: number | undefined;

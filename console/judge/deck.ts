@@ -38,12 +38,12 @@ export class Deck<T extends Card> {
 
   constructor(readonly options: DeckOptions<T>) {}
 
-  /** Number of cards from the present one on. */
+  /** Number of cards from the present one to the last. */
   get ahead(): number {
     return this.cards.value.length - this.at.value;
   }
 
-  /** Goes to another card, at most behind the last one. */
+  /** Makes another card the present one. The position after the last card means that none is left. */
   go(at: number): void {
     this.at.value = Math.min(this.cards.value.length, Math.max(0, at));
     this.#prepare();
@@ -61,7 +61,7 @@ export class Deck<T extends Card> {
       const found = await read(Math.min(readMax, this.ahead + readMax / 2));
       const known = new Set(this.cards.value.slice(this.at.value).map(({ key }) => key));
       const open = found.filter(({ key }) => !known.has(key) && !isJudged(key));
-      // What was passed over without a judgement comes again when nothing else is left.
+      // Cards that were passed without a judgement are offered again when nothing else is left.
       const passed = new Set(this.cards.value.map(({ key }) => key));
       const fresh = open.filter(({ key }) => !passed.has(key));
       const added = fresh.length > 0 || this.ahead > 0 ? fresh : open;

@@ -42,7 +42,7 @@ async function withdraw(entry: Entry): Promise<void> {
     vote = await send({ ...entry, method: "POST" });
   } catch (error) {
     if (isPassing(asApiError(error))) throw error;
-    // The vote was refused, so that nothing is left to take back.
+    // The vote was refused, so nothing has to be taken back.
     return;
   }
   const path = `/votes/${(vote as { id: string }).id}`;

@@ -55,7 +55,7 @@ async function refresh(): Promise<void> {
   noteUnsent(entries.filter(({ refusal }) => !refusal).length, !isVolatile.peek());
 }
 
-/** Time in which changes gather before the entries are read again: that takes time from the keys. */
+/** Time in which changes are collected before the entries are read again, because reading delays key presses. */
 const refreshMs = 100;
 let refreshTimer: number | undefined;
 
@@ -104,7 +104,7 @@ let isSending = false;
 /** Whether something was added while a request was under way. */
 let isAskedAgain = false;
 
-/** Sends in a while. What is set already stays: keys in quick succession do not put it off. */
+/** Schedules sending. A timer that is set already stays, so that frequent keys do not delay it. */
 function sendIn(ms: number): void {
   timer ??= setTimeout(sendNow, ms);
 }

@@ -34,7 +34,7 @@ export function useDeck<T extends Card>(deck: Deck<T>, completed: number): void 
   });
 }
 
-/** Whether the person wants to see neither axes nor values. It stands in the address. */
+/** Whether the person hides axes and values. The address has it. */
 export const isBlindNow = (): boolean => query.value.has("blind");
 
 export const toggleBlind = (): void => setQuery({ blind: isBlindNow() ? undefined : "1" });
@@ -157,7 +157,7 @@ export function JudgeBar({ id, current, isForcedBlind, children }: {
   );
 }
 
-/** What stands in the place of the images when there are none. */
+/** Shown instead of images when there are none. */
 export function Instead<T extends Card>({ deck, title, text, action }: {
   deck: Deck<T>;
   title: string;
@@ -168,7 +168,7 @@ export function Instead<T extends Card>({ deck, title, text, action }: {
   const failure = deck.failure.value;
   if (failure?.code === "offline") return <Empty icon="warning" title={t.cutTitle}>{t.cut}</Empty>;
   if (failure) return <FailureBox failure={failure} retry={() => void deck.fill()} />;
-  // What is not sent yet may be all that the server offers.
+  // The server may offer only cards whose judgements are not sent yet.
   if (!deck.isExhausted.value || unsent.value.length > 0) return <Loading lines={4} />;
   return <Empty title={title} action={action}>{text}</Empty>;
 }

@@ -1,4 +1,4 @@
-/** Asks before an action: says what will happen, collects values, does it, and tells the reason if it fails. */
+/** A dialog before an action: explains it, collects values, performs it, and shows the reason if it fails. */
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";

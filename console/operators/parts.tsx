@@ -9,7 +9,7 @@ import { Asked } from "./ask.tsx";
 import { type Column, Table } from "./table.tsx";
 import { operatorTexts } from "./texts.ts";
 
-/** Shows what is loaded; before, that it is loading; a failure above what was loaded last. */
+/** Shows loaded data. Before, it shows that it is loading; a failure appears above the data that was loaded last. */
 export function Loaded<T>(
   { from: { data, error, reload }, children }: {
     from: Pick<Resource<T>, "data" | "error" | "reload">;
@@ -41,12 +41,12 @@ interface ListProps<Row> {
   title: string;
   columns: readonly Column<Row>[];
   rows: readonly Row[];
-  /** What to say, and to do, where there is nothing. */
+  /** Text and action for a table without rows. */
   none?: string;
   action?: ComponentChildren;
 }
 
-/** A table with a heading; without rows, what to say instead, if anything. */
+/** A table with a heading. Without rows, a text if one is given. */
 export function List<Row>({ title, columns, rows, none, action }: ListProps<Row>) {
   if (rows.length > 0) {
     return (

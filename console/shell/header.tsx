@@ -80,7 +80,7 @@ async function leave(): Promise<void> {
   } catch (error) {
     showToast({ text: describeFailure(asApiError(error)), kind: "failed" });
   } finally {
-    // Also where the server cannot be reached: the next person at this browser shall not find what was typed.
+    // Drafts are also removed if the server cannot be reached: the next person at this browser must not see them.
     removeDrafts();
   }
 }

@@ -13,5 +13,5 @@ export const runPages = {
   compare: ComparePage,
 };
 
-/** Sends what an earlier page has left. */
+/** Sends the entries that an earlier page has left. */
 export const sendUnsent = startOutbox;

@@ -1,4 +1,4 @@
-/** Opens the link of a share, and tells when it does not open anything any more. */
+/** Opens the link of a share, and explains why a link does not open. */
 import { useEffect, useState } from "preact/hooks";
 import { type ApiError, asApiError } from "../api/problem.ts";
 import { enterShare, leaveShare } from "../api/session.ts";

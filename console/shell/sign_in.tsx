@@ -125,7 +125,7 @@ function SheetPicture() {
   );
 }
 
-/** Says that what was judged and not sent is kept. */
+/** Tells how many judgements are kept and not sent yet. */
 function UnsentNotice() {
   const count = unsentInBrowser.value;
   return count === 0 ? null : <Notice kind="warning">{common.value.unsentKept(count)}</Notice>;

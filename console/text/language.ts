@@ -25,7 +25,7 @@ export function writePreference(key: string, value: string | undefined): void {
   }
 }
 
-/** Start of the keys under which drafts are kept: what people typed. */
+/** Prefix of the keys under which drafts are stored. */
 export const draftPrefix = "contactsheet draft ";
 
 /** Removes all drafts from the browser. */

@@ -31,7 +31,7 @@ import { defineRoute, jsonResponse } from "./kit/route.ts";
 
 type Sql = V2Deps["sql"];
 
-/** Keys of what a check found: tasks, cells, workers, queues. */
+/** Finds faults. @returns ids of tasks, cells or workers, or names of queues */
 type Look = (sql: Sql) => Promise<string[]>;
 
 /** Tasks that ended within this many days are checked. */
@@ -64,7 +64,7 @@ const faultLooks = {
 type FaultName = keyof typeof faultLooks;
 const faultNames = Object.keys(faultLooks) as FaultName[];
 
-/** What each check finds. */
+/** Texts of the findings of each check. */
 const texts: Record<Finding["check"], string> = {
   silent_workers: "workers have sent no sign for 6 s",
   leader: "workers run, but none leads: their logs say why",
@@ -134,7 +134,7 @@ async function listNotes(sql: Sql): Promise<Finding[]> {
   ];
 }
 
-/** Returns what both looks found. */
+/** Returns the faults that both looks found. */
 function listLasting(first: Map<FaultName, string[]>, second: Map<FaultName, string[]>): Finding[] {
   return [...first].flatMap(([check, before]) => {
     const about = second.get(check)?.filter((key) => before.includes(key)) ?? [];

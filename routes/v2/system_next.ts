@@ -36,7 +36,7 @@ export type NextName = keyof typeof nextCommands;
 /** Names of all commands. */
 export const nextNames = Object.keys(nextCommands) as [NextName, ...NextName[]];
 
-/** What decides about the next command. */
+/** The stored state from which the next command is derived. */
 export interface NextFacts {
   traffic: Pick<Traffic, "phase" | "share">;
   following: Pick<Following, "state" | "process" | "copied_at"> | undefined;

@@ -137,7 +137,7 @@ Deno.test({
       "admin@example.com",
       "a few users",
     ]);
-    // What nothing but a command changes is followed by itself.
+    // The page shows changes that only commands make, without being loaded again.
     await sql`update migration.traffic set share = 100, version = version + 1`;
     await commandIs("cutover --check");
     await sql`update migration.decisions set value = '{"isReady":true,"checks":[]}' where name = 'gate'`;

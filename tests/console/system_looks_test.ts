@@ -7,7 +7,7 @@ import { checkLooks, findViolations, listUntranslated, measureOverflow } from ".
 
 const ignore = !hasBrowser;
 
-/** What shows that a tab is there, in both languages. */
+/** Texts that appear once a tab is loaded, in both languages. */
 const inAllLooks: [tab: string, shown: string][] = [
   ["queues", ".system-queues article >> nth=2"],
   ["letters", "text=图像接口超时 >> nth=2"],

@@ -35,7 +35,7 @@ for (const english of translated) {
   });
 }
 
-/** Changes of docs/zh/following.md, and what the comparison says. */
+/** Changes of docs/zh/following.md, and the fault that the comparison must report. */
 const faults: [change: string, from: string | RegExp, to: string, wanted: RegExp][] = [
   ["a missing section", /\n## 5\. [\s\S]*?(?=\n## )/, "\n", /5\. Verify.*6\. 缺口.*: code block/],
   ["a heading of another level", "## 6. 缺口", "### 6. 缺口", /level 2 and level 3/],

@@ -64,7 +64,7 @@ function describe(mark: Mark | undefined): string {
   return mark ? mark.stars === undefined ? t.skipped(mark.skipped ?? "") : t.rated(mark.stars) : t.unrated;
 }
 
-/** What keys and buttons do. */
+/** Returns the actions of keys and buttons. */
 function createActions(rating: Rating, open: Signal<DialogName | undefined>) {
   const t = judgeTexts.value;
   return {
@@ -159,7 +159,7 @@ function RatePane({ run, state }: { run: Run; state: RunState }) {
   useKeys(actions);
   useEffect(() => rating.follow(isBlindNow), []);
   useEffect(() => {
-    // Without them, the star only shows what was changed in this visit.
+    // If this fails, the star shows only changes of this visit.
     if (isMember()) rating.readFavourites().catch(() => {});
   }, []);
   const card = deck.current.value;

@@ -1,4 +1,4 @@
-/** What of a run's results is shown, in the query of the address; and the addresses of its cells. */
+/** The selected measure and axes in the query of the address, and the addresses of slices of the matrix. */
 import { query } from "../../kit/router.tsx";
 import type { Run } from "../run/run_state.ts";
 import { type Measure, measureNames } from "./measures.ts";
@@ -24,7 +24,7 @@ const fieldsMax = 400;
 
 const contentTypes = ["prompt", "character", "seed"];
 
-/** Reports whether an axis is a parameter that one compares, not what is drawn or repeated. */
+/** Reports whether an axis is a parameter to compare, and neither content nor repetition. */
 const isTreatment = ({ role, types, length }: RunAxis): boolean =>
   length > 1 && (role ? role === "treatment" : !types.some((type) => contentTypes.includes(type)));
 

@@ -53,7 +53,7 @@ export function Picker({ title, other, toAddress }: {
   );
 }
 
-/** The runs, with what stands behind each mean. */
+/** The runs, each with the number of ratings behind its mean. */
 function Sides({ a, b }: Pick<Comparison, "a" | "b">) {
   const t = resultsTexts.value.compare;
   return (

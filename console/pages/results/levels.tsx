@@ -53,7 +53,7 @@ function listMeanColumns(): Column<Level>[] {
   ];
 }
 
-/** Returns how much stands behind the numbers of a level. */
+/** Returns the numbers of units, images, ratings and raters of a level, in words. */
 function countOf({ n, bt, fail }: Level): string {
   const t = resultsTexts.value.n;
   if (n) return t.ratings(n);

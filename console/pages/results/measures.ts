@@ -1,4 +1,4 @@
-/** What is measured: where each measure's numbers stand in v2's answer, and how they are written. */
+/** The measures: where v2's answer has their numbers, and how they are formatted. */
 import type { Schemas } from "../../api/client.ts";
 import type { Estimate, Format } from "../../charts/scale.ts";
 import { formatFixed, formatNumber, formatPercent, formatSigned } from "../../text/format.ts";
@@ -23,7 +23,7 @@ interface MeasureForm {
   least: number;
   /** Values that a chart shows in any case. */
   shown: readonly number[];
-  /** Number of images that the estimates stand on: cells for failures, votes for strengths. */
+  /** Number of images on which the estimates are based; cells for failures, votes for strengths. */
   countOf: (level: Level) => number;
 }
 

@@ -37,7 +37,7 @@ function useStats(id: string, { axis, by, measure, baseline }: Choice) {
   }, keys);
 }
 
-/** What one should know before believing the numbers. */
+/** The warnings of v2 about the numbers. */
 function Warnings({ stats }: { stats: Stats }) {
   if (stats.warnings.length === 0) return null;
   return (
@@ -110,7 +110,7 @@ function Results({ run, choice, state }: { run: Run; choice: Choice; state: RunS
     stats.reload();
     agreement.reload();
   });
-  // After another choice, the data is that of the choice before until the new one is asked for.
+  // After another choice, the data still belongs to the choice before until the new request begins.
   const data = stats.data?.axis.axis === choice.axis.axis && choice.measure in (stats.data.levels[0] ?? {})
     ? stats.data
     : undefined;

@@ -1,4 +1,4 @@
-/** What of the results is shown. */
+/** The selected measure and axes. */
 import { LinkButton } from "../../kit/button.tsx";
 import { type Option, Segmented, Select } from "../../kit/field.tsx";
 import { setQuery } from "../../kit/router.tsx";

@@ -1,4 +1,4 @@
-/** Two axes at once: a heat table, in which combinations that are more or less than both axes say are flagged. */
+/** Two axes at once: a heat table that flags interactions. */
 import { HeatTable } from "../../charts/heat_table.tsx";
 import { positionOn, scaleFor } from "../../charts/scale.ts";
 import { formatNumber } from "../../text/format.ts";

@@ -79,7 +79,7 @@ export async function saveDecision(
     set value = excluded.value, decided_by = excluded.decided_by, decided_at = now()`;
 }
 
-/** Lists all decisions, the oldest first. What a gate found is none. */
+/** Lists all decisions, the oldest first. The stored result of the gate is not a decision. */
 export async function listDecisions(sql: Sql): Promise<DecisionRow[]> {
   return await sql<DecisionRow[]>`
     select name, value, decided_by, to_char(decided_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as decided_at

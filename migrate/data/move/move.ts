@@ -25,7 +25,7 @@ import {
   runWatch,
 } from "./traffic.ts";
 
-/** Number of times that a script repeats a stage that becomes open again. */
+/** Maximum number of times that a script performs the same stage, if it becomes open again. */
 const attemptsMax = 3;
 
 interface StageAction {

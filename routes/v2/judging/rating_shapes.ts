@@ -28,7 +28,7 @@ const ratingFields = {
   version: judgedVersion,
 };
 
-/** What a rating does to an image. */
+/** The alternatives of a rating, of which a request has one. */
 interface Action {
   stars?: number | undefined;
   skipped?: string | undefined;

@@ -196,7 +196,7 @@ function resolveTarget(target: string, page: string): string {
 
 const show = (values: string[]): string => values.length === 0 ? "nothing" : values.join(" · ");
 
-/** Says what the first list has and the second does not; undefined if they are equal. */
+/** Returns the first difference between two lists, in words; undefined if they are equal. */
 function compareLists(what: string, english: string[], chinese: string[]): string | undefined {
   const index = english.findIndex((value, at) => value !== chinese[at]);
   if (index === -1 && english.length === chinese.length) return undefined;
