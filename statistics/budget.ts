@@ -12,7 +12,7 @@ const imagesMax = 1_000_000;
  *
  * @example
  * ```ts
- * import { estimateImagesToDecide } from "./statistics/budget.ts";
+ * import { estimateImagesToDecide } from "./budget.ts";
  *
  * const more = estimateImagesToDecide({ value: 0.5, low: -0.5, high: 1.5 }, 20);
  * if (more !== 60) throw new Error("half as wide an interval needs four times the images");

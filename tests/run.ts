@@ -98,6 +98,8 @@ function exists(path: string): boolean {
 }
 
 interface Tally {
+  /** What ran. */
+  name: string;
   passed: number;
   failed: number;
   ignored: number;
@@ -110,7 +112,7 @@ interface Tally {
 const overlap = 4000;
 
 /** Runs `deno test`, prints its output, searches it for secrets, and reads the totals of its last line. */
-async function runTests(args: string[], env: Record<string, string>): Promise<Tally> {
+async function runTests(name: string, args: string[], env: Record<string, string>): Promise<Tally> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-prompt", ...args],
     env: { ...noSettings, NO_COLOR: "1", ...env },
@@ -131,7 +133,7 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Ta
   const [, passed = "0", failed = "0", ignored = "0"] = tail.match(
     /\| (\d+) passed(?: \(\d+ steps?\))? \| (\d+) failed(?: \(\d+ steps?\))?(?: \| (\d+) ignored)?/,
   ) ?? [];
-  return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code, secret };
+  return { name, passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code, secret };
 }
 
 /** Creates the template database that each test file clones. */
@@ -151,16 +153,16 @@ async function runSelection(
   const parallel = { DENO_JOBS: "2", ...env };
   if (rooms.length === 0 && paths.length === 0) {
     return [
-      await runTests(["--doc", ...documented], env),
-      await runTests(["--parallel", "tests/", ...flags], parallel),
+      await runTests("the examples of the documentation", ["--doc", ...documented], env),
+      await runTests("the suite", ["--parallel", "tests/", ...flags], parallel),
     ];
   }
   const tallies: Tally[] = [];
   if (rooms.length > 0) {
     const folders = rooms.map((room) => `tests/${room}/`);
-    tallies.push(await runTests(["--parallel", ...folders, ...flags], parallel));
+    tallies.push(await runTests(rooms.join(", "), ["--parallel", ...folders, ...flags], parallel));
   }
-  if (paths.length > 0) tallies.push(await runTests([...paths, ...flags], env));
+  if (paths.length > 0) tallies.push(await runTests(paths.join(", "), [...paths, ...flags], env));
   return tallies;
 }
 
@@ -181,8 +183,11 @@ async function main(): Promise<number> {
   // A run that fails without a failed test, such as a file that does not load, counts as one failure.
   const leaks = tallies.filter(({ secret }) => secret !== undefined);
   for (const { secret } of leaks) printError(`the output of the tests has ${secret}`);
-  const failed = sum("failed") + leaks.length +
-    tallies.filter((tally) => tally.code !== 0 && tally.failed === 0).length;
+  const broken = tallies.filter(({ code, failed }) => code !== 0 && failed === 0);
+  for (const { name, code } of broken) {
+    printError(`${name}: failed with exit code ${code} before its tests ended`);
+  }
+  const failed = sum("failed") + leaks.length + broken.length;
   const skipped = sum("ignored") > 0 ? `, ${sum("ignored")} skipped` : "";
   print(`\n${sum("passed")} passed, ${failed} failed${skipped}`);
   return failed > 0 || sum("passed") === 0 ? 1 : 0;

@@ -43,7 +43,7 @@ const subtract = (now: Counts, before: Counts): Counts => ({
  *
  * @example
  * ```ts
- * import { judge } from "./dev/deploy/split.ts";
+ * import { judge } from "./split.ts";
  * const old = { requests: 900, errors: 9 };
  * if (judge({ old, new: { requests: 100, errors: 1 } }, 2) !== undefined) throw new Error("both have 1 %");
  * if (judge({ old, new: { requests: 100, errors: 9 } }, 2) === undefined) throw new Error("9 % is too much");

@@ -46,7 +46,7 @@ const operators: Record<string, (difference: number) => boolean> = {
  *
  * @example
  * ```ts
- * import { isAffected } from "./dev/supply/audit.ts";
+ * import { isAffected } from "./audit.ts";
  * const range = "<5.28.5 || >=7.0.0 <7.2.3";
  * if (!isAffected("7.2.2", range) || isAffected("7.2.3", range) || isAffected("6.0.0", range)) throw new Error();
  * ```

@@ -1,7 +1,7 @@
 /** The page Runs: the list, live, with its actions. */
 import assert from "node:assert/strict";
 import { hasBrowser } from "../support/browser.ts";
-import { waitFor } from "../support/wait.ts";
+import { waitFor, waitForEqual } from "../support/wait.ts";
 import { call } from "../v2/support/api.ts";
 import { type ConsoleRig, openSignedIn, startConsole, takePicture } from "./support/console.ts";
 import { checkLooks } from "./support/looks.ts";
@@ -106,7 +106,7 @@ Deno.test({
     // Another person's run, and what a guest may do.
     const foreign = page.locator(".runs-row", { hasText: "imported: old grid" });
     await foreign.getByRole("button", { name: /Actions/ }).click();
-    assert.deepEqual(await page.getByRole("menuitem").allInnerTexts(), ["New run from this one"]);
+    await waitForEqual(() => page.getByRole("menuitem").allInnerTexts(), ["New run from this one"]);
   },
 });
 
@@ -118,18 +118,18 @@ Deno.test({
     await addRuns(rig);
     await using opened = await openSignedIn(rig, "/?mine=1");
     const { page } = opened;
-    const names = () => page.locator(".runs-name").allInnerTexts();
+    const names = page.locator(".runs-name");
     await page.getByText("harbour and temple").waitFor();
-    assert.equal((await names()).length, 3);
+    await waitForEqual(() => names.count(), 3);
     await page.getByLabel("State").selectOption("open");
-    await waitFor("two open runs", async () => (await names()).length === 2);
+    await waitForEqual(() => names.count(), 2);
     await page.keyboard.press("Escape");
     await page.getByRole("searchbox").fill("cfg");
-    await waitFor("one run", async () => (await names()).length === 1);
-    assert.match(page.url(), /\?mine=1&state=open&q=cfg$/);
+    await waitForEqual(() => names.count(), 1);
+    await waitFor("the filters in the address", () => /\?mine=1&state=open&q=cfg$/.test(page.url()), 20_000);
     await page.getByRole("searchbox").fill("<b>no such</b>");
     await page.getByText("No run matches").waitFor();
     await page.getByRole("button", { name: "Show all runs" }).click();
-    await waitFor("all runs", async () => (await names()).length === 5);
+    await waitForEqual(() => names.count(), 5);
   },
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { hasBrowser } from "../support/browser.ts";
+import { waitForEqual } from "../support/wait.ts";
 import { call } from "../v2/support/api.ts";
 import { type ConsoleRig, openConsole, openSignedIn, startConsole, takePicture } from "./support/console.ts";
 import { checkLooks } from "./support/looks.ts";
@@ -51,11 +52,11 @@ Deno.test({
     await waitForMatrix(page);
     assert.equal(new URL(page.url()).pathname, `/console/runs/${rig.id}`);
     assert.ok(!(await readPlaces(page)).includes(token.slice(-12)), "the token is nowhere");
-    const names = await page.getByRole("navigation", { name: "Views of this run" }).getByRole("link")
-      .allInnerTexts();
-    assert.deepEqual(names, ["Matrix", "Results"]);
+    const views = page.getByRole("navigation", { name: "Views of this run" }).getByRole("link");
+    await waitForEqual(() => views.allInnerTexts(), ["Matrix", "Results"]);
     assert.equal(await page.getByRole("link", { name: "Runs" }).count(), 0, "no menu of pages");
     await page.locator(".run-actions .menu button").click();
+    await page.getByRole("menuitem").first().waitFor();
     assert.deepEqual(
       (await page.getByRole("menuitem").allInnerTexts()).filter((name) => !name.startsWith("Export")),
       [],

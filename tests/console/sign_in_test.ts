@@ -1,7 +1,7 @@
 /** Signing in and its bad cases: nothing that the person typed is lost. */
 import assert from "node:assert/strict";
 import { hasBrowser } from "../support/browser.ts";
-import { waitFor } from "../support/wait.ts";
+import { waitFor, waitForEqual } from "../support/wait.ts";
 import { openConsole, openSignedIn, startConsole, submitSignIn, takePicture } from "./support/console.ts";
 import { checkLooks } from "./support/looks.ts";
 
@@ -21,7 +21,7 @@ Deno.test({
     const secret = page.locator("[name=password]");
     assert.equal(await secret.getAttribute("type"), "password");
     assert.equal(await secret.getAttribute("autocomplete"), "current-password");
-    assert.equal(await page.evaluate("document.activeElement.name"), "email");
+    await waitForEqual(() => page.evaluate("document.activeElement.name"), "email");
     await submitSignIn(page, email, "wrong horse");
     await page.getByText("The e-mail or the password is wrong.").waitFor();
     assert.equal(await page.locator("[name=email]").inputValue(), email, "what was typed stays");
@@ -66,7 +66,7 @@ Deno.test({
     await rig.api.database.sql`update sessions set ended_at = now(), end_reason = 'signed_out'`;
     await page.locator(".axis textarea").first().fill("one\ntwo\nthree");
     await page.getByRole("dialog", { name: "Sign in again" }).waitFor();
-    assert.equal(await page.evaluate("document.activeElement.name"), "password");
+    await waitForEqual(() => page.evaluate("document.activeElement.name"), "password");
     await takePicture(page, "sign_in_again");
     await page.locator("dialog [name=password]").fill("wrong horse");
     await page.keyboard.press("Enter");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { hasBrowser } from "../support/browser.ts";
-import { waitFor } from "../support/wait.ts";
+import { waitFor, waitForEqual } from "../support/wait.ts";
 import { call } from "../v2/support/api.ts";
 import { openSignedIn, startConsole, takePicture } from "./support/console.ts";
 import { addFailedRuns, addFleet, addWebhooks } from "./support/fleet.ts";
@@ -64,8 +64,8 @@ Deno.test({
     const { sql } = rig.api.database;
     const count = async (cause: string) =>
       (await sql`select from subtasks where status = 'failed' and error = ${cause}`).length;
-    assert.deepEqual(
-      await page.getByRole("navigation", { name: "System" }).getByRole("link").allInnerTexts(),
+    await waitForEqual(
+      () => page.getByRole("navigation", { name: "System" }).getByRole("link").allInnerTexts(),
       ["Queues", "Workers", "Dead letters", "Doctor"],
     );
     const causes = page.getByRole("table", { name: "By cause" });
