@@ -1,4 +1,4 @@
-/** The figures of the queue bench with their goals, printed as a table or as JSON. */
+/** The figures of a bench with their goals, printed as a table or as JSON. */
 import { print } from "../process.ts";
 
 /** A goal and whether the figure meets it. */
@@ -62,6 +62,28 @@ export function formatFigure({ what, value, unit, spread, goal, note }: Figure):
   return note === undefined ? line : `${line}\n    ${note}`;
 }
 
+/** What a bench prints with `--json`. */
+export interface RunReport {
+  figures: Figure[];
+  seconds: number;
+  /** Lowest and highest load average of the machine over one minute. */
+  loads: [number, number];
+  cores: number;
+  met: number;
+  goals: number;
+}
+
+/** Reads the report on the last line of a bench's output. @returns undefined if it has none */
+export function parseReport(output: string): RunReport | undefined {
+  const line = output.trimEnd().split("\n").at(-1) ?? "";
+  try {
+    const report = JSON.parse(line) as Partial<RunReport> | null;
+    return Array.isArray(report?.figures) ? report as RunReport : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Opens a report that prints each figure at once, or all of them as JSON at the end. */
 export function openReport(json: boolean) {
   const figures: Figure[] = [];
@@ -82,12 +104,15 @@ export function openReport(json: boolean) {
       const judged = figures.filter(({ goal }) => goal);
       const met = judged.filter(({ goal }) => goal!.met).length;
       const cores = navigator.hardwareConcurrency;
-      if (json) {
-        print(
-          JSON.stringify({ figures, seconds, loads: [loadMin, loadMax], cores, met, goals: judged.length }),
-        );
-        return;
-      }
+      const report: RunReport = {
+        figures,
+        seconds,
+        loads: [loadMin, loadMax],
+        cores,
+        met,
+        goals: judged.length,
+      };
+      if (json) return print(JSON.stringify(report));
       print(
         `\n${met} of ${judged.length} goals met; ${Math.round(seconds)} s; ` +
           `load average ${digits(loadMin)}–${digits(loadMax)} on ${cores} cores`,

@@ -124,10 +124,11 @@ export const commands: Record<string, Known> = {
   sbom: { flags: [], how: "help" },
   release: { flags: [], argumentsMax: 1, how: "help" },
   bench: { flags: [], argumentsMax: 1, how: "help" },
+  "bench all": { flags: ["--quick", "--only", "--out", "--json"], how: "help" },
   "bench operations": { flags: ["--quick", "--only", "--subtasks", "--json"], how: "help" },
   "bench queue": { flags: ["--quick", "--only", "--json"], how: "help" },
   "bench http": {
-    flags: ["--seconds", "--rounds", "--tasks", "--connections", "--only", "--json"],
+    flags: ["--quick", "--seconds", "--rounds", "--tasks", "--connections", "--only", "--json"],
     how: "help",
   },
   "bench load": { flags: ["--quick", "--subtasks", "--rounds", "--times", "--json"], how: "help" },
@@ -162,7 +163,7 @@ export const looseFlags: Record<string, Record<string, string>> = {
   },
   "docs/deploying.md": { "--to": "deploy split", "--errors": "deploy split" },
   "docs/operating.md": { "--nginx": "deploy split", "--haproxy": "deploy split" },
-  "docs/benches.md": { "--quick": "bench queue", "--json": "bench queue" },
+  "docs/benches.md": { "--quick": "bench all", "--json": "bench all", "--only": "bench all" },
   "docs/chaos.md": {
     "--mutations": "chaos",
     "--abort": "migrate data cutover",
