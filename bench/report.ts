@@ -1,4 +1,5 @@
 /** The figures of a bench with their goals, printed as a table or as JSON. */
+import { AppError } from "../errors.ts";
 import { print } from "../process.ts";
 
 /** A goal and whether the figure meets it. */
@@ -88,8 +89,14 @@ export function parseReport(output: string): RunReport | undefined {
 export function openReport(json: boolean) {
   const figures: Figure[] = [];
   const loads: number[] = [];
+  const unmeasured: string[] = [];
   return {
+    /** Adds a figure. One without a value, such as the median of nothing, becomes a failure of the bench at its end. */
     add(figure: Figure): void {
+      if (!Number.isFinite(figure.value)) {
+        unmeasured.push(figure.what);
+        return;
+      }
       figures.push(figure);
       loads.push(Deno.loadavg()[0]!);
       if (!json) print(formatFigure(figure));
@@ -98,7 +105,7 @@ export function openReport(json: boolean) {
     heading(text: string): void {
       if (!json) print(`\n${text}`);
     },
-    /** Prints the summary. */
+    /** Prints the summary. @throws AppError internal if a figure has no value */
     end(seconds: number): void {
       const [loadMin, loadMax] = rangeOf([...loads, Deno.loadavg()[0]!]);
       const judged = figures.filter(({ goal }) => goal);
@@ -112,11 +119,14 @@ export function openReport(json: boolean) {
         met,
         goals: judged.length,
       };
-      if (json) return print(JSON.stringify(report));
-      print(
-        `\n${met} of ${judged.length} goals met; ${Math.round(seconds)} s; ` +
-          `load average ${digits(loadMin)}–${digits(loadMax)} on ${cores} cores`,
-      );
+      if (json) print(JSON.stringify(report));
+      else {
+        print(
+          `\n${met} of ${judged.length} goals met; ${Math.round(seconds)} s; ` +
+            `load average ${digits(loadMin)}–${digits(loadMax)} on ${cores} cores`,
+        );
+      }
+      if (unmeasured.length > 0) throw new AppError("internal", `not measured: ${unmeasured.join("; ")}`);
     },
   };
 }

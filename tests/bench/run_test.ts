@@ -51,6 +51,18 @@ Deno.test("runBench() returns the exit code of a bench that fails", async () => 
   assert.deepEqual(ended, { exitCode: 69 });
 });
 
+Deno.test("a bench that could not measure a figure prints the others and fails", async () => {
+  const reportPath = new URL("../../bench/report.ts", import.meta.url).href;
+  await using project = await createProject(`
+    import { openReport } from "${reportPath}";
+    const report = openReport(true);
+    report.add({ what: "delay", value: NaN, unit: "ms" });
+    report.add({ what: "rate", value: 2, unit: "/s" });
+    report.end(1);`);
+  const { exitCode, report } = await runBench("made_up", { ...options, root: project.root });
+  assert.deepEqual([exitCode, report?.figures], [1, [{ what: "rate", value: 2, unit: "/s" }]]);
+});
+
 const readIds = async (path: string): Promise<number[]> =>
   (await Deno.readTextFile(path)).split(" ").map(Number);
 
