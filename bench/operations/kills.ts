@@ -4,18 +4,19 @@ import { startRedis } from "../../dev/servers/redis.ts";
 import { sleep, waitUntil } from "../queue/harness.ts";
 import { atMost, type Report } from "../report.ts";
 import { describeFailures, type Sample, startLoad } from "./load.ts";
-import { type Api, isReady, type Rig, startApi, startRig } from "./rig.ts";
+import { type Api, isReady, type Rig, startApi } from "./rig.ts";
 
 const perSecond = 100;
 
-async function timeUntil(what: string, check: () => Promise<boolean>): Promise<number> {
+/** @returns seconds until `check` is true */
+export async function timeUntil(what: string, check: () => Promise<boolean>): Promise<number> {
   const from = performance.now();
   await waitUntil(what, check, { ms: 60_000, everyMs: 20 });
   return (performance.now() - from) / 1000;
 }
 
-/** Reports whether an answer is an error of the server other than 503 with Retry-After. */
-function reportAnswers(
+/** Reports the answers that are an error of the server other than 503 with Retry-After. */
+export function reportAnswers(
   report: Report,
   what: string,
   samples: Sample[],
@@ -34,7 +35,8 @@ function reportAnswers(
   });
 }
 
-function startRequests(rig: Rig, api: Api) {
+/** Sends requests for the list until it is stopped. */
+export function startRequests(rig: Rig, api: Api) {
   const headers = { authorization: `Bearer ${rig.token}` };
   return startLoad(() => fetch(`${api.origin}/api/v1/tasks`, { headers }), perSecond);
 }
@@ -103,9 +105,8 @@ async function killRedis(report: Report, rig: Rig): Promise<void> {
   reportAnswers(report, what, samples, false);
 }
 
-/** Kills PostgreSQL, an API process and Redis in turn. `deno task bench queue --only kill` kills workers. */
-export async function measureKills(report: Report): Promise<void> {
-  await using rig = await startRig();
+/** Kills PostgreSQL, an API process and Redis in turn. */
+export async function measureKills(report: Report, rig: Rig): Promise<void> {
   await killProcess(report, rig);
   await killRedis(report, rig);
   await killPostgres(report, rig);

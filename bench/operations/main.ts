@@ -5,8 +5,10 @@ import { runMain } from "../../process.ts";
 import { parsePositive } from "../options.ts";
 import { openReport, type Report } from "../report.ts";
 import { measureKills } from "./kills.ts";
+import { measureKilledPrograms } from "./kill_programs.ts";
 import { measureLarge } from "./large.ts";
 import { measureRolling } from "./rolling.ts";
+import { startRig } from "./rig.ts";
 import { measureProcesses, measureWorkers } from "./scale.ts";
 
 interface Options {
@@ -33,7 +35,14 @@ const parts = {
     heading: "Rolling restart under 200 requests/s",
     run: (report, { quick }) => measureRolling(report, { rounds: quick ? 1 : 10 }),
   },
-  kills: { heading: "Killed parts under 100 requests/s", run: (report) => measureKills(report) },
+  kills: {
+    heading: "Killed parts under 100 requests/s",
+    async run(report) {
+      await using rig = await startRig();
+      await measureKills(report, rig);
+      await measureKilledPrograms(report, rig);
+    },
+  },
   restore: {
     heading: "Backup and drill",
     run: (report, { subtasks }) => measureLarge(report, { subtasks, parts: ["restore"] }),

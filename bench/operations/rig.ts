@@ -16,6 +16,8 @@ export interface Rig extends AsyncDisposable {
   folder: string;
   port: number;
   url: string;
+  /** Returns the URL of a database of the server. */
+  urlOf(name: string): string;
   sql: Pool;
   token: string;
   /** Several tokens, because the proxy limits the rate of each. */
@@ -49,6 +51,7 @@ export async function startRig(subtasks = 0): Promise<Rig> {
     folder,
     port,
     url,
+    urlOf: (name) => server.url(name),
     sql,
     token: tokens[0]!,
     tokens,
