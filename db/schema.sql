@@ -79,8 +79,14 @@ CREATE OR REPLACE FUNCTION migration.refuse_write()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+declare
+  refused text;
 begin
-  raise exception 'the old backend is in charge: % are changed by what comes from MongoDB only', tg_table_name
+  select coalesce(p.relname, tg_table_name) into refused
+  from (values (tg_relid)) as t (oid)
+  left join pg_inherits as i on i.inhrelid = t.oid
+  left join pg_class as p on p.oid = i.inhparent;
+  raise exception 'the old backend is in charge: % are changed by what comes from MongoDB only', refused
     using errcode = '57F01', hint = 'deno task migrate traffic tells which system is in charge';
 end
 $function$

@@ -1,6 +1,6 @@
 /**
- * The migrator: `up`, `down`, `status` and `check` for the schema, `data` for the documents of the old database, `traffic`
- * for the system that answers.
+ * The migrator: `up`, `down`, `status`, `check` and `partition` for the schema, `data` for the documents of the old
+ * database, `traffic` for the system that answers.
  */
 import { Command, CommanderError } from "commander";
 import { parseConfig, readEnvironment } from "../config.ts";
@@ -8,7 +8,9 @@ import { AppError, codes } from "../errors.ts";
 import { print, runMain } from "../process.ts";
 import { dataCommand } from "./data/commands.ts";
 import { trafficCommand } from "./data/commands_traffic.ts";
-import { withPool } from "./data/context.ts";
+import { options, progressOf, withPool } from "./data/context.ts";
+import { formatPartition, partition } from "./partition/partition.ts";
+import { describe, parsePartitions, readTableStates, summarize } from "./partition/tables.ts";
 import { checkApplied, listApplied, migrateDown, migrateUp, readSteps } from "./schema/runner.ts";
 import { describeUsageError, refuseEmptyTexts } from "../arguments.ts";
 import { quoted } from "../phrases.ts";
@@ -43,23 +45,31 @@ async function down({ to }: { to: number }): Promise<void> {
 
 async function readSchema() {
   const steps = await readSteps();
-  const applied = await withPool(context, (pool) => listApplied(pool));
+  const [applied, states] = await withPool(
+    context,
+    (pool) => Promise.all([listApplied(pool), readTableStates(pool)]),
+  );
   checkApplied(steps, applied);
-  return steps.map(({ number, name }) => ({
-    number,
-    name,
-    applied_at: applied[number - 1]?.applied_at ?? null,
-  }));
+  return {
+    steps: steps.map(({ number, name }) => ({
+      number,
+      name,
+      applied_at: applied[number - 1]?.applied_at ?? null,
+    })),
+    ...summarize(states),
+  };
 }
 
 async function status({ json }: { json?: true }): Promise<void> {
-  const steps = await readSchema();
-  if (json) return print(JSON.stringify({ steps }));
+  const { steps, ...summary } = await readSchema();
+  if (json) return print(JSON.stringify({ steps, ...summary }));
   for (const { name, applied_at } of steps) print(`${name}  ${applied_at ?? "not applied"}`);
+  print(describe(summary));
 }
 
 async function check(): Promise<void> {
-  const missing = (await readSchema()).filter(({ applied_at }) => applied_at === null);
+  const { steps, ...summary } = await readSchema();
+  const missing = steps.filter(({ applied_at }) => applied_at === null);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => name).join(", ");
     throw new AppError(
@@ -68,6 +78,25 @@ async function check(): Promise<void> {
     );
   }
   print("the schema is up to date");
+  print(describe(summary));
+}
+
+interface PartitionFlags {
+  partitions?: number;
+  offline?: true;
+  dryRun?: true;
+  json?: true;
+  quiet?: true;
+}
+
+async function partitionTables(flags: PartitionFlags, signal: AbortSignal): Promise<void> {
+  const { partitions, offline = false, dryRun = false, json } = flags;
+  const progress = progressOf(flags);
+  const result = await withPool(
+    context,
+    (pool) => partition(pool, { partitions, offline, dryRun, progress, signal }),
+  );
+  print(json ? JSON.stringify(result) : formatPartition(result));
 }
 
 function createProgram(signal: AbortSignal): Command {
@@ -82,6 +111,20 @@ function createProgram(signal: AbortSignal): Command {
     .option("--json", "print one JSON object to stdout")
     .action(status);
   program.command("check").description("fail unless every step is applied and unchanged").action(check);
+  program.command("partition")
+    .description(
+      "partition subtasks, and the tables that belong to them, by hash of the task; see docs/scaling.md",
+    )
+    .option(
+      "--partitions <n>",
+      "number of partitions of each table: a power of two, 16 by default",
+      parsePartitions,
+    )
+    .option("--offline", "copy tables that have rows; nothing else may work with the database meanwhile")
+    .option("--dry-run", "print what would be converted and how long it would take")
+    .option(...options.json)
+    .option(...options.quiet)
+    .action((flags: PartitionFlags) => partitionTables(flags, signal));
   program.addCommand(trafficCommand(context));
   program.addCommand(dataCommand({ ...context, signal }));
   // Detecting colours would read the environment, for which the task has no permission. Exits are left to main().

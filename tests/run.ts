@@ -4,6 +4,8 @@ import { startPostgres } from "../dev/servers/postgres.ts";
 import { noSettings } from "../dev/servers/programs.ts";
 import { findRedisBinary } from "../dev/servers/redis.ts";
 import { AppError } from "../errors.ts";
+import { silentProgress } from "../migrate/data/tools/progress.ts";
+import { partition } from "../migrate/partition/partition.ts";
 import { migrateUp } from "../migrate/schema/runner.ts";
 import { print, printError, runMain } from "../process.ts";
 import { ground, rooms as sourceRooms } from "./house/rooms.ts";
@@ -25,6 +27,8 @@ export interface Selection {
   paths: string[];
   /** Flags of `deno test`. */
   flags: string[];
+  /** The tables of subtasks are partitioned in all test databases. */
+  isPartitioned: boolean;
 }
 
 /** Flags of `deno test` that take the next argument as their value. */
@@ -40,10 +44,11 @@ export function parseArguments(
   rooms: readonly string[],
   isPath: (path: string) => boolean,
 ): Selection {
-  const selection: Selection = { isHelp: false, rooms: [], paths: [], flags: [] };
+  const selection: Selection = { isHelp: false, rooms: [], paths: [], flags: [], isPartitioned: false };
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
     if (arg === "--help" || arg === "-h") selection.isHelp = true;
+    else if (arg === "--partitioned") selection.isPartitioned = true;
     else if (valueFlags.includes(arg)) selection.flags.push(arg, args[++index] ?? "");
     else if (arg.startsWith("-")) selection.flags.push(arg);
     else if (rooms.includes(arg)) selection.rooms.push(arg);
@@ -67,6 +72,9 @@ Arguments:
   ROOM    a folder under tests/; its files run in parallel
   PATH    a test file or a folder; its files run one after another
   FLAG    a flag of 'deno test', such as --filter=TEXT or --fail-fast
+
+Options:
+  --partitioned    run on databases whose tables of subtasks are partitioned (docs/scaling.md)
 
 Rooms: ${rooms.join(", ")}
 
@@ -136,13 +144,27 @@ async function runTests(name: string, args: string[], env: Record<string, string
   return { name, passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code, secret };
 }
 
+/** Number of partitions of the tables of subtasks in a partitioned template. */
+const testPartitions = 4;
+
 /** Creates the template database that each test file clones. */
-export async function createTemplate(url: (name: string) => string): Promise<void> {
+export async function createTemplate(
+  url: (name: string) => string,
+  { isPartitioned = false }: { isPartitioned?: boolean } = {},
+): Promise<void> {
   const admin = connect(url("postgres"), { max: 1 });
   await admin`create database template_contactsheet`;
   await admin.end();
-  const template = connect(url("template_contactsheet"), { max: 1 });
+  const template = connect(url("template_contactsheet"), { max: 2 });
   await migrateUp(template);
+  if (isPartitioned) {
+    await partition(template, {
+      partitions: testPartitions,
+      offline: false,
+      dryRun: false,
+      progress: silentProgress,
+    });
+  }
   await template.end();
 }
 
@@ -176,7 +198,7 @@ async function main(): Promise<number> {
   await findRedisBinary(printError);
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-pg-" });
   await using server = await startPostgres({ folder, keep: false, durable: false });
-  await createTemplate(server.url);
+  await createTemplate(server.url, selection);
   const tallies = await runSelection(selection, { TEST_POSTGRES_URL: server.url("postgres") });
   const sum = (key: "passed" | "failed" | "ignored") =>
     tallies.reduce((total, tally) => total + tally[key], 0);

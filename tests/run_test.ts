@@ -18,11 +18,19 @@ const valid: [what: string, args: string[], wanted: Partial<Selection>][] = [
   }],
   ["flags are passed on", ["--fail-fast", "v2"], { rooms: ["v2"], flags: ["--fail-fast"] }],
   ["the value of --filter is not a room", ["--filter", "v2"], { flags: ["--filter", "v2"] }],
+  ["--partitioned is not passed on", ["--partitioned", "v2"], { rooms: ["v2"], isPartitioned: true }],
   ["--help asks for the usage", ["--help"], { isHelp: true }],
 ];
 for (const [what, args, wanted] of valid) {
   Deno.test(`deno task test: ${what}`, () => {
-    assert.deepEqual(parse(...args), { isHelp: false, rooms: [], paths: [], flags: [], ...wanted });
+    assert.deepEqual(parse(...args), {
+      isHelp: false,
+      rooms: [],
+      paths: [],
+      flags: [],
+      isPartitioned: false,
+      ...wanted,
+    });
   });
 }
 

@@ -137,9 +137,9 @@ export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Pr
       select id, revision from tasks where id = ${id} and cancelling for no key update
     ), found as materialized (
       select array(
-        select s.ctid
+        select s.id
         from task
-        join subtasks s on s.parent_task_id = task.id and s.status = 'pending'
+        join subtasks s on s.parent_task_id = ${id} and s.status = 'pending'
         limit ${cellsMax}::int
         for update of s
       ) as cells
@@ -147,7 +147,7 @@ export async function sweepCancelled(sql: Sql, id: string, cellsMax: number): Pr
       update subtasks s
       set status = 'cancelled', completed_at = now(), updated_at = now(), revision = task.revision + 1
       from task
-      where s.ctid = any((select cells from found)::tid[]) and s.status = 'pending'
+      where s.parent_task_id = ${id} and s.id = any((select cells from found)::uuid[]) and s.status = 'pending'
       returning 1
     ), counted as (
       select (select count(*) from cut)::int as cut, (select cardinality(cells) from found) as found

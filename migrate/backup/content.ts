@@ -21,14 +21,13 @@ export interface TaskAnswers {
 /** Number of tasks whose answers are compared: the newest and the largest, half of each. */
 const answersMax = 40;
 
-/** Lists all tables with their estimated rows. */
+/** Lists all tables, a partitioned one without its partitions. */
 const listTables = (sql: Sql) =>
-  sql<{ name: string; schema: string; relation: string; estimate: number }[]>`
-    select n.nspname || '.' || c.relname as name, n.nspname as schema, c.relname as relation,
-      greatest(c.reltuples, 0)::float8 as estimate
+  sql<{ name: string; schema: string; relation: string }[]>`
+    select n.nspname || '.' || c.relname as name, n.nspname as schema, c.relname as relation
     from pg_class as c
     join pg_namespace as n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname in ('public', 'migration')
+    where c.relkind in ('r', 'p') and not c.relispartition and n.nspname in ('public', 'migration')
     order by name`;
 
 /**

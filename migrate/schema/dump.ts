@@ -8,7 +8,7 @@ async function listTables(sql: Sql): Promise<{ oid: number; name: string }[]> {
     select c.oid::int as oid, format('%I.%I', n.nspname, c.relname) as name
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = any(${schemas}) and c.relkind in ('r', 'p')
+    where n.nspname = any(${schemas}) and c.relkind in ('r', 'p') and not c.relispartition
     order by n.nspname, c.relname collate "C"`;
 }
 

@@ -1,8 +1,10 @@
 /** Applies numbered .sql files in order, each of them once, under an advisory lock. Stores their hashes. */
+import type postgres from "postgres";
 import { requireWritableServer } from "../../db/pg/server.ts";
 import type { Pool, Sql } from "../../db/pg/connect.ts";
 import { AppError } from "../../errors.ts";
 import { counted, quoted } from "../../phrases.ts";
+import { buildOnPartitions } from "./concurrent_index.ts";
 
 /** A step of the schema. */
 export interface Step {
@@ -96,7 +98,11 @@ export function checkApplied(steps: Step[], applied: AppliedStep[]): void {
   }
 }
 
-async function withSchemaLock<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+/** Runs `work` in a session that holds the schema lock. @throws AppError busy */
+export async function withSchemaLock<T>(
+  pool: Pool,
+  work: (sql: postgres.ReservedSql) => Promise<T>,
+): Promise<T> {
   await requireWritableServer(pool);
   const session = await pool.reserve();
   try {
@@ -156,7 +162,7 @@ async function runStep(sql: Sql, step: StepRun): Promise<void> {
   const { text, record, transaction } = step;
   if (transaction) await sql`begin`;
   try {
-    await sql.unsafe(text);
+    if (transaction || !await buildOnPartitions(sql, text)) await sql.unsafe(text);
     await record();
     if (transaction) await sql`commit`;
   } catch (error) {

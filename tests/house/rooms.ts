@@ -253,7 +253,8 @@ export const rooms: Record<string, string[]> = {
     "migrate/data/move",
   ],
   "migrate/backup": ["db/pg", "db/v1", "migrate/schema"],
-  "migrate": ["migrate/schema", "migrate/data"],
+  "migrate/partition": ["db/pg", "migrate/schema", "migrate/data/tools", "migrate/data/ledger"],
+  "migrate": ["migrate/schema", "migrate/partition", "migrate/data"],
 
   "routes/common": ["db/pg", "redis"],
   "routes/front": ["comparison", "routes/common", "db/pg", "db/traffic"],

@@ -47,7 +47,8 @@ async function packTable(
   const file = `target/${name}.copy.gz`;
   const writer = await PackedWriter.open(`${folder}/${file}`);
   let rows = 0;
-  const stream = await sql.unsafe(`copy ${name} (${columns.join()}) to stdout`).readable();
+  // COPY reads a partitioned table only by a query.
+  const stream = await sql.unsafe(`copy (select ${columns.join()} from ${name}) to stdout`).readable();
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     checkSignal(signal);
     // COPY escapes newlines inside values, so each newline ends a row.

@@ -66,7 +66,9 @@ function sortByReferences(rows: (Table & { oid: number; references: number[] })[
 /** Lists the tables with the columns that COPY writes, referenced tables first. */
 export async function listTables(sql: Sql): Promise<Table[]> {
   const rows = await sql<(Table & { oid: number; references: number[] })[]>`
-    select c.oid::int as oid, n.nspname || '.' || c.relname as name, pg_table_size(c.oid)::float8 as bytes,
+    select c.oid::int as oid, n.nspname || '.' || c.relname as name,
+      (pg_table_size(c.oid)
+        + coalesce((select sum(pg_table_size(inhrelid)) from pg_inherits where inhparent = c.oid), 0))::float8 as bytes,
       array(
         select quote_ident(a.attname)
         from pg_attribute a
@@ -76,11 +78,11 @@ export async function listTables(sql: Sql): Promise<Table[]> {
       array(
         select k.confrelid::int
         from pg_constraint k
-        where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid
+        where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid and k.conparentid = 0
       ) as "references"
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname in ('public', 'migration')
+    where c.relkind in ('r', 'p') and not c.relispartition and n.nspname in ('public', 'migration')
       and n.nspname || '.' || c.relname <> all (${excludedTables})
     order by n.nspname, c.relname collate "C"`;
   return sortByReferences(rows);

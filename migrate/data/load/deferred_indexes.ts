@@ -27,7 +27,9 @@ const commentHead = "a load has taken off, and puts back when it settles: ";
 /** Lists the foreign keys, and the indexes that are neither unique nor partial. */
 async function listParts(sql: postgres.ISql): Promise<TablePart[]> {
   return await sql<TablePart[]>`
-    select relname as name, format('drop index %I', relname) as drop, pg_get_indexdef(indexrelid) as create
+    select relname as name, format('drop index %I', relname) as drop,
+      -- The definition for a partitioned table would leave out its partitions.
+      replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') as create
     from pg_index join pg_class on pg_class.oid = indexrelid
     where indrelid = 'subtasks'::regclass and not indisunique and indpred is null
     union all

@@ -9,9 +9,15 @@ import type postgres from "postgres";
 /** Approximate bytes of the table in one step. A few steps fit into the smallest shared buffers in use. */
 const stepBytes = 16 * 1024 * 1024;
 
+/** Pages of a table that one step reads. */
+interface Span {
+  from: number;
+  to: number;
+}
+
 export class HintBitSetter {
-  #from: number | undefined;
-  #to = 0;
+  /** By the table or its partition. The positions of rows are only unique within one of them. */
+  readonly #spans = new Map<string, Span>();
 
   /** @param stepBytesMin bytes that must be added to the table before the next step reads anything */
   constructor(readonly stepBytesMin = stepBytes) {}
@@ -21,22 +27,27 @@ export class HintBitSetter {
    * asynchronous commit the server sets hint bits only once the WAL of the commit is flushed.
    */
   async step(sql: postgres.ISql): Promise<void> {
-    const [row] = await sql`
-      select pg_relation_size('subtasks')::float8 as bytes, current_setting('block_size')::int as block`;
-    const { bytes, block } = row as { bytes: number; block: number };
-    const pages = Math.floor(bytes / block);
-    if (this.#from === undefined) {
-      this.#from = pages;
-      this.#to = pages;
+    const parts = await sql<{ name: string; pages: number; block: number }[]>`
+      select c.oid::regclass::text as name, current_setting('block_size')::int as block,
+        (pg_relation_size(c.oid) / current_setting('block_size')::int)::int as pages
+      from pg_class as c
+      where c.relkind = 'r'
+        and (c.oid = 'subtasks'::regclass
+          or c.oid in (select inhrelid from pg_inherits where inhparent = 'subtasks'::regclass))`;
+    for (const { name, pages, block } of parts) {
+      const span = this.#spans.get(name);
+      if (span === undefined) this.#spans.set(name, { from: pages, to: pages });
+      else if ((pages - span.to) * block * parts.length >= this.stepBytesMin) {
+        const { from, to } = span;
+        this.#spans.set(name, { from: to, to: pages });
+        if (to > from) await this.#read(sql, name, from, to);
+      }
     }
-    if ((pages - this.#to) * block < this.stepBytesMin) return;
-    const from = this.#from;
-    const to = this.#to;
-    this.#from = to;
-    this.#to = pages;
-    if (to === from) return;
+  }
+
+  async #read(sql: postgres.ISql, name: string, from: number, to: number): Promise<void> {
     await sql`
-      select count(*) from subtasks
+      select count(*) from ${sql(name)}
       where ctid >= ${`(${from},0)`}::tid and ctid < ${`(${to},0)`}::tid`;
   }
 }

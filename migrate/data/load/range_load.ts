@@ -110,9 +110,10 @@ async function writeRange(
 /** Returns a filter with the ids of all subtasks in the table, sized for `documents` more. */
 async function fillBloom(sql: Sql, documents: number): Promise<Bloom> {
   const [row] = await sql`
-    select greatest(reltuples, 0)::float8 as rows
+    select sum(greatest(reltuples, 0))::float8 as rows
     from pg_class
-    where oid = 'subtasks'::regclass`;
+    where oid = 'subtasks'::regclass
+      or oid in (select inhrelid from pg_inherits where inhparent = 'subtasks'::regclass)`;
   const bloom = new Bloom(documents + Number(row?.rows ?? 0));
   await sql`select id::text as id from subtasks`.cursor(10_000, (rows) => {
     for (const { id } of rows) bloom.add(id);

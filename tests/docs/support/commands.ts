@@ -20,6 +20,7 @@ const loading: [string, string] = ["tests/migrate/loading_doc_test.ts", "docs/lo
 const migrating: [string, string] = ["tests/migrate/cutover/migrating_doc_test.ts", "docs/migrating.md"];
 const following: [string, string] = ["tests/migrate/following_doc_test.ts", "docs/following.md"];
 const moving: [string, string] = ["tests/migrate/move/script_test.ts", "rig.move("];
+const partitioning: [string, string] = ["tests/operations/partitioned_test.ts", "docs/scaling.md"];
 const gate = (step: string): [string, string] => [".ci/run", step];
 
 const filter = ["--task", "--cause", "--since"];
@@ -27,7 +28,7 @@ const filter = ["--task", "--cause", "--since"];
 export const commands: Record<string, Known> = {
   "": { flags: [], how: ["tests/docs/commands_test.ts", "`deno task` alone"] },
   demo: { flags: ["--from", "--keep", "--folder", "--check", "--live"], how: "help" },
-  test: { flags: ["--filter"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
+  test: { flags: ["--filter", "--partitioned"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
   ok: { flags: [], how: gate("deno check") },
   console: { flags: ["--watch"], how: "help" },
   "console:shots": { flags: ["--to"], how: "help" },
@@ -53,6 +54,7 @@ export const commands: Record<string, Known> = {
   "backup restore": { flags: [], argumentsMax: 1, how: backingUp },
   drill: { flags: ["--from", "--server", "--bin"], how: "help" },
   migrate: { flags: [], how: readme },
+  "migrate partition": { flags: ["--partitions", "--offline", "--dry-run"], how: partitioning },
   "migrate data": { flags: ["--help", "--json"], how: loading },
   "migrate data COMMAND": { flags: ["--from"], how: loading },
   "migrate data move": { flags: ["--status", "--yes"], how: moving },
