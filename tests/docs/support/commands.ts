@@ -54,6 +54,8 @@ export const commands: Record<string, Known> = {
   "backup restore": { flags: [], argumentsMax: 1, how: backingUp },
   drill: { flags: ["--from", "--server", "--bin"], how: "help" },
   migrate: { flags: [], how: readme },
+  "migrate status": { flags: ["--json"], how: partitioning },
+  "migrate check": { flags: [], how: partitioning },
   "migrate partition": { flags: ["--partitions", "--offline", "--dry-run"], how: partitioning },
   "migrate data": { flags: ["--help", "--json"], how: loading },
   "migrate data COMMAND": { flags: ["--from"], how: loading },
@@ -147,6 +149,8 @@ export const commands: Record<string, Known> = {
 export const looseFlags: Record<string, Record<string, string>> = {
   "CHANGELOG.md": {
     "--verify": "migrate data back",
+    "--offline": "migrate partition",
+    "--dry-run": "migrate partition",
     "--abort": "migrate data cutover",
     "--continue": "migrate data cutover",
     "--own-proxy": "migrate data cutover",
