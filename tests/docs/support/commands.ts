@@ -28,7 +28,11 @@ const filter = ["--task", "--cause", "--since"];
 export const commands: Record<string, Known> = {
   "": { flags: [], how: ["tests/docs/commands_test.ts", "`deno task` alone"] },
   demo: { flags: ["--from", "--keep", "--folder", "--check", "--live"], how: "help" },
-  test: { flags: ["--filter", "--partitioned"], argumentsMax: 2, how: ["tests/docs/commands_test.ts", "parseArguments"] },
+  test: {
+    flags: ["--filter", "--partitioned"],
+    argumentsMax: 2,
+    how: ["tests/docs/commands_test.ts", "parseArguments"],
+  },
   ok: { flags: [], how: gate("deno check") },
   console: { flags: ["--watch"], how: "help" },
   "console:shots": { flags: ["--to"], how: "help" },
