@@ -21,11 +21,13 @@ export interface Server extends AsyncDisposable {
 }
 
 function toRequest(scenario: Scenario, token: string, etag: string): string {
-  const { method, path, headers = {}, body = "", status } = scenario;
+  const { email, method, path, headers = {}, body = "", status } = scenario;
   const lines = Object.entries({
     Host: "127.0.0.1",
     Authorization: `Bearer ${token}`,
     Origin: "https://app.example.com",
+    // The minimal handler knows no tokens.
+    ...(email === undefined ? {} : { "X-Email": email }),
     ...headers,
     ...(status === 304 ? { "If-None-Match": etag } : {}),
     ...(body === "" ? {} : { "Content-Length": String(new TextEncoder().encode(body).length) }),

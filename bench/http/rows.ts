@@ -1,6 +1,7 @@
-/** The rows of the HTTP bench: a user, many tasks, and tasks of 3,024 and 50,000 subtasks. */
+/** The rows of the HTTP bench: a user, many tasks, and own and imported tasks of 3,024 and 50,000 subtasks. */
 import bcrypt from "bcryptjs";
 import type { Pool } from "../../db/pg/connect.ts";
+import { type ImportedForm, type ImportedTask } from "../imported.ts";
 
 export const email = "bench@example.com";
 export const password = "correct horse battery";
@@ -11,14 +12,33 @@ export const largeTasks = {
   50000: "00000000-0000-4000-8000-000000050000",
 } as const;
 
-/** Ids of migrated tasks of 3,024 subtasks, by what their documents had in another form than the columns. */
+/** Imported tasks of 3,024 subtasks, one for each form of their documents. */
 export const importedTasks = {
   "float seeds": "00000000-0000-4000-8000-000000013024",
   "indices as objects": "00000000-0000-4000-8000-000000023024",
-} as const;
+} as const satisfies Record<ImportedForm, string>;
 
-/** Id of a task with 3,024 pending subtasks. Its ETag depends on all of them. */
-export const openTask = "00000000-0000-4000-8000-000000003025";
+/** All imported tasks. The small ones fill a page of the list. */
+export const allImported: ImportedTask[] = [
+  ...Object.entries(importedTasks).map(([form, id]): ImportedTask => ({
+    id,
+    name: `imported, ${form}`,
+    form: form as ImportedForm,
+    lengths: [42, 24, 3],
+  })),
+  ...Array.from({ length: 8 }, (_, i): ImportedTask => ({
+    id: `00000000-0000-4000-8000-00000001000${i}`,
+    name: `imported, small ${i}`,
+    form: "float seeds",
+    lengths: [4, 3, 1],
+  })),
+];
+
+/** Ids of tasks whose subtasks are pending, by their number. The ETag of such a task depends on all of them. */
+export const openTasks = {
+  3024: "00000000-0000-4000-8000-000000003025",
+  50000: "00000000-0000-4000-8000-000000050001",
+} as const;
 
 const prompts = JSON.stringify([
   {
@@ -93,21 +113,17 @@ export async function insertLarge(sql: Pool, subtasks: number, id: string): Prom
       lateral (select 'https://img.example.com/' || md5(n::text)::uuid || '.webp' as url) as image`;
 }
 
-/** Turns a large task into a migrated one, whose `extra` keeps what columns cannot hold. */
-async function markImported(sql: Pool, form: keyof typeof importedTasks): Promise<void> {
-  const id = importedTasks[form];
-  await insertLarge(sql, 3024, id);
-  await sql`update tasks set generation = 'T3' where id = ${id}`;
+/** Inserts a large task that runs, with pending subtasks. */
+async function insertOpen(sql: Pool, subtasks: number, id: string): Promise<void> {
+  await insertLarge(sql, subtasks, id);
   await sql`
-    update subtasks
-    set generation = 'S4', extra = case ${form}
-        when 'float seeds' then format('{"seed":%s.0}', seed)
-        else format('{"variable_indices":{"v0":%s,"v1":%s,"v2":%s}}', cell / 1000, cell / 10 % 100, cell % 10)
-      end::json
+    update tasks set status = 'processing', completed_at = null, subtasks_completed = 0 where id = ${id}`;
+  await sql`
+    update subtasks set status = 'pending', completed_at = null, result = null, image_url = null
     where parent_task_id = ${id}`;
 }
 
-/** Inserts all rows into an empty, migrated database. */
+/** Inserts all own rows into an empty, migrated database. */
 export async function fillRows(sql: Pool, tasks: number): Promise<void> {
   const hash = await bcrypt.hash(password, 12);
   await sql`insert into users (email, hashed_password, fullname) values (${email}, ${hash}, 'Bench')`;
@@ -134,13 +150,6 @@ export async function fillRows(sql: Pool, tasks: number): Promise<void> {
       case when n % 6 < 4 then timestamptz '2025-01-01' end, n % 50 = 0, 12, case when n % 6 < 2 then 12 else 0 end
     from generate_series(1, ${tasks}::integer) as n`;
   for (const [subtasks, id] of Object.entries(largeTasks)) await insertLarge(sql, Number(subtasks), id);
-  await insertLarge(sql, 3024, openTask);
-  await markImported(sql, "float seeds");
-  await markImported(sql, "indices as objects");
-  await sql`
-    update tasks set status = 'processing', completed_at = null, subtasks_completed = 0 where id = ${openTask}`;
-  await sql`
-    update subtasks set status = 'pending', completed_at = null, result = null, image_url = null
-    where parent_task_id = ${openTask}`;
+  for (const [subtasks, id] of Object.entries(openTasks)) await insertOpen(sql, Number(subtasks), id);
   await sql`vacuum analyze`;
 }

@@ -3,7 +3,7 @@
  * that runs the same statements without tokens, validation, log, metrics and CORS.
  */
 import bcrypt from "bcryptjs";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { parseConfig, readEnvironment } from "../../config.ts";
 import { connect, type Pool } from "../../db/pg/connect.ts";
 import { findPassword, findUserByEmail } from "../../db/people/users.ts";
@@ -29,9 +29,10 @@ function createBare(sql: Pool) {
   const stream = (data: ReadableStream<Uint8Array> | undefined) =>
     new Response(data ?? null, { headers: json });
   const app = new Hono();
-  app.get("/api/v1/users/me", async () => whole(JSON.stringify(await findUserByEmail(sql, email))));
+  const findUser = (c: Context) => findUserByEmail(sql, c.req.header("x-email") ?? email);
+  app.get("/api/v1/users/me", async (c) => whole(JSON.stringify(await findUser(c))));
   app.get("/api/v1/tasks", async (c) => {
-    await findUserByEmail(sql, email);
+    await findUser(c);
     return whole(await listTasks(sql, { page: 1, pageSize: 10, taskName: c.req.query("task_name") ?? "" }));
   });
   app.get("/api/v1/tasks/:id", async (c) => stream(await openTaskDetail(sql, c.req.param("id"))));

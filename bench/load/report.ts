@@ -26,13 +26,13 @@ interface ReportRow {
 const reportRows: ReportRow[] = [
   { what: "psql COPY of the ready rows", key: "copy", of: "copy" },
   { what: "multi-row INSERT of the ready rows", key: "insert", of: "copy" },
-  { what: "data load, JSON lines", key: "load", of: "copy", goal: 0.9 },
-  { what: "data load, BSON", key: "bson", of: "copy", goal: 0.9 },
-  { what: "data load, canonical lines", key: "canonical", of: "copy" },
-  { what: "data load, mongod", key: "mongod", of: "copy" },
+  { what: "data load, JSON lines", key: "load", of: "copy", goal: 1.1 },
+  { what: "data load, BSON", key: "bson", of: "copy", goal: 1.1 },
+  { what: "data load, canonical lines", key: "canonical", of: "copy", goal: 0.7 },
+  { what: "data load, mongod", key: "mongod", of: "copy", goal: 0.85 },
   { what: "data load, compared with INSERT", key: "load", of: "insert", goal: 3.5 },
   { what: "data verify, compared with load", key: "verify", of: "load", goal: 0.8 },
-  { what: "load with 5 % rejected, compared with load", key: "poisoned", of: "load", goal: 0.8 },
+  { what: "load with 5 % rejected, compared with load", key: "poisoned", of: "load", goal: 0.95 },
 ];
 
 const formatVerdict = (met: boolean) => met ? "met" : "missed";
@@ -84,7 +84,7 @@ export interface Big {
 
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 
-const peakMibMax = 256;
+const peakMibMax = 220;
 const etaErrorMax = 0.1;
 
 /** Returns memory and errors of the estimates as figures with their goals. */

@@ -1,9 +1,10 @@
 /** The time from a submission to its first POST, for single cells and for 50,000 cells at once, with an idle worker. */
 import type { RedisAddress } from "../../redis/connect.ts";
 import { startGateway } from "../../tests/support/upstash_gateway.ts";
-import { atMost, median, quantile, rangeOf, type Report } from "../report.ts";
+import { atLeast, atMost, median, quantile, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type Harness, sleep, submit, waitUntil, withWorker } from "./harness.ts";
 import { createNoOpImageApi } from "../peers/no_op.ts";
+import { timeBareInsert } from "./machine.ts";
 
 /** Measures the times from the commit of a one-cell task to its POST, in ms, after ten rounds of warm-up. */
 async function timeDispatch(harness: Harness, address: RedisAddress, rounds: number): Promise<number[]> {
@@ -57,20 +58,24 @@ export async function measureSubmit(
 ): Promise<void> {
   const submits: number[] = [];
   const firsts: number[] = [];
+  const ratios: number[] = [];
   for (let round = 0; round < rounds; round++) {
     await harness.flushRedis();
     await using database = await harness.createDatabase();
+    await database.sql`checkpoint`;
     let postedAt = 0;
+    let task = "";
     const http = createNoOpImageApi(() => postedAt ||= performance.now());
     await withWorker(database, { url: harness.redis.url }, { slots: 10, http }, async () => {
       await sleep(300);
       const started = performance.now();
-      await submit(database, axisLengths(cells));
+      task = await submit(database, axisLengths(cells));
       const committed = performance.now();
       await waitUntil("the first POST", () => postedAt > 0, { everyMs: 1 });
       submits.push(committed - started);
       firsts.push(Math.max(0, postedAt - committed));
     });
+    ratios.push(await timeBareInsert(database.sql, task) / submits.at(-1)!);
   }
   const submitMs = median(submits);
   const firstMs = median(firsts);
@@ -81,6 +86,14 @@ export async function measureSubmit(
     unit: "ms",
     spread: rangeOf(submits),
     goal: atMost(submitMs, 1_500, "ms"),
+  });
+  const ratio = median(ratios);
+  report({
+    what: `submit of ${size} cells, speed as a multiple of a bare INSERT … SELECT of the same rows`,
+    value: ratio,
+    unit: "×",
+    spread: rangeOf(ratios),
+    goal: atLeast(ratio, 1, "×"),
   });
   report({
     what: "first POST after that commit",

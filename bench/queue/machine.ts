@@ -1,8 +1,23 @@
 /** The present speed of this machine, as a lower bound for the other figures. */
+import type { Pool } from "../../db/pg/connect.ts";
 import { median, quantile, rangeOf, type Report } from "../report.ts";
 import { axisLengths, type Harness, submit } from "./harness.ts";
 
 const commits = 200;
+
+/**
+ * Inserts the rows of a submitted task again, from a table into the emptied table of subtasks.
+ *
+ * @returns milliseconds
+ */
+export async function timeBareInsert(sql: Pool, task: string): Promise<number> {
+  await sql`create table ready as select * from subtasks where parent_task_id = ${task}`;
+  await sql`truncate subtasks cascade`;
+  await sql`checkpoint`;
+  const started = performance.now();
+  await sql`insert into subtasks select * from ready`;
+  return performance.now() - started;
+}
 
 /** Reports the duration of a durable commit of one row and of inserting the rows of a large submit from a table. */
 export async function measureMachine(

@@ -123,7 +123,7 @@ export async function measureKills(
       value: p99,
       unit: "s",
       spread: rangeOf(times),
-      goal: atMost(p99, 10, "s"),
+      goal: atMost(p99, 4, "s"),
     });
     const again = all.reduce((sum, end) => sum + end.again, 0);
     report({

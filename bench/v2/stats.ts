@@ -3,11 +3,14 @@ import { connect, type Pool } from "../../db/pg/connect.ts";
 import { insertSession } from "../../db/people/sessions.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { createAccessTokens } from "../../routes/v2/kit/access_tokens.ts";
+import { importTasks } from "../imported.ts";
 import { readCpuMs } from "./api.ts";
+import { addRatings } from "./export.ts";
 
 const secret = "a key of the bench that has 32 bytes";
 const task = "00000000-0000-4000-8000-00000005747a";
 const other = "00000000-0000-4000-8000-00000005747b";
+const imported = "00000000-0000-4000-8000-00000005747c";
 const email = "stats@bench.example";
 
 /** The results of one request. */
@@ -25,8 +28,11 @@ export interface StatsRow {
   goal?: number;
 }
 
-/** Inserts two tasks of 100 prompts × 50 elements × 10 ratios, all completed and rated by three, and 20,000 votes. */
-export async function fillStats(sql: Pool): Promise<void> {
+/**
+ * Inserts two tasks of 100 prompts × 50 elements × 10 ratios, all completed and rated by three, and 20,000 votes. Imports
+ * and rates a third one of the same size.
+ */
+export async function fillStats(sql: Pool, url: string): Promise<void> {
   await sql`insert into users (email, hashed_password) values (${email}, 'none') on conflict do nothing`;
   const values = (count: number, text: string) => ({
     name: text,
@@ -64,6 +70,8 @@ export async function fillStats(sql: Pool): Promise<void> {
     from subtasks l
     join subtasks r on r.parent_task_id = l.parent_task_id and r.cell = l.cell - l.cell % 500 + (l.cell + 130) % 500
     where l.parent_task_id = ${task} and l.cell % 5 < 2`;
+  await importTasks(url, [{ id: imported, name: "stats", form: "float seeds", lengths: [100, 50, 10] }]);
+  await addRatings(sql, imported, 3);
   await sql`vacuum analyze`;
 }
 
@@ -126,6 +134,13 @@ const requests: StatsRequest[] = [
     goal: 20,
     isAgain: true,
   },
+  { what: "stats of ratios by prompt, imported", path: `/tasks/${imported}/stats?axis=v2&by=v0`, goal: 300 },
+  {
+    what: "stats of ratios by prompt, imported, again",
+    path: `/tasks/${imported}/stats?axis=v2&by=v0`,
+    goal: 20,
+    isAgain: true,
+  },
   { what: "agreement", path: `/tasks/${task}/agreement`, goal: 400 },
   { what: "compare", path: `/compare?tasks=${task},${other}` },
 ];
@@ -170,7 +185,9 @@ export async function measureStats(url: string, rounds = 20): Promise<StatsRow[]
   const rows: StatsRow[] = [];
   for (const { path, isAgain = false, ...named } of requests) {
     const time = async () => {
-      if (!isAgain) await sql`update tasks set revision = revision + 1 where id in (${task}, ${other})`;
+      if (!isAgain) {
+        await sql`update tasks set revision = revision + 1 where id in (${task}, ${other}, ${imported})`;
+      }
       return await timeRequest(server.origin, token, path);
     };
     const first = await time();
