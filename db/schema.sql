@@ -483,6 +483,7 @@ create table migration.front_processes (
 create table migration.front_writes (
   user_key text not null,
   at timestamp(3) with time zone default now() not null,
+  pending integer default 0 not null,
   constraint front_writes_pkey PRIMARY KEY (user_key)
 );
 

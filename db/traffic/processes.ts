@@ -49,12 +49,24 @@ export async function listFrontProcesses(sql: Sql): Promise<(FrontProcess & { se
     order by host, pid`;
 }
 
-/** Records that a user has written through the front. */
-export async function saveFrontWrite(sql: Sql, userKey: string): Promise<void> {
+/** Time after which a write has ended even if its end was not noted, in minutes. */
+const writeMinutesMax = 10;
+
+/** Notes that a write of a user through the front begins: their reads go to the old backend from now on. */
+export async function beginFrontWrite(sql: Sql, userKey: string): Promise<void> {
   await sql`
-    insert into migration.front_writes (user_key) values (${userKey})
+    insert into migration.front_writes as w (user_key, pending) values (${userKey}, 1)
     on conflict (user_key) do update
-    set at = now()`;
+    set at = now(),
+      pending = 1 + case when w.at > now() - ${writeMinutesMax}::int * interval '1 min' then w.pending else 0 end`;
+}
+
+/** Notes that writes of a user have ended: their reads come here when they are applied. */
+export async function endFrontWrite(sql: Sql, userKey: string, count: number): Promise<void> {
+  await sql`
+    update migration.front_writes
+    set at = now(), pending = greatest(0, pending - ${count}::int)
+    where user_key = ${userKey}`;
 }
 
 /** Age of the applied position from which a system that only follows is too far behind to answer, in seconds. */
@@ -62,8 +74,8 @@ const behindSecondsMax = 10;
 
 /**
  * Reports whether this system can answer a user's reads while the old backend is in charge: it follows closely, and all
- * writes of the user through the front are applied. The position has whole seconds, and clocks may differ by a second,
- * so it must be two seconds later than the write.
+ * writes of the user through the front have ended and are applied. The position has whole seconds, and clocks may differ
+ * by a second, so it must be two seconds later than the write.
  */
 export async function canServeReads(sql: Sql, userKey: string): Promise<boolean> {
   const [row] = await sql`
@@ -71,7 +83,10 @@ export async function canServeReads(sql: Sql, userKey: string): Promise<boolean>
     from migration.follows f
     where f.state = 'following' and f.position_at > now() - ${behindSecondsMax}::int * interval '1 s'
       and not exists (
-        select from migration.front_writes w where w.user_key = ${userKey} and w.at > f.position_at - interval '2 s'
+        select from migration.front_writes w
+        where w.user_key = ${userKey}
+          and f.position_at < w.at + interval '2 s'
+            + case when w.pending > 0 then ${writeMinutesMax}::int else 0 end * interval '1 min'
       )`;
   return row !== undefined;
 }

@@ -12,7 +12,7 @@
  * counts as in flight nothing is awaited, so that an acknowledged phase has no uncounted writes.
  */
 import type { Pool } from "../../db/pg/connect.ts";
-import { canServeReads, saveFrontWrite } from "../../db/traffic/processes.ts";
+import { canServeReads } from "../../db/traffic/processes.ts";
 import type { Phase, Traffic } from "../../db/traffic/traffic.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
@@ -23,6 +23,7 @@ import { PhaseWatch } from "./phase_watch.ts";
 import { type OldBackend, OldBackendError } from "./proxy.ts";
 import type { Shadow } from "./shadow.ts";
 import { bucketOf, userKeyOf } from "./user.ts";
+import { UserWrites } from "./user_writes.ts";
 
 /** An answer with the route that is counted and logged. */
 export interface FrontAnswer {
@@ -54,11 +55,20 @@ const systems = new Map([[oldRoute, "old"], [heldRoute, "none"], [awayRoute, "no
 const readMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 const loginPath = /^https?:\/\/[^/]*\/api\/v1\/auth\/login\/?(?:\?|$)/;
 
+/** What `admit` returns for a write that the old backend may not get yet, because it was not noted. */
+const unnoted = Symbol("unnoted");
+/** Time after which the note of a write is tried again. */
+const noteAgainMs = 100;
+
 /** A login changes nothing, so it need not wait for a switch. */
 const isRead = ({ method, url }: Request): boolean => readMethods.has(method) || loginPath.test(url);
 
 export class Front {
-  constructor(readonly options: FrontOptions) {}
+  readonly #userWrites: UserWrites;
+
+  constructor(readonly options: FrontOptions) {
+    this.#userWrites = new UserWrites(options.sql, options.log);
+  }
 
   /**
    * Answers a request.
@@ -100,22 +110,47 @@ export class Front {
     return await canServeReads(this.options.sql, userKey).catch(() => false);
   }
 
+  /** Notes a write of a user before the old backend can get it, and answers it when its phase admits it. */
   async #answerWrite(request: Request, peer: string, handle: Handle): Promise<FrontAnswer> {
-    const answer = await this.#admit(
-      request.signal,
-      (phase) => phase === "new" ? this.#count(() => handle(request)) : this.#write(request, peer),
-    );
-    return answer ?? { response: this.#refuse(request, 503), route: heldRoute };
+    const { watch, holdMs } = this.options;
+    const { signal } = request;
+    const until = performance.now() + holdMs;
+    const userKey = userKeyOf(request.headers);
+    let isNoted = userKey === undefined;
+    try {
+      for (;;) {
+        if (!isNoted && watch.traffic?.phase !== "new") isNoted = await this.#userWrites.begin(userKey!);
+        const answer = await this.#admit(signal, async (phase) => {
+          if (phase === "new") return await this.#count(() => handle(request));
+          return isNoted ? await this.#write(request, peer) : unnoted;
+        }, until);
+        if (answer === undefined) return { response: this.#refuse(request, 503), route: heldRoute };
+        if (answer !== unnoted) return answer;
+        // PostgreSQL did not take the note, or the phase has just changed: the next look shows which.
+        await watch.wait(Math.min(noteAgainMs, until - performance.now()));
+        if (performance.now() >= until) return { response: this.#refuse(request, 503), route: heldRoute };
+      }
+    } finally {
+      if (userKey !== undefined && isNoted) {
+        await this.#userWrites.end(userKey);
+        failpoint("front.write_noted");
+      }
+    }
   }
 
   /**
    * Runs a write when a confirmed phase admits it. The write must count itself as in flight before it awaits anything.
    *
-   * @returns undefined after HOLD_MS, or when the client has left
+   * @param until time after which it is refused, as `performance.now()`
+   * @returns undefined after that, or when the client has left
    */
-  async #admit<T>(signal: AbortSignal, write: (phase: Phase) => Promise<T>): Promise<T | undefined> {
+  async #admit<T>(
+    signal: AbortSignal,
+    write: (phase: Phase) => Promise<T>,
+    until = performance.now() + this.options.holdMs,
+  ): Promise<T | undefined> {
     do {
-      if (!await this.#waitForPhase(signal)) return undefined;
+      if (!await this.#waitForPhase(signal, until)) return undefined;
       // The phase may have changed on the way back from the wait. From here to the count nothing is awaited.
     } while (this.#isHeld());
     failpoint("front.write_admitted");
@@ -161,12 +196,11 @@ export class Front {
     return !watch.isConfirmed() || watch.traffic!.phase === "holding";
   }
 
-  /** Waits for a confirmed phase other than `holding`. @returns false after HOLD_MS, or when the client has left */
-  async #waitForPhase(signal: AbortSignal): Promise<boolean> {
-    const { watch, holdMs, metrics } = this.options;
+  /** Waits for a confirmed phase other than `holding`. @returns false after `until`, or when the client has left */
+  async #waitForPhase(signal: AbortSignal, until: number): Promise<boolean> {
+    const { watch, metrics } = this.options;
     if (!this.#isHeld()) return true;
     const begunAt = performance.now();
-    const until = begunAt + holdMs;
     watch.writesHeld++;
     metrics.frontHeldWrites.inc();
     failpoint("front.write_waits");
@@ -187,19 +221,11 @@ export class Front {
 
   /** Sends a write to the old backend. It is in flight until its answer has ended. */
   async #write(request: Request, peer: string): Promise<FrontAnswer> {
-    const { watch, sql, log } = this.options;
+    const { watch } = this.options;
     watch.writesInFlight++;
     failpoint("front.write_counted");
     const answer = await this.#proxy(request, peer, () => watch.writesInFlight--);
     failpoint("front.write_answered");
-    const userKey = userKeyOf(request.headers);
-    // A write whose answer is missing may have happened.
-    if (userKey !== undefined) {
-      await saveFrontWrite(sql, userKey).catch((error) =>
-        log.warn("a write was not noted", { error: String(error) })
-      );
-    }
-    failpoint("front.write_noted");
     return answer;
   }
 

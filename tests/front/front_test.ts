@@ -176,6 +176,62 @@ Deno.test("in phase canary a user reads their own write from the old backend unt
   assert.equal(await isFromOld(await me(api, other)), true, "a sync that fell behind serves nobody");
 });
 
+/** Makes all notes of writes fail, as PostgreSQL does while it cannot be reached, or lets them succeed again. */
+const failNotes = (sql: Pool, areFailing: boolean) =>
+  areFailing
+    ? sql`alter table migration.front_writes rename to front_writes_away`
+    : sql`alter table migration.front_writes_away rename to front_writes`;
+
+Deno.test("a write whose end was not noted keeps its user at the old backend until the next write notes it", async () => {
+  let whileWriting = async () => {};
+  await using front = await startFront(async (request) => {
+    if (request.method === "POST") await whileWriting();
+    return Response.json({ from: "old" });
+  });
+  const { api, sql } = front;
+  await sql`insert into migration.sources (fingerprint, kind, location) values ('f', 'followed', 'x')`;
+  await sql`
+    insert into migration.follows (fingerprint, source_identity, mode, state, position, position_at)
+    values ('f', 'x', 'stream', 'following', 1, now() + interval '1 min')`;
+  const user = await createUser(api, "a@example.com");
+  const other = await createUser(api, "b@example.com");
+  await setPhase(sql, "canary", { share: 100 });
+  const write = async (headers: Record<string, string>) => {
+    const response = await fetch(`${api.origin}/api/v1/tasks`, { method: "POST", headers, body: "{}" });
+    assert.equal(await isFromOld(response), true);
+  };
+  whileWriting = async () => void await failNotes(sql, true);
+  await write(user);
+  await failNotes(sql, false);
+  assert.equal(await isFromOld(await me(api, user)), true, "what was written may not be applied");
+  whileWriting = async () => {};
+  await write(other);
+  assert.equal(await isFromOld(await me(api, user)), false, "another user's write notes the end");
+  await sql`update migration.front_writes set pending = 1`;
+  assert.equal(await isFromOld(await me(api, user)), true);
+  await sql`update migration.front_writes set at = now() - interval '11 min'`;
+  assert.equal(await isFromOld(await me(api, user)), false, "a write of a process that has died ends too");
+});
+
+Deno.test("a write that cannot be noted waits, and is sent once or refused", async () => {
+  await using front = await startFront(fromOld, { HOLD_MS: "3000" });
+  const { api, sql, old } = front;
+  const user = await createUser(api, "a@example.com");
+  const write = () => fetch(`${api.origin}/api/v1/tasks`, { method: "POST", headers: user, body: "{}" });
+  await failNotes(sql, true);
+  const refused = await write();
+  assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "1"]);
+  await refused.body?.cancel();
+  assert.deepEqual(old.seen, []);
+  const waiting = write();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await failNotes(sql, false);
+  assert.equal(await isFromOld(await waiting), true);
+  assert.deepEqual(old.seen, ["POST /api/v1/tasks"]);
+  const [row] = await sql`select pending from migration.front_writes`;
+  assert.equal(row!.pending, 0);
+});
+
 Deno.test("a held write waits for the switch and is answered by the system in charge then", async () => {
   await using front = await startFront(fromOld, { HOLD_MS: "20000" });
   const { api, sql, old } = front;

@@ -82,6 +82,17 @@ export const switchMutations: Record<string, SwitchMutation> = {
     stage: "rollback",
     switches: 2,
   },
+  own_writes: {
+    about: "in the canary, users read from this system although their own writes are not applied here",
+    patches: [{
+      file: "db/traffic/processes.ts",
+      from: "where w.user_key = ${userKey}\n",
+      to: "where w.user_key is null and ${userKey} <> ''\n",
+    }],
+    faults: ["slow_follower"],
+    stage: "canary",
+    switches: 1,
+  },
   fence: {
     about: "after a rollback, PostgreSQL takes writes of an API process that stood still during it",
     patches: [{

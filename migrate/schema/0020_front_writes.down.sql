@@ -1,0 +1,1 @@
+alter table migration.front_writes drop column pending;
