@@ -57,11 +57,15 @@ export async function readPaces(sql: Sql, queues: Queue[]): Promise<Pace[]> {
     group by q.queue`;
 }
 
-/** Finds the fingerprints for which a task that is not deleted has an image. */
+/**
+ * Finds the fingerprints for which a task that is not deleted has an image.
+ *
+ * @param fingerprints each of 32 hexadecimal digits
+ */
 export async function findDrawnFingerprints(sql: Sql, fingerprints: string[]): Promise<Set<string>> {
   if (fingerprints.length === 0) return new Set();
   const rows = await sql<{ fingerprint: string }[]>`
-    select distinct s.fingerprint
+    select distinct replace(s.fingerprint::text, '-', '') as fingerprint
     from subtasks s
     join tasks t on t.id = s.parent_task_id
     where s.fingerprint = any(${fingerprints}::uuid[]) and s.status = 'completed' and s.image_url is not null

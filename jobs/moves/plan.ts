@@ -56,53 +56,73 @@ function createDraw(): () => number {
 
 const isKnown = ({ seed }: Cell): boolean => typeof seed === "bigint" || seed > drawnBelow / 2;
 
-/** Returns a function that numbers values from 1; equal values have equal numbers. */
+/** Returns a function that numbers values from 1; equal values have equal numbers. Neighbours are often equal. */
 function createNumbering<T>(): (value: T) => number {
   const known = new Map<T, number>();
+  let last: T | undefined;
+  let lastNumber = 0;
   return (value) => {
-    const number = known.get(value) ?? known.size + 1;
-    known.set(value, number);
-    return number;
+    if (value !== last || lastNumber === 0) {
+      last = value;
+      lastNumber = known.get(value) ?? known.size + 1;
+      known.set(value, lastNumber);
+    }
+    return lastNumber;
   };
 }
 
 /** Upper bound of the numbers of values and lists. */
 const numberMax = 2 ** 24;
 
+/** Returns a function from the index of a cell to a number that is equal for equal `prompts`. */
+function createPromptIds({ promptParts }: Expansion): (cell: number) => number {
+  const numberText = createNumbering<string>();
+  const parts = promptParts
+    .map(({ texts, stride }) => ({ ids: texts.map((text) => text === "" ? 0 : numberText(text)), stride }));
+  const idIn = ({ ids, stride }: typeof parts[number], cell: number) =>
+    ids[Math.floor(cell / stride) % ids.length]!;
+  if (parts.some(({ ids }) => ids.includes(0))) {
+    // An empty part moves those after it, so the texts are compared without it.
+    const numberList = createNumbering<number>();
+    return (cell) =>
+      parts.map((part) => idIn(part, cell)).filter((id) => id !== 0)
+        .reduce((list, id) => numberList(list * numberMax + id), 0);
+  }
+  // A constant part distinguishes nothing. The others are the digits of a number.
+  const digits = parts.filter(({ ids }) => ids.length > 1).map(({ ids, stride }) => {
+    const numberDigit = createNumbering<number>();
+    return { ids: ids.map((id) => numberDigit(id) - 1), stride };
+  });
+  const bases = digits.map(({ ids }) => 1 + Math.max(...ids));
+  if (bases.reduce((product, base) => product * base, 1) < numberMax) {
+    return (cell) => digits.reduce((number, digit, i) => number * bases[i]! + idIn(digit, cell), 0);
+  }
+  const numberList = createNumbering<number>();
+  return (cell) => digits.reduce((list, digit) => numberList(list * numberMax + idIn(digit, cell)), 0);
+}
+
 /**
  * Returns a function to numbers that are equal for equal requests. It compares parts instead of joined texts.
  */
-function createRequestIds({ promptParts }: Expansion): (cell: Cell) => number {
+function createRequestIds(expansion: Expansion): (cell: Cell) => number {
+  const promptsOf = createPromptIds(expansion);
   const numberText = createNumbering<string | null>();
+  const numberSettings = createNumbering<number>();
   const numberSeed = createNumbering<number | bigint>();
-  const numberList = createNumbering<number>();
-  const append = (list: number, id: number) => numberList(list * numberMax + id);
-  const parts = promptParts
-    .map(({ texts, stride }) => ({ ids: texts.map((text) => text === "" ? 0 : numberText(text)), stride }))
-    // A constant part distinguishes no requests, unless another part can be empty: then its position matters.
-    .filter(({ ids }, _, all) => ids.length > 1 || all.some(({ ids }) => ids.includes(0)));
+  const numberRest = createNumbering<number>();
   return ({ cell, seed, use_polish, ratio, client_args }) => {
-    let list = 0;
-    for (const { ids, stride } of parts) {
-      const id = ids[Math.floor(cell / stride) % ids.length]!;
-      if (id !== 0) list = append(list, id);
-    }
-    const settings = append(numberText(ratio) * 2 + Number(use_polish), numberText(client_args));
-    return append(append(list, settings), numberSeed(seed));
+    const args = client_args === null ? 0 : numberText(client_args);
+    const settings = numberSettings((numberText(ratio) * 2 + Number(use_polish)) * numberMax + args);
+    const rest = numberRest(settings * numberMax + numberSeed(seed));
+    return promptsOf(cell) + (rest - 1) * numberMax;
   };
 }
 
-/** Returns the fingerprint that PostgreSQL computes for a stored cell. */
+/** Returns the fingerprint that PostgreSQL computes for a stored cell, as 32 hexadecimal digits. */
 const fingerprintOf = ({ prompts, seed, use_polish, client_args, ratio }: Cell): string => {
-  const parts = [
-    prompts,
-    seed,
-    use_polish ? "t" : "f",
-    ...(client_args === null ? [] : [client_args]),
-    ratio,
-  ];
-  const hex = createHash("md5").update(parts.join("\x1f")).digest("hex");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const args = client_args === null ? "" : `${client_args}\x1f`;
+  const text = `${prompts}\x1f${seed}\x1f${use_polish ? "t" : "f"}\x1f${args}${ratio}`;
+  return createHash("md5").update(text).digest("hex");
 };
 
 /** Counts over the cells of an expansion. */
