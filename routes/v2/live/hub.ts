@@ -22,7 +22,8 @@ export interface HubDeps {
   closing?: AbortSignal | undefined;
 }
 
-const pollMs = 250;
+/** Interval of the polls: on average, half of it passes between a commit and the read of its change. */
+const pollMs = 100;
 /** Minimum time between two polls, also if new streams request one. */
 const pollMsMin = 25;
 const credentialCheckMs = 5_000;
