@@ -10,9 +10,9 @@ const warnings: Record<string, (first: string, second: string) => string> = {
   no_spread: () => "所有单元都相同，无法得出区间",
   order_disagrees: () => "平均分显示优于基准，而逐个评分的排序显示劣于基准，或者相反",
   unbalanced: () => "各值的评分数、单元数或评分者不同：请看校正值和差值",
-  not_separable: () => "没有校正值：其他轴、单元或评分者的影响无法与这些值区分",
+  not_separable: () => "没有校正值：其他变量、单元或评分者的影响无法与这些值区分",
   baseline_unrated: () => "基准值没有已评分的图片，因此没有对比",
-  units_not_content: () => "此轴之外没有内容轴，单元不是提示词或角色",
+  units_not_content: () => "此变量之外没有内容变量，单元不是提示词或角色",
   seeds_confounded: () => "同一单元中各值的种子不同，差异也包含种子的影响；更多单元和重复可以抵消",
   unequal_refused: () => "各值被拒绝的比例不同：已生成的图片经过了筛选",
   unequal_timed_out: () => "各值超时的比例不同：已生成的图片经过了筛选",
@@ -27,10 +27,10 @@ const warnings: Record<string, (first: string, second: string) => string> = {
 };
 
 const unitOf = {
-  content: "单元是内容轴的一个组合",
-  axes: "此轴之外没有内容轴，单元是其他轴的一个组合",
-  repeats: "此轴之外只有重复，每次重复是一个单元",
-  nothing: "此轴之外没有其他轴，整个任务是一个单元",
+  content: "单元是内容变量的一个组合",
+  axes: "此变量之外没有内容变量，单元是其他变量的一个组合",
+  repeats: "此变量之外只有重复，每次重复是一个单元",
+  nothing: "此变量之外没有其他变量，整个任务是一个单元",
 };
 
 const averages =
@@ -38,7 +38,7 @@ const averages =
 
 const methods = {
   mean:
-    `${averages}校正值是对所有轴、单元和评分者的最小二乘估计。差值在相同单元内比较，p 按值的个数校正（Holm）。P(最佳) 由对单元的自助抽样得出。`,
+    `${averages}校正值是对所有变量、单元和评分者的最小二乘估计。差值在相同单元内比较，p 按值的个数校正（Holm）。P(最佳) 由对单元的自助抽样得出。`,
   top2: averages,
   fail: "失败的占比以已结束的单元格为准，区间为 Wilson 区间。",
   bt: "强度按 Bradley–Terry 模型由投票得出，平局计一半；名次是对所有配对同时成立的集合（Holm）。",
@@ -47,7 +47,7 @@ const methods = {
 export const text: typeof en = {
   measure: "指标",
   measures: { mean: "平均分", top2: "4–5 分占比", fail: "失败", bt: "投票" },
-  picks: { axis: "轴", by: "第二轴", baseline: "基准", order: "排序" },
+  picks: { axis: "变量", by: "第二变量", baseline: "基准", order: "排序" },
   none: "无",
   inOrder: "按任务顺序",
   bestFirst: "最佳在前",
@@ -93,14 +93,14 @@ export const text: typeof en = {
     }。${methods[measure]}`,
   empty: { mean: "还没有评分", top2: "还没有评分", bt: "还没有投票", fail: "还没有已结束的单元格" },
   noCells: "没有可对比的内容",
-  oneLevel: "此轴只有一个值，没有可对比的对象。",
+  oneLevel: "此变量只有一个值，没有可对比的对象。",
   provisional: (open, total) => `暂定结果：${formatNumber(total)} 格中还有 ${formatNumber(open)} 格未生成。`,
   blind: "此任务为盲评，只有创建者可以查看评分结果。",
   heatLegend: (least) => `n 不足 ${formatNumber(least)} 的格子不着色。`,
   heatCut: (rows, columns) => `仅显示前 ${rows} 行和前 ${columns} 列。`,
   interactions: (isTested, isFlagged) =>
     isFlagged
-      ? "▲▼：高于或低于两轴各自影响之和（交互作用，q ≤ 0.05）。"
+      ? "▲▼：高于或低于两个变量各自影响之和（交互作用，q ≤ 0.05）。"
       : isTested
       ? "没有明显的交互作用（q ≤ 0.05）。"
       : "未检验交互作用：具有全部组合的单元太少。",
