@@ -144,22 +144,19 @@ async function runTests(name: string, args: string[], env: Record<string, string
   return { name, passed: Number(passed), failed: Number(failed), ignored: Number(ignored), code, secret };
 }
 
-/** Number of partitions of the tables of subtasks in a partitioned template. */
-const testPartitions = 4;
-
-/** Creates the template database that each test file clones. */
+/** Creates the template database that each test file clones. @param partitions of the tables of subtasks; 0: plain tables */
 export async function createTemplate(
   url: (name: string) => string,
-  { isPartitioned = false }: { isPartitioned?: boolean } = {},
+  partitions = 0,
 ): Promise<void> {
   const admin = connect(url("postgres"), { max: 1 });
   await admin`create database template_contactsheet`;
   await admin.end();
   const template = connect(url("template_contactsheet"), { max: 2 });
   await migrateUp(template);
-  if (isPartitioned) {
+  if (partitions > 0) {
     await partition(template, {
-      partitions: testPartitions,
+      partitions,
       offline: false,
       dryRun: false,
       progress: silentProgress,
@@ -198,7 +195,7 @@ async function main(): Promise<number> {
   await findRedisBinary(printError);
   const folder = await Deno.makeTempDir({ prefix: "contactsheet-pg-" });
   await using server = await startPostgres({ folder, keep: false, durable: false });
-  await createTemplate(server.url, selection);
+  await createTemplate(server.url, selection.isPartitioned ? 4 : 0);
   const tallies = await runSelection(selection, { TEST_POSTGRES_URL: server.url("postgres") });
   const sum = (key: "passed" | "failed" | "ignored") =>
     tallies.reduce((total, tally) => total + tally[key], 0);

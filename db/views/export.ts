@@ -96,37 +96,37 @@ export interface ExportCell {
   favourite: boolean;
 }
 
-const ratingsOf = (sql: Sql, viewer: ExportViewer) =>
+const ratingsOf = (sql: Sql, taskId: string, viewer: ExportViewer) =>
   sql`(
     select json_agg(
       json_build_array(r.version, r.rater_id, r.stars, r.skipped, r.blind, r.took_ms)
       order by r.created_at, r.rater_id
     )
     from ratings r
-    where r.task_id = s.parent_task_id and r.subtask_id = s.id and ${maySee(sql, viewer, "r", "rater_id")}
+    where r.task_id = ${taskId} and r.subtask_id = s.id and ${maySee(sql, viewer, "r", "rater_id")}
   )`;
 
-const evaluationsOf = (sql: Sql, viewer: ExportViewer) =>
+const evaluationsOf = (sql: Sql, taskId: string, viewer: ExportViewer) =>
   sql`(
     select json_agg(
       json_build_object('version', e.version, 'author_id', e.author_id, 'text', e.text, 'tags', e.tags)
       order by e.created_at, e.id
     )
     from evaluations e
-    where e.task_id = s.parent_task_id and e.subtask_id = s.id and ${maySee(sql, viewer, "e", "author_id")}
+    where e.task_id = ${taskId} and e.subtask_id = s.id and ${maySee(sql, viewer, "e", "author_id")}
   )`;
 
-const tagsOf = (sql: Sql, viewer: ExportViewer) =>
+const tagsOf = (sql: Sql, taskId: string, viewer: ExportViewer) =>
   sql`(
     select json_agg(json_build_object('tag', t.tag, 'author_id', t.author_id) order by t.tag collate "C")
     from cell_tags t
-    where t.task_id = s.parent_task_id and t.subtask_id = s.id and (o.shown or t.author_id = ${viewer.id})
+    where t.task_id = ${taskId} and t.subtask_id = s.id and (o.shown or t.author_id = ${viewer.id})
   )`;
 
-const isFavouriteOf = (sql: Sql, viewer: ExportViewer) =>
+const isFavouriteOf = (sql: Sql, taskId: string, viewer: ExportViewer) =>
   sql`exists (
     select from favourites f
-    where f.task_id = s.parent_task_id and f.subtask_id = s.id and f.user_id = ${viewer.id}
+    where f.task_id = ${taskId} and f.subtask_id = s.id and f.user_id = ${viewer.id}
   )`;
 
 /** Selects the votes of the cells in `page`, by cell. Each vote belongs to two cells. */
@@ -170,14 +170,14 @@ export async function listExportCells(
   const isShown = hidesOthers
     ? sql`exists (
         select from ratings own
-        where own.task_id = s.parent_task_id and own.subtask_id = s.id and own.version = s.attempt
+        where own.task_id = ${taskId} and own.subtask_id = s.id and own.version = s.attempt
           and own.rater_id = ${id} and own.stars is not null
       )`
     : sql`true`;
   const nothing = sql`null::json`;
-  const evaluations = head.has_evaluations ? evaluationsOf(sql, viewer) : nothing;
-  const tags = head.has_tags ? tagsOf(sql, viewer) : nothing;
-  const favourite = head.has_favourites ? isFavouriteOf(sql, viewer) : sql`false`;
+  const evaluations = head.has_evaluations ? evaluationsOf(sql, taskId, viewer) : nothing;
+  const tags = head.has_tags ? tagsOf(sql, taskId, viewer) : nothing;
+  const favourite = head.has_favourites ? isFavouriteOf(sql, taskId, viewer) : sql`false`;
   const votes = head.has_votes
     ? votesOfPage(sql, taskId, viewer)
     : sql`select null::uuid as id, null::json as list`;
@@ -196,7 +196,7 @@ export async function listExportCells(
       case when o.shown then coalesce(s.rating_sum::float8 / nullif(s.rating_n, 0), s.rating::float8) end as mean,
       case when o.shown then s.evaluate end as evaluate,
       ${
-    ratingsOf(sql, viewer)
+    ratingsOf(sql, taskId, viewer)
   } as ratings, ${evaluations} as evaluations, voted.list as votes, ${tags} as tags,
       ${favourite} as favourite
     from page s

@@ -21,10 +21,29 @@ export interface LocalPostgresOptions {
   durable?: boolean;
   /** A free port by default. */
   port?: number;
+  /** Parameters of the log: the server writes it to the file `log/server.log` of the folder. */
+  logFile?: Record<string, string>;
 }
 
 const user = "contactsheet";
 const password = "contactsheet";
+
+/** Parameters of a server that collects its log in one file. */
+const collected = {
+  logging_collector: "on",
+  log_filename: "server.log",
+  log_rotation_age: "0",
+  log_rotation_size: "0",
+};
+
+/** Waits until the server has noted in its folder that it accepts connections. */
+async function waitUntilReady(folder: string): Promise<void> {
+  for (;;) {
+    const file = await Deno.readTextFile(`${folder}/postmaster.pid`).catch(() => "");
+    if (file.split("\n")[7]?.trim() === "ready") return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 const hasCluster = (folder: string) => Deno.stat(`${folder}/PG_VERSION`).then(() => true, () => false);
 
@@ -34,7 +53,7 @@ const hasCluster = (folder: string) => Deno.stat(`${folder}/PG_VERSION`).then(()
  * @throws AppError database_unreachable with the last messages of the server
  */
 export async function startPostgres(options: LocalPostgresOptions): Promise<LocalPostgres> {
-  const { folder, keep, durable = true, port = findFreePort() } = options;
+  const { folder, keep, durable = true, port = findFreePort(), logFile } = options;
   const messages: string[] = [];
   const recordMessage = (line: unknown) => void messages.push(String(line));
   const server = new EmbeddedPostgres({
@@ -50,13 +69,18 @@ export async function startPostgres(options: LocalPostgresOptions): Promise<Loca
       ...["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "timezone=UTC"],
       ...["-c", "unix_socket_directories="],
       ...(durable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]),
+      ...Object.entries(logFile ? { ...collected, ...logFile } : {}).flatMap((
+        [name, value],
+      ) => ["-c", `${name}=${value}`]),
     ],
     onLog: recordMessage,
     onError: recordMessage,
   });
   try {
     if (!await hasCluster(folder)) await server.initialise();
-    await server.start();
+    const started = server.start();
+    // The package waits for a message that a server with a log file does not print.
+    await (logFile ? Promise.race([started, waitUntilReady(folder)]) : started);
   } catch (cause) {
     throw new AppError(
       "database_unreachable",

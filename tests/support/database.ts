@@ -11,13 +11,15 @@ export interface TestDatabase extends AsyncDisposable {
 export interface TestDatabaseOptions {
   /** Template: the migrated one by default, or another database without connections. */
   template?: string | undefined;
+  /** URL of the server; by default that of all tests. */
+  server?: string | undefined;
 }
 
 /** Creates a database from a template. Disposal drops it. */
 export async function createDatabase(
-  { template = "template_contactsheet" }: TestDatabaseOptions = {},
+  { template = "template_contactsheet", server = Deno.env.get("TEST_POSTGRES_URL") }: TestDatabaseOptions =
+    {},
 ): Promise<TestDatabase> {
-  const server = Deno.env.get("TEST_POSTGRES_URL");
   if (!server) {
     throw new Error(
       "TEST_POSTGRES_URL is not set: run the tests with 'deno task test', which starts PostgreSQL",
