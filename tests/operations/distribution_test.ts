@@ -18,7 +18,6 @@ import { join } from "../support/cells.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { type Executed, planParameters, PlanReader } from "../support/plans.ts";
 import { startRig, waitForEnd } from "../support/queue_rig.ts";
-import { waitFor } from "../support/wait.ts";
 import { addMatrix, addPeople, call } from "../v2/support/api.ts";
 import { Contract, type Document } from "../v2/support/contract.ts";
 import { fanOuts } from "./support/fan_outs.ts";
