@@ -7,6 +7,7 @@ import { benches } from "./benches.ts";
 /** Commands that run several benches or use their figures, each with the line that the usage shows. */
 const tools: Readonly<Record<string, string>> = {
   all: "runs every bench once and prints all figures, with --json as one object",
+  docs: "writes the tables of docs/benches.md from such an object",
 };
 
 const names = [...Object.keys(benches), ...Object.keys(tools)];

@@ -18,6 +18,8 @@ export interface Figure {
   goal?: Goal;
   /** Explanation that is printed below the figure. */
   note?: string;
+  /** Left out of docs/benches.md. */
+  minor?: true;
 }
 
 /** Adds a figure to the report. */

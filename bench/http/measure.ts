@@ -75,10 +75,10 @@ export function toFigures(measured: Measured): Figure[] {
   const rates = ours.map(rateOf);
   return [
     ...figures,
-    { what: `${name}, p95`, value: medianOf(ours, ({ p95 }) => p95), unit: "ms" },
-    { what: `${name}, p99`, value: medianOf(ours, ({ p99 }) => p99), unit: "ms" },
+    { what: `${name}, p95`, value: medianOf(ours, ({ p95 }) => p95), unit: "ms", minor: true },
+    { what: `${name}, p99`, value: medianOf(ours, ({ p99 }) => p99), unit: "ms", minor: true },
     { what: `${name}, rate`, value: median(rates), unit: "/s", spread: rangeOf(rates) },
-    { what: `${name}, highest memory so far`, value: mib[1]!, unit: "MiB" },
+    { what: `${name}, highest memory so far`, value: mib[1]!, unit: "MiB", minor: true },
   ];
 }
 
