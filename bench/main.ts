@@ -8,6 +8,7 @@ import { benches } from "./benches.ts";
 const tools: Readonly<Record<string, string>> = {
   all: "runs every bench once and prints all figures, with --json as one object",
   docs: "writes the tables of docs/benches.md from such an object",
+  guard: "compares two commits and fails if the second is slower",
 };
 
 const names = [...Object.keys(benches), ...Object.keys(tools)];

@@ -134,6 +134,7 @@ export const commands: Record<string, Known> = {
   bench: { flags: [], argumentsMax: 1, how: "help" },
   "bench all": { flags: ["--quick", "--only", "--out", "--json"], how: "help" },
   "bench docs": { flags: [], argumentsMax: 1, how: "help" },
+  "bench guard": { flags: ["--only", "--rounds", "--json"], argumentsMax: 2, how: "help" },
   "bench operations": { flags: ["--quick", "--only", "--subtasks", "--json"], how: "help" },
   "bench queue": { flags: ["--quick", "--only", "--json"], how: "help" },
   "bench http": {
