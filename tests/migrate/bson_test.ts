@@ -25,7 +25,8 @@ function* split(bytes: Uint8Array): Generator<Uint8Array> {
 
 const rawOf = (document: BsonDocument): RawDocument => ({
   position: 1,
-  json: undefined,
+  isBson: false,
+  json: () => undefined,
   read: () => document,
   original: () => new Uint8Array(),
 });

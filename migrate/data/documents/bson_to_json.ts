@@ -1,8 +1,9 @@
 /**
- * Converts BSON to the JSON lines that mongoexport writes in relaxed form, bytes to bytes, without a tree and
- * without a string for each value. A document that relaxed JSON cannot represent without loss yields an empty line:
+ * Converts BSON to the JSON text that mongoexport writes in relaxed form, bytes to bytes, without a tree and
+ * without a string for each value. A document that relaxed JSON cannot represent without loss yields no text:
  * an int64 in the range of int32, a NaN, a rare type, an unusual key.
  */
+import type { JsonSpan } from "./source.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const words = {
@@ -27,7 +28,6 @@ const closeBracket = code("]");
 const period = code(".");
 const zero = code("0");
 const utcZone = code("Z");
-const newline = code("\n");
 
 const noEscape = 0;
 const otherEscape = 255;
@@ -58,7 +58,7 @@ const floatMax = 1e15;
 const longMax = 999_999_999_999_999;
 const depthMax = 16;
 
-/** Writes documents as JSON lines into one buffer. */
+/** Writes one document at a time. */
 export class JsonWriter {
   #out = new Uint8Array(64 * 1024);
   #at = 0;
@@ -68,29 +68,19 @@ export class JsonWriter {
   /** Dates by day since 1970, up to the `T`. */
   readonly #days = new Map<number, Uint8Array>();
 
-  /** The lines so far, each with its newline. Valid until the next add(). */
-  get bytes(): Uint8Array {
-    return this.#out.subarray(0, this.#at);
-  }
-
-  clear(): void {
-    this.#at = 0;
-  }
-
-  /** Adds the line of a document that passed checkBson(). */
-  add(document: Uint8Array): void {
+  /**
+   * Writes a document that passed checkBson(). Its texts are copied, also if they are not valid UTF-8.
+   *
+   * @returns the JSON text, which is valid until the next call; undefined if the document cannot be written
+   */
+  write(document: Uint8Array): JsonSpan | undefined {
     const bytesMax = document.length * growthMax + 64;
-    if (this.#at + bytesMax > this.#out.length) {
-      const grown = new Uint8Array(Math.max(this.#out.length * 2, this.#at + bytesMax));
-      grown.set(this.bytes);
-      this.#out = grown;
-    }
+    if (bytesMax > this.#out.length) this.#out = new Uint8Array(bytesMax);
     this.#in = document;
     this.#view = new DataView(document.buffer, document.byteOffset, document.byteLength);
     this.#inAt = 0;
-    const start = this.#at;
-    if (!this.#document(false, 0)) this.#at = start;
-    this.#out[this.#at++] = newline;
+    this.#at = 0;
+    return this.#document(false, 0) ? { bytes: this.#out, from: 0, to: this.#at } : undefined;
   }
 
   #put(bytes: Uint8Array): void {

@@ -21,12 +21,24 @@ export interface Range {
 export const sumOf = (ranges: readonly Range[], field: "bytes" | "documents"): number =>
   ranges.reduce((sum, range) => sum + range[field], 0);
 
+/** JSON text in a buffer, as UTF-8. */
+export interface JsonSpan {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A document in the form of its source. */
 export interface RawDocument {
   /** Unique in its collection, and stable over all readings: a line number or a sequence number. */
   position: number;
-  /** JSON text for the fast path, where the source has one. */
-  json: string | undefined;
+  /** Whether the source has the document as BSON. */
+  isBson: boolean;
+  /**
+   * Returns JSON text for the fast path, which the text need not suit; undefined where there is none. The text is valid
+   * until the next call for any document.
+   */
+  json(): JsonSpan | undefined;
   /**
    * Parses the document.
    *

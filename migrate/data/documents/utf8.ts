@@ -24,8 +24,8 @@ export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string 
   }
 }
 
-/** Returns the bytes of the character at `at`, or 0 if it is invalid. */
-function characterBytes(bytes: Uint8Array, at: number): number {
+/** Returns the number of bytes of the character at `at`, or 0 if it is invalid. */
+export function characterBytes(bytes: Uint8Array, at: number): number {
   const first = bytes[at]!;
   if (first < 0x80) return 1;
   const length = first >= 0xc2 && first <= 0xdf

@@ -18,8 +18,12 @@ function isBson(bytes: Uint8Array): boolean {
 }
 
 class OriginalLine implements RawDocument {
-  readonly json = undefined;
+  readonly isBson = false;
   constructor(readonly position: number, readonly bytes: Uint8Array) {}
+
+  json() {
+    return undefined;
+  }
 
   read() {
     return readDocument(strict.decode(this.bytes));
@@ -32,5 +36,5 @@ class OriginalLine implements RawDocument {
 
 /** Returns the document whose original bytes are BSON or a line of Extended JSON. */
 export function parseOriginal(position: number, bytes: Uint8Array): RawDocument {
-  return isBson(bytes) ? new RawBson(position, bytes, undefined) : new OriginalLine(position, bytes);
+  return isBson(bytes) ? new RawBson(position, bytes) : new OriginalLine(position, bytes);
 }

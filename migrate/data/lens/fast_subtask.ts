@@ -1,112 +1,285 @@
 /**
- * The fast path of subtasks: maps the JSON text of a document of the newest generation directly to a COPY
- * line. Nearly all documents of a large dump have exactly this form, and building a tree of each would cost
- * ten times as much. The regular expression rejects every deviation (field order, type tag, rare escape,
- * number format); rejected documents take the general path. The lens tests compare the results of both paths.
+ * The fast path of subtasks: copies the JSON text of a document of the newest generation directly to a COPY line.
+ * Nearly all documents of a large dump have exactly this form, and building a tree of each would cost more than ten
+ * times as much. Every deviation (field order, rare escape, number format) is rejected; such documents take the general
+ * path. The lens tests compare the results of both paths.
  */
 import type { FindParent } from "./subtasks.ts";
-import { readDateTag } from "../documents/times.ts";
-import { encodeField } from "../tools/copy.ts";
+import { ascii, code } from "./json_copier.ts";
+import {
+  closeBrace,
+  closeBracket,
+  comma,
+  extraKeys,
+  generation,
+  keys,
+  lineEnd,
+  no,
+  nullElement,
+  nullWord,
+  openBrace,
+  openBracket,
+  queues,
+  quote,
+  ratioMax,
+  ratioTable,
+  resultKeys,
+  slotKeys,
+  sqlNull,
+  states,
+  tab,
+  wordMax,
+  wordTable,
+  yes,
+} from "./fast_subtask_parts.ts";
+import { PromptCopier } from "./prompt_copier.ts";
+import type { LineBuffer } from "../tools/line_buffer.ts";
+import type { JsonSpan } from "../documents/source.ts";
 
-// deno-lint-ignore no-control-regex -- only what JSON.stringify() writes in the same way
-const text = /"[^"\\\u0000-\u001f]*(?:\\["\\bfnrt][^"\\\u0000-\u001f]*)*"/.source;
-const word = /[\w-]{1,40}/.source;
-const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/.source;
-const int = /(?:0|-?[1-9]\d{0,8})/.source;
-const long = /(?:0|-?[1-9]\d{0,14})/.source;
-// So few digits that the number's shortest form is the written one.
-const number = `(?:${long}(?:\\.(?:0|\\d{0,3}[1-9]))?)`;
-const slot = `(?:null|${int})`;
-const slotNames = ["v0", "v1", "v2", "v3", "v4", "v5"];
-// {"v0":…,"v1":…}: any number of slots in order, starting with v0.
-const slotObject = `\\{(?:${
-  slotNames.reduceRight((rest, name) => `"${name}":${slot}(?:${rest === "" ? "" : `,${rest}`})?`, "")
-})?\\}`;
-const types = `\\{(?:"${word}":"${word}"(?:,"${word}":"${word}")*)?\\}`;
-const day = /(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])/.source;
-const clock = /(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d/.source;
-const time = `\\{"\\$date":"(${day})T(${clock})(?:(\\.\\d{0,2}[1-9])0{0,2}|\\.0{1,3})?Z"\\}`;
-const result =
-  `\\{"url":(${text}),"width":${number},"height":${number},"seed":(?:null|${number}),"created_at":${text}\\}`;
-const freePrompt = `\\{"type":"freetext","weight":${number},"value":(?:${text}|${number})\\}`;
-const namedPrompt =
-  `\\{"type":"${word}","uuid":${text},"value":${text},"name":${text},"weight":${number},"img_url":${text},` +
-  `"domain":"","parent":"","label":null,"sort_index":0,"status":"IN_USE","polymorphi_values":\\{\\},"sub_type":null\\}`;
-const prompt = `(?:${freePrompt}|${namedPrompt})`;
-const ratio = /[\w:.]{1,20}/.source;
+const uuidLength = 36;
+const noParent = ascii("?");
+const colon = code(":");
+const zero = code("0");
+const bracket = code("[");
 
-const fastPattern = new RegExp(
-  `^\\{"_id":\\{"\\$oid":"([0-9a-f]{24})"\\},"id":"(${uuid})","parent_task_id":"(${uuid})",` +
-    `"variable_indices":(?:\\[((?:${slot}(?:,${slot})*)?)\\]|(${slotObject})),` +
-    `"variable_types_map":(${types}),"type_to_variable":(${types}),` +
-    `"status":"(pending|processing|completed|failed|cancelled)","result":(null|${result}),"error":(null|${text}),` +
-    `"retry_count":(${int}),"prompts":(\\[(?:${prompt}(?:,${prompt})*)?\\]),"ratio":"(${ratio})",` +
-    `"seed":(null|${long}(?:\\.0)?),"use_polish":(true|false),"created_at":${time},"updated_at":${time}\\}$`,
-);
+/** Reports whether a JSON map of words has each key once. */
+function hasUniqueKeys(map: Uint8Array): boolean {
+  const names = [...new TextDecoder().decode(map).matchAll(/"([\w-]+)":/g)].map(([, name]) => name);
+  return new Set(names).size === names.length;
+}
 
-// A dump has few different type maps. Each is checked once for duplicate keys.
-const checkedTypes = new Map<string, boolean>();
-const checkedTypesMax = 10_000;
+/** Copies documents one after the other. */
+export class SubtaskCopier extends PromptCopier {
+  #findParent: FindParent;
+  /** The last accepted parent, as bytes. */
+  #parent = noParent;
+  /** The last accepted maps. A dump has few different ones. */
+  readonly #maps = [ascii("?"), ascii("?")];
+  /** The given slots of `variable_indices`, and whether they are fields of an object. */
+  #slots: (number | null)[] = [];
+  #isObject = false;
+  #isTerminal = false;
+  /** Offset of `result.url`, or -1. */
+  #urlAt = -1;
+  /** Offsets of the written seed, which was a double. */
+  #seedFrom = 0;
+  #seedTo = 0;
 
-function hasUniqueKeys(types: string): boolean {
-  let isUnique = checkedTypes.get(types);
-  if (isUnique === undefined) {
-    const keys = [...types.matchAll(/"([\w-]+)":/g)].map(([, key]) => key);
-    isUnique = new Set(keys).size === keys.length;
-    if (checkedTypes.size < checkedTypesMax) checkedTypes.set(types, isUnique);
+  constructor(findParent: FindParent) {
+    super();
+    this.#findParent = findParent;
   }
-  return isUnique;
-}
 
-/** Reports whether the text has the form that toFastLine() accepts. A text of this form is valid JSON. */
-export const matchesFastPath = (json: string): boolean => fastPattern.test(json);
-
-/** A row as COPY text. */
-export interface FastLine {
-  id: string;
-  /** `parent_task_id/id`. */
-  key: string;
-  /** The COPY line without its newline. */
-  line: string;
-}
-
-// The pattern accepts 31 February.
-const isDay = (day: string) => day.slice(8) <= "28" || typeof readDateTag(`${day}T00:00:00Z`) === "number";
-
-const escapeJson = (json: string) => json.includes("\\") ? json.replaceAll("\\", "\\\\") : json;
-const parseText = (json: string) => json.includes("\\") ? JSON.parse(json) as string : json.slice(1, -1);
-
-/** Returns the columns `variable_indices` and `extra`. Exactly one of `list` and `object` is given. */
-function toIndices(list: string | undefined, object: string | undefined, seed: string): [string, string] {
-  const extraSeed = seed.endsWith(".0") ? `"seed":${seed}` : "";
-  if (list !== undefined) {
-    const slots = list.includes("n") ? list.replaceAll("null", "NULL") : list;
-    return [`{${slots}}`, extraSeed === "" ? "\\N" : `{${extraSeed}}`];
+  findParentsWith(findParent: FindParent): void {
+    this.#findParent = findParent;
+    this.#parent = noParent;
   }
-  const given = object === "{}" ? [] : object!.slice(1, -1).split(",").map((part) => part.slice(5));
-  const slots = slotNames.map((_, i) => (given[i] ?? "null").replace("null", "NULL"));
-  return [`{${slots.join()}}`, `{"variable_indices":${object}${extraSeed === "" ? "" : `,${extraSeed}`}}`];
-}
 
-/** Returns the row of a document in the accepted form whose task is known, or undefined for any other. */
-export function toFastLine(json: string, findParent: FindParent): FastLine | undefined {
-  const m = fastPattern.exec(json) as string[] | null;
-  if (m === null) return undefined;
-  const [, oid, id, parent, list, object, types, reverse, status, result, url, error, retries, prompts] = m;
-  const [ratio, seed, polish, created, createdAt, createdMs, updated, updatedAt, updatedMs] = m.slice(14);
-  if (findParent(parent!) !== parent || !hasUniqueKeys(types!) || !hasUniqueKeys(reverse!)) return undefined;
-  if (!isDay(created!) || !isDay(updated!)) return undefined;
-  const updated_at = `${updated} ${updatedAt}${updatedMs ?? ""}+00`;
-  const [indices, extra] = toIndices(list, object, seed!);
-  const isTerminal = status !== "pending" && status !== "processing";
-  const isLumina = /lumina/i.test(prompts!) && /"name":"[^"\\]*(?:\\.[^"\\]*)*?lumina/i.test(prompts!);
-  const line = `${parent}\t${id}\t${oid}\t${indices}\t${types}\t${reverse}\t${status}` +
-    `\t${result === "null" ? "\\N" : escapeJson(result!)}` +
-    `\t${error === "null" ? "\\N" : encodeField(parseText(error!))}` +
-    `\t${retries}\t${escapeJson(prompts!)}\t${ratio}` +
-    `\t${seed === "null" ? "\\N" : seed!.endsWith(".0") ? seed!.slice(0, -2) : seed}` +
-    `\t${polish === "true" ? "t" : "f"}\t${created} ${createdAt}${createdMs ?? ""}+00\t${updated_at}` +
-    `\t${url === undefined ? "\\N" : encodeField(parseText(url))}\t${isLumina ? "lumina" : "standard"}` +
-    `\t${isTerminal ? updated_at : "\\N"}\tS4\t${extra}`;
-  return { id: id!, key: `${parent}/${id}`, line };
+  /**
+   * Adds the line of a document in the accepted form whose task is known. Returns false, and adds nothing, for any
+   * other. Text of the accepted form is valid JSON and valid UTF-8.
+   */
+  add(json: JsonSpan, lines: LineBuffer): boolean {
+    this.begin(json, lines);
+    if (
+      !this.#ids() || !this.#axes() || !this.#outcome() || !this.#column(keys.prompts) || !this.prompts() ||
+      !this.#rest()
+    ) return false;
+    lines.length = this.outAt;
+    return true;
+  }
+
+  #column(key: Uint8Array): boolean {
+    this.write(tab);
+    return this.skip(key);
+  }
+
+  /** Skips `null` and writes an SQL null. */
+  #null(): boolean {
+    if (!this.skip(nullWord)) return false;
+    this.write(sqlNull);
+    return true;
+  }
+
+  #ids(): boolean {
+    if (!this.skip(keys.objectId)) return false;
+    const objectId = this.at;
+    if (!this.skipHex(24) || !this.skip(keys.id)) return false;
+    const id = this.at;
+    if (!this.skipUuid() || !this.skip(keys.parent)) return false;
+    const parent = this.at;
+    if (!this.skipUuid() || !this.#hasParent(parent)) return false;
+    this.writeInput(parent, parent + uuidLength);
+    this.write(tab);
+    this.writeInput(id, id + uuidLength);
+    this.write(tab);
+    this.writeInput(objectId, objectId + 24);
+    return true;
+  }
+
+  #hasParent(at: number): boolean {
+    this.at = at;
+    if (this.skip(this.#parent)) return true;
+    this.at = at + uuidLength;
+    const bytes = this.input.slice(at, this.at);
+    const name = new TextDecoder().decode(bytes);
+    if (this.#findParent(name) !== name) return false;
+    this.#parent = bytes;
+    return true;
+  }
+
+  #axes(): boolean {
+    if (!this.#column(keys.indices)) return false;
+    this.#slots = [];
+    this.#isObject = this.input[this.at] !== bracket;
+    return (this.#isObject ? this.#slotObject() : this.#slotList()) &&
+      this.#column(keys.types) && this.#map(0) && this.#column(keys.reverse) && this.#map(1);
+  }
+
+  /** Copies an index or null as an element of an array. */
+  #slot(): boolean {
+    if (this.skip(nullWord)) {
+      this.write(nullElement);
+      this.#slots.push(null);
+      return true;
+    }
+    if (!this.int32()) return false;
+    this.#slots.push(this.value);
+    return true;
+  }
+
+  #slotList(): boolean {
+    if (!this.skip(openBracket)) return false;
+    this.write(openBrace);
+    while (!this.skip(closeBracket)) {
+      if (this.#slots.length > 0 && !this.keep(comma)) return false;
+      if (!this.#slot()) return false;
+    }
+    this.write(closeBrace);
+    return true;
+  }
+
+  /** Copies `{"v0":…,"v1":…}`, any number of slots in order, as an array of six elements. */
+  #slotObject(): boolean {
+    if (!this.keep(openBrace)) return false;
+    while (!this.skip(closeBrace)) {
+      const number = this.#slots.length;
+      if (number === slotKeys.length || number > 0 && !this.keep(comma)) return false;
+      if (!this.skip(slotKeys[number]!) || !this.#slot()) return false;
+    }
+    for (let i = this.#slots.length; i < slotKeys.length; i++) {
+      if (i > 0) this.write(comma);
+      this.write(nullElement);
+    }
+    this.write(closeBrace);
+    return true;
+  }
+
+  /** Copies a map of words to words. */
+  #map(number: number): boolean {
+    if (this.keep(this.#maps[number]!)) return true;
+    const from = this.at;
+    if (!this.keep(openBrace)) return false;
+    for (let count = 0; !this.keep(closeBrace); count++) {
+      if (count > 0 && !this.keep(comma)) return false;
+      if (!this.#quotedWord() || this.input[this.at++] !== colon) return false;
+      this.output[this.outAt++] = colon;
+      if (!this.#quotedWord()) return false;
+    }
+    const map = this.input.slice(from, this.at);
+    if (!hasUniqueKeys(map)) return false;
+    this.#maps[number] = map;
+    return true;
+  }
+
+  #quotedWord(): boolean {
+    return this.keep(quote) && this.word(wordTable, wordMax) && this.keep(quote);
+  }
+
+  #outcome(): boolean {
+    if (!this.#column(keys.status)) return false;
+    const state = states.find(({ quoted }) => this.skip(quoted));
+    if (!state) return false;
+    this.#isTerminal = state.isTerminal;
+    this.write(state.word);
+    this.#urlAt = -1;
+    return this.#column(keys.result) && (this.#null() || this.#result()) &&
+      this.#column(keys.error) && (this.#null() || this.#plainText()) &&
+      this.#column(keys.retries) && this.int32();
+  }
+
+  #result(): boolean {
+    if (!this.keep(resultKeys.url)) return false;
+    this.#urlAt = this.at;
+    return this.text() && this.keep(resultKeys.width) && this.number() && this.keep(resultKeys.height) &&
+      this.number() && this.keep(resultKeys.seed) && (this.keep(nullWord) || this.number()) &&
+      this.keep(resultKeys.created) && this.text() && this.keep(closeBrace);
+  }
+
+  #plainText(): boolean {
+    const { at, outAt } = this;
+    if (!this.text()) return false;
+    this.outAt = outAt;
+    this.writeText(at);
+    return true;
+  }
+
+  #rest(): boolean {
+    if (!this.#column(keys.ratio) || !this.word(ratioTable, ratioMax)) return false;
+    if (!this.#column(keys.seed) || !this.#seed() || !this.#column(keys.polish)) return false;
+    const flag = this.skip(yes.word) ? yes.flag : this.skip(no.word) ? no.flag : undefined;
+    if (!flag) return false;
+    this.write(flag);
+    if (!this.#column(keys.created) || !this.time() || !this.#column(keys.updated)) return false;
+    const updatedFrom = this.outAt;
+    if (!this.time()) return false;
+    const updatedTo = this.outAt;
+    if (!this.skip(closeBrace) || this.at !== this.end) return false;
+    this.write(tab);
+    if (this.#urlAt < 0) this.write(sqlNull);
+    else this.writeText(this.#urlAt);
+    this.write(tab);
+    this.write(this.isLumina ? queues.lumina : queues.standard);
+    this.write(tab);
+    if (this.#isTerminal) this.write(this.output.subarray(updatedFrom, updatedTo));
+    else this.write(sqlNull);
+    this.write(tab);
+    this.write(generation);
+    this.write(tab);
+    this.#extra();
+    this.write(lineEnd);
+    return true;
+  }
+
+  /** Copies a whole seed of any type. */
+  #seed(): boolean {
+    this.#seedFrom = this.outAt;
+    this.#seedTo = this.outAt;
+    if (this.#null()) return true;
+    if (!this.number()) return false;
+    if (this.fractionDigits === 0) return true;
+    if (this.fractionDigits > 1 || this.output[this.outAt - 1] !== zero) return false;
+    this.outAt -= extraKeys.pointZero.length;
+    this.#seedTo = this.outAt;
+    return true;
+  }
+
+  /** Writes the column `extra`: slots that were an object, and a seed that was a double. */
+  #extra(): void {
+    const hasSeed = this.#seedTo > this.#seedFrom;
+    if (!this.#isObject && !hasSeed) return this.write(sqlNull);
+    this.write(openBrace);
+    if (this.#isObject) {
+      const slots = this.#slots.map((slot, i) => `"v${i}":${slot}`);
+      this.write(extraKeys.indices);
+      this.write(ascii(`{${slots.join()}}`));
+      if (hasSeed) this.write(comma);
+    }
+    if (hasSeed) {
+      this.write(extraKeys.seed);
+      this.write(this.output.subarray(this.#seedFrom, this.#seedTo));
+      this.write(extraKeys.pointZero);
+    }
+    this.write(closeBrace);
+  }
 }

@@ -1,15 +1,24 @@
 /** The tables of the three collections: columns, keys and lens of each, and the mapping of documents to rows. */
 import type { BsonDocument } from "../documents/tree.ts";
-import type { Collection, RawDocument } from "../documents/source.ts";
+import type { Collection, JsonSpan, RawDocument } from "../documents/source.ts";
 import { isSame } from "../documents/tree.ts";
 import { TooDeepError } from "../documents/ejson_read.ts";
 import { toStorable, writeCanonical } from "../documents/ejson_write.ts";
 import { decodeLine, encodeLine } from "../tools/copy.ts";
 import type { Adjustment, Mapped, Rejection, Row } from "./draft.ts";
-import { type FastLine, matchesFastPath, toFastLine } from "./fast_subtask.ts";
+import { LineBuffer } from "../tools/line_buffer.ts";
+import { SubtaskCopier } from "./fast_subtask.ts";
 import { type FindParent, subtaskColumns, toSubtaskDocument, toSubtaskRow } from "./subtasks.ts";
 import { taskColumns, toTaskDocument, toTaskRow } from "./tasks.ts";
 import { toUserDocument, toUserRow, userColumns } from "./users.ts";
+
+/** Maps documents in the most frequent form to COPY lines. */
+export interface FastPath {
+  /** Adds the line of a document. Returns false, and adds nothing, if the document has another form. */
+  add(json: JsonSpan, lines: LineBuffer): boolean;
+  /** Sets the function that finds parents. It must not change its answers until it is set again. */
+  findParentsWith(findParent: FindParent): void;
+}
 
 export interface Table {
   name: "users" | "tasks" | "subtasks";
@@ -23,10 +32,7 @@ export interface Table {
    */
   isLarge: boolean;
   /** Present where documents in the most frequent form can be mapped without a tree. */
-  fastPath?: {
-    matches(json: string): boolean;
-    toLine(json: string, findParent: FindParent): FastLine | undefined;
-  };
+  fastPath?: (findParent: FindParent) => FastPath;
   toRow(document: BsonDocument, findParent: FindParent): Mapped<string>;
   toDocument(row: Row): BsonDocument;
 }
@@ -53,7 +59,7 @@ export const tables: Record<Collection, Table> = {
     columns: subtaskColumns,
     keyColumns: ["parent_task_id", "id"],
     isLarge: true,
-    fastPath: { matches: matchesFastPath, toLine: toFastLine },
+    fastPath: (findParent) => new SubtaskCopier(findParent),
     toRow: toSubtaskRow,
     toDocument: (row) => toSubtaskDocument(row as Row<(typeof subtaskColumns)[number]>),
   },
@@ -78,6 +84,7 @@ export const keySql = (collection: Collection, table?: string): string =>
   );
 
 const uuidLength = 36;
+const decoder = new TextDecoder();
 
 /** Splits keys into one list of uuids for each key column. */
 export const splitKeys = (collection: Collection, keys: readonly string[]): string[][] =>
@@ -98,25 +105,72 @@ export const fieldsToRow = (collection: Collection, fields: readonly (string | n
 export const decodeRow = (collection: Collection, line: string): Row =>
   fieldsToRow(collection, decodeLine(line));
 
-/** Reports whether the JSON text of a document has the form that the fast path accepts. It is valid JSON then. */
-export const acceptsFastPath = (collection: Collection, json: string): boolean =>
-  tables[collection].fastPath?.matches(json) ?? false;
-
 /**
- * Maps a document without building a tree, where its collection has a fast path and the document has the form
- * that the path accepts. Such a row is exact: it has no adjustments, and its
- * document can be rebuilt.
+ * Opens the fast path of a collection, if it has one. Its rows are exact: they have no adjustments, and their documents
+ * can be rebuilt. All other documents are left to mapDocument().
  *
- * @returns undefined for any other document; mapDocument() maps it
+ * @param findParent must not change its answers as long as the result is used
  */
+export const openFastPath = (collection: Collection, findParent: FindParent): FastPath | undefined =>
+  tables[collection].fastPath?.(findParent);
+
+/** Adds the line of a document to `lines`, if the fast path accepts the document. */
+export function addFastLine(fastPath: FastPath | undefined, raw: RawDocument, lines: LineBuffer): boolean {
+  const json = fastPath && raw.json();
+  return json !== undefined && fastPath!.add(json, lines);
+}
+
+/** Returns the offset of the id in the line that starts at the offset `start`. It is the last of the key columns. */
+export const idAt = (collection: Collection, start: number): number =>
+  start + (tables[collection].keyColumns.length - 1) * (uuidLength + 1);
+
+/** Returns the key of the line that starts at the offset `start`. See keyOf(). */
+export const keyOfFastLine = (collection: Collection, lines: LineBuffer, start: number): string => {
+  const bytes = lines.bytes.subarray(start, idAt(collection, start) + uuidLength);
+  return decoder.decode(bytes).replaceAll("\t", "/");
+};
+
+/** A row that the fast path has mapped. */
+export interface FastLine {
+  id: string;
+  /** See keyOf(). */
+  key: string;
+  /** The COPY line without its newline. */
+  line: string;
+}
+
+const singleLine = new LineBuffer();
+const openFastPaths = () =>
+  new Map(
+    (Object.keys(tables) as Collection[]).map((name) => [name, openFastPath(name, (parent) => parent)]),
+  );
+/** Fast paths for single documents, and for documents whose parent does not matter. */
+const singlePaths = openFastPaths();
+const orphanPaths = openFastPaths();
+
+/** Maps a document to the only line of `singleLine`. */
+function addSingleLine(fastPath: FastPath | undefined, raw: RawDocument): boolean {
+  singleLine.clear();
+  return addFastLine(fastPath, raw, singleLine);
+}
+
+/** Maps a single document by the fast path. Returns undefined if the fast path rejects it. */
 export function tryFastPath(
   collection: Collection,
   raw: RawDocument,
   findParent: FindParent,
 ): FastLine | undefined {
-  const { fastPath } = tables[collection];
-  return raw.json === undefined || fastPath === undefined ? undefined : fastPath.toLine(raw.json, findParent);
+  const fastPath = singlePaths.get(collection);
+  fastPath?.findParentsWith(findParent);
+  if (!addSingleLine(fastPath, raw)) return undefined;
+  const [line] = singleLine.split();
+  const key = keyOfLine(collection, line!);
+  return { id: key.slice(-uuidLength), key, line: line! };
 }
+
+/** Reports whether a document has the form that the fast path accepts. Its JSON text is valid then. */
+export const acceptsFastPath = (collection: Collection, raw: RawDocument): boolean =>
+  addSingleLine(orphanPaths.get(collection), raw);
 
 /** The row of a document. */
 export interface MappedRow {

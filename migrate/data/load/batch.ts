@@ -1,12 +1,24 @@
 /** Maps the documents of one range to COPY text and ledger entries for one transaction. */
 import type { Bloom } from "./bloom.ts";
 import { encodeField } from "../tools/copy.ts";
-import { failpoint } from "../tools/failpoint.ts";
 import type { LedgerEntries } from "../ledger/ledger.ts";
 import type { FindParent } from "../lens/subtasks.ts";
 import { duplicateKey, type Plan } from "./plan.ts";
-import type { Collection, RawDocument } from "../documents/source.ts";
-import { encodeRow, keyOf, mapDocument, type MappedRow, tables, tryFastPath } from "../lens/tables.ts";
+import type { Collection, Range, RawDocument } from "../documents/source.ts";
+import {
+  addFastLine,
+  encodeRow,
+  type FastPath,
+  idAt,
+  keyOf,
+  keyOfFastLine,
+  keyOfLine,
+  mapDocument,
+  type MappedRow,
+  openFastPath,
+  tables,
+} from "../lens/tables.ts";
+import { LineBuffer } from "../tools/line_buffer.ts";
 
 /** A row whose key may exist already. It is inserted by INSERT … ON CONFLICT. */
 export interface UncertainRow {
@@ -61,70 +73,52 @@ export function quarantine(
   entries.tally.quarantined++;
 }
 
-/** Approximate length of a chunk of COPY text, in UTF-16 units. */
-const chunkUnits = 65_536;
-
-/** Maps the documents of a range in chunks, so that the server works on a chunk while the next is made. */
+/** Maps the documents of a range. */
 export class BatchBuilder {
   readonly batch: Batch = { uncertain: [], entries: emptyEntries() };
-  #lines: string[] = [];
-  #units = 0;
-  readonly #keys: string[] = [];
-  /** The same keys as a set. Most batches never need it. */
-  #keySet: Set<string> | undefined;
+  /** The rows that are certainly new. */
+  readonly lines: LineBuffer;
+  readonly #fastPath: FastPath | undefined;
+  /** The keys of all rows so far. Most batches never need them. */
+  #keys: Set<string> | undefined;
 
-  constructor(readonly collection: Collection, readonly context: BatchContext) {}
+  constructor(readonly range: Range, readonly context: BatchContext) {
+    // A row is a little smaller than its document.
+    this.lines = new LineBuffer(range.bytes);
+    this.#fastPath = openFastPath(range.collection, context.findParent);
+  }
 
   #hasKey(key: string): boolean {
-    this.#keySet ??= new Set(this.#keys);
-    return this.#keySet.has(key);
+    const { collection } = this.range;
+    this.#keys ??= new Set([
+      ...this.lines.split().map((line) => keyOfLine(collection, line)),
+      ...this.batch.uncertain.map((row) => row.key),
+    ]);
+    return this.#keys.has(key);
   }
 
-  #addKey(key: string): void {
-    this.#keys.push(key);
-    this.#keySet?.add(key);
-  }
-
-  /** Yields the COPY text of the rows that are certainly new. Everything else is in `batch` at the end. */
-  *chunks(raws: Iterable<RawDocument>): Generator<string> {
-    for (const raw of raws) {
-      failpoint("range.document");
-      this.#add(raw);
-      if (this.#units >= chunkUnits) yield this.#flush();
+  /** Adds a document to `lines` or to `batch`. */
+  add(raw: RawDocument): void {
+    const { lines } = this;
+    const start = lines.length;
+    if (!addFastLine(this.#fastPath, raw, lines)) return this.#addGeneral(raw, false);
+    if (this.context.bloom.addBytes(lines.bytes, idAt(this.range.collection, start))) {
+      lines.length = start;
+      // The filter holds this id from now on, so the general path must not query it again.
+      return this.#addGeneral(raw, true);
     }
-    if (this.#lines.length > 0) yield this.#flush();
-  }
-
-  #flush(): string {
-    const text = this.#lines.join("\n") + "\n";
-    this.#lines = [];
-    this.#units = 0;
-    return text;
-  }
-
-  #addLine(line: string): void {
-    this.#lines.push(line);
-    this.#units += line.length;
-  }
-
-  #add(raw: RawDocument): void {
-    const fast = tryFastPath(this.collection, raw, this.context.findParent);
-    if (fast === undefined) return this.#addGeneral(raw, false);
-    // The filter holds this id from now on, so the general path must not query it again.
-    if (this.context.bloom.add(fast.id)) return this.#addGeneral(raw, true);
-    this.#addLine(fast.line);
-    this.#addKey(fast.key);
+    this.#keys?.add(keyOfFastLine(this.range.collection, lines, start));
     this.batch.entries.tally.exact++;
   }
 
   /** Reports whether the filter or the kind of table leaves open that a row with this id exists. */
   #mayExist(id: string): boolean {
-    return !tables[this.collection].isLarge || this.context.bloom.add(id);
+    return !tables[this.range.collection].isLarge || this.context.bloom.add(id);
   }
 
   /** @param isInFilter true when the filter has reported that the row may exist */
   #addGeneral(raw: RawDocument, isInFilter: boolean): void {
-    const { collection, context, batch: { uncertain, entries } } = this;
+    const { range: { collection }, context, batch: { uncertain, entries } } = this;
     const mapped = mapDocument(collection, raw, context.findParent);
     const { documentId } = mapped;
     if ("rejected" in mapped) return quarantine(entries, raw, documentId, mapped.rejected);
@@ -139,8 +133,8 @@ export class BatchBuilder {
     }
     this.#addEntries(raw, mapped);
     const line = this.#encode(mapped);
-    this.#addKey(key);
-    if (!mayExist) return this.#addLine(line);
+    this.#keys?.add(key);
+    if (!mayExist) return this.lines.addText(line);
     uncertain.push({
       raw,
       documentId,
@@ -162,8 +156,8 @@ export class BatchBuilder {
   }
 
   #encode({ row }: MappedRow): string {
-    const line = encodeRow(this.collection, row);
-    if (this.collection !== "tasks") return line;
+    const line = encodeRow(this.range.collection, row);
+    if (this.range.collection !== "tasks") return line;
     const hold = row.status === "pending" || row.status === "processing" ? "import" : null;
     return `${line}\t${encodeField(this.context.owners.get(row.username!) ?? null)}\t${encodeField(hold)}`;
   }

@@ -34,26 +34,29 @@ export interface RangesWork {
 /** A mapped range: everything that its transaction writes. */
 interface MappedRange {
   range: Range;
-  chunks: Uint8Array[];
+  lines: Uint8Array;
   batch: Batch;
   digest: string;
 }
 
-const encoder = new TextEncoder();
+/** Bytes of COPY text in one message to the server. */
+const chunkBytes = 64 * 1024;
+
+function* splitChunks(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+}
 
 function mapRange(range: Range, raws: Iterable<RawDocument>, context: BatchContext): MappedRange {
-  const hash = createHash("sha256");
-  const builder = new BatchBuilder(range.collection, context);
-  const chunks: Uint8Array[] = [];
-  for (const text of builder.chunks(raws)) {
-    const chunk = encoder.encode(text);
-    hash.update(chunk);
-    chunks.push(chunk);
+  const builder = new BatchBuilder(range, context);
+  for (const raw of raws) {
+    failpoint("range.document");
+    builder.add(raw);
   }
-  const { batch } = builder;
+  const { batch, lines: { content } } = builder;
+  const hash = createHash("sha256").update(content);
   for (const { line } of batch.uncertain) hash.update(`${line}\n`);
   failpoint("range.transformed");
-  return { range, chunks, batch, digest: hash.digest("hex") };
+  return { range, lines: content, batch, digest: hash.digest("hex") };
 }
 
 interface RangeWriter extends RangesWork {
@@ -67,7 +70,7 @@ interface RangeWriter extends RangesWork {
  */
 async function writeRange(
   sql: postgres.ReservedSql,
-  { range, chunks, batch, digest }: MappedRange,
+  { range, lines, batch, digest }: MappedRange,
   { plan: { fingerprint }, runId, casts }: RangeWriter,
   previous: Promise<void>,
 ): Promise<void> {
@@ -75,9 +78,9 @@ async function writeRange(
   failpoint("range.write_begun");
   const begun = sql`begin`.execute();
   begun.catch(() => {});
-  if (chunks.length > 0) {
+  if (lines.length > 0) {
     const columns = copyColumns(collection).join();
-    await copyIn(sql, `copy ${tables[collection].name} (${columns}) from stdin`, chunks);
+    await copyIn(sql, `copy ${tables[collection].name} (${columns}) from stdin`, splitChunks(lines));
   }
   await begun;
   failpoint("copy.ended");

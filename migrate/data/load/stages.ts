@@ -19,9 +19,9 @@ export const stageNames = {
 export type Form = "fast lines" | "other lines" | "bson";
 
 /** Returns the form of a document. */
-export function formOf(collection: Collection, { json }: RawDocument): Form {
-  if (json === undefined) return "bson";
-  return acceptsFastPath(collection, json) ? "fast lines" : "other lines";
+export function formOf(collection: Collection, raw: RawDocument): Form {
+  if (raw.isBson) return "bson";
+  return acceptsFastPath(collection, raw) ? "fast lines" : "other lines";
 }
 
 interface Costs {

@@ -120,7 +120,7 @@ export class BsonSource implements Source {
     for await (const block of readBlocks(part, collection, rangeBytes)) {
       if (onDocument) {
         const next = survey.documents + 1;
-        block.documents.forEach((bytes, i) => onDocument(new RawBson(next + i, bytes, undefined)));
+        block.documents.forEach((bytes, i) => onDocument(new RawBson(next + i, bytes)));
       }
       survey.add(block.start, block.bytes, block.documents.length);
       onBytes?.(part.fileOffset - fileOffset);
@@ -142,7 +142,7 @@ export class BsonSource implements Source {
     const filled = await part.read(from, bytes);
     const refuse = (offset: number, why: string) => throwInvalid(part.path, collection, from + offset, why);
     const documents = splitDocuments(bytes.subarray(0, filled), refuse);
-    return makeDocuments(collection, documents, firstPosition);
+    return makeDocuments(documents, firstPosition);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import { AppError } from "../../../errors.ts";
 import { type Bytes, findStamp, openBytes } from "./bytes.ts";
 import { readDocument, TooDeepError } from "../documents/ejson_read.ts";
 import { findFile, jsonEndings } from "./folder_files.ts";
-import { jsonBytesMax, JsonDocument } from "./json_document.ts";
+import { jsonBytesMax, JsonDocument, type RefuseEncoding } from "./json_document.ts";
 import { acceptsFastPath } from "../lens/tables.ts";
 import {
   type Collection,
@@ -20,7 +20,6 @@ import {
 } from "../documents/source.ts";
 import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const advice = "export again with 'mongoexport --collection=NAME --out=NAME.json'";
 
 const code = (character: string) => character.charCodeAt(0);
@@ -136,20 +135,13 @@ function throwTruncated(path: string, at: number): never {
   );
 }
 
-function* makeDocuments({ bytes, spans }: Block, firstPosition: number, refuse: (at: number) => never) {
+function* makeDocuments({ bytes, spans }: Block, firstPosition: number, refuse: RefuseEncoding) {
   let position = firstPosition;
-  for (const { from, to } of spans) {
-    let text: string;
-    try {
-      text = decoder.decode(bytes.subarray(from, to));
-    } catch {
-      return refuse(from);
-    }
-    yield new JsonDocument(position++, text);
-  }
+  for (const { from, to } of spans) yield new JsonDocument(position++, bytes, from, to, refuse);
 }
 
-function checkDocument(path: string, at: number, { json }: JsonDocument): void {
+function checkDocument(path: string, at: number, document: JsonDocument): void {
+  const json = document.text();
   try {
     readDocument(json);
   } catch (cause) {
@@ -190,10 +182,10 @@ class JsonFilesSource implements Source {
     for await (const block of readBlocks(file, rangeBytes)) {
       const { start, spans } = block;
       const firstPosition = survey.documents + 1;
-      const refuse = (at: number) => this.#refuseEncoding(file.path, start + at);
+      const refuse: RefuseEncoding = ({ from }) => this.#refuseEncoding(file.path, start + from);
       for (const document of makeDocuments(block, firstPosition, refuse)) {
         const { from } = spans[document.position - firstPosition]!;
-        if (!acceptsFastPath(collection, document.json)) checkDocument(file.path, start + from, document);
+        if (!acceptsFastPath(collection, document)) checkDocument(file.path, start + from, document);
         onDocument?.(document);
       }
       survey.add(start, block.bytes, spans.length);
@@ -220,7 +212,7 @@ class JsonFilesSource implements Source {
     return makeDocuments(
       { start, bytes, spans },
       firstPosition,
-      (at) => this.#refuseEncoding(file.path, start + at),
+      ({ from }) => this.#refuseEncoding(file.path, start + from),
     );
   }
 

@@ -1,7 +1,7 @@
 /** A folder with the default output of mongoexport: one document a line in `users.json`, `tasks.json`, … */
 import { AppError } from "../../../errors.ts";
 import { checkStamp, type FileStamp, findStamp } from "./bytes.ts";
-import { jsonBytesMax, JsonDocument } from "./json_document.ts";
+import { jsonBytesMax, JsonDocument, type RefuseEncoding } from "./json_document.ts";
 import { acceptsFastPath } from "../lens/tables.ts";
 import {
   type Collection,
@@ -15,8 +15,9 @@ import {
 import { SurveyBuilder, SurveyedCollections } from "./survey.ts";
 
 const newline = 10;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const bom = "\uFEFF";
+const carriageReturn = 13;
+const openBrace = 123;
+const bom = [0xef, 0xbb, 0xbf];
 
 const advice = "export again with 'mongoexport --collection=NAME --out=NAME.json'";
 
@@ -57,9 +58,6 @@ async function* readBlocks(path: string, blockBytes: number): AsyncGenerator<Blo
   }
 }
 
-/** Bytes decoded at a time. Short strings die in the young generation of the heap, where memory is cheap. */
-const chunkBytes = 32 * 1024;
-
 /** The documents of whole lines. Their positions are line numbers; empty lines are counted, but hold no document. */
 class Lines implements Iterable<JsonDocument> {
   /** True once the last line was yielded. */
@@ -70,50 +68,24 @@ class Lines implements Iterable<JsonDocument> {
 
   *[Symbol.iterator](): Generator<JsonDocument> {
     const { path, bytes } = this;
-    for (let at = 0; at < bytes.length;) {
-      let end = bytes.length;
-      if (at + chunkBytes < end) {
-        end = bytes.lastIndexOf(newline, at + chunkBytes - 1) + 1;
-        if (end <= at) end = bytes.indexOf(newline, at) + 1 || bytes.length;
-      }
-      const text = decode(path, bytes.subarray(at, end), this.number);
-      at = end;
-      yield* this.#split(text, at === bytes.length);
-    }
-  }
-
-  *#split(text: string, isLast: boolean): Generator<JsonDocument> {
-    for (let at = 0; at < text.length; this.number++) {
-      let end = text.indexOf("\n", at);
-      if (end < 0) end = text.length;
-      let line = text.slice(at, text.charCodeAt(end - 1) === 13 && end > at ? end - 1 : end);
-      if (this.number === 1 && line.startsWith(bom)) line = line.slice(1);
+    const refuse: RefuseEncoding = ({ position }) => {
+      throw new AppError("invalid_source", `reading '${path}' line ${position}: it is not UTF-8; ${advice}`);
+    };
+    for (let at = 0; at < bytes.length; this.number++) {
+      let end = bytes.indexOf(newline, at);
+      if (end < 0) end = bytes.length;
+      const from = this.number === 1 && isAt(bytes, at, bom) ? at + bom.length : at;
+      const to = end > from && bytes[end - 1] === carriageReturn ? end - 1 : end;
       at = end + 1;
-      this.isAtEnd = isLast && at >= text.length;
-      if (line.trim() !== "") yield new JsonDocument(this.number, line);
+      this.isAtEnd = at >= bytes.length;
+      const document = new JsonDocument(this.number, bytes, from, to, refuse);
+      if (bytes[from] === openBrace || document.text().trim() !== "") yield document;
     }
   }
 }
 
-function decode(path: string, bytes: Uint8Array, firstLine: number): string {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    let at = 0;
-    let number = firstLine;
-    while (at < bytes.length) {
-      const end = bytes.indexOf(newline, at);
-      try {
-        decoder.decode(bytes.subarray(at, end < 0 ? bytes.length : end));
-      } catch {
-        break;
-      }
-      at = end + 1;
-      number++;
-    }
-    throw new AppError("invalid_source", `reading '${path}' line ${number}: it is not UTF-8; ${advice}`);
-  }
-}
+const isAt = (bytes: Uint8Array, at: number, wanted: readonly number[]) =>
+  wanted.every((byte, i) => bytes[at + i] === byte);
 
 /** Returns a message if the first line shows another export format. */
 function nameOtherFormat(text: string): string | undefined {
@@ -124,7 +96,9 @@ function nameOtherFormat(text: string): string | undefined {
 }
 
 /** @param isCutOff true for a last line without newline */
-function checkLine(path: string, { json, position }: JsonDocument, isCutOff: boolean): void {
+function checkLine(path: string, document: JsonDocument, isCutOff: boolean): void {
+  const { position } = document;
+  const json = document.text();
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -179,7 +153,7 @@ class JsonLinesSource implements Source {
       const lines = new Lines(path, block.bytes, lineCount + 1);
       let documents = 0;
       for (const document of lines) {
-        if (!acceptsFastPath(collection, document.json)) {
+        if (!acceptsFastPath(collection, document)) {
           checkLine(path, document, !endsWithNewline && lines.isAtEnd);
         }
         onDocument?.(document);

@@ -62,19 +62,19 @@ interface ServerFacts {
 export const idOf = (document: Uint8Array): BsonValue => readBson(idDocument(document)).get("_id")!;
 
 /** Wraps documents. One that is no valid BSON fails only when it is read, so that it alone is rejected. */
-export function wrapDocuments(collection: Collection, documents: readonly Uint8Array[]): RawDocument[] {
+export function wrapDocuments(documents: readonly Uint8Array[]): RawDocument[] {
   try {
     documents.forEach((bytes) => checkBson(bytes));
-    return makeDocuments(collection, documents, 0);
+    return makeDocuments(documents, 0);
   } catch (error) {
     if (!(error instanceof BsonError)) throw error;
-    return documents.map((bytes) => new RawBson(0, bytes, undefined));
+    return documents.map((bytes) => new RawBson(0, bytes));
   }
 }
 
 /** Wraps documents together with their keys. */
-export function keyDocuments(collection: Collection, documents: readonly Uint8Array[]): KeyedRaw[] {
-  const raws = wrapDocuments(collection, documents);
+export function keyDocuments(documents: readonly Uint8Array[]): KeyedRaw[] {
+  const raws = wrapDocuments(documents);
   return documents.map((bytes, i) => {
     const id = idOf(bytes);
     return { id, tag: tagId(id), raw: raws[i]! };
@@ -149,7 +149,7 @@ export class FollowedMongo implements AsyncDisposable {
       );
       try {
         while (await cursor.hasNext()) {
-          yield keyDocuments(collection, cursor.readBufferedDocuments() as unknown as Uint8Array[]);
+          yield keyDocuments(cursor.readBufferedDocuments() as unknown as Uint8Array[]);
         }
       } finally {
         await cursor.close().catch(() => {});
@@ -171,7 +171,7 @@ export class FollowedMongo implements AsyncDisposable {
     try {
       while (await cursor.hasNext()) {
         const buffered = cursor.readBufferedDocuments() as unknown as Uint8Array[];
-        const documents = keyDocuments(collection, buffered).filter(({ tag }) => tag !== skipped);
+        const documents = keyDocuments(buffered).filter(({ tag }) => tag !== skipped);
         skipped = undefined;
         if (documents.length === 0) continue;
         const bytes = buffered.reduce((sum, { length }) => sum + length, 0);

@@ -177,7 +177,7 @@ export class LiveSource implements Source {
         current.add(bytes);
         documents++;
         total += bytes.length;
-        onDocument?.(new RawBson(documents, bytes, undefined));
+        onDocument?.(new RawBson(documents, bytes));
       }
       onBytes?.(batch.reduce((sum, { length }) => sum + length, 0));
     }
@@ -224,7 +224,7 @@ export class LiveSource implements Source {
           "copied with 'sync' and compared with 'verify --live'",
       );
     }
-    return makeDocuments(collection, found, firstPosition);
+    return makeDocuments(found, firstPosition);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -40,7 +40,7 @@ export interface DocumentStates {
 export function toStates(waiting: readonly WaitingRow[]): DocumentStates[] {
   return collections.map((collection) => {
     const documents = waiting.filter((row) => row.collection === collection).map(({ original }) => original);
-    return { collection, found: keyDocuments(collection, documents), missing: [] };
+    return { collection, found: keyDocuments(documents), missing: [] };
   });
 }
 

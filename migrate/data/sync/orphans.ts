@@ -20,7 +20,7 @@ function toWaiting(line: string, originals: ReadonlyMap<string, Uint8Array>): Wa
     collection: "dramatiq_tasks",
     documentId,
     legacyId: row.legacy_id!,
-    raw: new RawBson(0, originals.get(documentId) ?? writeBson(document), undefined),
+    raw: new RawBson(0, originals.get(documentId) ?? writeBson(document)),
     awaited: typeof parent === "string" ? parent : row.parent_task_id!,
     rejection: {
       reason: "orphan",

@@ -13,7 +13,7 @@ import type { FindParent } from "../lens/subtasks.ts";
 import type { Mismatch } from "./mismatch.ts";
 import { duplicateKey, type Plan } from "../load/plan.ts";
 import type { Collection, Range, RawDocument, Source } from "../documents/source.ts";
-import { encodeRow, keyOf, keyOfLine, mapDocument, tryFastPath } from "../lens/tables.ts";
+import { encodeRow, keyOf, keyOfLine, mapDocument, openFastPath, tryFastPath } from "../lens/tables.ts";
 import { isSameBytes } from "../documents/bytes.ts";
 import { RangeDigest } from "./digest.ts";
 import { ExpectedEntries, listRangesWithEntries } from "./entries.ts";
@@ -39,6 +39,9 @@ interface Pass {
   originals: Originals;
   entries: ExpectedEntries;
   comparison: Comparison;
+  /** Maps a document by the fast path. Returns false if that rejects it. */
+  addFast: (raw: RawDocument) => boolean;
+  /** Receives every other row. */
   onRow: OnRow;
 }
 
@@ -126,15 +129,17 @@ export class Verifier {
     const digest = new RangeDigest();
     const entries = new ExpectedEntries();
     const comparison = new Comparison();
+    const fastPath = openFastPath(range.collection, this.findParent);
+    const addFast = (raw: RawDocument) => digest.addFast(range.collection, fastPath, raw);
     const onRow: OnRow = (key, _raw, line) => digest.add(key, line);
-    this.#mapDocuments(range, raws, { originals, entries, comparison, onRow });
+    this.#mapDocuments(range, raws, { originals, entries, comparison, addFast, onRow });
     failpoint("verify.digested");
     return { keys: digest.keys, digest: digest.finish(), entries, comparison };
   }
 
   /** Maps the documents of a range in order, and compares quarantined ones with their original bytes. */
   #mapDocuments({ collection }: Range, raws: Iterable<RawDocument>, pass: Pass): void {
-    const { originals, comparison, onRow } = pass;
+    const { originals, comparison, addFast } = pass;
     for (const raw of raws) {
       comparison.documents++;
       const original = originals.get(raw.position);
@@ -143,9 +148,7 @@ export class Verifier {
         compareOriginal(collection, raw, original, comparison);
         continue;
       }
-      const fast = tryFastPath(collection, raw, this.findParent);
-      if (fast) onRow(fast.key, raw, fast.line);
-      else this.#mapDocument(collection, raw, pass);
+      if (!addFast(raw)) this.#mapDocument(collection, raw, pass);
     }
   }
 
@@ -184,10 +187,15 @@ export class Verifier {
     const { collection } = range;
     const expected = new Map<string, Expected>();
     const onRow: OnRow = (key, raw, line) => void expected.set(key, { raw, line });
+    const addFast = (raw: RawDocument) => {
+      const fast = tryFastPath(collection, raw, this.findParent);
+      if (fast) onRow(fast.key, raw, fast.line);
+      return fast !== undefined;
+    };
     const originals = await this.#readOriginals(range);
     // The first pass has already counted documents and compared the quarantine.
     const ignored = { entries: new ExpectedEntries(), comparison: new Comparison() };
-    this.#mapDocuments(range, await source.read(range), { originals, ...ignored, onRow });
+    this.#mapDocuments(range, await source.read(range), { originals, ...ignored, addFast, onRow });
     const cause = causeSql(this.plan.fingerprint, range);
     for await (
       const text of copyOut(this.sql, selectRows(collection, [...expected.keys()], { before: [cause] }))

@@ -209,7 +209,7 @@ async function checkCollection(
   const mappedRows = new Map<string, MappedRow>();
   const keys = new Set<string>();
   const waiting: { id: string; key: string; email: string | null | undefined }[] = [];
-  for (const [i, raw] of wrapDocuments(collection, documents).entries()) {
+  for (const [i, raw] of wrapDocuments(documents).entries()) {
     const id = documentKey(readBson(documents[i]!).get("_id")!);
     const mapped = mapDocument(collection, raw, (name) => names.get(name));
     const exception = exceptions.get(id);
