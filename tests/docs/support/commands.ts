@@ -58,6 +58,7 @@ export const commands: Record<string, Known> = {
   "backup restore": { flags: [], argumentsMax: 1, how: backingUp },
   drill: { flags: ["--from", "--server", "--bin"], how: "help" },
   migrate: { flags: [], how: readme },
+  "migrate down": { flags: ["--to"], how: readme },
   "migrate status": { flags: ["--json"], how: partitioning },
   "migrate check": { flags: [], how: partitioning },
   "migrate partition": { flags: ["--partitions", "--offline", "--dry-run"], how: partitioning },
@@ -211,6 +212,7 @@ export const looseFlags: Record<string, Record<string, string>> = {
     "--replay": "migrate data quarantine",
   },
   "docs/operating-queue.md": { "--repair": "worker:doctor" },
+  "docs/scaling.md": { "--partitions": "migrate partition" },
   "docs/shadow.md": Object.fromEntries(commands.shadow!.flags.map((flag) => [flag, "shadow"])),
   "docs/sources.md": { "--from": "migrate data COMMAND" },
 };

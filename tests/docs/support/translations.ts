@@ -14,6 +14,7 @@ export const translated = [
   "docs/notices.md",
   "docs/operating.md",
   "docs/operating-queue.md",
+  "docs/scaling.md",
   "docs/security.md",
   "docs/settings.md",
   "docs/shadow.md",
