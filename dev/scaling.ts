@@ -37,7 +37,7 @@ export interface ScaleRow {
  * ```ts
  * import { scaleOut } from "./scaling.ts";
  * const [one, ten] = [scaleOut(1), scaleOut(10)];
- * if (!(ten.throughput < 10 && ten.cost > one.cost)) throw new Error("fan-outs cost nothing");
+ * if (!(ten.throughput < 10 && one.partitionsPerNode === 128)) throw new Error("fan-outs cost nothing");
  * ```
  */
 export function scaleOut(nodes: number): ScaleRow {
