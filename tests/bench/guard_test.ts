@@ -15,7 +15,8 @@ const toBench = (figures: string) => `
 async function createRepository() {
   const folder = await Deno.makeTempDir();
   const root = new URL(`file://${folder}/repository/`);
-  await Deno.mkdir(new URL("bench/made_up/", root), { recursive: true });
+  const bench = new URL("bench/made_up/", root);
+  await Deno.mkdir(bench, { recursive: true });
   await Deno.writeTextFile(new URL("deno.json", root), "{}");
   const runs = `${folder}/runs`;
   await Deno.writeTextFile(runs, "");
@@ -34,7 +35,7 @@ async function createRepository() {
     git,
     /** Commits a bench. @returns the hash */
     async commit(source: string) {
-      await Deno.writeTextFile(new URL("bench/made_up/main.ts", root), source);
+      await Deno.writeTextFile(new URL("main.ts", bench), source);
       await git("add", "--all");
       await git("commit", "--quiet", "--allow-empty", "--message", "a bench");
       return await git("rev-parse", "HEAD");
