@@ -38,6 +38,7 @@ async function whenInputEnds(): Promise<void> {
 /**
  * Runs a program and exits with the code that `main` returned, or with the code of its failure, which it
  * prints. SIGINT and SIGTERM abort the signal that `main` receives; a second one exits at once with code 130.
+ * If `main` throws an AbortError after the first one, the exit code is 130, too.
  *
  * @param ignoresInterrupt ignores SIGINT, which a terminal sends to a whole group of processes, and ends with its parent
  */
@@ -59,6 +60,10 @@ export async function runMain(
   try {
     Deno.exit(await main(stop.signal) ?? 0);
   } catch (error) {
+    if (stop.signal.aborted && (error as Error)?.name === "AbortError") {
+      printError("stopped");
+      Deno.exit(130);
+    }
     printError(`error: ${describeError(error)}`);
     if (!(error instanceof AppError) && error instanceof Error && error.stack) printError(error.stack);
     Deno.exit(exitCode(error));
