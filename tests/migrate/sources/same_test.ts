@@ -34,7 +34,9 @@ const readOriginal = (bytes: Uint8Array): string =>
 async function readTable(sql: Pool, collection: Collection): Promise<string[]> {
   const { name, columns } = tables[collection];
   const reserved = await sql.reserve();
-  const lines = await Array.fromAsync(copyOut(reserved, `copy ${name} (${columns.join()}) to stdout`));
+  const lines = await Array.fromAsync(
+    copyOut(reserved, `copy (select ${columns.join()} from ${name}) to stdout`),
+  );
   reserved.release();
   return lines.sort();
 }

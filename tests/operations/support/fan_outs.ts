@@ -107,8 +107,7 @@ export const fanOuts: readonly FanOut[] = [
   {
     name: "drawn fingerprints",
     file: "db/queue/pace.ts",
-    part:
-      "select distinct s.fingerprint from subtasks s join tasks t on t.id = s.parent_task_id where s.fingerprint = any(",
+    part: "from subtasks s join tasks t on t.id = s.parent_task_id where s.fingerprint = any(",
     why: "A plan tells which images exist already in any task; by the index of fingerprints.",
   },
   {
