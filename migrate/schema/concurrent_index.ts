@@ -5,12 +5,12 @@ const statement =
   /^(?:\s|--.*\n)*create (?<unique>unique )?index concurrently (?<index>\w+) on (?<table>\w+) (?<rest>[^;]+);?\s*$/i;
 
 /**
- * Runs a step that builds an index concurrently, if its table is partitioned.
+ * Runs a statement that builds an index concurrently, if its table is partitioned.
  *
- * @returns false if the step does something else, or its table is plain
+ * @returns false if the statement does something else, or its table is plain
  */
-export async function buildOnPartitions(sql: Sql, step: string): Promise<boolean> {
-  const { unique = "", index, table, rest } = statement.exec(step)?.groups ?? {};
+export async function buildOnPartitions(sql: Sql, text: string): Promise<boolean> {
+  const { unique = "", index, table, rest } = statement.exec(text)?.groups ?? {};
   if (table === undefined) return false;
   const parts = await sql<{ name: string }[]>`
     select c.relname as name
@@ -20,6 +20,8 @@ export async function buildOnPartitions(sql: Sql, step: string): Promise<boolean
   if (parts.length === 0) return false;
   await sql.unsafe(`create ${unique}index ${index} on only ${table} ${rest}`);
   for (const { name } of parts) {
+    // A process that was killed before it attached the index has left it.
+    await sql.unsafe(`drop index concurrently if exists ${name}_${index}`);
     await sql.unsafe(`create ${unique}index concurrently ${name}_${index} on ${name} ${rest}`);
     await sql.unsafe(`alter index ${index} attach partition ${name}_${index}`);
   }

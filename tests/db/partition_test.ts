@@ -1,6 +1,7 @@
 /** `deno task migrate partition`: tables are replaced with everything they have, or left as they are. */
 import assert from "node:assert/strict";
 import { connect, type Pool } from "../../db/pg/connect.ts";
+import { createFollowIndex } from "../../migrate/data/sync/copy.ts";
 import { silentProgress as progress } from "../../migrate/data/tools/progress.ts";
 import { partition, type PartitionOptions } from "../../migrate/partition/partition.ts";
 import { taskTables } from "../../migrate/partition/tables.ts";
@@ -173,6 +174,19 @@ Deno.test("a conversion that fails or is stopped leaves the plain tables as they
     other.release();
   });
   assert.deepEqual(await describeTables(sql), before);
+});
+
+Deno.test("a sync creates its index on partitions, also after it was killed meanwhile", async () => {
+  await using database = await createPlain();
+  const { sql } = database;
+  await run(sql);
+  await sql`create index subtasks_legacy_id_idx on only subtasks (legacy_id)`;
+  await sql`create index subtasks_p2_subtasks_legacy_id_idx on subtasks_p2 (legacy_id)`;
+  await createFollowIndex(sql);
+  await createFollowIndex(sql);
+  const [index] = await sql`
+    select indisvalid from pg_index where indexrelid = 'subtasks_legacy_id_idx'::regclass`;
+  assert.equal(index!.indisvalid, true);
 });
 
 Deno.test("a partitioned database migrates down and up again, and builds indexes concurrently", async () => {

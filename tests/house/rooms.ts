@@ -148,6 +148,7 @@ export const rooms: Record<string, string[]> = {
     "db/queue",
     "db/traffic",
     "db/migration",
+    "migrate/schema",
     "migrate/data/tools",
     "migrate/data/documents",
     "migrate/data/lens",

@@ -6,6 +6,7 @@ import type { Sql } from "../../../db/pg/connect.ts";
 import { isRefusedRow } from "../../../passing.ts";
 import type { Collection } from "../documents/source.ts";
 import { deferredFrom, dropIndexes, recreateIndexes } from "../load/deferred_indexes.ts";
+import { buildOnPartitions } from "../../schema/concurrent_index.ts";
 import { analyzeTables, countSubtasks, linkOwners } from "../load/settle.ts";
 import type { FollowedMongo, KeyedRaw } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
@@ -166,13 +167,14 @@ const followIndex = "subtasks_legacy_id_idx";
 /** Creates the index that finds subtasks by `_id`, if it does not exist. */
 export async function createFollowIndex(sql: Sql): Promise<void> {
   const [index] = await sql`
-    select i.indisvalid as valid
-    from pg_index i
+    select i.indisvalid as valid, c.relkind = 'I' as "isPartitioned"
+    from pg_index i join pg_class c on c.oid = i.indexrelid
     where i.indexrelid = to_regclass(${followIndex})`;
   if (index?.valid) return;
   // A killed process leaves an invalid index.
-  if (index) await sql.unsafe(`drop index concurrently ${followIndex}`);
-  await sql.unsafe(`create index concurrently ${followIndex} on subtasks (legacy_id)`);
+  if (index) await sql.unsafe(`drop index ${index.isPartitioned ? "" : "concurrently"} ${followIndex}`);
+  const statement = `create index concurrently ${followIndex} on subtasks (legacy_id)`;
+  if (!await buildOnPartitions(sql, statement)) await sql.unsafe(statement);
 }
 
 async function finishCopy({ pool }: SyncContext): Promise<void> {
