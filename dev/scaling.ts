@@ -2,10 +2,10 @@
 
 /** Measured on one machine of two cores; docs/scaling.md says how and under which load. */
 export const measured = {
-  walBytesPerCell: 5_000,
+  walBytesPerCell: 3_000,
   /** A fan-out on plain tables, and for each partition that it reads, in milliseconds. */
-  fanOutMs: 0.42,
-  fanOutMsPerPartition: 0.024,
+  fanOutMs: 0.48,
+  fanOutMsPerPartition: 0.004,
 };
 
 /** Two fan-outs in each heartbeat of a worker, every 2 s, and at most ten a second of the leader. */
