@@ -16,3 +16,11 @@ export function parseCount(text: string): number {
   }
   return value;
 }
+
+/** Returns a parser of known names, separated by commas. */
+export const parseNames = <Name extends string>(names: readonly Name[]) => (text: string): Name[] => {
+  const chosen = text.split(",").map((name) => name.trim());
+  const unknown = chosen.find((name) => !names.includes(name as Name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': expected ${names.join(", ")}`);
+  return chosen as Name[];
+};

@@ -30,8 +30,8 @@ export interface ScaleRow {
 }
 
 /**
- * Computes what a number of nodes would do. Cells belong to one node each, so they grow with the nodes; a fan-out is
- * answered by every node for its partitions, so the workers' fan-outs take more of each node the more workers there are.
+ * Computes what a number of nodes would do. Each cell belongs to one node, so the rate of cells grows with the number of
+ * nodes. Every node answers each fan-out for its own partitions, so the time for fan-outs grows with the number of workers.
  *
  * @example
  * ```ts

@@ -1,27 +1,21 @@
 /** `deno task bench guard BASE [HEAD]`: compares the speed of two commits. `--help` lists the options. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { parseOptions, parseWhole } from "../../dev/command_line.ts";
 import { formatTable } from "../../migrate/data/tools/format.ts";
 import { counted } from "../../phrases.ts";
 import { print, printError, runMain } from "../../process.ts";
 import { formatValue } from "../docs/tables.ts";
+import { parseNames } from "../options.ts";
 import { lossMax, type Row } from "./judge.ts";
-import { type Measure, measures } from "./measures.ts";
+import { measures } from "./measures.ts";
 import { guard } from "./run.ts";
 import { findCommit, isDirty } from "./worktrees.ts";
 
 const exitLoss = 5;
 const names = measures.map(({ name }) => name);
 
-function parseOnly(text: string): Measure[] {
-  const chosen = text.split(",").map((name) => name.trim());
-  const unknown = chosen.find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': expected ${names.join(", ")}`);
-  return measures.filter(({ name }) => chosen.includes(name));
-}
-
 interface Options {
-  only?: Measure[];
+  only?: string[];
   rounds: number;
   json?: true;
 }
@@ -35,7 +29,11 @@ const command = new Command("deno task bench guard")
   )
   .argument("<base>", "commit to compare with")
   .argument("[head]", "commit to judge", "HEAD")
-  .option("--only <measures>", `measure only these, separated by commas: ${names.join(", ")}`, parseOnly)
+  .option(
+    "--only <measures>",
+    `measure only these, separated by commas: ${names.join(", ")}`,
+    parseNames(names),
+  )
   .option("--rounds <n>", "runs of each commit", parseWhole(1, 20), 2)
   .option("--json", "print one object on the last line");
 
@@ -65,7 +63,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const rows = await guard({ base, head }, {
     root,
-    measures: options.only ?? measures,
+    measures: measures.filter(({ name }) => options.only?.includes(name) ?? true),
     rounds: options.rounds,
     signal,
     onProgress: printError,

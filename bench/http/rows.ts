@@ -1,7 +1,7 @@
 /** The rows of the HTTP bench: a user, many tasks, and own and imported tasks of 3,024 and 50,000 subtasks. */
 import bcrypt from "bcryptjs";
 import type { Pool } from "../../db/pg/connect.ts";
-import { type ImportedForm, type ImportedTask } from "../imported.ts";
+import type { ImportedForm, ImportedTask } from "../imported.ts";
 
 export const email = "bench@example.com";
 export const password = "correct horse battery";

@@ -1,8 +1,8 @@
 /** `deno task bench operations`: restarts, kills, scale-out, restore, and steps of the schema. `--help` lists the options. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
 import { runMain } from "../../process.ts";
-import { parsePositive } from "../options.ts";
+import { parseNames, parsePositive } from "../options.ts";
 import { openReport, type Report } from "../report.ts";
 import { measureKills } from "./kills.ts";
 import { measureKilledPrograms } from "./kill_programs.ts";
@@ -56,13 +56,6 @@ const parts = {
 type PartName = keyof typeof parts;
 const names = Object.keys(parts) as PartName[];
 
-function parseOnly(text: string): PartName[] {
-  const chosen = text.split(",").map((name) => name.trim());
-  const unknown = chosen.find((name) => !names.includes(name as PartName));
-  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': expected ${names.join(", ")}`);
-  return chosen as PartName[];
-}
-
 interface Flags {
   quick?: true;
   json?: true;
@@ -73,7 +66,11 @@ interface Flags {
 const command = new Command("deno task bench operations")
   .description("Measures restarts, kills, scale-out, backup and restore, and what steps of the schema block.")
   .option("--quick", "short run with 20,000 subtasks and one round")
-  .option("--only <parts>", `run only these parts, separated by commas: ${names.join(", ")}`, parseOnly)
+  .option(
+    "--only <parts>",
+    `run only these parts, separated by commas: ${names.join(", ")}`,
+    parseNames(names),
+  )
   .option("--subtasks <n>", "subtasks of the parts restore and steps (default: 1000000)", parsePositive)
   .option("--json", "print the figures as one line of JSON");
 

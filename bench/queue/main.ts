@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
 import { runMain } from "../../process.ts";
+import { parseNames } from "../options.ts";
 import { measureCapture } from "./capture.ts";
 import { measureMachine } from "./machine.ts";
 import { measureDispatch, measureSubmit } from "./dispatch.ts";
@@ -91,13 +92,6 @@ const names = Object.keys(parts) as PartName[];
 /** Parts that a quick run omits because they take minutes. */
 const slowParts: PartName[] = ["machine", "submit", "redis", "idle"];
 
-function parseOnly(text: string): PartName[] {
-  const chosen = text.split(",").map((name) => name.trim());
-  const unknown = chosen.find((name) => !names.includes(name as PartName));
-  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}': expected ${names.join(", ")}`);
-  return chosen as PartName[];
-}
-
 function parseCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 100) {
@@ -125,7 +119,11 @@ interface Flags {
 const command = new Command("deno task bench queue")
   .description("Measures the queue against its goals and against BullMQ, pg-boss and graphile-worker.")
   .option("--quick", `short run of about a minute, without ${slowParts.join(", ")}`)
-  .option("--only <parts>", `run only these parts, separated by commas: ${names.join(", ")}`, parseOnly)
+  .option(
+    "--only <parts>",
+    `run only these parts, separated by commas: ${names.join(", ")}`,
+    parseNames(names),
+  )
   .option("--cells <count>", "cells per throughput run", parseCount, 10_000)
   .option("--slots <count>", "concurrent jobs in a throughput run", parseSlots, 150)
   .option("--json", "print the figures as one line of JSON");

@@ -81,24 +81,21 @@ function createPromptIds({ promptParts }: Expansion): (cell: number) => number {
     .map(({ texts, stride }) => ({ ids: texts.map((text) => text === "" ? 0 : numberText(text)), stride }));
   const idIn = ({ ids, stride }: typeof parts[number], cell: number) =>
     ids[Math.floor(cell / stride) % ids.length]!;
-  if (parts.some(({ ids }) => ids.includes(0))) {
-    // An empty part moves those after it, so the texts are compared without it.
-    const numberList = createNumbering<number>();
-    return (cell) =>
-      parts.map((part) => idIn(part, cell)).filter((id) => id !== 0)
-        .reduce((list, id) => numberList(list * numberMax + id), 0);
-  }
   // A constant part distinguishes nothing. The others are the digits of a number.
   const digits = parts.filter(({ ids }) => ids.length > 1).map(({ ids, stride }) => {
     const numberDigit = createNumbering<number>();
     return { ids: ids.map((id) => numberDigit(id) - 1), stride };
   });
   const bases = digits.map(({ ids }) => 1 + Math.max(...ids));
-  if (bases.reduce((product, base) => product * base, 1) < numberMax) {
+  const isNumber = bases.reduce((product, base) => product * base, 1) < numberMax;
+  if (isNumber && parts.every(({ ids }) => !ids.includes(0))) {
     return (cell) => digits.reduce((number, digit, i) => number * bases[i]! + idIn(digit, cell), 0);
   }
+  // An empty part moves those after it, so the lists of texts are compared without it.
   const numberList = createNumbering<number>();
-  return (cell) => digits.reduce((list, digit) => numberList(list * numberMax + idIn(digit, cell)), 0);
+  return (cell) =>
+    parts.map((part) => idIn(part, cell)).filter((id) => id !== 0)
+      .reduce((list, id) => numberList(list * numberMax + id), 0);
 }
 
 /**

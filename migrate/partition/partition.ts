@@ -82,6 +82,9 @@ async function plan(sql: Sql, wanted: number | undefined): Promise<PartitionPlan
   };
 }
 
+const howTo = "Stop the API, the workers and what follows the source, back up, then run 'deno task migrate " +
+  "partition --offline'";
+
 async function hasRows(sql: Sql, tables: TableState[]): Promise<boolean> {
   for (const { name } of tables) {
     const [row] = await sql.unsafe(`select exists (select from public.${name}) as filled`);
@@ -96,6 +99,10 @@ const describeCost = ({ bytes, seconds }: PartitionPlan): string =>
     formatSeconds(seconds)
   } and needs as much free disk, and nothing can ` +
   "read or write the tables meanwhile";
+
+/** Returns the error for tables with rows, without `--offline`. */
+const refuseRows = (planned: PartitionPlan): AppError =>
+  new AppError("conflict", `partitioning: the tables have rows; ${describeCost(planned)}. ${howTo}`);
 
 /** @throws AppError conflict when the API or workers work with the database; migrators hold a lock */
 async function requireOffline(sql: Sql): Promise<void> {
@@ -141,12 +148,7 @@ async function convertAll(
     await sql`select set_config('lock_timeout', ${String(lockMs)}, true)`;
     await lockTables(sql, planned.tables);
     // An empty table may have got rows while this waited for the lock.
-    if (!offline && await hasRows(sql, planned.tables)) {
-      throw new AppError(
-        "conflict",
-        `partitioning: the tables have rows; ${describeCost(planned)}. ${howTo}`,
-      );
-    }
+    if (!offline && await hasRows(sql, planned.tables)) throw refuseRows(planned);
     const definitions = [];
     for (const table of planned.tables) definitions.push(await readDefinition(sql, table));
     const states = new Map(planned.tables.map((table) => [table.name, table]));
@@ -164,9 +166,6 @@ async function convertAll(
   }
 }
 
-const howTo = "Stop the API, the workers and what follows the source, back up, then run 'deno task migrate " +
-  "partition --offline'";
-
 /**
  * Partitions those task tables that are plain. Does nothing if there are none.
  *
@@ -180,12 +179,7 @@ export async function partition(pool: Pool, options: PartitionOptions): Promise<
     const planned = await plan(sql, options.partitions);
     if (options.dryRun || planned.tables.length === 0) return planned;
     const filled = await hasRows(sql, planned.tables);
-    if (filled && !options.offline) {
-      throw new AppError(
-        "conflict",
-        `partitioning: the tables have rows; ${describeCost(planned)}. ${howTo}`,
-      );
-    }
+    if (filled && !options.offline) throw refuseRows(planned);
     if (filled) await requireOffline(sql);
     if (!await acquireMigratorLock(sql)) throw await migratorBusy(sql, "partitioning");
     try {

@@ -55,7 +55,7 @@ const systems = new Map([[oldRoute, "old"], [heldRoute, "none"], [awayRoute, "no
 const readMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 const loginPath = /^https?:\/\/[^/]*\/api\/v1\/auth\/login\/?(?:\?|$)/;
 
-/** What `admit` returns for a write that the old backend may not get yet, because it was not noted. */
+/** Stands for the answer of a write that was not sent to the old backend, because it was not noted. */
 const unnoted = Symbol("unnoted");
 /** Time after which the note of a write is tried again. */
 const noteAgainMs = 100;
@@ -118,18 +118,18 @@ export class Front {
     const userKey = userKeyOf(request.headers);
     let isNoted = userKey === undefined;
     try {
-      for (;;) {
+      do {
         if (!isNoted && watch.traffic?.phase !== "new") isNoted = await this.#userWrites.begin(userKey!);
         const answer = await this.#admit(signal, async (phase) => {
           if (phase === "new") return await this.#count(() => handle(request));
           return isNoted ? await this.#write(request, peer) : unnoted;
         }, until);
-        if (answer === undefined) return { response: this.#refuse(request, 503), route: heldRoute };
+        if (answer === undefined) break;
         if (answer !== unnoted) return answer;
         // PostgreSQL did not take the note, or the phase has just changed: the next look shows which.
         await watch.wait(Math.min(noteAgainMs, until - performance.now()));
-        if (performance.now() >= until) return { response: this.#refuse(request, 503), route: heldRoute };
-      }
+      } while (performance.now() < until);
+      return { response: this.#refuse(request, 503), route: heldRoute };
     } finally {
       if (userKey !== undefined && isNoted) {
         await this.#userWrites.end(userKey);

@@ -8,7 +8,7 @@ import { beginFrontWrite, endFrontWrite } from "../../db/traffic/processes.ts";
 import type { Log } from "../../log.ts";
 
 export class UserWrites {
-  /** Ends that could not be noted, as numbers by user. */
+  /** Number of ends that could not be noted, by user. */
   readonly #unnoted = new Map<string, number>();
 
   constructor(readonly sql: Pool, readonly log: Log) {}
