@@ -10,6 +10,12 @@ import { wait } from "./wait.ts";
 /** Maximum wait for answers under way. It bounds the wait for clients that do not read. */
 const shutdownMsMax = 3_500;
 
+/**
+ * Share of DRAIN_MS after which a proxy that can repeat requests at another process is told to do so. The rest is
+ * shorter than the second for which nginx leaves a process out (deploy/nginx/site/upstreams.conf).
+ */
+const leavingShare = 2 / 3;
+
 /** What a process needs that shares its port with others. */
 export interface Shared {
   /** The shared port; 0 selects a free one, which the others then share. */
@@ -17,8 +23,8 @@ export interface Shared {
 }
 
 /**
- * Serves the API until `signal` is aborted. Then `/ready` is 503, and the API goes on accepting for DRAIN_MS. It stops
- * listening, ends event streams so that clients reconnect elsewhere, and waits for the answers under way. An answer
+ * Serves the API until `signal` is aborted. Then `/ready` is 503, and the API goes on accepting for DRAIN_MS; in the last
+ * third of it, a proxy that can repeat requests elsewhere is told to. It stops listening, ends event streams so that clients reconnect elsewhere, and waits for the answers under way. An answer
  * that is not finished by then is cut off, which every client notices.
  *
  * @param shared shares the port with other processes, and serves the operators' routes on a free port for their parent
@@ -28,8 +34,10 @@ export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void
   await using deps = await openApiDeps();
   const { config, log, metrics, checks, checkRedis, replica } = deps;
   await using opened = await openFront(deps);
+  const leaving = new AbortController();
   const closing = new AbortController();
-  const app = createApp({ ...deps, draining: signal, closing: closing.signal, front: opened?.front });
+  const signals = { draining: signal, leaving: leaving.signal, closing: closing.signal };
+  const app = createApp({ ...deps, ...signals, front: opened?.front });
   const address = { hostname: config.HOST, port: shared?.port ?? config.PORT };
   const server = listenOn({ ...address, reusePort: shared !== undefined }, "PORT", app.fetch);
   const optionalChecks = {
@@ -46,7 +54,9 @@ export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void
   }));
   await whenAborted(signal);
   log.info("draining", { accepting_ms: config.DRAIN_MS });
-  await wait(config.DRAIN_MS);
+  await wait(config.DRAIN_MS * leavingShare);
+  leaving.abort();
+  await wait(config.DRAIN_MS * (1 - leavingShare));
   closing.abort();
   await Promise.race([server.shutdown(), wait(shutdownMsMax)]);
   await admin?.shutdown();

@@ -16,6 +16,7 @@ import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
 import { createTokens, type Tokens } from "./common/tokens.ts";
 import { bodyMsDefault } from "./v1/body.ts";
 import { createGate, type Gate } from "./common/gate.ts";
+import { isRepeatedElsewhere, refuseToLeave } from "./common/leaving.ts";
 import type { Front } from "./front/front.ts";
 import { routeV1 } from "./v1/router.ts";
 import { createV2 } from "./v2/app.ts";
@@ -44,6 +45,8 @@ export interface AppDeps {
   doctorSettleMs?: number | undefined;
   /** Aborted when the process drains. Answers then ask the client or the proxy for a new connection. */
   draining?: AbortSignal;
+  /** Aborted shortly before the process stops to listen. Requests that a proxy can repeat elsewhere are refused then. */
+  leaving?: AbortSignal;
   /** Aborted when the process stops to listen. Event streams end then. */
   closing?: AbortSignal;
 }
@@ -95,6 +98,8 @@ export function createApp(deps: AppDeps): App {
   const app: App = new Hono();
   // v1 handles every other request, because unknown paths and methods get FastAPI's responses.
   app.all("*", async ({ req: { raw: request }, env }) => {
+    // Neither counted nor logged: the process that answers instead does both.
+    if (deps.leaving?.aborted && isRepeatedElsewhere(request)) return refuseToLeave();
     const startedAt = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);

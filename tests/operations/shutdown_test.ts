@@ -104,6 +104,29 @@ Deno.test("while the API drains, each answer has 'connection: close', and none b
   assert.equal(await ending, 0);
 });
 
+Deno.test("in the last third of the drain, a proxy that can repeat a request elsewhere is told to, by 504", async () => {
+  await using database = await createDatabase();
+  await using api = await startApi(database, findFreePort(), { DRAIN_MS: "3000" });
+  const readStatus = async (method: string, headers: Record<string, string>): Promise<number> => {
+    const answer = await fetch(`${originOf(api)}/health`, { method, headers });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  const proxied = { "x-retry-elsewhere": "1" };
+  const methods = ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"];
+  const read = (headers: Record<string, string>) =>
+    Promise.all(methods.map((method) => readStatus(method, headers)));
+  const usual = [200, 405, 405, 405, 405, 405];
+  assert.deepEqual(await read(proxied), usual);
+  const ending = api.end("SIGTERM");
+  assert.deepEqual(await read(proxied), usual);
+  await waitFor("the refusal", async () => await readStatus("GET", proxied) === 504);
+  // Requests that nginx does not repeat are answered to the end, and so are those without such a proxy.
+  assert.deepEqual(await read(proxied), [504, 504, 504, 504, 405, 405]);
+  assert.deepEqual(await read({}), usual);
+  assert.equal(await ending, 0);
+});
+
 Deno.test("on SIGTERM an export under way is finished, and one that nobody reads is cut off, not ended", async () => {
   await using database = await createDatabase();
   const sizes = [{ prompts: 300, ratios: 20 }, { prompts: 1_500, ratios: 20 }];
