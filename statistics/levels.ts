@@ -30,9 +30,12 @@ export interface Analysis {
   design: Design;
   /** Other axes whose effects are removed, with the level of each cell. */
   others: Factor[];
+  /** Numbers of the analysed cells, in ascending order. */
+  cells: Int32Array;
+  /** Ratings of the analysed cells. */
   ratings: Ratings;
   raters: number;
-  /** Star counts of the ratings, from `countStars`. */
+  /** Star counts of all cells, from `countStars`. */
   starCounts: Uint16Array;
   /** Level with which the others are compared. */
   baseline: number;
@@ -40,14 +43,14 @@ export interface Analysis {
 }
 
 /** Counts raters, ratings and images of each level. */
-function countRatings({ design, ratings, raters }: Analysis, included: Uint8Array) {
+function countRatings({ design, ratings, raters }: Analysis) {
   const hasRater = new Uint8Array(design.levels * raters);
-  const hasImage = new Uint8Array(included.length);
+  const hasImage = new Uint8Array(design.level.length);
   const totals = Array.from({ length: design.levels }, () => ({ raters: 0, ratings: 0, images: 0 }));
   for (let i = 0; i < ratings.cell.length; i++) {
     const cell = ratings.cell[i]!;
     const level = design.level[cell]!;
-    if (included[cell] === 0 || level < 0 || design.unit[cell]! < 0) continue;
+    if (level < 0 || design.unit[cell]! < 0) continue;
     const total = totals[level]!;
     total.ratings++;
     if (hasImage[cell] === 0) {
@@ -80,17 +83,14 @@ function compactLevels(of: Int32Array): Factor {
 }
 
 /** Fits least squares to single ratings over the analysed axis, the other axes, the units and the raters. */
-async function adjustMeans(
-  { design, others, ratings, pause }: Analysis,
-  included: Uint8Array,
-): Promise<(number | null)[]> {
+async function adjustMeans({ design, others, ratings, pause }: Analysis): Promise<(number | null)[]> {
   const cell = new Int32Array(ratings.cell.length);
   const rater = new Int32Array(ratings.cell.length);
   const stars = new Float64Array(ratings.cell.length);
   let n = 0;
   for (let i = 0; i < ratings.cell.length; i++) {
     const rated = ratings.cell[i]!;
-    if (included[rated] !== 1 || design.level[rated]! < 0 || design.unit[rated]! < 0) continue;
+    if (design.level[rated]! < 0 || design.unit[rated]! < 0) continue;
     cell[n] = rated;
     rater[n] = ratings.rater[i]!;
     stars[n] = ratings.stars[i]!;
@@ -117,21 +117,19 @@ const flipsFor = (scores: UnitScores): number =>
   Math.max(999, Math.min(9_999, Math.floor(5e6 / Math.max(1, scores.unit.length))));
 
 /**
- * Scores the levels of an axis on a subset of the cells.
+ * Scores the levels of an axis on the analysed cells.
  *
- * @param included 1 for each cell of the subset
  * @param share fraction of the resamples to use; below 1 if one answer contains many analyses
  */
 export async function scoreLevels(
   analysis: Analysis,
-  included: Uint8Array,
   share = 1,
 ): Promise<{ levels: LevelScore[]; scores: UnitScores }> {
   const { design, starCounts, baseline, pause } = analysis;
-  const totals = countRatings(analysis, included);
-  const scores = averageByUnit(design, starCounts, included);
+  const totals = countRatings(analysis);
+  const scores = averageByUnit(design, starCounts, analysis.cells);
   await pause();
-  const adjusted = await adjustMeans(analysis, included);
+  const adjusted = await adjustMeans(analysis);
   const means = meansOf(scores);
   const tops = topTwoShares(scores);
   const flips = Math.max(499, Math.floor(flipsFor(scores) * share));

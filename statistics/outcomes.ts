@@ -16,26 +16,33 @@ export interface LevelOutcome {
   attempts: Record<Failure, number>;
 }
 
+/** An attempt without an image. */
+export interface FailedAttempt {
+  cell: number;
+  /** Its end, a number of the packed dataset. */
+  end: number;
+}
+
 /**
  * Counts the final states of cells and the failed attempts by level.
  *
  * @param level level of each cell; −1 for none
- * @param attempts cell and outcome of each attempt without an image
- * @param included 1 for each cell of the analysed subset
+ * @param attempts attempts of the analysed cells
+ * @param cells numbers of the analysed cells
  */
 export function countOutcomes(
   states: Uint8Array,
   { level, levels }: { level: Int32Array; levels: number },
-  attempts: readonly { cell: number; end: number }[],
-  included: Uint8Array,
+  attempts: readonly FailedAttempt[],
+  cells: Int32Array,
 ): LevelOutcome[] {
   const counts = Array.from({ length: levels }, () => new Uint32Array(8));
   const tries = Array.from({ length: levels }, () => new Uint32Array(8));
-  for (let cell = 0; cell < states.length; cell++) {
-    if (included[cell] === 1 && level[cell]! >= 0) counts[level[cell]!]![states[cell]! & 7]!++;
+  for (const cell of cells) {
+    if (level[cell]! >= 0) counts[level[cell]!]![states[cell]! & 7]!++;
   }
   for (const { cell, end } of attempts) {
-    if (included[cell] === 1 && level[cell]! >= 0) tries[level[cell]!]![end]!++;
+    if (level[cell]! >= 0) tries[level[cell]!]![end]!++;
   }
   return counts.map((count, a) => {
     const ended = Object.values(ends).reduce((sum, end) => sum + count[end]!, 0);

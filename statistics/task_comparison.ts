@@ -2,7 +2,15 @@
 import type { Axis, CellLevels } from "./axes.ts";
 import { starsMax } from "./krippendorff.ts";
 import { meanOf } from "./mean_tests.ts";
-import { averageByUnit, combineColumns, countStars, type Design, meansOf, type Ratings } from "./units.ts";
+import {
+  averageByUnit,
+  combineColumns,
+  countStars,
+  type Design,
+  listCells,
+  meansOf,
+  type Ratings,
+} from "./units.ts";
 
 /** One of the two tasks. */
 export interface Side {
@@ -144,7 +152,7 @@ function averageBoth(a: Side, b: Side, columns: readonly Int32Array[]) {
   counts.set(countStars(a.ratings, a.cellLevels.cells));
   counts.set(countStars(b.ratings, b.cellLevels.cells), a.cellLevels.cells * starsMax);
   const design: Design = { level, levels: 2, unit, units, basis: "content", unitAxes: [] };
-  return { unit, units, scores: averageByUnit(design, counts, new Uint8Array(cells).fill(1)) };
+  return { unit, units, scores: averageByUnit(design, counts, listCells(cells)) };
 }
 
 /** Returns the labels of each unit of A, by the number that `unitOfCell` has for its cells. */

@@ -106,6 +106,22 @@ export interface Ratings {
   stars: Uint8Array;
 }
 
+/** Returns the numbers of all cells of a task. */
+export const listCells = (cells: number): Int32Array => Int32Array.from({ length: cells }, (_, cell) => cell);
+
+/** Lists the cells of each group in ascending order. Cells without a group, −1, are left out. */
+export function splitCells(group: Int32Array, groups: number): Int32Array[] {
+  const counts = new Uint32Array(groups);
+  for (const at of group) if (at >= 0) counts[at]!++;
+  const parts = Array.from(counts, (count) => new Int32Array(count));
+  counts.fill(0);
+  for (let cell = 0; cell < group.length; cell++) {
+    const at = group[cell]!;
+    if (at >= 0) parts[at]![counts[at]!++] = cell;
+  }
+  return parts;
+}
+
 /** Splits ratings by the group of their cell. Ratings of cells without a group are left out. */
 export function splitRatings(
   { cell, rater, stars }: Ratings,
@@ -158,18 +174,18 @@ export function countStars({ cell, stars }: Pick<Ratings, "cell" | "stars">, cel
  * Averages ratings over raters within an image, then over images within a unit.
  *
  * @param counts star counts from `countStars`
- * @param included 1 for each cell of the analysed subset
+ * @param cells numbers of the analysed cells, in ascending order
  */
 export function averageByUnit(
   { level, unit, levels, units }: Design,
   counts: Uint16Array,
-  included: Uint8Array,
+  cells: Int32Array,
 ): UnitScores {
   const numbers = createNumbering(levels * units);
   const sums: number[] = [];
   const images: number[] = [];
-  for (let cell = 0; cell < included.length; cell++) {
-    if (included[cell] !== 1 || level[cell]! < 0 || unit[cell]! < 0) continue;
+  for (const cell of cells) {
+    if (level[cell]! < 0 || unit[cell]! < 0) continue;
     const from = cell * starsMax;
     let raters = 0;
     for (let i = 0; i < starsMax; i++) raters += counts[from + i]!;

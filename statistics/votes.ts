@@ -35,19 +35,13 @@ export interface VoteReport {
   clusters: number;
 }
 
-/**
- * Fits the Bradley–Terry model to the votes between cells of different levels.
- *
- * @param included 1 for each cell of the analysed subset; a vote counts if both of its cells are included
- */
+/** Fits the Bradley–Terry model to the votes between cells of different levels. */
 export function rankLevels(
   { level, levels, unit }: Design,
   cellVotes: readonly CellVote[],
-  included: Uint8Array,
 ): VoteReport {
   const counted = cellVotes.filter(({ left, right }) =>
-    included[left] === 1 && included[right] === 1 && level[left]! >= 0 && level[right]! >= 0 &&
-    level[left] !== level[right]
+    level[left]! >= 0 && level[right]! >= 0 && level[left] !== level[right]
   );
   const perLevel = new Uint32Array(levels);
   for (const { left, right } of counted) {

@@ -1,5 +1,6 @@
 /** Statistics of 50,000 cells with 3 raters over HTTP: their latency, and the latency of other requests meanwhile. */
 import { connect, type Pool } from "../../db/pg/connect.ts";
+import { saveRatings } from "../../db/judging/ratings.ts";
 import { insertSession } from "../../db/people/sessions.ts";
 import { findFreePort } from "../../dev/servers/ports.ts";
 import { createAccessTokens } from "../../routes/v2/kit/access_tokens.ts";
@@ -12,6 +13,7 @@ const task = "00000000-0000-4000-8000-00000005747a";
 const other = "00000000-0000-4000-8000-00000005747b";
 const imported = "00000000-0000-4000-8000-00000005747c";
 const email = "stats@bench.example";
+const rater = "00000000-0000-4000-8000-000000000001";
 
 /** The results of one request. */
 export interface StatsRow {
@@ -66,7 +68,7 @@ export async function fillStats(sql: Pool, url: string): Promise<void> {
   await sql`
     insert into votes (task_id, left_id, left_version, right_id, right_version, outcome, rater_id)
     select l.parent_task_id, l.id, 1, r.id, 1, (array['left', 'right', 'tie'])[1 + (hashint4(l.cell) & 2147483647) % 3],
-      '00000000-0000-4000-8000-000000000001'
+      ${rater}
     from subtasks l
     join subtasks r on r.parent_task_id = l.parent_task_id and r.cell = l.cell - l.cell % 500 + (l.cell + 130) % 500
     where l.parent_task_id = ${task} and l.cell % 5 < 2`;
@@ -103,6 +105,14 @@ async function watchLag(origin: string, signal: AbortSignal): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   return longest;
+}
+
+/** Changes a rating of each task, so that every answer has to be computed again. */
+async function rateAgain(sql: Pool, change: number): Promise<void> {
+  for (const task_id of [task, other, imported]) {
+    const rated = { task_id, cell: change * 7 % 50_000, rater_id: rater, stars: 1 + change % 5 };
+    await saveRatings(sql, [{ ...rated, skipped: null, blind: false, took_ms: null }]);
+  }
 }
 
 /** Sends a request. @returns its latency in milliseconds */
@@ -183,10 +193,11 @@ export async function measureStats(url: string, rounds = 20): Promise<StatsRow[]
   const token = await signIn(sql);
   await using server = await startServer(url);
   const rows: StatsRow[] = [];
+  let changes = 0;
   for (const { path, isAgain = false, ...named } of requests) {
     const time = async () => {
       if (!isAgain) {
-        await sql`update tasks set revision = revision + 1 where id in (${task}, ${other}, ${imported})`;
+        await rateAgain(sql, changes++);
       }
       return await timeRequest(server.origin, token, path);
     };

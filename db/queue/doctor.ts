@@ -125,7 +125,8 @@ export async function repairOpenCells(pool: Pool, id: string): Promise<void> {
     await lockTask(sql, id);
     await sql`
       update subtasks
-      set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null
+      set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null,
+        revision = (select revision + 1 from tasks where id = ${id})
       where parent_task_id = ${id} and status = 'processing'
         and exists (select from tasks where id = ${id} and status = 'cancelled')`;
     await sql`

@@ -4,7 +4,6 @@ import type { Sql } from "../pg/connect.ts";
 /** The task fields that describe its matrix. */
 export interface StatsTask {
   name: string;
-  revision: string;
   variables: unknown;
   tags: unknown;
   settings: unknown;
@@ -21,7 +20,7 @@ export interface StatsTask {
 /** Finds the fields of a task's matrix; undefined if the task was deleted meanwhile. */
 export async function findStatsTask(sql: Sql, id: string): Promise<StatsTask | undefined> {
   const [row] = await sql<StatsTask[]>`
-    select t.task_name as name, t.revision::text, t.variables, t.tags, t.settings, t.axis_roles, t.seed_policy,
+    select t.task_name as name, t.variables, t.tags, t.settings, t.axis_roles, t.seed_policy,
       t.subtasks_total, t.grown is not null as has_grown,
       (select variable_types_map from subtasks where parent_task_id = t.id and cell is not null order by cell limit 1)
         as types
@@ -33,7 +32,7 @@ export async function findStatsTask(sql: Sql, id: string): Promise<StatsTask | u
 /** States of a cell, with the numbers that {@link readDataset} returns. */
 export const cellStates = { open: 0, image: 1, refused: 2, timed_out: 3, failed: 4, cancelled: 5 } as const;
 
-/** Big-endian integers of four bytes each: cell number × 8 + a value from 0 to 7. */
+/** Big-endian integers; those of four bytes each are a cell number × 8 + a value from 0 to 7. */
 type Packed = Uint8Array;
 
 /** Returns the state of a cell. For migrated cells, which have only an error text, the text decides. */
@@ -48,11 +47,34 @@ const stateOf = (sql: Sql) =>
   end`;
 
 export interface PackedDataset {
-  /** Cell number × 8 + state. */
+  /** Revision of the task that the rest belongs to; 0 if there is no such task. */
+  revision: number;
+  /** Eight bytes a cell: cell number × 8 + state, then the attempt that made the present image. */
   cells: Packed;
   /** Cell number × 8 + stars, for present images; raters in order of their ids. */
   ratings: { rater_id: string; packed: Packed }[];
 }
+
+interface PackedRow {
+  rater_id: string | null;
+  packed: Packed | null;
+  revision: number | null;
+}
+
+/** Returns the columns of the first row: the cells `s`, joined to their last attempt `a`. */
+const packCells = (sql: Sql, id: string) =>
+  sql`null::uuid as rater_id,
+      string_agg(int8send((s.cell::bigint * 8 + ${stateOf(sql)} << 32) + s.attempt), ''::bytea) as packed,
+      (select revision::float8 from tasks where id = ${id}) as revision`;
+
+/** Returns the columns of a rater's row. */
+const packStars = (sql: Sql) => sql`r.rater_id, string_agg(int4send(s.cell * 8 + r.stars), ''::bytea), null`;
+
+const toDataset = ([first, ...others]: PackedRow[]): PackedDataset => ({
+  revision: first?.revision ?? 0,
+  cells: first?.packed ?? new Uint8Array(),
+  ratings: others.flatMap(({ rater_id, packed }) => rater_id && packed ? [{ rater_id, packed }] : []),
+});
 
 /** Reads the states of all cells and, if requested, the ratings of their present images. */
 export async function readDataset(
@@ -65,27 +87,61 @@ export async function readDataset(
   const stars = ratings
     ? sql`
     union all
-    select r.rater_id, string_agg(int4send(s.cell * 8 + r.stars), ''::bytea)
+    select ${packStars(sql)}
     from ratings r
     join subtasks s on s.parent_task_id = ${id} and s.id = r.subtask_id and s.attempt = r.version
       and s.status = 'completed' and s.cell is not null
     where r.task_id = ${id} and r.stars is not null
     group by r.rater_id`
     : sql``;
-  const rows = await sql<{ rater_id: string | null; packed: Packed | null }[]>`
-    select null::uuid as rater_id, string_agg(int4send(s.cell * 8 + ${stateOf(sql)}), ''::bytea) as packed
+  return toDataset(
+    await sql<PackedRow[]>`
+    select ${packCells(sql, id)}
     from subtasks s
     left join attempts a
       on a.task_id = ${id} and a.subtask_id = s.id and a.attempt = s.attempt and s.status = 'failed'
     where s.parent_task_id = ${id} and s.cell is not null
     ${stars}
-    order by 1 nulls first`;
-  return {
-    cells: rows[0]?.packed ?? new Uint8Array(),
-    ratings: rows.slice(1).flatMap(({ rater_id, packed }) =>
-      rater_id && packed ? [{ rater_id, packed }] : []
-    ),
-  };
+    order by 1 nulls first`,
+  );
+}
+
+/**
+ * Reads the states of the cells that changed after a revision, and the ratings of their present images.
+ *
+ * Every change of a cell locks the task's row and gives the cell the new revision, so all changes of a visible revision
+ * are visible. Only moves between pending and processing do not, and both are the state `open`.
+ *
+ * @param since revision of an earlier dataset
+ */
+export async function readDatasetChanges(sql: Sql, id: string, since: number): Promise<PackedDataset> {
+  // A subquery with an offset is looked up for each cell, whatever the planner expects.
+  return toDataset(
+    await sql<PackedRow[]>`
+    with changed as materialized (
+      select s.id, s.cell, s.attempt, s.status, s.error
+      from subtasks s
+      where s.parent_task_id = ${id} and s.revision > ${since}::bigint and s.revision > 0 and s.cell is not null
+    )
+    select ${packCells(sql, id)}
+    from changed s
+    left join lateral (
+      select a.outcome from attempts a
+      where a.task_id = ${id} and a.subtask_id = s.id and a.attempt = s.attempt and s.status = 'failed'
+      offset 0
+    ) a on true
+    union all
+    select ${packStars(sql)}
+    from changed s
+    cross join lateral (
+      select r.rater_id, r.stars from ratings r
+      where r.task_id = ${id} and r.subtask_id = s.id and r.version = s.attempt
+      offset 0
+    ) r
+    where s.status = 'completed' and r.stars is not null
+    group by r.rater_id
+    order by 1 nulls first`,
+  );
 }
 
 /**
@@ -121,6 +177,13 @@ export async function readFailedAttempts(sql: Sql, id: string): Promise<Packed> 
     join subtasks s on s.parent_task_id = a.task_id and s.id = a.subtask_id
     where a.task_id = ${id} and a.outcome <> 'done' and s.cell is not null`;
   return row?.packed ?? new Uint8Array();
+}
+
+/** Finds the version of a task's votes: it changes when a vote is inserted or deleted. Votes never change. */
+export async function findVotesVersion(sql: Sql, id: string): Promise<string> {
+  const [row] = await sql<{ version: string }[]>`
+    select count(*) || '.' || coalesce(max(id), 0) as version from votes where task_id = ${id}`;
+  return row!.version;
 }
 
 /**

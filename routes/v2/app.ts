@@ -33,6 +33,7 @@ import { basePath, listRoutes } from "./kit/route.ts";
 import { addSessions } from "./people/sessions.ts";
 import { addShares } from "./people/shares.ts";
 import { addSlices } from "./cells/slices.ts";
+import { DatasetCache } from "./stats/dataset_cache.ts";
 import { addStats } from "./stats/stats.ts";
 import { findUnstorableQuery } from "./kit/storable.ts";
 import { addSystem } from "./system.ts";
@@ -50,7 +51,7 @@ import { useWantedTexts } from "./kit/wanted.ts";
 import { addWebhooks } from "./live/webhooks.ts";
 
 /** Dependencies of the routes, with the caches that only some of them use. */
-type RouteDeps = V2Deps & { layouts: Layouts };
+type RouteDeps = V2Deps & { layouts: Layouts; datasets: DatasetCache };
 
 /** Adds the routes of one resource. State that only these routes use is created here. */
 type AddRoutes = (app: V2App, deps: RouteDeps) => void;
@@ -146,6 +147,7 @@ export function createV2App(options: V2Options): V2App {
     accessTokens: createAccessTokens(secret),
     secrets: createSecrets(secret),
     rateLimits: createRateLimits(perSecond),
+    datasets: new DatasetCache(),
     layouts: createLayouts(options.sql),
   };
   useWantedTexts();

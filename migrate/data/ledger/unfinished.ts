@@ -125,12 +125,15 @@ async function cancel(sql: Sql): Promise<Partial<UnfinishedResult>> {
   const tasks_ended = await endFinished(sql);
   const [counts] = await sql`
     with held as (
-      select id, status in ('pending', 'processing') as open
+      select id, status in ('pending', 'processing') as open, revision
       from tasks
       where hold = 'import'
+      order by id
+      for no key update
     ), cancelled as (
       update subtasks s
-      set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null
+      set status = 'cancelled', completed_at = now(), updated_at = now(), lease_id = null, worker_id = null,
+        revision = held.revision + 1
       from held
       where s.parent_task_id = held.id and s.status in ('pending', 'processing')
       returning s.parent_task_id

@@ -8,6 +8,7 @@ import { unitsMin } from "../../../statistics/mean_tests.ts";
 import { estimateRaterTraits } from "../../../statistics/raters.ts";
 import { combineColumns, countStars } from "../../../statistics/units.ts";
 import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
+import type { DatasetCache } from "./dataset_cache.ts";
 import { estimateOut } from "./shapes.ts";
 import { respondTagged } from "../kit/etag.ts";
 
@@ -93,11 +94,11 @@ const method =
   `fixed seed, from ${unitsMin} units on. Bias (ITU-T P.913): the mean over a rater's images of rating − mean of the ` +
   `image; inconsistency: the deviation of the rest.`;
 
-export function addAgreement(app: V2App): void {
+export function addAgreement(app: V2App, { datasets }: { datasets: DatasetCache }): void {
   app.openapi(readAgreement, async (c) => {
     const { id } = c.req.valid("param");
-    const dataset = await loadTaskDataset(c, id);
-    const { ratings, cellLevels, task } = dataset;
+    const dataset = await loadTaskDataset(c, datasets, id);
+    const { ratings, cellLevels, revision } = dataset;
     const { raters, cell, rater, stars } = ratings;
     const { tables, images, shared, units } = tabulate(dataset);
     const names = await findRaterNames(c.var.deps.sql, raters);
@@ -122,7 +123,7 @@ export function addAgreement(app: V2App): void {
     ];
     return await respondTagged(c, {
       task_id: id,
-      revision: task.revision,
+      revision,
       alpha,
       ratings: stars.length,
       images,

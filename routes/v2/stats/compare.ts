@@ -7,6 +7,7 @@ import { flipSigns, testMean, unitsMin } from "../../../statistics/mean_tests.ts
 import { compareSharedUnits, diffAxes, matchAxes } from "../../../statistics/task_comparison.ts";
 import { estimateOut } from "./shapes.ts";
 import { loadTaskDataset, type TaskDataset } from "./dataset.ts";
+import type { DatasetCache } from "./dataset_cache.ts";
 import { respondTagged } from "../kit/etag.ts";
 
 const sideOut = z.object({
@@ -175,16 +176,16 @@ function compare(a: TaskDataset, b: TaskDataset) {
   };
 }
 
-export function addCompare(app: V2App): void {
+export function addCompare(app: V2App, { datasets }: { datasets: DatasetCache }): void {
   app.openapi(readComparison, async (c) => {
     const [idA = "", idB = ""] = c.req.valid("query").tasks.split(",");
     if (idA === idB) {
       throw invalidField("query.tasks", `${idA},${idB}`, "two different tasks");
     }
-    const a = await loadTaskDataset(c, idA);
-    const b = await loadTaskDataset(c, idB);
+    const a = await loadTaskDataset(c, datasets, idA);
+    const b = await loadTaskDataset(c, datasets, idB);
     const { body, ...sides } = compare(a, b);
-    const describe = (taskId: string, { task: { name, revision }, ratings }: TaskDataset) => ({
+    const describe = (taskId: string, { task: { name }, revision, ratings }: TaskDataset) => ({
       task_id: taskId,
       name,
       revision,

@@ -1,6 +1,6 @@
 /** Reads a task's matrix and ratings for the statistics routes. */
 import type { Context } from "hono";
-import { findStatsTask, readDataset, readIndices, type StatsTask } from "../../../db/views/stats.ts";
+import { findStatsTask, readIndices, type StatsTask } from "../../../db/views/stats.ts";
 import { readShape } from "../../../db/views/task_detail.ts";
 import { AppError } from "../../../errors.ts";
 import type { V2Deps, V2Env } from "../kit/context.ts";
@@ -12,14 +12,18 @@ import {
   levelsOfFullMatrix,
   parseAxes,
 } from "../../../statistics/axes.ts";
-import { type Dataset, unpackDataset } from "../../../statistics/dataset.ts";
+import { type Dataset, toDataset } from "../../../statistics/dataset.ts";
 import { getReadableTask, taskNotFound } from "../tasks/task_access.ts";
+import type { CellSnapshot, DatasetCache } from "./dataset_cache.ts";
 
 /** A task with the levels of its cells and its ratings. */
 export interface TaskDataset {
   task: StatsTask;
   axes: Axis[];
   cellLevels: CellLevels;
+  snapshot: CellSnapshot;
+  /** Revision of the snapshot. */
+  revision: string;
   ratings: Dataset;
 }
 
@@ -57,6 +61,11 @@ export async function checkDataset(
   }
 }
 
+/** Where datasets come from. */
+export interface DatasetSource extends Pick<V2Deps, "sql"> {
+  datasets: DatasetCache;
+}
+
 /**
  * Reads a task for its statistics, after the caller has checked the right to.
  *
@@ -64,23 +73,37 @@ export async function checkDataset(
  * @throws AppError not_found
  */
 export async function readTaskDataset(
-  { sql }: Pick<V2Deps, "sql">,
+  { sql, datasets }: DatasetSource,
   id: string,
   { ratings }: { ratings: boolean },
 ): Promise<TaskDataset> {
-  const [task, packed] = await Promise.all([findStatsTask(sql, id), readDataset(sql, id, { ratings })]);
-  if (!task) throw taskNotFound(id);
+  const finding = findStatsTask(sql, id).then((task) => task && readLevels(sql, id, task));
+  const [found, snapshot] = await Promise.all([
+    finding,
+    datasets.read(sql, id, { ratings, countCells: finding.then((one) => one?.cellLevels.cells) }),
+  ]);
+  if (!found || !snapshot) throw taskNotFound(id);
+  const revision = String(snapshot.revision);
+  return { ...found, snapshot, revision, ratings: toDataset(snapshot.table) };
+}
+
+/** Reads the levels of a task's cells. */
+async function readLevels(sql: V2Deps["sql"], id: string, task: StatsTask) {
   const axes = parseAxes(task);
   const levels = task.has_grown
     ? levelsOfExtendedMatrix(axes, createMatrix(await readShape(sql, id)))
     : levelsOfFullMatrix(axes, task.subtasks_total);
   const cellLevels = levels ??
     levelsFromIndices(axes, task.subtasks_total, await readIndices(sql, id));
-  return { task, axes, cellLevels, ratings: unpackDataset(packed, cellLevels.cells) };
+  return { task, axes, cellLevels };
 }
 
 /** Checks the right to read a task with its ratings, and reads it. @throws AppError as {@link checkDataset} */
-export async function loadTaskDataset(c: Context<V2Env>, id: string): Promise<TaskDataset> {
+export async function loadTaskDataset(
+  c: Context<V2Env>,
+  datasets: DatasetCache,
+  id: string,
+): Promise<TaskDataset> {
   await checkDataset(c, id, { ratings: true });
-  return await readTaskDataset(c.var.deps, id, { ratings: true });
+  return await readTaskDataset({ sql: c.var.deps.sql, datasets }, id, { ratings: true });
 }

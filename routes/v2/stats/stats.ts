@@ -1,9 +1,9 @@
 /** GET /tasks/{id}/stats: scores of an axis' levels, by ratings, by votes and by failures. */
 import { z } from "@hono/zod-openapi";
 import { findTaskVersion } from "../../../db/queue/revisions.ts";
-import { readFailedAttempts, readVotes } from "../../../db/views/stats.ts";
+import { readFailedAttempts } from "../../../db/views/stats.ts";
 import { invalidField } from "../kit/faults.ts";
-import type { V2App, V2Deps } from "../kit/context.ts";
+import type { V2App } from "../kit/context.ts";
 import { integerQuery } from "../kit/query.ts";
 import { defineRoute, jsonResponse, taskParams } from "../kit/route.ts";
 import { wantedAxis, wantedIndex, wantedOtherAxis } from "../tasks/axis_faults.ts";
@@ -13,16 +13,18 @@ import { findInteractions } from "../../../statistics/interactions.ts";
 import type { Factor } from "../../../statistics/least_squares.ts";
 import { type Analysis, scoreLevels } from "../../../statistics/levels.ts";
 import { describeMethod } from "../../../statistics/method.ts";
-import { countOutcomes } from "../../../statistics/outcomes.ts";
+import { countOutcomes, type FailedAttempt } from "../../../statistics/outcomes.ts";
 import { createPause } from "../../../statistics/pause.ts";
-import { type CellVote, forEachPacked, unpackVotes } from "../../../statistics/dataset.ts";
+import { type CellVote, forEachPacked } from "../../../statistics/dataset.ts";
 import {
   averageByUnit,
   combineColumns,
   countStars,
   createDesign,
   type Design,
+  listCells,
   meansOf,
+  splitCells,
   splitRatings,
 } from "../../../statistics/units.ts";
 import { rankLevels } from "../../../statistics/votes.ts";
@@ -36,7 +38,8 @@ import {
 import { interactionsToJson, type LevelResults, levelsToJson, type Measure, measures } from "./shapes.ts";
 import { setQValues, statsOut, toAxis } from "./shapes.ts";
 import { AnswerCache } from "./answer_cache.ts";
-import { checkDataset, readTaskDataset, type TaskDataset } from "./dataset.ts";
+import { checkDataset, type DatasetSource, readTaskDataset, type TaskDataset } from "./dataset.ts";
+import type { DatasetCache } from "./dataset_cache.ts";
 import { etagOf, respondJsonTagged } from "../kit/etag.ts";
 
 const axisKey = z.string().regex(/^v[0-5]$/, "v0 to v5");
@@ -109,36 +112,34 @@ function listOtherFactors(
   );
 }
 
-/** Input of one answer. */
+/** Input of one answer, or of one group of its cells. */
 interface StatsJob {
   dataset: TaskDataset;
   axis: Axis;
   analysis: Analysis;
   requested: readonly Measure[];
+  /** Votes between the analysed cells. */
   votes: readonly CellVote[];
-  attempts: readonly { cell: number; end: number }[];
+  /** Attempts of the analysed cells. */
+  attempts: readonly FailedAttempt[];
 }
 
-/** Computes the requested measures for a subset of the cells. */
-async function analyse(
-  job: StatsJob,
-  included: Uint8Array,
-  share = 1,
-): Promise<LevelResults & { warnings: Warning[] }> {
+/** Computes the requested measures of the analysed cells. */
+async function analyse(job: StatsJob, share = 1): Promise<LevelResults & { warnings: Warning[] }> {
   const { dataset, axis, analysis, requested, votes, attempts } = job;
   const { design, baseline } = analysis;
   const found: LevelResults = {};
   const warnings: Warning[] = [];
   if (requested.includes("mean") || requested.includes("top2")) {
-    found.scores = (await scoreLevels(analysis, included, share)).levels;
+    found.scores = (await scoreLevels(analysis, share)).levels;
     warnings.push(...warnOfScores(axis, found.scores, baseline));
   }
   if (requested.includes("fail")) {
-    found.outcomes = countOutcomes(dataset.ratings.states, design, attempts, included);
+    found.outcomes = countOutcomes(dataset.ratings.states, design, attempts, analysis.cells);
     warnings.push(...warnOfOutcomes(found.outcomes));
   }
   if (requested.includes("bt")) {
-    found.votes = rankLevels(design, votes, included);
+    found.votes = rankLevels(design, votes);
     warnings.push(...warnOfVotes(found.votes));
   }
   await analysis.pause();
@@ -146,8 +147,8 @@ async function analyse(
 }
 
 /** Screens the combinations of two axes for interactions. */
-function screenInteractions({ design, starCounts }: Analysis, by: Int32Array, all: Uint8Array) {
-  const { of: unit, count: units } = combineColumns([design.unit, by], all.length);
+function screenInteractions({ design, starCounts, cells }: Analysis, by: Int32Array) {
+  const { of: unit, count: units } = combineColumns([design.unit, by], by.length);
   const unitOf = new Int32Array(units);
   const byOf = new Int32Array(units);
   unit.forEach((combined, cell) => {
@@ -155,7 +156,7 @@ function screenInteractions({ design, starCounts }: Analysis, by: Int32Array, al
     unitOf[combined] = design.unit[cell]!;
     byOf[combined] = by[cell]!;
   });
-  const scores = averageByUnit({ ...design, unit, units }, starCounts, all);
+  const scores = averageByUnit({ ...design, unit, units }, starCounts, cells);
   const means = meansOf(scores);
   return findInteractions(Array.from(means, (mean, i) => ({
     unit: unitOf[scores.unit[i]!]!,
@@ -165,20 +166,33 @@ function screenInteractions({ design, starCounts }: Analysis, by: Int32Array, al
   })));
 }
 
+/** Divides the input by the group of each cell. A vote belongs to a group if both of its cells do. */
+function splitJob(job: StatsJob, group: Int32Array, groups: number): StatsJob[] {
+  const cells = splitCells(group, groups);
+  const ratings = splitRatings(job.analysis.ratings, group, groups);
+  const votes = Map.groupBy(
+    job.votes.filter(({ left, right }) => group[left] === group[right]),
+    ({ left }) => group[left]!,
+  );
+  const attempts = Map.groupBy(job.attempts, ({ cell }) => group[cell]!);
+  return cells.map((part, at): StatsJob => ({
+    ...job,
+    analysis: { ...job.analysis, cells: part, ratings: ratings[at]! },
+    votes: votes.get(at) ?? [],
+    attempts: attempts.get(at) ?? [],
+  }));
+}
+
 /** Repeats the analysis within each level of another axis and screens for interactions. */
 async function analyseGroups(job: StatsJob, other: number) {
   const { dataset: { axes, cellLevels }, axis, analysis, requested } = job;
   const { baseline } = analysis;
   const by = axes[other]!;
   const groups = [];
-  const parts = splitRatings(analysis.ratings, cellLevels.levels[other]!, by.levels.length);
+  const group = cellLevels.levels[other]!;
+  const parts = splitJob(job, group, by.levels.length);
   for (const [position, { index, label }] of by.levels.entries()) {
-    const included = Uint8Array.from(cellLevels.levels[other]!, (level) => level === position ? 1 : 0);
-    const { warnings, ...found } = await analyse(
-      { ...job, analysis: { ...analysis, ratings: parts[position]! } },
-      included,
-      1 / by.levels.length,
-    );
+    const { warnings, ...found } = await analyse(parts[position]!, 1 / by.levels.length);
     groups.push({
       level: index,
       label,
@@ -186,28 +200,28 @@ async function analyseGroups(job: StatsJob, other: number) {
       warnings,
     });
   }
-  const all = new Uint8Array(cellLevels.cells).fill(1);
-  const interactions = requested.includes("mean")
-    ? screenInteractions(analysis, cellLevels.levels[other]!, all)
-    : [];
+  const interactions = requested.includes("mean") ? screenInteractions(analysis, group) : [];
   return { axis: toAxis(by), groups, interactions: interactionsToJson(axis, by, interactions) };
 }
 
 /** Reads everything that an answer needs. */
-async function prepare({ sql }: V2Deps, id: string, query: Query, requested: readonly Measure[]) {
+async function prepare(source: DatasetSource, id: string, query: Query, requested: readonly Measure[]) {
   const needsRatings = requested.includes("mean") || requested.includes("top2");
-  const dataset = await readTaskDataset({ sql }, id, { ratings: needsRatings || requested.includes("bt") });
+  const { sql, datasets } = source;
+  const [dataset, packedAttempts] = await Promise.all([
+    readTaskDataset(source, id, { ratings: needsRatings || requested.includes("bt") }),
+    requested.includes("fail") ? readFailedAttempts(sql, id) : new Uint8Array(),
+  ]);
   const { analysed, other, baseline } = resolveQuery(dataset, query);
   const design = createDesign(dataset.axes, dataset.cellLevels, analysed);
-  const votes = requested.includes("bt") ? unpackVotes(await readVotes(sql, id)) : [];
-  const attempts: { cell: number; end: number }[] = [];
-  if (requested.includes("fail")) {
-    forEachPacked(await readFailedAttempts(sql, id), (cell, end) => attempts.push({ cell, end }));
-  }
+  const votes = requested.includes("bt") ? await datasets.readVotes(sql, id, dataset.snapshot) : [];
+  const attempts: FailedAttempt[] = [];
+  forEachPacked(packedAttempts, (cell, end) => attempts.push({ cell, end }));
   const analysis: Analysis = {
     design,
     baseline,
     others: listOtherFactors(dataset, analysed, design),
+    cells: listCells(dataset.cellLevels.cells),
     ratings: dataset.ratings,
     raters: dataset.ratings.raters.length,
     starCounts: countStars(dataset.ratings, dataset.cellLevels.cells),
@@ -226,16 +240,16 @@ async function prepare({ sql }: V2Deps, id: string, query: Query, requested: rea
 }
 
 /** Computes an answer. */
-async function compute(deps: V2Deps, id: string, query: Query, requested: readonly Measure[]) {
-  const { job, other } = await prepare(deps, id, query, requested);
-  const { dataset: { task, axes, cellLevels }, axis, analysis: { design, baseline } } = job;
-  const { warnings, ...found } = await analyse(job, new Uint8Array(cellLevels.cells).fill(1));
+async function compute(source: DatasetSource, id: string, query: Query, requested: readonly Measure[]) {
+  const { job, other } = await prepare(source, id, query, requested);
+  const { dataset: { task, axes, revision }, axis, analysis: { design, baseline } } = job;
+  const { warnings, ...found } = await analyse(job);
   const levels = levelsToJson(axis, found, { requested, baseline });
   const by = other === undefined ? undefined : await analyseGroups(job, other);
   setQValues([...levels, ...(by?.groups ?? []).flatMap((group) => group.levels)]);
   return {
     task_id: id,
-    revision: task.revision,
+    revision,
     axis: { ...toAxis(axis), role: "treatment" as const },
     baseline: axis.levels[baseline]!.index,
     unit: {
@@ -250,7 +264,7 @@ async function compute(deps: V2Deps, id: string, query: Query, requested: readon
   };
 }
 
-export function addStats(app: V2App): void {
+export function addStats(app: V2App, { datasets }: { datasets: DatasetCache }): void {
   const cache = new AnswerCache();
   app.openapi(readStats, async (c) => {
     const { id } = c.req.valid("param");
@@ -265,7 +279,7 @@ export function addStats(app: V2App): void {
     const text = await cache.get(
       key,
       version ?? "",
-      async () => JSON.stringify(await compute(c.var.deps, id, query, requested)),
+      async () => JSON.stringify(await compute({ sql: c.var.deps.sql, datasets }, id, query, requested)),
     );
     return respondJsonTagged<Awaited<ReturnType<typeof compute>>>(c, text, await etagOf(text));
   });

@@ -1,7 +1,7 @@
 /** Agreement of raters. */
 import assert from "node:assert/strict";
 import { startApi } from "../../support/api.ts";
-import { rateAll } from "../support/stats.ts";
+import { raiseCells, rateAll } from "../support/stats.ts";
 import { addMatrix, addPeople, call } from "../support/api.ts";
 
 Deno.test("agreement reports alpha and each rater's bias and inconsistency for the current images", async () => {
@@ -31,6 +31,7 @@ Deno.test("agreement reports alpha and each rater's bias and inconsistency for t
   });
   assert.equal(notModified.status, 304);
   await api.database.sql`update subtasks set attempt = 2 where parent_task_id = ${task} and cell = 3`;
+  await raiseCells(api, task, [3]);
   const afterRerun = await call(api, user, "GET", `/tasks/${task}/agreement`);
   assert.deepEqual(
     [afterRerun.body.ratings, afterRerun.body.raters.length, afterRerun.body.alpha.value < 1],

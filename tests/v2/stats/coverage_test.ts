@@ -4,7 +4,7 @@ import { contrastWithBaseline } from "../../../statistics/contrast.ts";
 import { findInteractions, type UnitCellMean } from "../../../statistics/interactions.ts";
 import { testMean } from "../../../statistics/mean_tests.ts";
 import { createRandom, drawNormal, type Random } from "../../../statistics/random.ts";
-import { averageByUnit, countStars, type Design } from "../../../statistics/units.ts";
+import { averageByUnit, countStars, type Design, listCells } from "../../../statistics/units.ts";
 
 interface Scenario {
   name: string;
@@ -106,7 +106,7 @@ function simulate(
 
 async function estimateContrast(scenario: Scenario, units: number, random: Random) {
   const { design, counts, cells } = simulate(scenario, units, random);
-  const scores = averageByUnit(design, counts, new Uint8Array(cells).fill(1));
+  const scores = averageByUnit(design, counts, listCells(cells));
   return (await contrastWithBaseline(scores, units, 0, 1))[1]!;
 }
 

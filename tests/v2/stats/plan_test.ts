@@ -28,7 +28,7 @@ Deno.test("ratings and votes are joined to their cells in bulk, not looked up on
   const before = await countLookups();
   const { cells, ratings } = await readDataset(sql, task, { ratings: true });
   const votes = await readVotes(sql, task);
-  assert.deepEqual([cells.length / 4, ratings.map(({ packed }) => packed.length / 4), votes.length / 8], [
+  assert.deepEqual([cells.length / 8, ratings.map(({ packed }) => packed.length / 4), votes.length / 8], [
     4_000,
     [4_000, 4_000, 4_000],
     3_000,

@@ -5,7 +5,7 @@ import { estimateAlpha } from "../../../statistics/krippendorff.ts";
 import { type LevelScore, scoreLevels } from "../../../statistics/levels.ts";
 import { adjustBenjaminiHochberg, adjustHolm } from "../../../statistics/multiple_testing.ts";
 import { flipSigns, testMean } from "../../../statistics/mean_tests.ts";
-import { countStars, type Design, type Ratings } from "../../../statistics/units.ts";
+import { countStars, type Design, listCells, type Ratings } from "../../../statistics/units.ts";
 
 interface Rating {
   cell: number;
@@ -37,6 +37,7 @@ async function score(list: Rating[], numberOf = (cell: number) => cell): Promise
   const starCounts = countStars(ratings, cells);
   const analysis = {
     design,
+    cells: listCells(cells),
     ratings,
     raters,
     starCounts,
@@ -44,7 +45,7 @@ async function score(list: Rating[], numberOf = (cell: number) => cell): Promise
     baseline: 0,
     pause: () => Promise.resolve(),
   };
-  return (await scoreLevels(analysis, new Uint8Array(cells).fill(1))).levels;
+  return (await scoreLevels(analysis)).levels;
 }
 
 /** Asserts equality up to rounding. */

@@ -1,0 +1,109 @@
+/** Cells, ratings and votes of the tasks whose statistics were read last. Only what changed since is read again. */
+import type { Sql } from "../../../db/pg/connect.ts";
+import {
+  cellStates,
+  findVotesVersion,
+  readDataset,
+  readDatasetChanges,
+  readVotes,
+} from "../../../db/views/stats.ts";
+import {
+  type CellTable,
+  type CellVote,
+  changeCells,
+  createCellTable,
+  haveSameImages,
+  isComplete,
+  unpackVotes,
+} from "../../../statistics/dataset.ts";
+
+/** Cells and ratings of a task at a revision. */
+export interface CellSnapshot {
+  revision: number;
+  table: CellTable;
+}
+
+/** Votes between the present images of a table. */
+interface KeptVotes {
+  version: string;
+  table: CellTable;
+  votes: CellVote[];
+}
+
+interface Kept {
+  snapshot: CellSnapshot;
+  votes?: KeptVotes;
+}
+
+const bytesOf = ({ snapshot: { table: { states, stars } }, votes }: Kept): number =>
+  states.length * (5 + stars.size) + (votes?.votes.length ?? 0) * 40;
+
+/** Datasets of one process. */
+export class DatasetCache {
+  /** By task, least recently used first. */
+  readonly #kept = new Map<string, Kept>();
+
+  /** @param bytesMax maximum size of all datasets together */
+  constructor(readonly bytesMax = 64_000_000) {}
+
+  #keep(id: string, kept: Kept): void {
+    this.#kept.delete(id);
+    this.#kept.set(id, kept);
+    let bytes = 0;
+    for (const one of this.#kept.values()) bytes += bytesOf(one);
+    for (const [oldest, one] of this.#kept) {
+      if (bytes <= this.bytesMax) break;
+      bytes -= bytesOf(one);
+      this.#kept.delete(oldest);
+    }
+  }
+
+  /**
+   * Reads the cells of a task and, if requested or at hand, their ratings.
+   *
+   * A database that is behind the kept snapshot, such as a replica or one that was loaded anew, is read completely.
+   *
+   * @param countCells returns the number of cells of the task; undefined if there is no such task
+   * @returns undefined if there is no such task
+   */
+  async read(
+    sql: Sql,
+    id: string,
+    { ratings, countCells }: { ratings: boolean; countCells: Promise<number | undefined> },
+  ): Promise<CellSnapshot | undefined> {
+    const before = this.#kept.get(id);
+    const reading = before
+      ? readDatasetChanges(sql, id, before.snapshot.revision)
+      : readDataset(sql, id, { ratings });
+    const [cells, packed] = await Promise.all([countCells, reading]);
+    if (cells === undefined) return undefined;
+    if (
+      before && packed.revision >= before.snapshot.revision && cells === before.snapshot.table.states.length
+    ) {
+      const isSame = packed.revision === before.snapshot.revision;
+      const snapshot = isSame
+        ? before.snapshot
+        : { revision: packed.revision, table: changeCells(before.snapshot.table, packed) };
+      this.#keep(id, { ...before, snapshot });
+      return snapshot;
+    }
+    const { revision, ...all } = before ? await readDataset(sql, id, { ratings }) : packed;
+    const snapshot = { revision, table: changeCells(createCellTable(cells), all) };
+    // A cell without a number is numbered later, which does not change its revision.
+    if (ratings && isComplete(snapshot.table)) this.#keep(id, { snapshot });
+    return snapshot;
+  }
+
+  /** Reads the votes between the present images of a task that was read. */
+  async readVotes(sql: Sql, id: string, { table }: CellSnapshot): Promise<CellVote[]> {
+    const version = await findVotesVersion(sql, id);
+    const before = this.#kept.get(id)?.votes;
+    if (before?.version === version && haveSameImages(before.table, table, cellStates.image)) {
+      return before.votes;
+    }
+    const votes = unpackVotes(await readVotes(sql, id));
+    const kept = this.#kept.get(id);
+    if (kept) this.#keep(id, { ...kept, votes: { version, table, votes } });
+    return votes;
+  }
+}
