@@ -1,5 +1,4 @@
 /** Cells, ratings and votes of the tasks whose statistics were read last. Only what changed since is read again. */
-import type { Sql } from "../../../db/pg/connect.ts";
 import {
   cellStates,
   findVotesVersion,
@@ -16,6 +15,9 @@ import {
   isComplete,
   unpackVotes,
 } from "../../../statistics/dataset.ts";
+import type { V2Deps } from "../kit/context.ts";
+
+type Sql = V2Deps["sql"];
 
 /** Cells and ratings of a task at a revision. */
 export interface CellSnapshot {
