@@ -126,26 +126,53 @@ const fingerprintOf = ({ prompts, seed, use_polish, client_args, ratio }: Cell):
 export interface CellCount {
   duplicates: number;
   queues: Map<Queue, number>;
-  /** Number of cells by fingerprint, for cells with a known seed. */
-  fingerprints: Map<string, number>;
+  /** The different requests with a known seed: one cell of each. */
+  requests: Cell[];
+  /** Number of cells with each of these requests. */
+  times: number[];
 }
 
-/** Counts cells by queue, duplicates, and cells by fingerprint. */
+/** Counts cells by queue, duplicates, and cells by request. */
 export function countCells(expansion: Expansion, priority: number): CellCount {
   const idOf = createRequestIds(expansion);
-  const times = new Map<number, number>();
-  const known = new Map<number, Cell>();
+  /** Position in `requests`, by id; requests with a random seed have negative ones. */
+  const positions = new Map<number, number>();
+  const requests: Cell[] = [];
+  const times: number[] = [];
   const queues = new Map<Queue, number>();
   for (const cell of expansion.cells) {
     const id = idOf(cell);
-    times.set(id, (times.get(id) ?? 0) + 1);
-    if (isKnown(cell) && !known.has(id)) known.set(id, cell);
+    const position = positions.get(id);
+    if (position === undefined) {
+      positions.set(id, isKnown(cell) ? requests.length : -1);
+      if (isKnown(cell)) {
+        requests.push(cell);
+        times.push(1);
+      }
+    } else if (position >= 0) times[position]!++;
     const queue = priority > 1 ? "high" : cell.queue;
     queues.set(queue, (queues.get(queue) ?? 0) + 1);
   }
-  const fingerprints = new Map<string, number>();
-  for (const [id, cell] of known) fingerprints.set(fingerprintOf(cell), times.get(id)!);
-  return { duplicates: expansion.total - times.size, queues, fingerprints };
+  return { duplicates: expansion.total - positions.size, queues, requests, times };
+}
+
+/** Number of requests that PostgreSQL looks up while the next ones are hashed. */
+const lookedUpAtOnce = 5_000;
+
+/** Returns the number of cells whose request has an image already. */
+async function countReusable(sql: Sql, { requests, times }: CellCount): Promise<number> {
+  const lookups: Promise<number>[] = [];
+  for (let from = 0; from < requests.length; from += lookedUpAtOnce) {
+    const fingerprints = requests.slice(from, from + lookedUpAtOnce).map(fingerprintOf);
+    const lookup = findDrawnFingerprints(sql, fingerprints).then((drawn) =>
+      fingerprints.reduce((sum, fingerprint, i) => drawn.has(fingerprint) ? sum + times[from + i]! : sum, 0)
+    );
+    // A later lookup may fail while this one is not awaited yet.
+    lookup.catch(() => {});
+    lookups.push(lookup);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  return (await Promise.all(lookups)).reduce((sum, count) => sum + count, 0);
 }
 
 /** Maximum pending cells that are counted. */
@@ -218,13 +245,9 @@ export async function planTask({ sql }: { sql: Sql }, input: PlanInput): Promise
     const warnings = warnOfPlan(input, { cells, duplicates: 0 });
     return { cells, duplicates: 0, reusable: 0, queues: [], seconds: null, warnings };
   }
-  const { duplicates, queues, fingerprints } = countCells(expansion, priority);
-  const [drawn, pace] = await Promise.all([
-    findDrawnFingerprints(sql, [...fingerprints.keys()]),
-    planQueues(sql, queues),
-  ]);
-  let reusable = 0;
-  for (const fingerprint of drawn) reusable += fingerprints.get(fingerprint) ?? 0;
+  const count = countCells(expansion, priority);
+  const { duplicates, queues } = count;
+  const [reusable, pace] = await Promise.all([countReusable(sql, count), planQueues(sql, queues)]);
   const warnings = warnOfPlan(input, { cells: expansion.total, duplicates });
   return { cells: expansion.total, duplicates, reusable, ...pace, warnings };
 }
