@@ -9,7 +9,7 @@ import { parseOptions } from "../../dev/command_line.ts";
 import { findMongoBinary } from "../../dev/servers/mongo.ts";
 import { AppError } from "../../errors.ts";
 import { runMain } from "../../process.ts";
-import { parseCount, parsePositive } from "../options.ts";
+import { parseCount, parseNames, parsePositive } from "../options.ts";
 import { openReport } from "../report.ts";
 import type { Bench } from "./bench.ts";
 import { measureFront } from "./front.ts";
@@ -19,7 +19,7 @@ interface Options {
   rounds: number;
   seconds: number;
   subtasks: number;
-  only?: string;
+  only?: string[];
   quick?: true;
   json?: true;
 }
@@ -29,26 +29,20 @@ const parts: Record<string, (bench: Bench) => Promise<void>> = {
   switches: measureSwitches,
 };
 
+const partNames = Object.keys(parts);
+
 const command = new Command("deno task bench switch")
   .description("Measures the front, and cut-overs and rollbacks under 200 mixed requests per second.")
   .option("--rounds <n>", "cut-overs and rollbacks", parsePositive, 10)
   .option("--seconds <n>", "duration of a measurement of throughput", parsePositive, 3)
   .option("--subtasks <n>", "subtasks of the large task", parseCount, 50_000)
-  .option("--only <parts>", `parts, separated by commas: ${Object.keys(parts).join(", ")}`)
+  .option("--only <parts>", `parts, separated by commas: ${partNames.join(", ")}`, parseNames(partNames))
   .option("--quick", "2 rounds, 1 second, 5,000 subtasks")
   .option("--json", "print one line of JSON");
 
 async function main(): Promise<number> {
   const options = parseOptions<Options>(command, Deno.args);
   if (!options) return 0;
-  const only = options.only?.split(",") ?? Object.keys(parts);
-  const unknown = only.find((name) => !Object.hasOwn(parts, name));
-  if (unknown !== undefined) {
-    throw new AppError(
-      "usage",
-      `--only '${unknown}': expected ${Object.keys(parts).join(", ")}`,
-    );
-  }
   if (!await findMongoBinary()) {
     throw new AppError("source_missing", "bench switch: no mongod was found and none could be downloaded");
   }
@@ -64,7 +58,7 @@ async function main(): Promise<number> {
     seconds: options.quick ? 1 : options.seconds,
     subtasks: options.quick ? 5000 : options.subtasks,
   };
-  for (const name of only) {
+  for (const name of options.only ?? partNames) {
     report.heading(name);
     await parts[name]!(bench);
   }

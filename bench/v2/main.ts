@@ -4,8 +4,8 @@
  */
 import { Command } from "commander";
 import { parseOptions } from "../../dev/command_line.ts";
-import { AppError } from "../../errors.ts";
 import { printError, runMain } from "../../process.ts";
+import { parseNames } from "../options.ts";
 import { atMost, median, openReport } from "../report.ts";
 import { type BenchApi, startBenchApi } from "./api.ts";
 import { benchEvents } from "./events.ts";
@@ -22,7 +22,7 @@ interface Measured {
 }
 
 interface Options {
-  only?: string;
+  only?: PartName[];
   quick?: true;
   json?: true;
 }
@@ -32,7 +32,11 @@ type PartName = typeof partNames[number];
 
 const command = new Command("deno task bench v2")
   .description("Measures v2 against its goals.")
-  .option("--only <parts>", `run only these parts, separated by commas: ${partNames.join(", ")}`)
+  .option(
+    "--only <parts>",
+    `run only these parts, separated by commas: ${partNames.join(", ")}`,
+    parseNames(partNames),
+  )
   .option("--quick", "10,000 cells instead of 50,000, and fewer rounds")
   .option("--json", "print one line of JSON");
 
@@ -161,17 +165,12 @@ async function main(): Promise<void> {
     quick = true;
     cells = 10_000;
   }
-  const chosen = options.only?.split(",") ?? partNames;
-  const unknown = chosen.find((name) => !partNames.includes(name as PartName));
-  if (unknown !== undefined) {
-    throw new AppError("usage", `running part '${unknown}': expected one of ${partNames.join(", ")}`);
-  }
   const report = openReport(options.json ?? false);
   const started = performance.now();
-  for (const name of chosen) {
+  for (const name of options.only ?? partNames) {
     printError(`▸ ${name}`);
     await using api = await startBenchApi();
-    for (const { what, value, unit, goal } of await parts[name as PartName](api)) {
+    for (const { what, value, unit, goal } of await parts[name](api)) {
       report.add({ what, value, unit, ...(goal === undefined ? {} : { goal: atMost(value, goal, unit) }) });
     }
   }
