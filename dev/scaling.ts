@@ -8,7 +8,7 @@ export const measured = {
   fanOutMsPerPartition: 0.004,
 };
 
-/** Two fan-outs in each heartbeat of a worker, every 2 s, and at most ten a second of the leader. */
+/** Two fan-outs in each check of a worker, every 2 s, and at most ten a second of the leader. */
 const fanOutsPerSecond = { worker: 1, leader: 10 };
 const partitions = 128;
 const cores = 2;

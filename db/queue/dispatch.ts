@@ -98,7 +98,7 @@ export async function listLeases(sql: Sql, worker: string): Promise<LeasedSubtas
     where worker_id = ${worker} and status = 'processing' and lease_id is not null`;
 }
 
-/** A subtask whose worker died. */
+/** A subtask whose worker died or is silent. */
 export interface Orphan extends SubtaskRef {
   remote_id: string | null;
   intent_at: Date | null;
@@ -109,17 +109,28 @@ export interface Orphan extends SubtaskRef {
  * continues to poll that job. Rows of migrated tasks, which have no worker, stay as they are. A subtask that
  * another leader has released meanwhile and that was claimed again has a new lease and is left alone.
  *
+ * A silent worker may live. Only what costs nothing is taken from it: jobs whose id is saved, and attempts that
+ * wait to be repeated. A subtask whose POST may be under way keeps its lease, also if that began meanwhile.
+ *
  * @param overdueMs running time from which an attempt counts as orphaned too; the next worker ends it
+ * @param takeOverAfterMs age of the last heartbeat from which a worker is silent; null spares silent workers
  */
-export async function releaseOrphans(sql: Sql, overdueMs: number): Promise<Orphan[]> {
+export async function releaseOrphans(
+  sql: Sql,
+  overdueMs: number,
+  takeOverAfterMs: number | null = null,
+): Promise<Orphan[]> {
   return await sql<Orphan[]>`
     with orphans as materialized (
       select s.parent_task_id, s.id, s.worker_id, s.lease_id, s.attempt, s.intent_at, s.remote_id
       from subtasks s
+      left join workers w on w.id = s.worker_id
       where s.status = 'processing' and s.worker_id is not null
         and (
-          not exists (select from workers w where w.id = s.worker_id)
+          w.id is null
           or s.intent_at < now() - ${overdueMs}::float8 * interval '1 ms'
+          or (s.remote_id is not null or s.intent_at is null)
+            and w.heartbeat_at < now() - ${takeOverAfterMs}::float8 * interval '1 ms'
         )
     ), ${raiseRevisions(sql, sql`select parent_task_id from orphans`)}, released as (
       update subtasks s
@@ -129,6 +140,7 @@ export async function releaseOrphans(sql: Sql, overdueMs: number): Promise<Orpha
       join locked on locked.id = o.parent_task_id
       where s.parent_task_id = o.parent_task_id and s.id = o.id and s.status = 'processing'
         and s.worker_id = o.worker_id and s.lease_id is not distinct from o.lease_id
+        and s.remote_id is not distinct from o.remote_id and s.intent_at is not distinct from o.intent_at
       returning s.parent_task_id as task_id, s.id, s.remote_id, s.intent_at
     )${recordLosses(sql)}
     select task_id, id, remote_id, intent_at from released`;

@@ -4,26 +4,40 @@
  */
 
 /** Interval of a worker's heartbeats. */
-export const heartbeatMs = 2_000;
+export const heartbeatMs = 1_000;
+
+/**
+ * Interval at which a worker also divides the slots anew and compares its attempts with the rows: every second
+ * heartbeat, since both read more than one row.
+ */
+export const checkMs = 2_000;
 
 /**
  * Age of the last heartbeat from which a worker starts nothing. Two heartbeats fit into it, so that a single
  * late one stops nothing.
  */
-export const startWithinMs = 4_000;
+export const startWithinMs = 2_000;
+
+/**
+ * Age of the last heartbeat from which a worker sends no POST. It is longer than `startWithinMs`, so that a
+ * claim has time for its POST. It is shorter than `takeOverAfterMs`: when the slots of a worker go to others,
+ * each of its POSTs belongs to a cell that is counted then. A POST has the time until `deadAfterMs` for its
+ * way, its answer, and the write of the job's id.
+ */
+export const postHeartbeatMsMax = 2_500;
+
+/**
+ * Age of the last heartbeat from which others take over the jobs of a worker whose ids are saved, and its free
+ * slots. It costs nothing if the worker lives: the next one polls the same job.
+ */
+export const takeOverAfterMs = 3_000;
 
 /**
  * Maximum time from the write that allows a POST (a claim, or the start of a further attempt) to the POST
- * itself. It is shorter than `deadAfterMs`, the silence after which others take a worker's subtasks over.
+ * itself. It is shorter than `deadAfterMs`, the silence after which others take over subtasks whose POST may
+ * be under way.
  */
 export const postWithinMs = 4_000;
-
-/**
- * Age of the last heartbeat from which a worker sends no POST, even within `postWithinMs`: a claim that was
- * sent just before `startWithinMs` may be answered after `deadAfterMs`. The time between both is for the way
- * of the POST.
- */
-export const postHeartbeatMsMax = 5_000;
 
 /**
  * Maximum wait for the answer to a claim. After `postWithinMs` the POST that it allows must not be sent any
@@ -32,19 +46,24 @@ export const postHeartbeatMsMax = 5_000;
 export const claimAnswerMsMax = 4_000;
 
 /**
- * Age of the last heartbeat from which a worker counts as dead. It is longer than `startWithinMs`: a worker
- * stops starting attempts before others take its subtasks over.
+ * Age of the last heartbeat from which a worker counts as dead, and others take over the rest of its subtasks:
+ * those whose POST may be under way, which would be paid for again. A worker that is only slow has the time
+ * from `postHeartbeatMsMax` until here to save the ids of its jobs.
  */
 export const deadAfterMs = 6_000;
 
-/** Interval of the leader's duties; each renews the leader lease. */
+/** Maximum interval of the leader's duties, and interval at which the other workers try to lead. */
 export const dutiesMs = 1_000;
 
+/** Interval at which the leader renews its lease. */
+export const renewMs = 500;
+
 /**
- * Life of the leader lease. Two renewals fit into it, so that a single late one costs nothing; it is shorter
- * than `deadAfterMs`, so that the fleet has a new leader before it must judge the old one.
+ * Life of the leader lease. Two renewals fit into it, so that a single late one costs nothing. With the time
+ * until another worker tries to lead, it is shorter than `takeOverAfterMs`: the fleet has a new leader before
+ * it must take the jobs of the old one over.
  */
-export const leaderLeaseMs = 3_000;
+export const leaderLeaseMs = 1_500;
 
 /** Maximum length of an attempt, from its POST to its result. */
 export const attemptMsMax = 5 * 60_000;

@@ -2,6 +2,7 @@
 import type { Pool, Sql } from "../pg/connect.ts";
 import type { Queue } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
+import { takeOverAfterMs } from "./times.ts";
 import { transact } from "../pg/transaction.ts";
 
 export interface WorkerRow {
@@ -20,9 +21,9 @@ export interface SlotUsage {
   others: number;
   /** Slots that this worker holds. */
   own: number;
-  /** Rank of this worker, from 0, among the workers that serve the queue. */
+  /** Rank of this worker, from 0, among the workers that serve the queue and are not silent. */
   rank: number;
-  /** Number of workers that serve the queue. */
+  /** Number of workers that serve the queue and are not silent; this one counts in any case. */
   workers: number;
 }
 
@@ -55,7 +56,11 @@ export async function saveHeartbeat(sql: Sql, id: string, health = "{}"): Promis
 /** Lists the slot usage of all queues, from the view of one worker. */
 async function listSlotUsage(sql: Sql, id: string): Promise<SlotUsage[]> {
   return await sql<SlotUsage[]>`
-    with held as (
+    with present as (
+      select id, queues
+      from workers
+      where id = ${id} or heartbeat_at >= now() - ${takeOverAfterMs}::int * interval '1 ms'
+    ), held as (
       select key as queue, sum(value::int) filter (where id <> ${id}) as others,
         sum(value::int) filter (where id = ${id}) as own
       from workers, jsonb_each_text(slots)
@@ -69,8 +74,8 @@ async function listSlotUsage(sql: Sql, id: string): Promise<SlotUsage[]> {
     )
     select
       q.queue, q.slots, (coalesce(h.others, 0) + coalesce(o.cells, 0))::int as others, coalesce(h.own, 0)::int as own,
-      (select count(*) from workers w where q.queue = any(w.queues) and w.id < ${id})::int as rank,
-      (select count(*) from workers w where q.queue = any(w.queues))::int as workers
+      (select count(*) from present p where q.queue = any(p.queues) and p.id < ${id})::int as rank,
+      (select count(*) from present p where q.queue = any(p.queues))::int as workers
     from queue_slots q
     left join held h using (queue)
     left join orphans o using (queue)`;
@@ -128,6 +133,34 @@ export async function deleteDeadWorkers(sql: Sql, deadAfterMs: number): Promise<
   return rows.map(({ id }) => id);
 }
 
+/**
+ * Leaves each silent worker only the slots that its running cells occupy, and notifies the others that the
+ * slots are shared anew. A worker that sends heartbeats again acquires its slots before it starts anything.
+ */
+export async function withdrawSlots(sql: Sql): Promise<void> {
+  const silent = sql`heartbeat_at < now() - ${takeOverAfterMs}::int * interval '1 ms'`;
+  await sql`
+    with occupied as (
+      select w.id, coalesce(jsonb_object_agg(s.queue, s.cells) filter (where s.queue is not null), '{}') as slots
+      from workers w
+      left join lateral (
+        select queue, count(*) as cells
+        from subtasks
+        where worker_id = w.id and status = 'processing'
+        group by 1
+      ) s on true
+      where ${silent}
+      group by 1
+    ), withdrawn as (
+      update workers w
+      set slots = o.slots
+      from occupied o
+      where w.id = o.id and w.slots <> o.slots and ${silent}
+      returning 1
+    )
+    select pg_notify(${channels.slots}, '') from withdrawn`;
+}
+
 /** Counters of a backend that a worker sent with its last heartbeat. */
 export interface HealthRow {
   worker: string;
@@ -147,13 +180,25 @@ export async function listHealth(sql: Sql): Promise<HealthRow[]> {
       jsonb_to_record(h.value) as c (creates int, "createMs" int, calls int, failures int, throttled int)`;
 }
 
-/** Sums the slots that the workers hold, by queue. */
-export async function sumSlots(sql: Sql): Promise<Map<Queue, number>> {
-  const rows = await sql<{ queue: Queue; slots: number }[]>`
-    select key as queue, sum(value::int)::int as slots
-    from workers, jsonb_each_text(slots)
-    group by 1`;
-  return new Map(rows.map(({ queue, slots }) => [queue, slots]));
+/** What the leader must know of all workers. */
+export interface Fleet {
+  /** Slots that the workers hold together, by queue. */
+  slots: Map<Queue, number>;
+  /** Ages of the last heartbeats in milliseconds, by the database's clock. */
+  heartbeatAges: number[];
+}
+
+/** Reads the slots and the heartbeats of all workers. */
+export async function readFleet(sql: Sql): Promise<Fleet> {
+  const rows = await sql<{ slots: string; age: number }[]>`
+    select slots::text, (extract(epoch from now() - heartbeat_at) * 1000)::float8 as age from workers`;
+  const slots = new Map<Queue, number>();
+  for (const row of rows) {
+    for (const [queue, count] of Object.entries(JSON.parse(row.slots) as Record<Queue, number>)) {
+      slots.set(queue as Queue, (slots.get(queue as Queue) ?? 0) + count);
+    }
+  }
+  return { slots, heartbeatAges: rows.map(({ age }) => age) };
 }
 
 /**

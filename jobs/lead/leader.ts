@@ -1,8 +1,8 @@
 /** The duties of one worker for the whole fleet: feeding, reconciling, scaling, sending notices. */
 import type { Sql } from "../../db/pg/connect.ts";
 import type { Queue } from "../../db/queue/subtasks.ts";
-import { acquireLeaderLease, releaseLeaderLease, sumSlots } from "../../db/queue/workers.ts";
-import { deadAfterMs, dutiesMs, leaderLeaseMs } from "../../db/queue/times.ts";
+import { acquireLeaderLease, readFleet, releaseLeaderLease } from "../../db/queue/workers.ts";
+import { deadAfterMs, dutiesMs, leaderLeaseMs, renewMs, takeOverAfterMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { Bell } from "../../bell.ts";
@@ -37,6 +37,8 @@ const role = "queue";
  * Maximum number of rounds of notices at once. A notice that one round has claimed is not due for the others.
  */
 const noticeRoundsMax = 8;
+/** Minimum time between two rounds of duties, however soon the next worker becomes silent. */
+const dutiesMsMin = 100;
 /** Pause after feeding, which bounds the load on PostgreSQL. */
 const feedPauseMs = 10;
 
@@ -49,7 +51,7 @@ const feedPauseMs = 10;
  *   answer.
  * - `stop` ends the loops; `run` then releases the lease.
  *
- * Three loops run side by side, so that none delays another: the duties, the feed, and the notices.
+ * Four loops run side by side, so that none delays another: the lease, the duties, the feed, and the notices.
  */
 export class Leader {
   readonly #deps: LeaderDeps;
@@ -59,6 +61,9 @@ export class Leader {
   #noticeRounds = 0;
   #choresDueAt = -Infinity;
   #measureDueAt = -Infinity;
+  /** Time of the next duties: earlier if a worker becomes silent or dead, should none send a heartbeat. */
+  #dutiesDueAt = Infinity;
+  readonly #leaseBell = new Bell();
   readonly #dutiesBell = new Bell();
   readonly #noticeBell = new Bell();
   #slots = new Map<Queue, number>();
@@ -76,22 +81,30 @@ export class Leader {
   stop(): void {
     this.#stopping = true;
     this.#deps.bell.ring();
+    this.#leaseBell.ring();
     this.#dutiesBell.ring();
     this.#noticeBell.ring();
   }
 
   /** Runs until `stop`, leading whenever the lease is free. */
   async run(): Promise<void> {
-    await Promise.all([this.#runDuties(), this.#runFeed(), this.#runNotices()]);
+    await Promise.all([this.#runLease(), this.#runDuties(), this.#runFeed(), this.#runNotices()]);
     await releaseLeaderLease(this.#deps.sql, role, this.#deps.workerId()).catch(() => {});
+  }
+
+  async #runLease(): Promise<void> {
+    while (!this.#stopping) {
+      await this.#try("lead", () => this.#renew());
+      await this.#leaseBell.wait(this.isLeading ? renewMs : dutiesMs);
+    }
   }
 
   async #runDuties(): Promise<void> {
     while (!this.#stopping) {
-      await this.#try("lead", () => this.#renew());
       if (this.isLeading) await this.doDuties();
       else this.#forgetMeasures();
-      await this.#dutiesBell.wait(dutiesMs);
+      const dueMs = this.isLeading ? this.#dutiesDueAt - performance.now() : dutiesMs;
+      if (!this.#stopping) await this.#dutiesBell.wait(Math.max(dutiesMsMin, dueMs));
     }
   }
 
@@ -142,10 +155,26 @@ export class Leader {
     if (term !== undefined && term !== this.#term) {
       log.info("leading", { term });
       feed.forget();
-      this.#slots = await sumSlots(sql);
+      this.#slots = (await readFleet(sql)).slots;
+      this.#dutiesBell.ring();
       bell.ring();
     }
     this.#term = term;
+  }
+
+  /**
+   * Reads the workers, and plans the next duties: when a worker becomes silent or dead.
+   *
+   * @returns the age of the oldest heartbeat, as far as it can be judged
+   */
+  async #observeFleet(): Promise<number> {
+    const { slots, heartbeatAges } = await readFleet(this.#deps.sql);
+    this.#slots = slots;
+    const dueMs = heartbeatAges.flatMap((age) => [takeOverAfterMs - age, deadAfterMs - age]);
+    this.#dutiesDueAt = performance.now() + Math.min(dutiesMs, ...dueMs.filter((ms) => ms > 0));
+    // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time for
+    // one.
+    return Math.min(Math.max(0, ...heartbeatAges), this.#deps.steadyMs());
   }
 
   async #doChores(): Promise<void> {
@@ -161,15 +190,10 @@ export class Leader {
 
   /** Reconciles, scales, measures, and runs the chores when they are due. */
   async doDuties(): Promise<void> {
-    const { sql, bell } = this.#deps;
-    // While PostgreSQL was unavailable no worker could send a heartbeat. Afterwards each gets the full time
-    // for one.
-    const canJudge = this.#deps.steadyMs() > deadAfterMs;
-    await this.#try("slots", async () => this.#slots = await sumSlots(sql));
-    const repaired = await this.#try(
-      "reconcile",
-      () => reconcile(this.#deps, canJudge ? deadAfterMs : null),
-    );
+    const { bell } = this.#deps;
+    this.#dutiesDueAt = performance.now() + dutiesMs;
+    const silenceMs = await this.#try("slots", () => this.#observeFleet());
+    const repaired = await this.#try("reconcile", () => reconcile(this.#deps, silenceMs ?? 0));
     if (repaired) bell.ring();
     await this.#try("scale", () => this.#scaler.runOnce());
     if (performance.now() >= this.#measureDueAt) {

@@ -1,9 +1,9 @@
-/** Repairs rows that dead workers and interrupted cancellations left behind. */
+/** Repairs rows that dead and silent workers and interrupted cancellations left behind. */
 import type { Sql } from "../../db/pg/connect.ts";
 import { releaseOrphans } from "../../db/queue/dispatch.ts";
 import { listCancelling, sweepCancelled } from "../../db/queue/tasks.ts";
-import { overdueMs } from "../../db/queue/times.ts";
-import { deleteDeadWorkers } from "../../db/queue/workers.ts";
+import { deadAfterMs, overdueMs, takeOverAfterMs } from "../../db/queue/times.ts";
+import { deleteDeadWorkers, withdrawSlots } from "../../db/queue/workers.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 
@@ -18,24 +18,30 @@ const sweepCells = 5_000;
 const sweepChunks = 20;
 
 /**
- * Deletes dead workers, makes their subtasks pending, and continues to cancel the cells of cancelled tasks.
+ * Takes over what silent workers hold, deletes dead workers, and continues to cancel the cells of cancelled
+ * tasks.
  *
- * @param deadAfterMs maximum age of a heartbeat; null deletes no workers, because PostgreSQL was unavailable
- *   too
+ * A worker is current, silent or dead, by the age of its last heartbeat:
+ * - From `takeOverAfterMs` on it is silent. Its jobs with a saved id and its free slots go to others. It keeps
+ *   the subtasks whose POST may be under way, and can still save the ids of their jobs under its leases.
+ * - A heartbeat makes a silent worker current again. It drops the attempts that were taken from it.
+ * - From `deadAfterMs` on it is dead. Its row is deleted and the rest of its subtasks go to others.
+ *
+ * @param silenceMs age of the oldest heartbeat, as far as it can be judged
  * @returns the number of subtasks that it made pending
  */
-export async function reconcile(
-  { sql, log, metrics }: ReconcileDeps,
-  deadAfterMs: number | null,
-): Promise<number> {
-  const dead = deadAfterMs === null ? [] : await deleteDeadWorkers(sql, deadAfterMs);
+export async function reconcile({ sql, log, metrics }: ReconcileDeps, silenceMs: number): Promise<number> {
+  const dead = silenceMs > deadAfterMs ? await deleteDeadWorkers(sql, deadAfterMs) : [];
   for (const worker of dead) log.warn("worker declared dead", { worker });
-  const orphans = await releaseOrphans(sql, overdueMs);
+  const isSilent = silenceMs > takeOverAfterMs;
+  const orphans = await releaseOrphans(sql, overdueMs, isSilent ? takeOverAfterMs : null);
+  // After the release: the slots of its subtasks are free, those of the others are not.
+  if (isSilent) await withdrawSlots(sql);
   if (orphans.length > 0) {
     const unsaved = orphans.filter(({ remote_id, intent_at }) => remote_id === null && intent_at !== null);
     metrics.unsavedPosts.inc(unsaved.length);
     metrics.repairs.inc({ kind: "orphan" }, orphans.length);
-    log.warn("subtasks of dead workers are pending again", {
+    log.warn("subtasks of silent or dead workers are pending again", {
       subtasks: orphans.length,
       maybe_paid_twice: unsaved.length,
     });

@@ -27,8 +27,8 @@ export interface CrewOptions {
  *
  * States of an attempt: running, dropped, handed over, ended. Moves: `start` makes it running; `dropTask`,
  * `dropExcept` and `dropAll` abort it; `handOverAll` lets a POST under way finish and stops everything else;
- * in each case it ends when its calls have returned, and its slot is free then. After `handOverAll`, nothing
- * starts.
+ * in each case it ends when its calls have returned, and its slot is free then. After `withdrawSlots`, claims
+ * that were sent before it start nothing; after `handOverAll`, nothing starts.
  */
 export class Crew {
   readonly slots: Map<Queue, Slots>;
@@ -38,6 +38,8 @@ export class Crew {
   readonly #running = new Map<string, Running>();
   readonly #options: CrewOptions;
   #leaving = false;
+  /** Time at which the slots were last withdrawn. */
+  #withdrawnAt = -Infinity;
 
   constructor(options: CrewOptions) {
     this.#options = options;
@@ -63,16 +65,24 @@ export class Crew {
     this.#options.metrics.slots.set({ queue }, max);
   }
 
+  /** Sets all slots to zero: others may use them. So may those of claims that are under way. */
+  withdrawSlots(): void {
+    this.#withdrawnAt = performance.now();
+    for (const queue of this.slots.keys()) this.setSlots(queue, 0);
+  }
+
   /**
    * Starts a claimed subtask. Its slot was acquired before the claim.
    *
-   * @returns false after `handOverAll`; the caller must then release the lease
+   * @returns false after `handOverAll`, and for a claim from before `withdrawSlots`; the caller must then release
+   *   the lease
    */
   start(subtask: ClaimedSubtask, slots: Slots, claimedAt: number): boolean {
     if (this.#leaving) {
       if (subtask.remote_id === null) this.unsent.add(subtask.lease_id);
       return false;
     }
+    if (claimedAt <= this.#withdrawnAt) return false;
     const drop = new AbortController();
     const handOver = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<void>();

@@ -9,7 +9,7 @@ import {
   saveHeartbeat,
   type SlotUsage,
 } from "../../db/queue/workers.ts";
-import { heartbeatMs, postHeartbeatMsMax, startWithinMs } from "../../db/queue/times.ts";
+import { checkMs, heartbeatMs, postHeartbeatMsMax, startWithinMs } from "../../db/queue/times.ts";
 import type { Log } from "../../log.ts";
 import type { Metrics } from "../../metrics.ts";
 import { isLockTimeout } from "../../passing.ts";
@@ -41,15 +41,20 @@ const beatSoonMs = { changed: 50, missing: 250, missingFor: 15_000 };
 const nameWorker = (): string =>
   `${Deno.hostname()}-${Deno.pid}-${crypto.getRandomValues(new Uint8Array(4)).toHex()}`;
 
+/** Number of heartbeats from one check to the next. */
+const beatsPerCheck = checkMs / heartbeatMs;
+
 /**
- * Keeps a worker in the fleet. Each heartbeat also divides the slots anew and compares the running attempts
- * with the leases in the rows.
+ * Keeps a worker in the fleet. Every second heartbeat is followed by a check, which divides the slots anew and
+ * compares the running attempts with the leases in the rows.
  *
  * States: outside, steady, silent, left. Moves:
  * - `join` makes an outside worker steady.
- * - A heartbeat makes a silent worker steady again.
  * - Without a heartbeat for `startWithinMs`, a steady worker becomes silent: it starts nothing. Soon after, its
- *   attempts send no POSTs either.
+ *   attempts send no POSTs either. Then others take over its jobs with a saved id, and its free slots. It keeps
+ *   the leases of POSTs under way and saves the ids of their jobs.
+ * - A heartbeat makes a silent worker steady again. It gives up all slots, drops the attempts that others took
+ *   over, and acquires slots anew; a claim from before starts nothing.
  * - A heartbeat that finds no row (the fleet declared the worker dead) drops all attempts and joins under a
  *   new id.
  * - `leave` hands everything over; then nothing follows.
@@ -63,6 +68,9 @@ export class Member {
   /** Leases in the rows without an attempt here, with the time at which each was first seen. */
   #unmatched = new Map<string, number>();
   #beating: Promise<void> | undefined;
+  /** Whether a check must follow the next heartbeat. */
+  #isCheckDue = false;
+  #beats = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #recheckTimers: ReturnType<typeof setTimeout>[] = [];
   #stopped = false;
@@ -102,16 +110,19 @@ export class Member {
     this.#schedule();
   }
 
-  #schedule(): void {
+  /** @param tookMs length of the last heartbeat; a slow answer does not delay the next one */
+  #schedule(tookMs = 0): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(async () => {
-      await this.runOnce().catch((error) => {
+      const startedAt = performance.now();
+      if (++this.#beats % beatsPerCheck === 0) this.#isCheckDue = true;
+      await this.#beatOnce().catch((error) => {
         if (!this.mayStart) {
           this.#deps.log.warn("heartbeats fail: this worker starts nothing", { cause: String(error) });
         }
       });
-      this.#schedule();
-    }, this.#deps.heartbeatMs ?? heartbeatMs);
+      this.#schedule(performance.now() - startedAt);
+    }, Math.max(0, (this.#deps.heartbeatMs ?? heartbeatMs) - tookMs));
   }
 
   /** Compares the leases several times soon: a claim failed, but PostgreSQL may have carried it out. */
@@ -146,6 +157,11 @@ export class Member {
    * Sends one heartbeat, divides the slots and compares the leases. A call during another waits for that one.
    */
   runOnce(): Promise<void> {
+    this.#isCheckDue = true;
+    return this.#beatOnce();
+  }
+
+  #beatOnce(): Promise<void> {
     this.#beating ??= this.#beat().finally(() => this.#beating = undefined);
     return this.#beating;
   }
@@ -155,10 +171,24 @@ export class Member {
     const sentAt = performance.now();
     const known = crew.leases();
     if (!await saveHeartbeat(sql, this.#id, describeHealth())) return await this.#rejoin();
-    if (!this.mayStart) this.#steadySince = sentAt;
+    const wasSilent = !this.mayStart;
+    if (wasSilent) {
+      this.#steadySince = sentAt;
+      this.#withdrawSlots();
+      this.#isCheckDue = true;
+    }
     this.#beatAt = sentAt;
-    await this.#divideSlots();
+    if (!this.#isCheckDue) return;
+    // First the attempts that others have taken over, so that their slots are not acquired.
     await this.#compareLeases(known);
+    await this.#divideSlots();
+    this.#isCheckDue = false;
+  }
+
+  /** Gives all slots up: others may use them. */
+  #withdrawSlots(): void {
+    this.#deps.crew.withdrawSlots();
+    this.#heldSlots = {};
   }
 
   /** Acquires this worker's part of the slots, as far as it is free, and returns slots beyond it. */
@@ -226,8 +256,7 @@ export class Member {
   async #rejoin(): Promise<void> {
     const { sql, crew, queues, log } = this.#deps;
     const dropped = crew.dropAll();
-    for (const queue of queues) crew.setSlots(queue, 0);
-    this.#heldSlots = {};
+    this.#withdrawSlots();
     const before = this.#id;
     this.#id = nameWorker();
     await insertWorker(sql, { id: this.#id, host: Deno.hostname(), pid: Deno.pid, queues });

@@ -97,8 +97,11 @@ const claims: Claim[] = [
     "durationDaysMax",
   ],
   ["docs/queue-model.md", /takes longer than (\d+) s starts nothing/, times, "claimAnswerMsMax", 1000],
-  ["docs/queue-model.md", /Deadlines, back-off and the (\d+) s of an abort/, times, "heartbeatMs", 1000],
-  ["ARCHITECTURE.md", /attempts are dropped within (\d+) s/, times, "heartbeatMs", 1000],
+  ["docs/queue-model.md", /Deadlines, back-off and the (\d+) s of an abort/, times, "checkMs", 1000],
+  ["ARCHITECTURE.md", /attempts are dropped within (\d+) s/, times, "checkMs", 1000],
+  ["docs/operating.md", /take over its jobs after (\d+) s/, times, "takeOverAfterMs", 1000],
+  ["docs/operating.md", /has no saved id after (\d+) s/, times, "deadAfterMs", 1000],
+  ["docs/operating.md", /cut off from PostgreSQL for over (\d+) s/, times, "takeOverAfterMs", 1000],
   [
     "docs/switch-model.md",
     /`confirmWithinMs` \((\d+) s\)/,

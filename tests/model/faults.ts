@@ -1,4 +1,4 @@
-/** Faults: of a worker between any two of its actions, of Redis, and of a second leader. */
+/** Faults: of a worker between any two of its actions, of Redis, and of leaders. */
 import type { Action } from "./checker.ts";
 import { canClaim, claim, isHeld, release, settle } from "./rows.ts";
 import { type Act, byWorker, type Fault, type Guards, onCell, type Setting } from "./setting.ts";
@@ -135,6 +135,15 @@ export function faultActions(setting: Setting): Action<State>[] {
       (cell) => {
         cell.listed = 1;
       },
+    ),
+    silence: onCell(
+      setting,
+      "leader: takes over a job of a silent worker",
+      "fault",
+      ({ status, owner, remote, intent }) =>
+        status === processing && owner < gone &&
+        (remote === 1 || intent === 0 || !setting.guards.unsavedKept),
+      (cell) => release(cell, true),
     ),
   };
   return setting.faults.flatMap((fault) => actions[fault]).map(({ name, kind, next }) => ({

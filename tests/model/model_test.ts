@@ -140,6 +140,7 @@ const brokenModels: Broken[] = [
   { without: ["remoteAdopted"], rule: "paid", by: "dies", faults: ["crash"] },
   { without: ["cancelLocksTask"], rule: "ended", by: "user: cancels" },
   { without: ["orphanRechecked"], rule: "living", by: "second leader: releases" },
+  { without: ["unsavedKept"], rule: "paid", by: "of a silent worker" },
   { without: ["claimAnswerAwaited"], rule: "paid", by: "releases a lease" },
   { without: ["unsentChecked"], rule: "attempt", by: "shuts down" },
   { without: ["lostPostsCounted"], rule: "lost", by: "shuts down" },

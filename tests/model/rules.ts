@@ -92,6 +92,8 @@ export const moveRules: Model<State>["moves"] = [
   {
     name: "a living worker keeps its lease",
     holds: everyCell((a, b, _, action, from) => {
+      // The only lease that a registered worker loses: if it lives, the next worker polls the same job.
+      if (action.includes("of a silent worker")) return true;
       if (a.status !== processing || a.lease === b.lease || b.status === cancelled) return true;
       return from.workers[a.owner]?.registered !== 1 || actor(action) === a.owner;
     }),

@@ -44,6 +44,8 @@ export const guards = {
   cancelLocksTask: true,
   /** A leader releases only rows that are still the orphans that it found [releaseOrphans]. */
   orphanRechecked: true,
+  /** A silent worker keeps subtasks whose POST may be under way [releaseOrphans]. */
+  unsavedKept: true,
   /** A lease is not released as unknown while the answer of a claim is outstanding [Member, Claims]. */
   claimAnswerAwaited: true,
   /** An attempt is uncounted only if its POST was never sent [releaseSubtasks, unsent]. */
@@ -64,7 +66,8 @@ export type Fault =
   | "answer lost"
   | "abort"
   | "stop"
-  | "second leader";
+  | "second leader"
+  | "silence";
 
 /** All kinds of faults. */
 export const allFaults: Fault[] = [
@@ -76,6 +79,7 @@ export const allFaults: Fault[] = [
   "abort",
   "stop",
   "second leader",
+  "silence",
 ];
 
 /** The setting of an exploration. */

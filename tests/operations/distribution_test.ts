@@ -10,6 +10,7 @@ import { readQueueCapacity } from "../../db/queue/cells.ts";
 import { findLostCells } from "../../db/queue/doctor.ts";
 import { findDrawnFingerprints } from "../../db/queue/pace.ts";
 import { listWorkers } from "../../db/queue/system.ts";
+import { withdrawSlots } from "../../db/queue/workers.ts";
 import { startPostgres } from "../../dev/servers/postgres.ts";
 import { taskTables } from "../../migrate/partition/tables.ts";
 import { createTemplate } from "../run.ts";
@@ -77,6 +78,8 @@ async function driveFleet({ sql }: TestDatabase): Promise<void> {
   await listDeadLetters(sql, {}, { limit: 10 });
   await countCauses(sql, {});
   await listDeadLetterTasks(sql, {}, 10);
+  await sql`update workers set heartbeat_at = now() - interval '1 minute'`;
+  await withdrawSlots(sql);
   await findDrawnFingerprints(sql, [crypto.randomUUID(), crypto.randomUUID()]);
 }
 

@@ -102,6 +102,9 @@ Deno.test("a worker that was frozen for too long changes nothing after its work 
   await rig.startWorker({ slots: 4 });
   await waitForEnd(rig.sql, task);
   const ended = await readTask(rig.sql, task);
+  await waitFor("the worker to count as dead", async () => {
+    return (await rig.sql`select from workers where pid = ${frozen.child.pid}`).length === 0;
+  });
   frozen.child.kill("SIGCONT");
   await waitFor("the worker to notice", () => frozen.output().includes("declared dead"));
   frozen.child.kill("SIGTERM");
@@ -109,6 +112,44 @@ Deno.test("a worker that was frozen for too long changes nothing after its work 
   assert.deepEqual(await readTask(rig.sql, task), ended);
   await assertAllDone(rig, task, 8);
   assertPaidOnce(rig, 8);
+});
+
+Deno.test("a worker that was frozen during a POST saves its id and goes on; its other jobs are polled elsewhere", async () => {
+  const gate = Promise.withResolvers<void>();
+  let creates = 0;
+  await using rig = await startRig({
+    delayMs: 500,
+    disturb: async (call) => void (call === "create" && ++creates === 4 && await gate.promise),
+  });
+  const frozen = await spawnWorker(rig, ["--slots", "4"]);
+  const { pid } = frozen.child;
+  const task = await rig.submit(names(4));
+  await waitFor("three remote jobs to be saved during the fourth POST", async () => {
+    const saved = (await readSubtasks(rig.sql, task)).filter(({ remote_id }) => remote_id !== null);
+    return saved.length === 3 && creates === 4;
+  });
+  frozen.child.kill("SIGSTOP");
+  // Silent for as long as this test takes, and never dead.
+  const silence = setInterval(() =>
+    void rig.sql`
+      update workers set heartbeat_at = now() - interval '4 s'
+      where pid = ${pid} and heartbeat_at < now() - interval '4 s'`.catch(() => {}), 100);
+  using _cleanup = { [Symbol.dispose]: () => clearInterval(silence) };
+  gate.resolve();
+  await rig.startWorker({ slots: 4 });
+  await waitFor("three cells to end elsewhere", async () => await countStatus(rig, task, "completed") === 3);
+  const [kept] = (await readSubtasks(rig.sql, task)).filter(({ status }) => status !== "completed");
+  assert.deepEqual([kept!.status, kept!.remote_id], ["processing", null]);
+  assert.ok(kept!.worker_id!.includes(`-${pid}-`));
+  const [row] = await rig.sql`select slots ->> 'standard' as slots from workers where pid = ${pid}`;
+  assert.equal(row!.slots, "1");
+  frozen.child.kill("SIGCONT");
+  await waitForEnd(rig.sql, task);
+  frozen.child.kill("SIGTERM");
+  assert.equal((await frozen.child.status).code, 0);
+  assert.ok(!frozen.output().includes("declared dead"), frozen.output());
+  await assertAllDone(rig, task, 4);
+  assertPaidOnce(rig, 4);
 });
 
 Deno.test("SIGTERM hands remote jobs over by their ids without waiting for them and without a new attempt", async () => {

@@ -1,16 +1,25 @@
-/** Leases under two leaders, late answers and stopping workers: the cases that the model found (docs/queue-model.md). */
+/** Leases under two leaders, late answers, silent and stopping workers: the cases that the model found (docs/queue-model.md). */
 import assert from "node:assert/strict";
 import { connect, type Pool, type Sql } from "../../db/pg/connect.ts";
 import { listDispatchable, releaseOrphans } from "../../db/queue/dispatch.ts";
-import { type ClaimedSubtask, claimSubtasks } from "../../db/queue/subtasks.ts";
-import { deadAfterMs } from "../../db/queue/times.ts";
-import { deleteDeadWorkers, insertWorker } from "../../db/queue/workers.ts";
+import {
+  beginAttempts,
+  type ClaimedSubtask,
+  claimSubtasks,
+  retrySubtasks,
+  saveRemoteIds,
+  settleSubtasks,
+} from "../../db/queue/subtasks.ts";
+import { deadAfterMs, takeOverAfterMs } from "../../db/queue/times.ts";
+import { deleteDeadWorkers, insertWorker, saveHeartbeat } from "../../db/queue/workers.ts";
+import { reconcile } from "../../jobs/lead/reconcile.ts";
 import type { AttemptDeps } from "../../jobs/work/attempt.ts";
 import { Claims } from "../../jobs/work/claims.ts";
 import { Crew } from "../../jobs/work/crew.ts";
 import { Member } from "../../jobs/work/member.ts";
 import { silentLog } from "../../log.ts";
 import { createMetrics } from "../../metrics.ts";
+import { claim, done } from "../support/cells.ts";
 import { openRows, readSubtasks, type Rows, startRig } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -173,4 +182,92 @@ Deno.test("a claim that is answered while its worker stops starts nothing and us
   const [row] = await readSubtasks(rows.sql, task);
   assert.deepEqual([row!.status, row!.attempt, row!.lease_id], ["pending", 0, null]);
   assert.equal(await worker.countUnsaved(), 0);
+});
+
+const silence = ({ sql }: Rows) =>
+  sql`update workers set heartbeat_at = now() - interval '1 minute' where id = 'a'`;
+
+/** A retry that waits for an hour. */
+const retryOf = (subtask: ClaimedSubtask) => ({
+  ...subtask,
+  retry_count: 1,
+  attempt: 2,
+  error: "e",
+  wait_ms: 3_600_000,
+});
+
+/** Claims three cells: one whose job is saved, one that waits to be repeated, one whose POST may be under way. */
+async function claimThree(rows: Rows) {
+  await register(rows.sql, "a");
+  await register(rows.sql, "b");
+  const task = await rows.submit(["p", "q", "r"]);
+  const [saved, waiting, sent] = await claim(rows.sql);
+  await saveRemoteIds(rows.sql, [{ ...saved!, remote_id: "job-1" }]);
+  await retrySubtasks(rows.sql, [retryOf(waiting!)]);
+  return { task, saved: saved!, waiting: waiting!, sent: sent! };
+}
+
+const release = async ({ sql }: Rows) =>
+  (await releaseOrphans(sql, overdueMs, takeOverAfterMs)).map(({ id }) => id).sort();
+
+Deno.test("others take over what costs nothing from a silent worker, and nothing from a current one", async () => {
+  await using rows = await openRows();
+  const { task, saved, waiting, sent } = await claimThree(rows);
+  assert.deepEqual(await release(rows), []);
+  await silence(rows);
+  assert.deepEqual((await releaseOrphans(rows.sql, overdueMs)).length, 0);
+  assert.deepEqual(await release(rows), [saved.id, waiting.id].sort());
+  // The worker lives: it can save the id of its POST, and it has lost the other two.
+  assert.equal((await saveRemoteIds(rows.sql, [{ ...sent, remote_id: "job-3" }])).size, 1);
+  assert.equal((await beginAttempts(rows.sql, [waiting])).size, 0);
+  assert.equal((await settleSubtasks(rows.sql, [done(saved)])).leases.size, 0);
+  const [next] = await claim(rows.sql, 100, "b");
+  assert.deepEqual([next!.id, next!.remote_id, next!.attempt], [saved.id, "job-1", 1]);
+  assert.equal(await saveHeartbeat(rows.sql, "a"), true);
+  assert.equal((await settleSubtasks(rows.sql, [done(sent)])).leases.size, 1);
+  assert.equal((await readSubtasks(rows.sql, task)).filter(({ status }) => status === "completed").length, 1);
+});
+
+Deno.test("an attempt that begins while a leader takes it over keeps its lease", async () => {
+  await using rows = await openRows();
+  const { saved, waiting } = await claimThree(rows);
+  await silence(rows);
+  const leader = connect(rows.url, { max: 1, name: "leader" });
+  let releasing: Promise<{ id: string }[]> | undefined;
+  await rows.sql.begin(async (sql) => {
+    assert.equal((await beginAttempts(sql, [waiting])).size, 1);
+    releasing = releaseOrphans(leader, overdueMs, takeOverAfterMs);
+    await waitForLock(rows.sql, "leader");
+  });
+  assert.deepEqual((await releasing)!.map(({ id }) => id), [saved.id]);
+  await leader.end();
+});
+
+Deno.test("a leader judges silence only as far as its own heartbeats reach back", async () => {
+  await using rows = await openRows();
+  const { task } = await claimThree(rows);
+  const deps = { sql: rows.sql, log: silentLog, metrics: createMetrics() };
+  const states = async () => (await readSubtasks(rows.sql, task)).map(({ status }) => status).sort();
+  const listWorkers = async () => (await rows.sql`select id from workers order by id`).map(({ id }) => id);
+  await silence(rows);
+  assert.equal(await reconcile(deps, takeOverAfterMs - 1), 0);
+  assert.equal(await reconcile(deps, takeOverAfterMs + 1), 2);
+  assert.deepEqual([await states(), await listWorkers()], [["pending", "pending", "processing"], ["a", "b"]]);
+  assert.equal((await deps.metrics.unsavedPosts.get()).values[0]!.value, 0);
+  assert.equal(await reconcile(deps, deadAfterMs + 1), 1);
+  assert.deepEqual([await states(), await listWorkers()], [["pending", "pending", "pending"], ["b"]]);
+  assert.equal((await deps.metrics.unsavedPosts.get()).values[0]!.value, 1);
+});
+
+Deno.test("a crew whose slots were withdrawn starts nothing from a claim of before", async () => {
+  await using rows = await openRows();
+  const { sent } = await claimThree(rows);
+  const unused = {} as AttemptDeps;
+  const metrics = createMetrics();
+  const crew = new Crew({ queues: ["standard"], attempt: unused, log: silentLog, metrics, onEnd() {} });
+  crew.setSlots("standard", 3);
+  const slots = crew.slots.get("standard")!;
+  const claimedAt = performance.now();
+  crew.withdrawSlots();
+  assert.deepEqual([slots.max, crew.start(sent, slots, claimedAt), crew.size], [0, false, 0]);
 });

@@ -1,5 +1,6 @@
 /** Slot limits over all workers, while workers start and stop and slots are divided again. */
 import assert from "node:assert/strict";
+import { releaseOrphans } from "../../db/queue/dispatch.ts";
 import {
   insertQueueSlots,
   listQueueSlots,
@@ -7,13 +8,23 @@ import {
   saveQueueSlots,
   saveSlotOverride,
 } from "../../db/queue/slots.ts";
-import type { Queue } from "../../db/queue/subtasks.ts";
-import { acquireSlots, deleteWorker, insertWorker, type SlotUsage } from "../../db/queue/workers.ts";
+import { type Queue, saveRemoteIds } from "../../db/queue/subtasks.ts";
+import { takeOverAfterMs } from "../../db/queue/times.ts";
+import {
+  acquireSlots,
+  deleteWorker,
+  insertWorker,
+  readFleet,
+  saveHeartbeat,
+  type SlotUsage,
+  withdrawSlots,
+} from "../../db/queue/workers.ts";
 import { Scaler } from "../../jobs/slots/scaler.ts";
 import { readScaleRules } from "../../jobs/slots/scale_rules.ts";
 import { parseConfig } from "../../config.ts";
 import { divideSlots } from "../../jobs/slots/slot_division.ts";
 import { silentLog } from "../../log.ts";
+import { claim, join } from "../support/cells.ts";
 import { openRows, type Rig, type Rows, startRig, waitForEnd } from "../support/queue_rig.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -96,6 +107,41 @@ Deno.test("rows of a missing worker count against the limit until they are relea
     return {};
   });
   assert.equal(seen.find(({ queue }) => queue === "standard")!.others, 4);
+});
+
+Deno.test("a silent worker holds the slots of its running cells, and has no part of the others", async () => {
+  await using rows = await openRows();
+  await insertQueueSlots(rows.sql, [{ queue: "standard", slots: 6 }]);
+  await join(rows.sql, "a");
+  await join(rows.sql, "b");
+  await rows.submit(names(2));
+  const [saved] = await claim(rows.sql);
+  await saveRemoteIds(rows.sql, [{ ...saved!, remote_id: "job-1" }]);
+  const acquire = async (worker: string, slots: number): Promise<SlotUsage> => {
+    let seen: SlotUsage[] = [];
+    await acquireSlots(rows.sql, worker, (usage) => {
+      seen = usage;
+      return { standard: slots };
+    });
+    return seen.find(({ queue }) => queue === "standard")!;
+  };
+  await acquire("a", 4);
+  const before = await acquire("b", 2);
+  assert.deepEqual([before.others, before.rank, before.workers], [4, 1, 2]);
+  await withdrawSlots(rows.sql);
+  assert.equal((await acquire("b", 2)).others, 4);
+  await rows.sql`update workers set heartbeat_at = now() - interval '1 minute' where id = 'a'`;
+  await releaseOrphans(rows.sql, 360_000, takeOverAfterMs);
+  await withdrawSlots(rows.sql);
+  const after = await acquire("b", 5);
+  assert.deepEqual([after.others, after.rank, after.workers], [1, 0, 1]);
+  const { slots, heartbeatAges } = await readFleet(rows.sql);
+  assert.equal(slots.get("standard"), 6);
+  assert.ok(Math.max(...heartbeatAges) > takeOverAfterMs);
+  // Its next heartbeat finds that it must acquire its slots anew.
+  await saveHeartbeat(rows.sql, "a");
+  const back = await acquire("a", 1);
+  assert.deepEqual([back.own, back.others, back.workers], [1, 5, 2]);
 });
 
 /** Records the starts and ends of leases from now on. @returns a function that reads the highest number of leases */

@@ -3,7 +3,7 @@ import { waitFor } from "./wait.ts";
 import { parseConfig } from "../../config.ts";
 import type { Pool } from "../../db/pg/connect.ts";
 import { connect } from "../../db/pg/connect.ts";
-import { type FakeImageApi, startImageApi } from "../../dev/servers/image_api.ts";
+import { type FakeImageApi, type ImageApiOptions, startImageApi } from "../../dev/servers/image_api.ts";
 import { type LocalRedis, startRedis } from "../../dev/servers/redis.ts";
 import { openRedis, type RedisAddress } from "../../redis/connect.ts";
 import { submitTask } from "../../jobs/moves/submit.ts";
@@ -20,6 +20,8 @@ export interface RigOptions {
   transport?: "tcp" | "rest";
   /** Time from a job's POST until it is done. */
   delayMs?: number | ((body: string) => number);
+  /** Fault injection of the image API. */
+  disturb?: ImageApiOptions["disturb"];
   env?: Record<string, string>;
   /** Database to use instead of a new one on the tests' server. */
   database?: TestDatabase;
@@ -168,12 +170,12 @@ export async function openRows(): Promise<Rows> {
 
 /** Starts a database, Redis, a REST gateway if requested, and a fake image API. */
 export async function startRig(
-  { transport = "tcp", delayMs = 0, env = {}, database: given }: RigOptions = {},
+  { transport = "tcp", delayMs = 0, env = {}, database: given, disturb }: RigOptions = {},
 ): Promise<Rig> {
   const stack = new AsyncDisposableStack();
   const database = stack.use(given ?? await createDatabase());
   const redis = stack.use(await startRedis());
-  const api = stack.use(await startImageApi({ delayMs }));
+  const api = stack.use(await startImageApi({ delayMs, ...(disturb === undefined ? {} : { disturb }) }));
   const gateway = transport === "rest" ? stack.use(await startGateway(redis.url)) : undefined;
   const redisAddress: RedisAddress = gateway
     ? { restUrl: gateway.url, restToken: gateway.token }

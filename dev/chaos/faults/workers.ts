@@ -51,9 +51,14 @@ export const workerFaults = {
     inject: killSeveral,
   },
   kill_all: { about: "kill -9 of all workers at once", ms: [0, 0], weight: 1, inject: killAll },
-  freeze: { about: "SIGSTOP, then SIGCONT after a takeover", ms: [8_000, 12_000], weight: 3, inject: freeze },
+  freeze: {
+    about: "SIGSTOP, then SIGCONT after the worker counts as dead",
+    ms: [8_000, 12_000],
+    weight: 3,
+    inject: freeze,
+  },
   stall: {
-    about: "SIGSTOP for less time than a takeover takes",
+    about: "SIGSTOP until before or soon after others take its jobs over",
     ms: [500, 5_000],
     weight: 2,
     inject: freeze,

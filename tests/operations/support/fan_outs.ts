@@ -34,19 +34,27 @@ export const fanOuts: readonly FanOut[] = [
     name: "leases of a worker",
     file: "db/queue/dispatch.ts",
     part: "select parent_task_id as task_id, id, lease_id::text from subtasks where worker_id = ",
-    why: "A worker asks what it still holds, of whichever task, with its heartbeat.",
+    why: "A worker asks what it still holds, of whichever task, with every second heartbeat.",
   },
   {
     name: "orphans",
     file: "db/queue/dispatch.ts",
     part: "with orphans as materialized ( select s.parent_task_id, s.id, s.worker_id",
-    why: "The leader looks for cells of dead workers; each sweep, by the index of processing cells.",
+    why:
+      "The leader looks for cells of silent and dead workers; each sweep, by the index of processing cells.",
   },
   {
     name: "room for slots",
     file: "db/queue/workers.ts",
     part: "orphans as ( select queue, count(*) as cells from subtasks s where s.status = 'processing'",
     why: "A worker takes its part of the slots and leaves room for cells of dead workers.",
+  },
+  {
+    name: "slots of silent workers",
+    file: "db/queue/workers.ts",
+    part: "select queue, count(*) as cells from subtasks where worker_id = w.id and status = 'processing'",
+    why:
+      "The leader leaves a worker without heartbeats the slots of its running cells; only while there is one.",
   },
   {
     name: "lost cells",
