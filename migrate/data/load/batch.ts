@@ -18,7 +18,7 @@ import {
   openFastPath,
   tables,
 } from "../lens/tables.ts";
-import { LineBuffer } from "../tools/line_buffer.ts";
+import type { LineBuffer } from "../tools/line_buffer.ts";
 
 /** A row whose key may exist already. It is inserted by INSERT … ON CONFLICT. */
 export interface UncertainRow {
@@ -76,15 +76,12 @@ export function quarantine(
 /** Maps the documents of a range. */
 export class BatchBuilder {
   readonly batch: Batch = { uncertain: [], entries: emptyEntries() };
-  /** The rows that are certainly new. */
-  readonly lines: LineBuffer;
   readonly #fastPath: FastPath | undefined;
   /** The keys of all rows so far. Most batches never need them. */
   #keys: Set<string> | undefined;
 
-  constructor(readonly range: Range, readonly context: BatchContext) {
-    // A row is a little smaller than its document.
-    this.lines = new LineBuffer(range.bytes);
+  /** @param lines empty; receives the rows that are certainly new */
+  constructor(readonly range: Range, readonly context: BatchContext, readonly lines: LineBuffer) {
     this.#fastPath = openFastPath(range.collection, context.findParent);
   }
 

@@ -11,12 +11,12 @@ import { deferredFrom, dropIndexes, listDroppedIndexes } from "./deferred_indexe
 import { failpoint } from "../tools/failpoint.ts";
 import { findSource, finishRun, insertPlan, insertRun, listRanges } from "../ledger/ledger.ts";
 import { acquireMigratorLock, migratorBusy, releaseMigratorLock } from "../ledger/lock.ts";
-import { makePlan, rangeBytesDefault } from "./plan.ts";
+import { makePlanAsStage, rangeBytesDefault } from "./plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import { type Connections, loadRanges } from "./range_load.ts";
 import { settle } from "./settle.ts";
 import { type Source, sumOf } from "../documents/source.ts";
-import { type Form, loadStages, stageNames } from "./stages.ts";
+import { loadStages, stageNames } from "./stages.ts";
 
 export interface LoadOptions {
   /** Approximate bytes of source in one transaction. */
@@ -42,17 +42,7 @@ async function loadLocked(
 ): Promise<LoadResult> {
   const [sql] = connections;
   const { progress, rangeBytes = rangeBytesDefault } = options;
-  let form: Form = source.kind === "mongoexport" ? "fast lines" : "bson";
-  progress.plan(loadStages(form, { all: source.bytes }));
-  progress.begin(stageNames.survey, source.bytes);
-  const plan = await makePlan(source, {
-    rangeBytes,
-    onBytes: (bytes) => progress.add(bytes, 0),
-    onForm: (found) => {
-      form = found;
-      progress.plan(loadStages(form, { all: source.bytes }));
-    },
-  });
+  const { plan, form } = await makePlanAsStage(source, { rangeBytes, progress, toStages: loadStages });
   const { fingerprint } = plan;
   failpoint("plan.made");
   const known = await findSource(sql, fingerprint);

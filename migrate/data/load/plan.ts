@@ -8,7 +8,9 @@ import {
   type Source,
 } from "../documents/source.ts";
 import type { FindParent } from "../lens/subtasks.ts";
-import { type Form, formOf } from "./stages.ts";
+import type { Stage } from "../tools/eta.ts";
+import type { Progress } from "../tools/progress.ts";
+import { type Bytes, type Form, formOf, stageNames } from "./stages.ts";
 import { mapDocument } from "../lens/tables.ts";
 import { readTime } from "../documents/times.ts";
 
@@ -180,4 +182,32 @@ export async function makePlan(
   finders.tasks.report(duplicates, "tasks", "duplicate_id", "id");
   const winners = named.filter(({ position }) => !duplicates.has(duplicateKey("tasks", position)));
   return { fingerprint: source.fingerprint(), ranges, documents, parents: mapNames(winners), duplicates };
+}
+
+export interface SurveyProgress {
+  rangeBytes: number;
+  progress: Progress;
+  /** Returns the stages of the whole command. */
+  toStages: (form: Form, bytes: Bytes) => Stage[];
+}
+
+/** Makes the plan of a source as the first stage of a command. @throws AppError invalid_source, source_truncated */
+export async function makePlanAsStage(
+  source: Source,
+  { rangeBytes, progress, toStages }: SurveyProgress,
+): Promise<{ plan: Plan; form: Form }> {
+  let form: Form = source.kind === "mongoexport" ? "fast lines" : "bson";
+  progress.plan(toStages(form, { all: source.bytes }));
+  progress.begin(stageNames.survey, source.bytes);
+  const plan = await makePlan(source, {
+    rangeBytes,
+    onBytes: (bytes) => progress.add(bytes, 0),
+    onForm: (found) => {
+      form = found;
+      progress.plan(toStages(form, { all: source.bytes }));
+      // The survey also maps users and tasks, which come first, so a byte of them takes far longer.
+      progress.resetSpeed();
+    },
+  });
+  return { plan, form };
 }

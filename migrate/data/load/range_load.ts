@@ -13,10 +13,11 @@ import { copyIn } from "../tools/copy.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { finishRange, insertEntries } from "../ledger/ledger.ts";
 import { insertUncertain } from "./merge.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, rangeBytesDefault } from "./plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import type { Range, RawDocument, Source } from "../documents/source.ts";
 import { HintBitSetter } from "./hint_bits.ts";
+import { LineBuffer } from "../tools/line_buffer.ts";
 import { CastCache } from "./rows.ts";
 import { tables } from "../lens/tables.ts";
 
@@ -34,7 +35,7 @@ export interface RangesWork {
 /** A mapped range: everything that its transaction writes. */
 interface MappedRange {
   range: Range;
-  lines: Uint8Array;
+  lines: LineBuffer;
   batch: Batch;
   digest: string;
 }
@@ -46,17 +47,40 @@ function* splitChunks(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-function mapRange(range: Range, raws: Iterable<RawDocument>, context: BatchContext): MappedRange {
-  const builder = new BatchBuilder(range, context);
+/** Buffers of ranges that are written. New ones for every range would cost more memory, until they are collected. */
+class LineBuffers {
+  readonly #free: LineBuffer[] = [];
+
+  take(bytesExpected: number): LineBuffer {
+    const lines = this.#free.pop() ?? new LineBuffer(bytesExpected);
+    lines.reserve(bytesExpected);
+    return lines;
+  }
+
+  /** Takes a buffer back. One that grew for a huge document is not kept. */
+  giveBack(lines: LineBuffer): void {
+    if (lines.bytes.length > 2 * rangeBytesDefault) return;
+    lines.clear();
+    this.#free.push(lines);
+  }
+}
+
+function mapRange(
+  range: Range,
+  raws: Iterable<RawDocument>,
+  context: BatchContext,
+  lines: LineBuffer,
+): MappedRange {
+  const builder = new BatchBuilder(range, context, lines);
   for (const raw of raws) {
     failpoint("range.document");
     builder.add(raw);
   }
-  const { batch, lines: { content } } = builder;
-  const hash = createHash("sha256").update(content);
+  const { batch } = builder;
+  const hash = createHash("sha256").update(lines.content);
   for (const { line } of batch.uncertain) hash.update(`${line}\n`);
   failpoint("range.transformed");
-  return { range, lines: content, batch, digest: hash.digest("hex") };
+  return { range, lines, batch, digest: hash.digest("hex") };
 }
 
 interface RangeWriter extends RangesWork {
@@ -80,7 +104,7 @@ async function writeRange(
   begun.catch(() => {});
   if (lines.length > 0) {
     const columns = copyColumns(collection).join();
-    await copyIn(sql, `copy ${tables[collection].name} (${columns}) from stdin`, splitChunks(lines));
+    await copyIn(sql, `copy ${tables[collection].name} (${columns}) from stdin`, splitChunks(lines.content));
   }
   await begun;
   failpoint("copy.ended");
@@ -171,6 +195,7 @@ export async function loadRanges(
   failpoint("bloom.filled");
   const writer: RangeWriter = { ...work, casts: new CastCache() };
   const hintBits = new HintBitSetter();
+  const buffers = new LineBuffers();
   // The pending work of each connection, and the last range that was begun, which is committed last.
   const pending = connections.map(() => Promise.resolve());
   let last = Promise.resolve();
@@ -192,11 +217,14 @@ export async function loadRanges(
     const following = ranges[i + 1];
     next = following && source.read(following);
     next?.catch(() => {});
-    const mapped = mapRange(range, raws, context);
+    // A row is a little smaller than its document.
+    const lines = buffers.take(range.bytes);
+    const mapped = mapRange(range, raws, context, lines);
     const number = i % connections.length;
     const connection = connections[number]!;
     await pending[number];
     last = writeRange(connection, mapped, writer, last).then(() => {
+      buffers.giveBack(lines);
       documents += range.documents;
       progress.add(range.bytes, range.documents);
     });

@@ -1,6 +1,14 @@
 /**
- * Estimates the time that a command still takes: the remaining work of all its stages divided by the speed so far,
- * averaged with exponential decay. The unit of work is a byte of the longest stage.
+ * Estimates the time that a command still takes: the remaining work of all its stages divided by the speed of the
+ * work. The unit of work is a byte of the longest stage, and every stage is planned in these units, so later stages
+ * are part of the estimate from the beginning. The speed follows three rules:
+ *
+ * 1. The first second of a stage or collection is slower, because code is compiled and caches are empty. It does not
+ *    count as soon as later work is observed.
+ * 2. A stage starts with the speed of the stages before, its prior. The prior counts like observed work of 15 % of
+ *    the work that is left. So a fast beginning, before the server has to write its pages, misleads less.
+ * 3. Observed work decays exponentially, with the age of the stage as time constant. So the estimate smooths pauses,
+ *    and follows a machine that slows down for good.
  */
 
 export interface Stage {
@@ -9,9 +17,13 @@ export interface Stage {
   units: number;
 }
 
-/** Weight of a speed from an earlier stage, as a share of the remaining work. It fades as that much work is done. */
-const priorShare = 0.08;
+/** Weight of a prior as a share of the work that is left. */
+const priorShare = 0.15;
 const priorSecondsMin = 0.5;
+/** Seconds at the beginning of a stage or collection whose speed does not count. */
+const warmUpSeconds = 1;
+/** Weight of a speed without a prior that no longer counts: enough to have an estimate until more is observed. */
+const forgottenSeconds = 0.1;
 /** Minimum time constant of the exponential decay. The decay is slower in longer stages. */
 const decaySecondsMin = 10;
 
@@ -29,14 +41,14 @@ export class Estimator {
   /** Observed units and seconds, with decay. */
   #units = 0;
   #seconds = 0;
-  /** Units that were done since the prior was set. */
-  #unitsSincePrior = 0;
-  /** The speed from an earlier stage. */
-  #prior: { speed: number; units: number } | undefined;
+  /** Units per second in the earlier stages. */
+  #prior: number | undefined;
   #stageStart = 0;
+  #warmUpStart = 0;
   #lastUpdate = 0;
   #hasEnded = false;
-  #isFirstUpdate = true;
+  /** True from the beginning of a stage or collection until its first update after the warm-up. */
+  #isWarmingUp = true;
 
   /** @param now returns the time in seconds */
   constructor(readonly now: () => number = () => performance.now() / 1000) {}
@@ -51,8 +63,7 @@ export class Estimator {
     this.#current = stages.findIndex((stage) => stage.name === name);
     const change = oldUnits ? (stages[this.#current]?.units ?? oldUnits) / oldUnits : 1;
     this.#units *= change;
-    this.#unitsSincePrior *= change;
-    if (this.#prior) this.#prior = { speed: this.#prior.speed * change, units: this.#prior.units * change };
+    if (this.#prior) this.#prior *= change;
   }
 
   /** Ends the last stage. The next plan is that of another command. */
@@ -64,7 +75,6 @@ export class Estimator {
     this.#current = -1;
     this.#units = 0;
     this.#seconds = 0;
-    this.#unitsSincePrior = 0;
     this.#prior = undefined;
     this.#hasEnded = false;
   }
@@ -86,29 +96,40 @@ export class Estimator {
     this.#done = 0;
     this.#stageStart = this.now();
     this.#lastUpdate = this.#stageStart;
+    this.#warmUp();
     this.#setPrior(this.#speed());
   }
 
   /** Forgets the observed speed of this stage, because the following work has another cost. The prior stays. */
   resetSpeed(): void {
-    this.#setPrior(this.#prior?.speed ?? this.#speed());
+    this.#warmUp();
+    if (this.#prior) this.#setPrior(this.#prior);
+    else this.#forget();
+  }
+
+  #warmUp(): void {
+    this.#isWarmingUp = true;
+    this.#warmUpStart = this.now();
+  }
+
+  #forget(): void {
+    if (this.#seconds <= forgottenSeconds) return;
+    this.#units *= forgottenSeconds / this.#seconds;
+    this.#seconds = forgottenSeconds;
   }
 
   #setPrior(speed: number | undefined): void {
-    this.#isFirstUpdate = true;
     if (speed === undefined) return;
-    this.#prior = { speed, units: Math.max(priorSecondsMin * speed, priorShare * this.#unitsLeft()) };
+    this.#prior = speed;
     this.#units = 0;
     this.#seconds = 0;
-    this.#unitsSincePrior = 0;
   }
 
   /** Returns units per second, or undefined if nothing was observed. */
   #speed(): number | undefined {
-    if (!this.#prior) return this.#units > 0 ? this.#units / this.#seconds : undefined;
-    const { speed, units } = this.#prior;
-    const priorUnits = Math.max(0, units - this.#unitsSincePrior);
-    return (this.#units + priorUnits) / (this.#seconds + priorUnits / speed);
+    if (!this.#prior) return this.#units > 0 && this.#seconds > 0 ? this.#units / this.#seconds : undefined;
+    const units = Math.max(priorSecondsMin * this.#prior, priorShare * this.#unitsLeft());
+    return (this.#units + units) / (this.#seconds + units / this.#prior);
   }
 
   /** Adds bytes of the stage that an earlier run has done. */
@@ -122,17 +143,16 @@ export class Estimator {
     const seconds = now - this.#lastUpdate;
     this.#lastUpdate = now;
     this.#done += bytes;
-    // The time of the first update includes work on the following ones, so it is not representative.
-    if (this.#isFirstUpdate && this.#prior) {
-      this.#isFirstUpdate = false;
-      return;
-    }
+    const wasWarmingUp = this.#isWarmingUp;
+    this.#isWarmingUp &&= now - this.#warmUpStart < warmUpSeconds;
+    // With a prior, neither the warm-up counts nor the first update, whose time includes work on the following ones.
+    if (wasWarmingUp && this.#prior) return;
     const decay = Math.exp(-seconds / Math.max(decaySecondsMin, now - this.#stageStart));
     const { units } = this.#stages[this.#current] ?? { units: 0 };
     const done = this.#total > 0 ? bytes / this.#total * units : 0;
     this.#units = this.#units * decay + done;
     this.#seconds = this.#seconds * decay + seconds;
-    this.#unitsSincePrior += done;
+    if (wasWarmingUp && !this.#isWarmingUp) this.#forget();
   }
 
   /** Returns the units that are left in this stage and the following ones. */

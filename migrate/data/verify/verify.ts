@@ -7,7 +7,7 @@ import { AppError } from "../../../errors.ts";
 import { requireSchema } from "../../schema/runner.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { findSource, listRanges } from "../ledger/ledger.ts";
-import { makePlan, type Plan, rangeBytesDefault } from "../load/plan.ts";
+import { makePlanAsStage, type Plan, rangeBytesDefault } from "../load/plan.ts";
 import type { Progress } from "../tools/progress.ts";
 import { readParents } from "../load/rows.ts";
 import { type Collection, type Range, type Source, sumOf } from "../documents/source.ts";
@@ -169,16 +169,10 @@ export async function verify(pool: Pool, source: Source, options: VerifyOptions)
   await requireWritableServer(pool);
   await requireSchema(pool);
   const { progress, again = false } = options;
-  let form: Form = source.kind === "mongoexport" ? "fast lines" : "bson";
-  progress.plan(verifyStages(form, { all: source.bytes }));
-  progress.begin(stageNames.survey, source.bytes);
-  const plan = await makePlan(source, {
+  const { plan, form } = await makePlanAsStage(source, {
     rangeBytes: rangeBytesDefault,
-    onBytes: (bytes) => progress.add(bytes, 0),
-    onForm: (found) => {
-      form = found;
-      progress.plan(verifyStages(form, { all: source.bytes }));
-    },
+    progress,
+    toStages: verifyStages,
   });
   failpoint("verify.planned");
   const sql = await pool.reserve();
