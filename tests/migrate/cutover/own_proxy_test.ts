@@ -168,7 +168,7 @@ Deno.test({
       assert.equal((await back.ended).code, 0);
     });
     await t.step("a person switches it, and a kill after the hold is undone", async () => {
-      await using _sync = await startSyncProcess(rig);
+      await using sync = await startSyncProcess(rig);
       await using killed = rig.start(["data", ...cutover, ...hook], "proxy.asked");
       assert.equal((await killed.ended).signal, "SIGKILL");
       const aborted = await rig.data("cutover", "--abort");
@@ -187,6 +187,8 @@ Deno.test({
       );
       assert.match(out, /this system is in charge/);
       await assertInCharge(rig, "new");
+      // It ends soon after the switch. Killed before, it would leave a lease that the way back has to wait for.
+      assert.equal((await sync.ended).code, 0);
     });
     assert.deepEqual([...load.statuses].filter((status) => status !== 200 && status !== 503), []);
     const { here } = await readDeleted(rig);
