@@ -55,12 +55,14 @@ Deno.test({
     assert.equal(backEnded.code, 0, backEnded.err);
     assert.equal((await readTraffic(sql)).phase, "old");
 
-    await using _again = rig.start(["data", "sync", "--from", "mongodb", "--quiet"]);
+    await using again = rig.start(["data", "sync", "--from", "mongodb", "--quiet"]);
     await waitFollowing(rig);
     await makeReady(rig);
     const second = await rig.data("cutover", "--yes", "--unfinished", "keep", ...common);
     assert.equal(second.code, 0, second.err);
     await assertInCharge(rig, "new");
+    // The way back must not begin before the sync has ended.
+    assert.equal((await again.ended).code, 0);
     await load.stop();
 
     const { failures, violations, entries } = readAccount(load.clients);
