@@ -11,8 +11,9 @@ import { wait } from "./wait.ts";
 const shutdownMsMax = 3_500;
 
 /**
- * Share of DRAIN_MS after which a proxy that can repeat requests at another process is told to do so. The rest is
- * shorter than the second for which nginx leaves a process out (deploy/nginx/site/upstreams.conf).
+ * Share of DRAIN_MS after which a proxy that can repeat requests at another process is told to do so. Of the 3 s that
+ * docs/deploying.md names, one second is left: nginx leaves a process out for at least as long
+ * (deploy/nginx/site/upstreams.conf).
  */
 const leavingShare = 2 / 3;
 
@@ -24,7 +25,8 @@ export interface Shared {
 
 /**
  * Serves the API until `signal` is aborted. Then `/ready` is 503, and the API goes on accepting for DRAIN_MS; in the last
- * third of it, a proxy that can repeat requests elsewhere is told to. It stops listening, ends event streams so that clients reconnect elsewhere, and waits for the answers under way. An answer
+ * third of it, a proxy that can repeat requests elsewhere is told to. It stops listening, ends event streams so that
+ * clients reconnect elsewhere, and waits for the answers under way. An answer
  * that is not finished by then is cut off, which every client notices.
  *
  * @param shared shares the port with other processes, and serves the operators' routes on a free port for their parent

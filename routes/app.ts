@@ -16,7 +16,7 @@ import { createThrottle, type LoginThrottle } from "./common/throttle.ts";
 import { createTokens, type Tokens } from "./common/tokens.ts";
 import { bodyMsDefault } from "./v1/body.ts";
 import { createGate, type Gate } from "./common/gate.ts";
-import { isRepeatedElsewhere, refuseToLeave } from "./common/leaving.ts";
+import { askToRepeatElsewhere, isRepeatedElsewhere } from "./common/leaving.ts";
 import type { Front } from "./front/front.ts";
 import { routeV1 } from "./v1/router.ts";
 import { createV2 } from "./v2/app.ts";
@@ -99,7 +99,7 @@ export function createApp(deps: AppDeps): App {
   // v1 handles every other request, because unknown paths and methods get FastAPI's responses.
   app.all("*", async ({ req: { raw: request }, env }) => {
     // Neither counted nor logged: the process that answers instead does both.
-    if (deps.leaving?.aborted && isRepeatedElsewhere(request)) return refuseToLeave();
+    if (deps.leaving?.aborted && isRepeatedElsewhere(request)) return askToRepeatElsewhere();
     const startedAt = performance.now();
     const remote = env?.remoteAddr && "hostname" in env.remoteAddr ? env.remoteAddr.hostname : "";
     const address = clientAddress(request.headers, remote, config.TRUSTED_PROXIES);

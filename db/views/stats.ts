@@ -70,7 +70,7 @@ const packCells = (sql: Sql, id: string) =>
 /** Returns the columns of a rater's row. */
 const packStars = (sql: Sql) => sql`r.rater_id, string_agg(int4send(s.cell * 8 + r.stars), ''::bytea), null`;
 
-const toDataset = ([first, ...others]: PackedRow[]): PackedDataset => ({
+const toPackedDataset = ([first, ...others]: PackedRow[]): PackedDataset => ({
   revision: first?.revision ?? 0,
   cells: first?.packed ?? new Uint8Array(),
   ratings: others.flatMap(({ rater_id, packed }) => rater_id && packed ? [{ rater_id, packed }] : []),
@@ -94,7 +94,7 @@ export async function readDataset(
     where r.task_id = ${id} and r.stars is not null
     group by r.rater_id`
     : sql``;
-  return toDataset(
+  return toPackedDataset(
     await sql<PackedRow[]>`
     select ${packCells(sql, id)}
     from subtasks s
@@ -116,7 +116,7 @@ export async function readDataset(
  */
 export async function readDatasetChanges(sql: Sql, id: string, since: number): Promise<PackedDataset> {
   // A subquery with an offset is looked up for each cell, whatever the planner expects.
-  return toDataset(
+  return toPackedDataset(
     await sql<PackedRow[]>`
     with changed as materialized (
       select s.id, s.cell, s.attempt, s.status, s.error

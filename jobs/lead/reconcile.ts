@@ -35,7 +35,7 @@ export async function reconcile({ sql, log, metrics }: ReconcileDeps, silenceMs:
   for (const worker of dead) log.warn("worker declared dead", { worker });
   const isSilent = silenceMs > takeOverAfterMs;
   const orphans = await releaseOrphans(sql, overdueMs, isSilent ? takeOverAfterMs : null);
-  // After the release: the slots of its subtasks are free, those of the others are not.
+  // This follows the release, because the slots of released subtasks are free only then.
   if (isSilent) await withdrawSlots(sql);
   if (orphans.length > 0) {
     const unsaved = orphans.filter(({ remote_id, intent_at }) => remote_id === null && intent_at !== null);

@@ -9,6 +9,7 @@ import { AppError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../json.ts";
 import { type Cell, expandTask, type Expansion } from "../matrix/expand.ts";
 import type { SeedRule } from "../matrix/seeds.ts";
+import { wait } from "../../wait.ts";
 import { type PlanWarning, warnOfPlan } from "./plan_warnings.ts";
 
 export interface PlanInput {
@@ -170,7 +171,8 @@ async function countReusable(sql: Sql, { requests, times }: CellCount): Promise<
     // A later lookup may fail while this one is not awaited yet.
     lookup.catch(() => {});
     lookups.push(lookup);
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    // The statement is sent only when the event loop gets its turn.
+    await wait(0);
   }
   return (await Promise.all(lookups)).reduce((sum, count) => sum + count, 0);
 }

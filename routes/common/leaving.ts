@@ -13,8 +13,11 @@ const neverRepeated = new Set(["POST", "PATCH", "LOCK"]);
 export const isRepeatedElsewhere = ({ method, headers }: Request): boolean =>
   headers.has("x-retry-elsewhere") && !neverRepeated.has(method);
 
-/** The answer to such a request. No other answer of this system has the status 504. Clients see it only where no other process is left. */
-export const refuseToLeave = (): Response =>
+/**
+ * Returns the answer to such a request. No other answer of this system has the status 504. Clients see it only where no
+ * other process is left.
+ */
+export const askToRepeatElsewhere = (): Response =>
   Response.json({ detail: "This process stops" }, {
     status: 504,
     headers: { connection: "close", "retry-after": "2" },

@@ -281,7 +281,7 @@ Deno.test({
     assert.ok(most <= 12, `${most} images at once`);
     // A frame that takes longer than the rest is a rest, in which images may load.
     const { start, end } = await waitFor("a scroll without a rest", async () => {
-      // What an earlier rest asked for would still arrive during this scroll.
+      // Images that were requested while the page stood still would arrive during this scroll.
       await waitFor("the images of the last rest", () => inFlight.size === 0);
       const scrolled = await scroll(page);
       return scrolled.longestFrame < restMs && scrolled;

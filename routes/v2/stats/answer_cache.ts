@@ -1,24 +1,18 @@
 /** Computed answers, kept while what they were computed from is unchanged. */
+import { SizedCache } from "./sized_cache.ts";
 
 interface Kept {
   version: string;
   text: Promise<string>;
-  /** Characters of the text; 0 while it is computed. */
-  size: number;
 }
 
 /** The latest answers of one process. Requests for the same answer share one computation. */
 export class AnswerCache {
-  /** Least recently used first. */
-  readonly #kept = new Map<string, Kept>();
-  #size = 0;
+  readonly #kept: SizedCache<Kept>;
 
   /** @param sizeMax maximum characters of all answers together */
-  constructor(readonly sizeMax = 8_000_000) {}
-
-  #forget(key: string): void {
-    this.#size -= this.#kept.get(key)?.size ?? 0;
-    this.#kept.delete(key);
+  constructor(sizeMax = 8_000_000) {
+    this.#kept = new SizedCache(sizeMax);
   }
 
   /**
@@ -29,27 +23,16 @@ export class AnswerCache {
    */
   async get(key: string, version: string, compute: () => Promise<string>): Promise<string> {
     const before = this.#kept.get(key);
-    if (before?.version === version) {
-      this.#kept.delete(key);
-      this.#kept.set(key, before);
-      return await before.text;
-    }
-    this.#forget(key);
-    const kept: Kept = { version, text: compute(), size: 0 };
-    this.#kept.set(key, kept);
+    if (before?.version === version) return await before.text;
+    const kept: Kept = { version, text: compute() };
+    // Its size is known when it is computed.
+    this.#kept.set(key, kept, 0);
     try {
       const text = await kept.text;
-      if (this.#kept.get(key) === kept) {
-        kept.size = text.length;
-        this.#size += text.length;
-      }
-      for (const [oldest] of this.#kept) {
-        if (this.#size <= this.sizeMax) break;
-        this.#forget(oldest);
-      }
+      if (this.#kept.peek(key) === kept) this.#kept.set(key, kept, text.length);
       return text;
     } catch (error) {
-      if (this.#kept.get(key) === kept) this.#forget(key);
+      if (this.#kept.peek(key) === kept) this.#kept.delete(key);
       throw error;
     }
   }

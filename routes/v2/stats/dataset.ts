@@ -77,7 +77,7 @@ export async function readTaskDataset(
   id: string,
   { ratings }: { ratings: boolean },
 ): Promise<TaskDataset> {
-  const finding = findStatsTask(sql, id).then((task) => task && readLevels(sql, id, task));
+  const finding = findStatsTask(sql, id).then((task) => task && readCellLevels(sql, id, task));
   const [found, snapshot] = await Promise.all([
     finding,
     datasets.read(sql, id, { ratings, countCells: finding.then((one) => one?.cellLevels.cells) }),
@@ -88,7 +88,7 @@ export async function readTaskDataset(
 }
 
 /** Reads the levels of a task's cells. */
-async function readLevels(sql: V2Deps["sql"], id: string, task: StatsTask) {
+async function readCellLevels(sql: V2Deps["sql"], id: string, task: StatsTask) {
   const axes = parseAxes(task);
   const levels = task.has_grown
     ? levelsOfExtendedMatrix(axes, createMatrix(await readShape(sql, id)))

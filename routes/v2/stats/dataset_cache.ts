@@ -16,6 +16,7 @@ import {
   unpackVotes,
 } from "../../../statistics/dataset.ts";
 import type { V2Deps } from "../kit/context.ts";
+import { SizedCache } from "./sized_cache.ts";
 
 type Sql = V2Deps["sql"];
 
@@ -42,22 +43,16 @@ const bytesOf = ({ snapshot: { table: { states, stars } }, votes }: Kept): numbe
 
 /** Datasets of one process. */
 export class DatasetCache {
-  /** By task, least recently used first. */
-  readonly #kept = new Map<string, Kept>();
+  /** By task. */
+  readonly #kept: SizedCache<Kept>;
 
   /** @param bytesMax maximum size of all datasets together */
-  constructor(readonly bytesMax = 64_000_000) {}
+  constructor(bytesMax = 64_000_000) {
+    this.#kept = new SizedCache(bytesMax);
+  }
 
   #keep(id: string, kept: Kept): void {
-    this.#kept.delete(id);
-    this.#kept.set(id, kept);
-    let bytes = 0;
-    for (const one of this.#kept.values()) bytes += bytesOf(one);
-    for (const [oldest, one] of this.#kept) {
-      if (bytes <= this.bytesMax) break;
-      bytes -= bytesOf(one);
-      this.#kept.delete(oldest);
-    }
+    this.#kept.set(id, kept, bytesOf(kept));
   }
 
   /**
@@ -65,7 +60,7 @@ export class DatasetCache {
    *
    * A database that is behind the kept snapshot, such as a replica or one that was loaded anew, is read completely.
    *
-   * @param countCells returns the number of cells of the task; undefined if there is no such task
+   * @param countCells resolves with the number of cells of the task; undefined if there is no such task
    * @returns undefined if there is no such task
    */
   async read(
@@ -99,12 +94,12 @@ export class DatasetCache {
   /** Reads the votes between the present images of a task that was read. */
   async readVotes(sql: Sql, id: string, { table }: CellSnapshot): Promise<CellVote[]> {
     const version = await findVotesVersion(sql, id);
-    const before = this.#kept.get(id)?.votes;
+    const before = this.#kept.peek(id)?.votes;
     if (before?.version === version && haveSameImages(before.table, table, cellStates.image)) {
       return before.votes;
     }
     const votes = unpackVotes(await readVotes(sql, id));
-    const kept = this.#kept.get(id);
+    const kept = this.#kept.peek(id);
     if (kept) this.#keep(id, { ...kept, votes: { version, table, votes } });
     return votes;
   }

@@ -1,48 +1,16 @@
 /** The kept dataset of a task equals the one that is read anew, after every kind of change. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { claimSubtasks, settleSubtasks } from "../../../db/queue/subtasks.ts";
+import { settleSubtasks } from "../../../db/queue/subtasks.ts";
 import { repairOpenCells } from "../../../db/queue/doctor.ts";
-import { insertWorker } from "../../../db/queue/workers.ts";
 import { DatasetCache } from "../../../routes/v2/stats/dataset_cache.ts";
 import { startApi, type TestApi } from "../../support/api.ts";
+import { claim, done, failed, join } from "../../support/cells.ts";
 import { addMatrix, addPeople, call, type V2Person } from "../support/api.ts";
 
-const worker = "a worker";
-
-/** Draws a waiting cell again: completed, or refused. */
-async function drawPending({ database: { sql } }: TestApi, task: string, isRefused: boolean): Promise<void> {
-  const refs = await sql<{ task_id: string; id: string }[]>`
-    select parent_task_id as task_id, id from subtasks where parent_task_id = ${task} and status = 'pending' limit 1`;
-  const claimed = await claimSubtasks(sql, worker, [...refs]);
-  await settleSubtasks(
-    sql,
-    claimed.map(({ task_id, id, lease_id, retry_count }) =>
-      isRefused
-        ? {
-          task_id,
-          id,
-          lease_id,
-          status: "failed",
-          retry_count: retry_count + 1,
-          outcome: "illegal",
-          reason: "no",
-          result: null,
-          image_url: null,
-          error: "no",
-        }
-        : {
-          task_id,
-          id,
-          lease_id,
-          status: "completed",
-          retry_count,
-          result: "{}",
-          image_url: "https://images.example/again.png",
-          error: null,
-        }
-    ),
-  );
+/** Draws a waiting cell again: completed, or failed. */
+async function drawPending({ database: { sql } }: TestApi, settle: typeof done): Promise<void> {
+  await settleSubtasks(sql, (await claim(sql, 1)).map((subtask) => settle(subtask)));
 }
 
 interface Rig {
@@ -64,14 +32,10 @@ const moves: Record<string, (rig: Rig, a: number, b: number) => Promise<unknown>
     call(api, raters[b % raters.length], "DELETE", `/tasks/${task}/cells/${a % cells}/rating`),
   rerun: ({ api, task, owner, cells }, a) =>
     call(api, owner, "POST", `/tasks/${task}/cells/${a % cells}/rerun`),
-  draw: ({ api, task }) => drawPending(api, task, false),
-  refuse: ({ api, task }) => drawPending(api, task, true),
-  claim: async ({ api: { database: { sql } }, task }) => {
-    const refs = await sql<{ task_id: string; id: string }[]>`
-      select parent_task_id as task_id, id from subtasks
-      where parent_task_id = ${task} and status = 'pending' limit 1`;
-    await claimSubtasks(sql, worker, [...refs]);
-  },
+  draw: ({ api }) => drawPending(api, done),
+  fail: ({ api }) => drawPending(api, failed),
+  refuse: ({ api }) => drawPending(api, (subtask) => ({ ...failed(subtask), outcome: "illegal" })),
+  claim: ({ api: { database: { sql } } }) => claim(sql, 1),
   vote: ({ api, task, raters, cells }, a, b) =>
     call(api, raters[b % raters.length], "POST", `/tasks/${task}/votes`, {
       left: { cell: a % cells, version: 1 },
@@ -108,7 +72,7 @@ async function compare(rig: Rig, cache: DatasetCache, after: string): Promise<vo
 async function startRig(): Promise<AsyncDisposable & Rig> {
   const api = await startApi();
   const { user, other, manager } = await addPeople(api);
-  await insertWorker(api.database.sql, { id: worker, host: "here", pid: 1, queues: ["standard"] });
+  await join(api.database.sql);
   const task = await addMatrix(api, user, { prompts: 3, ratios: 2 });
   return {
     api,
