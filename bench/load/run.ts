@@ -67,13 +67,7 @@ async function run(command: string, args: string[], env: Record<string, string> 
   return { seconds: endedAt, endedAt, peakMib, progress, out };
 }
 
-/**
- * Reads the V8 flags of `deno task migrate`, so that the measured memory is that of a user's process.
- *
- * Keys and ledger entries live as long as their range is written, so they reach the old generation, and V8 lets that
- * grow to four times its live size before a full collection. `--heap-growing-percent=80` collects it when it has grown
- * by 80 %. With less than that, full collections take a tenth of the CPU time and more.
- */
+/** Reads the V8 flags of `deno task migrate`, so that the measured memory is that of a user's process. */
 async function readFlags(): Promise<string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
   return tasks.migrate.command.split(" ").filter((word: string) => word.startsWith("--v8-flags"));
