@@ -4,6 +4,7 @@ import type { Queue } from "./subtasks.ts";
 import { channels } from "./tasks.ts";
 import { takeOverAfterMs } from "./times.ts";
 import { transact } from "../pg/transaction.ts";
+import { wait } from "../../wait.ts";
 
 export interface WorkerRow {
   id: string;
@@ -234,4 +235,22 @@ export async function findLeaseHolder(sql: Sql, role: string): Promise<string | 
   const [row] = await sql<{ holder: string }[]>`
     select holder from leaders where role = ${role} and lease_until > now()`;
   return row?.holder;
+}
+
+/** Longest wait for a process that is ending, and the interval of looking, in milliseconds. */
+const leaseEnd = { waitMs: 10_000, pollMs: 250 };
+
+/**
+ * Waits until nobody holds a lease, for at most ten seconds. A process that is ending gives its lease back soon, and the
+ * lease of a killed one expires.
+ *
+ * @returns the process that still holds the lease, if one does
+ */
+export async function waitForLeaseEnd(sql: Sql, role: string): Promise<string | undefined> {
+  const deadline = performance.now() + leaseEnd.waitMs;
+  while (true) {
+    const holder = await findLeaseHolder(sql, role);
+    if (holder === undefined || performance.now() >= deadline) return holder;
+    await wait(leaseEnd.pollMs);
+  }
 }

@@ -91,7 +91,7 @@ async function runWrites(context: DataContext, flags: BackFlags, source: Followe
     await requireSchema(pool);
     return await withSharedMigratorLock(pool, "back", async () => {
       const started = performance.now();
-      await checkPreconditions(pool, source, { acceptOther: flags.otherDatabase ?? false });
+      await checkPreconditions(pool, source, { acceptOther: flags.otherDatabase ?? false, onNote });
       failpoint("back.checked");
       await using lease = await Lease.acquire(pool, "back");
       failpoint("back.lease_acquired");

@@ -1,5 +1,5 @@
 /** What must hold before the first document is written back. Each failure is one message, and nothing is written. */
-import { findLeaseHolder } from "../../../db/queue/workers.ts";
+import { findLeaseHolder, waitForLeaseEnd } from "../../../db/queue/workers.ts";
 import type { Pool } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 import { collections } from "../documents/source.ts";
@@ -20,9 +20,16 @@ async function checkCapture(pool: Pool): Promise<void> {
   );
 }
 
-/** @throws AppError busy */
-async function checkSync(pool: Pool): Promise<void> {
-  const holder = await findLeaseHolder(pool, "sync");
+/**
+ * Checks that no sync runs. One that is ending, as each does after a cut-over, is waited for.
+ *
+ * @throws AppError busy
+ */
+async function checkSync(pool: Pool, onNote: (note: string) => void): Promise<void> {
+  const running = await findLeaseHolder(pool, "sync");
+  if (running === undefined) return;
+  onNote(`waiting up to 10 s for the forward sync (process ${running}) to end`);
+  const holder = await waitForLeaseEnd(pool, "sync");
   if (holder === undefined) return;
   throw new AppError(
     "busy",
@@ -90,10 +97,10 @@ async function checkPrimary(source: FollowedMongo): Promise<void> {
 export async function checkPreconditions(
   pool: Pool,
   source: FollowedMongo,
-  { acceptOther }: { acceptOther: boolean },
+  { acceptOther, onNote }: { acceptOther: boolean; onNote: (note: string) => void },
 ): Promise<void> {
   await checkCapture(pool);
-  await checkSync(pool);
+  await checkSync(pool, onNote);
   await checkIdentity(pool, source, acceptOther);
   await checkPrimary(source);
   await checkBlock(source);

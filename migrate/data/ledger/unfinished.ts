@@ -2,7 +2,7 @@
  * Decides about imported tasks that the old backend had not finished. A load sets `hold = 'import'` on them, and
  * workers do not draw cells of held tasks until an operator resumes or cancels them.
  */
-import { findLeaseHolder } from "../../../db/queue/workers.ts";
+import { waitForLeaseEnd } from "../../../db/queue/workers.ts";
 import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { channels } from "../../../db/queue/tasks.ts";
 import { isFenceUp } from "../../../db/traffic/fence.ts";
@@ -166,6 +166,8 @@ async function isOldInCharge(sql: Sql): Promise<boolean> {
 }
 
 /**
+ * Waits for a sync that is ending, as each does after a cut-over.
+ *
  * @throws AppError busy while a sync runs, conflict while the old backend is in charge: the tasks belong to it, and it may
  * draw their cells
  */
@@ -177,7 +179,7 @@ async function requireOwned(sql: Sql, decision: Decision): Promise<void> {
         `'deno task migrate data cutover --unfinished ${decision}'`,
     );
   }
-  const holder = await findLeaseHolder(sql, "sync");
+  const holder = await waitForLeaseEnd(sql, "sync");
   if (holder === undefined) return;
   throw new AppError(
     "busy",

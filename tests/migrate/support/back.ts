@@ -40,7 +40,7 @@ export async function backOnce(
 ): Promise<BackRun> {
   if (!await isCaptureEnabled(sql)) await enableCapture(sql);
   await using source = await openFollowed(mongo.url, database);
-  await checkPreconditions(sql, source, { acceptOther: database !== databaseName });
+  await checkPreconditions(sql, source, { acceptOther: database !== databaseName, onNote });
   await using lease = await Lease.acquire(sql, "back");
   let documents = 0;
   const signal = AbortSignal.timeout(120_000);
