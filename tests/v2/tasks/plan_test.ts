@@ -113,11 +113,11 @@ Deno.test("a plan warns of designs that weaken comparisons", async (t) => {
   }
 });
 
-Deno.test("the count of duplicates equals that of comparing all requests", () => {
+Deno.test("the count of duplicates equals that of comparing all requests", async () => {
   const word = fc.constantFrom("", "x", "y");
   const axis = fc.array(word, { minLength: 1, maxLength: 4 });
-  fc.assert(
-    fc.property(axis, axis, fc.integer({ min: 1, max: 2 }), (first, second, batch) => {
+  await fc.assert(
+    fc.asyncProperty(axis, axis, fc.integer({ min: 1, max: 2 }), async (first, second, batch) => {
       const tags = parseJson(JSON.stringify([
         { type: "prompt", isVariable: true, name: "a" },
         { type: "prompt", value: "x" },
@@ -132,7 +132,8 @@ Deno.test("the count of duplicates equals that of comparing all requests", () =>
       const body = { tags, variables, settings: new Map() as JsonObject };
       const expansion = expandTask(body, { seedRule: rule });
       const requests = [...expansion.cells].map(({ prompts, seed }) => `${prompts} ${seed}`);
-      assert.equal(countCells(expansion, 1).duplicates, requests.length - new Set(requests).size);
+      const { duplicates } = await countCells(expansion, 1, () => {});
+      assert.equal(duplicates, requests.length - new Set(requests).size);
     }),
   );
 });
