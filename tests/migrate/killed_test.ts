@@ -39,8 +39,8 @@ function killsAt(...names: string[]): Kill[] {
 const between = (first: Failpoint, last: Failpoint) =>
   failpoints.slice(failpoints.indexOf(first), failpoints.indexOf(last) + 1);
 
-/** Maximum number of unfinished ranges of a load: one in the lens, two at the server. */
-const unfinishedRangesMax = 3;
+/** Maximum number of unfinished ranges of a load: one in the lens, three at the server. */
+const unfinishedRangesMax = 4;
 
 async function checkLoad(kills: Kill[], database: TestDatabase, path: string, wanted: string): Promise<void> {
   const { sql } = database;

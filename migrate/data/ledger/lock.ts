@@ -3,12 +3,12 @@ import type { Pool, Sql } from "../../../db/pg/connect.ts";
 import { AppError } from "../../../errors.ts";
 
 /** Keys of the advisory locks. The schema runner uses another key. */
-const lockKeys = [0x636f6e75, 0x636f6e76] as const;
+const lockKeys = [0x636f6e75, 0x636f6e76, 0x636f6e7a] as const;
 
 /**
  * Tries to acquire the migrator lock. The server releases the lock of a killed process when its session ends.
  *
- * @param session number of the session: a load holds the locks 0 and 1
+ * @param session number of the session: each session of a load holds its own lock
  */
 export async function acquireMigratorLock(sql: Sql, session = 0): Promise<boolean> {
   const [lock] = await sql`select pg_try_advisory_lock(${lockKeys[session]!}) as acquired`;

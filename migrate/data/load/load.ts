@@ -80,7 +80,7 @@ async function loadLocked(
     failpoint("ranges.done");
     progress.begin(stageNames.settle, 0);
     await sql`set synchronous_commit = on`;
-    await settle(sql, fingerprint, runId);
+    await settle(connections, fingerprint, runId);
     failpoint("settle.committed");
     return { fingerprint, documents, ranges: ranges.length };
   } catch (error) {
@@ -106,7 +106,7 @@ export async function load(pool: Pool, source: Source, options: LoadOptions): Pr
   await requireWritableServer(pool);
   await requireSchema(pool);
   failpoint("load.schema_checked");
-  const connections = [await pool.reserve(), await pool.reserve()] as const;
+  const connections = [await pool.reserve(), await pool.reserve(), await pool.reserve()] as const;
   let isComplete = false;
   try {
     for (const [number, connection] of connections.entries()) {

@@ -1,6 +1,6 @@
 /**
- * Loads the ranges of a source. Ranges are mapped in the order of the source, and two connections write them in
- * turn, so that the server works on two ranges at once. They are committed in the order of the source as well, so a
+ * Loads the ranges of a source. Ranges are mapped in the order of the source, and three connections write them in
+ * turn, so that the server works on several ranges at once. They are committed in the order of the source as well, so a
  * crash leaves a prefix of the source, as if the ranges had been loaded one by one.
  */
 import { createHash } from "node:crypto";
@@ -22,7 +22,7 @@ import { CastCache } from "./rows.ts";
 import { tables } from "../lens/tables.ts";
 
 /** Connections that write ranges in turn. */
-export type Connections = readonly [postgres.ReservedSql, ...postgres.ReservedSql[]];
+export type Connections = readonly [postgres.ReservedSql, postgres.ReservedSql, ...postgres.ReservedSql[]];
 
 export interface RangesWork {
   plan: Plan;

@@ -1,9 +1,9 @@
 /** Finishes a load with the work that concerns all rows. */
-import type postgres from "postgres";
 import type { Sql } from "../../../db/pg/connect.ts";
 import { recreateIndexes } from "./deferred_indexes.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { finishRun } from "../ledger/ledger.ts";
+import type { Connections } from "./range_load.ts";
 
 /** Sets the counters of all imported tasks, and holds those whose unfinished subtasks were not counted before. */
 export async function countSubtasks(sql: Sql): Promise<void> {
@@ -40,10 +40,14 @@ export async function linkOwners(sql: Sql): Promise<void> {
       and tasks.generation is not null and users.generation is not null`;
 }
 
-/** Updates the planner's statistics of the columns that queries filter by. */
-export async function analyzeTables(sql: Sql): Promise<void> {
+/** Updates the planner's statistics of users and tasks. */
+export async function analyzeParents(sql: Sql): Promise<void> {
   for (const name of ["users", "tasks"]) await sql`analyze ${sql(name)}`;
-  // Only the columns that queries filter by. Autovacuum analyzes the long texts later, which cost most to sample.
+}
+
+/** Updates the planner's statistics of the columns of subtasks that queries filter by. */
+export async function analyzeSubtasks(sql: Sql): Promise<void> {
+  // Autovacuum analyzes the long texts later, which cost most to sample.
   const columns = await sql`
     select distinct attname
     from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)
@@ -53,12 +57,14 @@ export async function analyzeTables(sql: Sql): Promise<void> {
 }
 
 /**
- * Recreates the dropped indexes. Then, in one transaction, sets the tasks' counters, marks the source as settled,
- * closes the run and updates the planner's statistics. Tasks with unfinished subtasks are held (`hold = 'import'`),
- * so that old work does not start by itself.
+ * Recreates the dropped indexes. Then updates the planner's statistics and, in one transaction, sets the tasks' counters,
+ * marks the source as settled and closes the run. Tasks with unfinished subtasks are held (`hold = 'import'`), so that
+ * old work does not start by itself.
  */
-export async function settle(sql: postgres.ReservedSql, fingerprint: string, runId: string): Promise<void> {
+export async function settle([sql, second]: Connections, fingerprint: string, runId: string): Promise<void> {
   await recreateIndexes(sql);
+  const analyzing = analyzeSubtasks(second);
+  analyzing.catch(() => {});
   await sql`begin`;
   failpoint("settle.begun");
   await countSubtasks(sql);
@@ -70,7 +76,9 @@ export async function settle(sql: postgres.ReservedSql, fingerprint: string, run
     where fingerprint = ${fingerprint}`;
   await finishRun(sql, runId, "done");
   failpoint("settle.closed");
-  await analyzeTables(sql);
+  await analyzeParents(sql);
+  // A source counts as settled only when the statistics of its subtasks are there too.
+  await analyzing;
   failpoint("settle.analyzed");
   const committed = sql`commit`.execute();
   failpoint("settle.commit_sent");

@@ -7,7 +7,7 @@ import { isRefusedRow } from "../../../passing.ts";
 import type { Collection } from "../documents/source.ts";
 import { deferredFrom, dropIndexes, recreateIndexes } from "../load/deferred_indexes.ts";
 import { buildOnPartitions } from "../../schema/concurrent_index.ts";
-import { analyzeTables, countSubtasks, linkOwners } from "../load/settle.ts";
+import { analyzeParents, analyzeSubtasks, countSubtasks, linkOwners } from "../load/settle.ts";
 import type { FollowedMongo, KeyedRaw } from "../sources/mongo_follow.ts";
 import { failpoint } from "../tools/failpoint.ts";
 import { insertQuarantined, insertRowEntries, insertWaiting } from "./entries.ts";
@@ -185,7 +185,8 @@ async function finishCopy({ pool }: SyncContext): Promise<void> {
     await sql`begin`;
     await countSubtasks(sql);
     await linkOwners(sql);
-    await analyzeTables(sql);
+    await analyzeParents(sql);
+    await analyzeSubtasks(sql);
     await sql`commit`;
     failpoint("copy_all.counted");
     await createFollowIndex(sql);
