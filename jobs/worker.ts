@@ -28,7 +28,7 @@ const consumerIdleMs = 60_000;
  */
 async function listen(sql: Pool, { feedBell, wakePullers, crew, member, health, leader }: WorkerParts) {
   const wake = () => {
-    feedBell.ring();
+    leader.wakeFeed();
     if (health.isAway) wakePullers();
   };
   const listening = await Promise.all([

@@ -17,6 +17,11 @@ const refeedEmptyMs = 250;
 const inspectEveryMs = { tcp: 200, rest: 60_000 };
 /** The same while a stream seems full or stuck. */
 const inspectAgainMs = 5_000;
+/**
+ * Longest pause between two runs while there is more to do than the windows hold, in milliseconds. Without a pause, every
+ * settlement would cost a listing of the whole window.
+ */
+const pauseMsMax = 100;
 /** Maximum number of subtasks of an entry over REST, where each command is charged. */
 const refsPerEntryMax = 16;
 
@@ -53,6 +58,9 @@ export class Feed {
   readonly #entries = new Map<Queue, number>();
   /** Whether entries were added since the last inspection. */
   #grown = false;
+  /** Time at which each window was listed. */
+  readonly #listedAt = new Map<Queue, number>();
+  #pauseMs = 0;
 
   constructor(
     { sql, streams, health, queues, mark }: {
@@ -70,6 +78,15 @@ export class Feed {
     this.#queues = queues;
     this.#mark = mark;
     for (const queue of queues) this.#fed.set(queue, new Map());
+  }
+
+  /**
+   * Pause in milliseconds before the next run, unless a task is submitted: the time in which half of a window will be
+   * gone, if it is read as fast as since the last run. 0 while no window is full. Cells that wait outside of a full window
+   * have to wait for slots in any case.
+   */
+  get pauseMs(): number {
+    return this.#pauseMs;
   }
 
   /** Makes all windows unknown: another leader may have changed them. */
@@ -91,14 +108,21 @@ export class Feed {
    */
   async runOnce(slots: Map<Queue, number>): Promise<Queue[]> {
     const added: Queue[] = [];
+    const needs: number[] = [];
     for (const queue of this.#queues) {
       if (!this.#health.mayFeed) return added;
       const length = 2 * (slots.get(queue) ?? 0);
       if (length === 0) continue;
+      const listedAt = performance.now();
       const refs = await listDispatchable(this.#sql, queue, length);
       this.#forgetGone(queue, refs);
+      const elapsedMs = listedAt - (this.#listedAt.get(queue) ?? listedAt);
+      this.#listedAt.set(queue, listedAt);
+      const read = Math.max(1, refs.length - this.#fed.get(queue)!.size);
+      if (refs.length === length) needs.push(elapsedMs * (length / 2) / read);
       if (refs.length > 0 && await this.#tryAdd(queue, refs, length)) added.push(queue);
     }
+    this.#pauseMs = needs.length === 0 ? 0 : Math.min(pauseMsMax, ...needs);
     if (this.#health.isFeedFailing && this.#health.mayFeed) await this.#probe();
     return added;
   }

@@ -11,6 +11,7 @@ import type { Feed } from "./feed.ts";
 import { forgetMeasures, measureMs, showMeasures } from "./measure.ts";
 import { reconcile } from "./reconcile.ts";
 import { Scaler } from "../slots/scaler.ts";
+import { wait } from "../../wait.ts";
 import type { ScaleRule } from "../slots/scale_rules.ts";
 
 export interface LeaderDeps {
@@ -37,11 +38,10 @@ const role = "queue";
  * Maximum number of rounds of notices at once. A notice that one round has claimed is not due for the others.
  */
 const noticeRoundsMax = 8;
+/** Pause after feeding in any case, which bounds the load on PostgreSQL. */
+const feedPauseMsMin = 10;
 /** Minimum time between two rounds of duties, however soon the next worker becomes silent. */
 const dutiesMsMin = 100;
-/** Pause after feeding, which bounds the load on PostgreSQL. */
-const feedPauseMs = 10;
-
 /**
  * Acquires the leader lease when it is free and carries out the duties while it is held.
  *
@@ -66,6 +66,8 @@ export class Leader {
   readonly #leaseBell = new Bell();
   readonly #dutiesBell = new Bell();
   readonly #noticeBell = new Bell();
+  /** Rung when a task was submitted. */
+  readonly #newTaskBell = new Bell();
   #slots = new Map<Queue, number>();
   readonly #scaler: Scaler;
 
@@ -80,10 +82,16 @@ export class Leader {
 
   stop(): void {
     this.#stopping = true;
-    this.#deps.bell.ring();
+    this.wakeFeed();
     this.#leaseBell.ring();
     this.#dutiesBell.ring();
     this.#noticeBell.ring();
+  }
+
+  /** Feeds soon, because a task was submitted. */
+  wakeFeed(): void {
+    this.#newTaskBell.ring();
+    this.#deps.bell.ring();
   }
 
   /** Runs until `stop`, leading whenever the lease is free. */
@@ -114,7 +122,8 @@ export class Leader {
       if (this.isLeading) this.#deps.onFeedRun();
       if (fed && fed.length > 0) {
         this.#deps.onFed(fed);
-        await new Promise((resolve) => setTimeout(resolve, feedPauseMs));
+        await wait(feedPauseMsMin);
+        await this.#newTaskBell.wait(this.#deps.feed.pauseMs - feedPauseMsMin);
       }
       if (!this.#stopping) await this.#deps.bell.wait(dutiesMs);
     }

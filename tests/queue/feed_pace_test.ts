@@ -6,6 +6,7 @@ import { RedisHealth } from "../../redis/health.ts";
 import { Feed } from "../../jobs/lead/feed.ts";
 import { openRedis } from "../../redis/connect.ts";
 import { Streams } from "../../redis/stream.ts";
+import { wait } from "../../wait.ts";
 import { startRig } from "../support/queue_rig.ts";
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `p${i}`);
@@ -47,4 +48,36 @@ Deno.test("the feed sends no command while the stream stays full", async () => {
   const before = rig.gateway!.commands;
   for (let round = 0; round < 10; round++) assert.deepEqual(await feed.runOnce(slots), []);
   assert.equal(rig.gateway!.commands, before);
+});
+
+Deno.test("the feed pauses for half of a full window at the pace of its readers, and not when all cells are fed", async () => {
+  await using rig = await startRig();
+  await insertWorker(rig.sql, { id: "a", host: "h", pid: 1, queues: ["standard"] });
+  await rig.submit(names(30));
+  await using connection = openRedis(rig.redisAddress);
+  const streams = new Streams(connection);
+  const health = new RedisHealth(() => {});
+  const feed = new Feed({ sql: rig.sql, streams, health, queues: ["standard"], mark: "m" });
+  const readWindow = async () => {
+    const messages = await streams.read("standard", { consumer: "a", count: 10 });
+    assert.ok(messages !== "no_group");
+    assert.equal((await claimSubtasks(rig.sql, "a", messages.flatMap(({ refs }) => refs))).length, 10);
+    await streams.drop("standard", messages.map(({ entry }) => entry));
+  };
+  await feed.runOnce(slots);
+  await wait(100);
+  const begun = performance.now();
+  await feed.runOnce(slots);
+  assert.equal(feed.pauseMs, 100, "nobody reads: the longest pause");
+  await readWindow();
+  await wait(40);
+  await feed.runOnce(slots);
+  // The whole window was read since the last run: half of it goes in half of that time.
+  const elapsed = performance.now() - begun;
+  assert.ok(feed.pauseMs >= 20 && feed.pauseMs <= Math.min(100, elapsed / 2), `${feed.pauseMs} ms`);
+  await readWindow();
+  await feed.runOnce(slots);
+  await readWindow();
+  await feed.runOnce(slots);
+  assert.equal(feed.pauseMs, 0, "no cell is left outside of the window");
 });
