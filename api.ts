@@ -11,11 +11,10 @@ import { wait } from "./wait.ts";
 const shutdownMsMax = 3_500;
 
 /**
- * Share of DRAIN_MS after which a proxy that can repeat requests at another process is told to do so. Of the 3 s that
- * docs/deploying.md names, one second is left: nginx leaves a process out for at least as long
- * (deploy/nginx/site/upstreams.conf).
+ * How long before the end of DRAIN_MS a proxy that can repeat requests at another process is told to do so: a second,
+ * for which nginx leaves a process out at least (deploy/nginx/site/upstreams.conf), but at most a third of DRAIN_MS.
  */
-const leavingShare = 2 / 3;
+const leavingMsOf = (drainMs: number): number => Math.min(1_000, drainMs / 3);
 
 /** What a process needs that shares its port with others. */
 export interface Shared {
@@ -25,9 +24,9 @@ export interface Shared {
 
 /**
  * Serves the API until `signal` is aborted. Then `/ready` is 503, and the API goes on accepting for DRAIN_MS; in the last
- * third of it, a proxy that can repeat requests elsewhere is told to. It stops listening, ends event streams so that
- * clients reconnect elsewhere, and waits for the answers under way. An answer
- * that is not finished by then is cut off, which every client notices.
+ * second of it, a proxy that can repeat requests elsewhere is told to. It stops listening, ends event streams so that
+ * clients reconnect elsewhere, and waits for the answers under way. An answer that is not finished by then is cut off,
+ * which every client notices.
  *
  * @param shared shares the port with other processes, and serves the operators' routes on a free port for their parent
  * @throws AppError as openDeps, busy
@@ -56,9 +55,10 @@ export async function runApi(signal: AbortSignal, shared?: Shared): Promise<void
   }));
   await whenAborted(signal);
   log.info("draining", { accepting_ms: config.DRAIN_MS });
-  await wait(config.DRAIN_MS * leavingShare);
+  const leavingMs = leavingMsOf(config.DRAIN_MS);
+  await wait(config.DRAIN_MS - leavingMs);
   leaving.abort();
-  await wait(config.DRAIN_MS * (1 - leavingShare));
+  await wait(leavingMs);
   closing.abort();
   await Promise.race([server.shutdown(), wait(shutdownMsMax)]);
   await admin?.shutdown();

@@ -123,7 +123,7 @@ export class Leader {
       if (fed && fed.length > 0) {
         this.#deps.onFed(fed);
         await wait(feedPauseMsMin);
-        await this.#newTaskBell.wait(this.#deps.feed.pauseMs - feedPauseMsMin);
+        await this.#newTaskBell.wait(Math.max(0, this.#deps.feed.pauseMs - feedPauseMsMin));
       }
       if (!this.#stopping) await this.#deps.bell.wait(dutiesMs);
     }
