@@ -123,6 +123,9 @@ const fingerprintOf = ({ prompts, seed, use_polish, client_args, ratio }: Cell):
   return createHash("md5").update(text).digest("hex");
 };
 
+/** Number of requests that PostgreSQL looks up while the next ones are hashed. */
+const lookedUpAtOnce = 5_000;
+
 /** Counts over the cells of an expansion. */
 export interface CellCount {
   duplicates: number;
@@ -134,8 +137,8 @@ export interface CellCount {
 }
 
 /**
- * Counts cells by queue, duplicates, and cells by request. Pauses for `onFingerprints` now and then, and keeps no cell:
- * fingerprints of 50,000 cells need a tenth of their memory.
+ * Counts cells by queue, duplicates, and cells by request. Keeps no cell, and gives the event loop a turn after each call of
+ * `onFingerprints`, so that the lookups run meanwhile.
  *
  * @param onFingerprints gets all fingerprints in the order of the result, at most `lookedUpAtOnce` in each call
  */
@@ -177,32 +180,16 @@ export async function countCells(
   return { duplicates: expansion.total - positions.size, queues, fingerprints, times };
 }
 
-/** Number of requests that PostgreSQL looks up while the next ones are hashed. */
-const lookedUpAtOnce = 5_000;
-
-/** Looks requests up while further ones are counted. */
-class Lookups {
-  readonly #found: Promise<Set<string>>[] = [];
-
-  constructor(readonly sql: Sql) {}
-
-  add(fingerprints: string[]): void {
-    const lookup = findDrawnFingerprints(this.sql, fingerprints);
-    // It may fail before it is awaited.
-    lookup.catch(() => {});
-    this.#found.push(lookup);
-  }
-
-  /** Returns the number of cells whose request has an image already. */
-  async countReusable({ fingerprints, times }: CellCount): Promise<number> {
-    const found = await Promise.all(this.#found);
-    return fingerprints.reduce(
-      (sum, fingerprint, i) =>
-        found[Math.floor(i / lookedUpAtOnce)]!.has(fingerprint) ? sum + times[i]! : sum,
-      0,
-    );
-  }
-}
+/**
+ * Returns the number of cells whose request has an image already.
+ *
+ * @param found what `findDrawnFingerprints` returned for each `lookedUpAtOnce` of the fingerprints
+ */
+const countReusable = ({ fingerprints, times }: CellCount, found: Set<string>[]): number =>
+  fingerprints.reduce(
+    (sum, fingerprint, i) => found[Math.floor(i / lookedUpAtOnce)]!.has(fingerprint) ? sum + times[i]! : sum,
+    0,
+  );
 
 /** Maximum pending cells that are counted. */
 const backlogMax = 20_000;
@@ -274,10 +261,16 @@ export async function planTask({ sql }: { sql: Sql }, input: PlanInput): Promise
     const warnings = warnOfPlan(input, { cells, duplicates: 0 });
     return { cells, duplicates: 0, reusable: 0, queues: [], seconds: null, warnings };
   }
-  const lookups = new Lookups(sql);
-  const count = await countCells(expansion, priority, (fingerprints) => lookups.add(fingerprints));
+  const lookups: Promise<Set<string>>[] = [];
+  const count = await countCells(expansion, priority, (fingerprints) => {
+    const lookup = findDrawnFingerprints(sql, fingerprints);
+    // It may fail before it is awaited.
+    lookup.catch(() => {});
+    lookups.push(lookup);
+  });
   const { duplicates, queues } = count;
-  const [reusable, pace] = await Promise.all([lookups.countReusable(count), planQueues(sql, queues)]);
+  const [found, pace] = await Promise.all([Promise.all(lookups), planQueues(sql, queues)]);
+  const reusable = countReusable(count, found);
   const warnings = warnOfPlan(input, { cells: expansion.total, duplicates });
   return { cells: expansion.total, duplicates, reusable, ...pace, warnings };
 }
