@@ -31,15 +31,15 @@ interface Costs {
 }
 
 const loadCosts: Record<Form, Costs> = {
-  "fast lines": { survey: 0.235, tail: 0.26 },
+  "fast lines": { survey: 0.275, tail: 0.26 },
   "other lines": { survey: 0.12, tail: 0.08 },
-  bson: { survey: 0.15, tail: 0.25 },
+  bson: { survey: 0.18, tail: 0.25 },
 };
 
 const verifyCosts: Record<Form, Costs> = {
-  "fast lines": { survey: 0.205, tail: 0.05 },
+  "fast lines": { survey: 0.285, tail: 0.055 },
   "other lines": { survey: 0.16, tail: 0.03 },
-  bson: { survey: 0.12, tail: 0.05 },
+  bson: { survey: 0.135, tail: 0.06 },
 };
 
 /** Sizes of a source. */
