@@ -11,8 +11,8 @@ import { wait } from "./wait.ts";
 const shutdownMsMax = 3_500;
 
 /**
- * How long before the end of DRAIN_MS a proxy that can repeat requests at another process is told to do so: a second,
- * for which nginx leaves a process out at least (deploy/nginx/site/upstreams.conf), but at most a third of DRAIN_MS.
+ * Returns the time before the end of DRAIN_MS at which a proxy is told to repeat requests at another process, in
+ * milliseconds. nginx then sends this process no requests for at least one second (deploy/nginx/site/upstreams.conf).
  */
 const leavingMsOf = (drainMs: number): number => Math.min(1_000, drainMs / 3);
 

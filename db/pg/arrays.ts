@@ -9,11 +9,14 @@ import { parse } from "postgres-array";
 
 type Element = string | number | bigint | boolean | Date | null | undefined | Element[];
 
+const special = /["\\]/;
+
 function writeElement(value: Element): string {
   if (value === null || value === undefined) return "NULL";
   if (Array.isArray(value)) return writeArray(value);
   const text = value instanceof Date ? value.toISOString() : String(value);
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+  // The test alone takes a third of the time of the replacement, and few texts need that.
+  return `"${special.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`;
 }
 
 /**

@@ -64,13 +64,11 @@ export async function readPaces(sql: Sql, queues: Queue[]): Promise<Pace[]> {
  */
 export async function findDrawnFingerprints(sql: Sql, fingerprints: string[]): Promise<Set<string>> {
   if (fingerprints.length === 0) return new Set();
-  // One text is sent much faster than an array.
-  const list = `{${fingerprints.join(",")}}`;
   const rows = await sql<{ fingerprint: string }[]>`
     select distinct replace(s.fingerprint::text, '-', '') as fingerprint
     from subtasks s
     join tasks t on t.id = s.parent_task_id
-    where s.fingerprint = any(${list}::text::uuid[]) and s.status = 'completed' and s.image_url is not null
+    where s.fingerprint = any(${fingerprints}::uuid[]) and s.status = 'completed' and s.image_url is not null
       and not t.is_deleted`;
   return new Set(rows.map(({ fingerprint }) => fingerprint));
 }

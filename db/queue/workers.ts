@@ -237,7 +237,10 @@ export async function findLeaseHolder(sql: Sql, role: string): Promise<string | 
   return row?.holder;
 }
 
-/** Longest wait for a process that is ending, and the interval of looking, in milliseconds. */
+/**
+ * Maximum wait for the end of a lease, and interval between two reads of it, in milliseconds. The leases of sync and back
+ * expire within this time.
+ */
 const leaseEnd = { waitMs: 10_000, pollMs: 250 };
 
 /**

@@ -42,6 +42,7 @@ const noticeRoundsMax = 8;
 const feedPauseMsMin = 10;
 /** Minimum time between two rounds of duties, however soon the next worker becomes silent. */
 const dutiesMsMin = 100;
+
 /**
  * Acquires the leader lease when it is free and carries out the duties while it is held.
  *
@@ -88,7 +89,7 @@ export class Leader {
     this.#noticeBell.ring();
   }
 
-  /** Feeds soon, because a task was submitted. */
+  /** Ends a pause or a wait of the feed, after a task was submitted or when the worker stops. */
   wakeFeed(): void {
     this.#newTaskBell.ring();
     this.#deps.bell.ring();

@@ -77,7 +77,7 @@ export async function settle([sql, second]: Connections, fingerprint: string, ru
   await finishRun(sql, runId, "done");
   failpoint("settle.closed");
   await analyzeParents(sql);
-  // A source counts as settled only when the statistics of its subtasks are there too.
+  // A source counts as settled only once the statistics of its subtasks are computed.
   await analyzing;
   failpoint("settle.analyzed");
   const committed = sql`commit`.execute();

@@ -67,7 +67,7 @@ testBack("refuses to begin, with one message each, and writes nothing", async ()
     await expect(75, /the forward sync still runs \(process .*\); stop it first/, "--to", target, "--once");
   }
   {
-    // A sync that ends within the wait lets the checks go on, to the next refusal.
+    // The sync ends during the wait, so the next check is reached, which refuses.
     const sync = await Lease.acquire(sql, "sync");
     const waiting = expect(
       1,
