@@ -5,27 +5,75 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 
-/** Field C (code) of an ErrorResponse: read_only_sql_transaction. Text columns cannot hold NUL, so data never matches. */
-const readOnlyError = Buffer.from("\0C25006\0");
+/** Types of the messages whose content is read. */
+const types = { error: 0x45, parameterStatus: 0x53, readyForQuery: 0x5a } as const;
+/** Bytes of a message before its content: its type, and its length without the type. */
+const headBytes = 5;
+/** Field C (code) of an ErrorResponse: read_only_sql_transaction. */
+const readOnlyError = "\0C25006\0";
 /** ParameterStatus messages, which the server sends when a parameter changes (PostgreSQL 14). */
-const readOnlyStatuses = ["default_transaction_read_only\0on\0", "in_hot_standby\0on\0"].map((text) =>
-  Buffer.from(text)
-);
-/** ReadyForQuery without an open transaction. */
-const readyIdle = Buffer.from("Z\0\0\0\x05I");
-/** Messages in larger chunks are rows of an answer, which are not searched. */
-const chunkBytesMax = 64 * 1024;
+const readOnlyStatuses = new Set(["default_transaction_read_only\0on\0", "in_hot_standby\0on\0"]);
+const nothing = Buffer.alloc(0);
+/** Status of a ReadyForQuery without an open transaction. */
+const idle = "I";
+
+/**
+ * Reads the messages of a server (https://www.postgresql.org/docs/current/protocol-message-formats.html) from the chunks
+ * in which they arrive. It goes from head to head: searching the content of all rows would take longer than the rest of a
+ * large answer.
+ */
+export class ServerMessages {
+  /** Bytes of the next chunk that belong to the last message. */
+  #skip = 0;
+  /** An incomplete head, or an incomplete message whose content is read. */
+  #kept = nothing;
+  /** Whether the connection has completed its start: earlier statuses describe the server as it was found. */
+  #isStarted = false;
+  #isReadOnly = false;
+  #isIdle = false;
+
+  /** Whether a message has shown that the server is read-only. */
+  get isReadOnly(): boolean {
+    return this.#isReadOnly;
+  }
+
+  /** Whether the last chunk ended with the end of an answer outside of a transaction. */
+  get isIdle(): boolean {
+    return this.#isIdle;
+  }
+
+  /** Reads a chunk. The messages of a connection may be split anywhere. */
+  add(chunk: Buffer): void {
+    const bytes = this.#kept.length > 0 ? Buffer.concat([this.#kept, chunk]) : chunk;
+    this.#isIdle = false;
+    let at = this.#skip;
+    while (at + headBytes <= bytes.length) {
+      const type = bytes[at]!;
+      const end = at + 1 + bytes.readUInt32BE(at + 1);
+      if (type === types.error || type === types.parameterStatus || type === types.readyForQuery) {
+        if (end > bytes.length) break;
+        this.#read(type, bytes.toString("latin1", at + headBytes, end));
+        this.#isIdle &&= end === bytes.length;
+      }
+      at = end;
+    }
+    this.#skip = Math.max(0, at - bytes.length);
+    this.#kept = at < bytes.length ? Buffer.from(bytes.subarray(at)) : nothing;
+  }
+
+  #read(type: number, content: string): void {
+    if (type === types.readyForQuery) {
+      this.#isIdle = content === idle;
+      this.#isStarted ||= this.#isIdle;
+    } else if (type === types.error) this.#isReadOnly ||= content.includes(readOnlyError);
+    else this.#isReadOnly ||= this.#isStarted && readOnlyStatuses.has(content);
+  }
+}
 
 interface Watched {
   socket: Socket;
-  /** Whether the connection has completed its start: earlier statuses describe the server as it was found. */
-  isStarted: boolean;
+  messages: ServerMessages;
   isIdle: boolean;
-}
-
-function showsReadOnly(chunk: Buffer, { isStarted }: Watched): boolean {
-  if (chunk.length > chunkBytesMax) return false;
-  return chunk.includes(readOnlyError) || isStarted && readOnlyStatuses.some((text) => chunk.includes(text));
 }
 
 /**
@@ -39,15 +87,14 @@ export function watchReadOnly(): (socket: Socket) => void {
     if (condemned.has(watched) && watched.isIdle) watched.socket.destroy();
   };
   return (socket) => {
-    const watched: Watched = { socket, isStarted: false, isIdle: false };
+    const messages = new ServerMessages();
+    const watched: Watched = { socket, messages, isIdle: false };
     all.add(watched);
     socket.once("close", () => all.delete(watched));
     socket.on("data", (bytes: Uint8Array) => {
-      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      if (showsReadOnly(chunk, watched)) { for (const each of all) condemned.add(each); }
-      watched.isIdle = chunk.length >= readyIdle.length &&
-        chunk.subarray(-readyIdle.length).equals(readyIdle);
-      watched.isStarted ||= watched.isIdle;
+      messages.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      if (messages.isReadOnly) { for (const each of all) condemned.add(each); }
+      watched.isIdle = messages.isIdle;
       // The driver reads the chunk after this listener.
       if (condemned.has(watched)) setTimeout(() => all.forEach(closeIfIdle), 0);
     });
