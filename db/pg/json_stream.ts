@@ -26,6 +26,7 @@ export function streamPieces(pieces: AsyncIterable<Uint8Array>): ReadableStream<
 
 /** Maximum bytes that a loop copies faster than a call of `set`. */
 const shortMax = 64;
+const asciiMax = 0x7f;
 
 /**
  * Packs small pieces into few large ones, in order. Writing thousands of small pieces to a socket is far
@@ -57,12 +58,26 @@ export class Packer {
   /** Adds the bytes from `from` to before `to`. This is faster than adding a subarray. */
   addPart(piece: Uint8Array, from: number, to: number): void {
     const count = to - from;
-    if (this.#length + count > this.#buffer.length) this.#start(count);
+    if (this.#length + piece.length > this.#buffer.length) this.#start(piece.length);
     const buffer = this.#buffer;
     const at = this.#length;
     this.#length = at + count;
-    if (count > shortMax) buffer.set(count === piece.length ? piece : piece.subarray(from, to), at);
+    // What is copied beyond the end is overwritten by the next piece.
+    if (count > shortMax) buffer.set(from === 0 ? piece : piece.subarray(from, to), at);
     else for (let i = 0; i < count; i++) buffer[at + i] = piece[from + i]!;
+  }
+
+  /** Adds a short text. */
+  addText(text: string): void {
+    if (this.#length + text.length > this.#buffer.length) this.#start(text.length);
+    const buffer = this.#buffer;
+    const at = this.#length;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > asciiMax) return this.add(toBytes(text));
+      buffer[at + i] = code;
+    }
+    this.#length = at + text.length;
   }
 
   #start(count: number): void {

@@ -7,7 +7,7 @@ import { isUuid } from "../../uuid.ts";
 import { listedProcessed, listedProgress, timeText } from "./fields.ts";
 import { Cells } from "./cells.ts";
 import { taskIdJson } from "./task_ids.ts";
-import { type Cell, cellColumns } from "./subtask.ts";
+import { type Cell, cellColumns, cellLength } from "./subtask.ts";
 import { notedSubtasks } from "./usual_extra.ts";
 
 /** Maximum subtasks of the first statement. A common task has 3,024; its whole text fits into memory. */
@@ -61,7 +61,6 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
     select
       'task',
       (select rows::text from sample),
-      null, null, null, null,
       concat_ws(
         e'\x1e',
         ${sql.unsafe(taskIdJson)},
@@ -77,7 +76,7 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
         concat('"settings":', t.settings),
         coalesce(to_json(t.error)::text, 'null')
       ),
-      null, null
+      ${sql.unsafe(new Array(cellLength - 3).fill("null").join())}
     from tasks as t
     where t.id = ${id}
     union all (
@@ -89,7 +88,7 @@ async function readOpening(sql: Sql, id: string, rowsMax: number): Promise<Openi
     )`.raw().forEach((row) => {
     const cell = row as unknown as Cell;
     if (parts) return cells.add(cell);
-    parts = splitParts(cell[6]!);
+    parts = splitParts(cell[2]!);
     limit = Number(toText(cell[1]));
     cells.setTask(parts.id);
   });

@@ -67,11 +67,15 @@ const plain = /^\[[\d,nul-]*\]$/;
 /** An object of int32. */
 const plainObject = /^\{(?:"v\d":\d{1,9},?)*\}$/;
 
+/** Returns the texts of six slots of a plain list, undefined where none is set. */
+const splitPlain = (text: string): (string | undefined)[] =>
+  text.slice(1, -1).split(",", slots.length)
+    .map((index) => index === "" || index === "null" ? undefined : index);
+
 /** Parses the text of {@link indicesText}. Further slots of an older document are left out. */
 export function readIndices(text: string): WrittenIndices {
   if (plain.test(text)) {
-    return text.slice(1, -1).split(",", slots.length)
-      .map((index) => index === "" || index === "null" ? undefined : { text: index, json: index });
+    return splitPlain(text).map((index) => index === undefined ? undefined : { text: index, json: index });
   }
   if (plainObject.test(text)) {
     const indices = JSON.parse(text);
@@ -83,6 +87,22 @@ export function readIndices(text: string): WrittenIndices {
   const value = text === "" ? null : parseJson(text);
   if (Array.isArray(value)) return value.slice(0, slots.length).map(toWritten);
   return value instanceof Map ? slots.map((slot) => toWritten(value.get(`v${slot}`))) : [];
+}
+
+/**
+ * Returns the key of a result in `results.raw`: `v0_A:v1_B`, and `:vN_C` for each further slot that is set. The first two
+ * are `None` where they are not set.
+ *
+ * @param text the text of {@link indicesText}
+ */
+export function toResultKey(text: string): string {
+  // The text of an index in a plain list is the same everywhere, so no objects are made for it.
+  const given = plain.test(text) ? splitPlain(text) : readIndices(text).map((index) => index?.text);
+  let key = `v0_${given[0] ?? "None"}:v1_${given[1] ?? "None"}`;
+  for (let slot = 2; slot < given.length; slot++) {
+    if (given[slot] !== undefined) key += `:v${slot}_${given[slot]}`;
+  }
+  return key;
 }
 
 const commas = ",,,,,";

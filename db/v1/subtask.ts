@@ -1,13 +1,13 @@
 /**
- * A subtask of a v1 detail. PostgreSQL builds the texts of the fields, and this file joins their bytes. A
- * single `concat` of all fields would double the work of PostgreSQL, which limits the speed of a detail.
+ * A subtask of a v1 detail. PostgreSQL sends the texts of the fields, and this file joins their bytes. Every text that
+ * PostgreSQL joins is copied once more there, and PostgreSQL limits the speed of a detail.
  */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
 import { type Packer, toBytes, toText } from "../pg/json_stream.ts";
 import { keptDocumentId, keptText } from "../pg/extra.ts";
 import { timeText } from "./fields.ts";
-import { indicesText, readIndices } from "./indices.ts";
+import { indicesText, readIndices, toResultKey } from "./indices.ts";
 import { isUsual, notedSeed } from "./usual_extra.ts";
 
 type Bytes = Uint8Array | null;
@@ -16,19 +16,31 @@ type Bytes = Uint8Array | null;
 export type Cell = [
   status: Bytes,
   legacy_id: Bytes,
-  id: Bytes,
+  /** The whole subtask as JSON, unless it can be joined from the further columns. */
+  document: Bytes,
   /** JSON, as the document had them. */
   variable_indices: Bytes,
-  /** The generation if it is one of the oldest two, else `,"variable_types_map":…,"type_to_variable":…`. */
-  types: Bytes,
+  generation: Bytes,
   /** JSON. */
   result: Bytes,
-  /** `,"error":…` up to `"created_at":"`, or the whole subtask. */
-  document: Bytes,
+  id: Bytes,
+  /** JSON, as are all further columns but the last three. */
+  variable_types_map: Bytes,
+  type_to_variable: Bytes,
+  error: Bytes,
+  retry_count: Bytes,
+  prompts: Bytes,
+  ratio: Bytes,
+  seed: Bytes,
+  /** `t` or `f`. */
+  use_polish: Bytes,
   /** `2025-05-13 07:40:46.622` */
   created_at: Bytes,
   updated_at: Bytes,
 ];
+
+/** Number of the columns of a {@link Cell}. */
+export const cellLength: Cell["length"] = 17;
 
 const indices = "array_to_json(s.variable_indices)";
 const typesMap = "coalesce(s.variable_types_map::text, 'null')";
@@ -39,16 +51,6 @@ const ratio = "coalesce(to_json(s.ratio)::text, 'null')";
 
 /** The subtask has the fields of the newest generation, and they can be read from columns and a usual `extra`. */
 const isPlain = `((s.generation is null or s.generation = 'S4') and ${isUsual})`;
-const seed = `coalesce(${notedSeed}, s.seed::text, 'null')`;
-
-/**
- * The end of a subtask of the newest generation. Small parts are joined first, so that the prompts are copied
- * once.
- */
-const tail = `(',"error":' || ${error} || ',"retry_count":' || s.retry_count || ',"prompts":') || ${prompts}
-  || (',"ratio":' || ${ratio} || ',"seed":' || ${seed}
-  || case when s.use_polish then ',"use_polish":true,"created_at":"' else ',"use_polish":false,"created_at":"' end)`;
-
 /** SQL text for the JSON text of the `_id` of the subtask `s`. */
 const documentIdJson = `coalesce(${keptDocumentId("s.extra")}, '"' || s.legacy_id || '"')`;
 
@@ -88,29 +90,35 @@ const document = `legacy_document(s.generation, s.extra, '{${fields.map(([name])
   fields.map(([, text]) => text).join(", ")
 }])`;
 
-const types = `case when s.generation in ('S1', 'S2') then s.generation
-  else ',"variable_types_map":' || ${typesMap} || ',"type_to_variable":' || ${typeTo} end`;
+const resultColumns = `s.status, s.legacy_id, null, ${indicesText}, s.generation, s.result`;
+const columns = `
+  s.status, s.legacy_id, case when ${isPlain} then null else ${document} end, ${indicesText}, s.generation, s.result,
+  s.id, s.variable_types_map, s.type_to_variable, to_json(s.error), s.retry_count, s.prompts, to_json(s.ratio),
+  coalesce(${notedSeed}, s.seed::text), s.use_polish, s.created_at at time zone 'UTC', s.updated_at at time zone 'UTC'`;
 
-const whole = `
-  s.status, s.legacy_id, s.id, ${indicesText}, ${types},
-  s.result, case when ${isPlain} then ${tail} else ${document} end,
-  s.created_at at time zone 'UTC', s.updated_at at time zone 'UTC'`;
-const resultOnly =
-  `s.status, s.legacy_id, null::uuid, ${indicesText}, s.generation, s.result, null, null::timestamp, null::timestamp`;
-
-/** Selects the columns of the subtask `s`: a whole {@link Cell}, or only those of its result. */
+/** Selects the columns of the subtask `s`: a whole {@link Cell}, or only the first six, which its result needs. */
 export const cellColumns = (sql: Sql, part: "items" | "raw"): PendingQuery<Row[]> =>
-  sql.unsafe(part === "items" ? whole : resultOnly);
+  sql.unsafe(part === "items" ? columns : resultColumns);
 
 const brace = 0x7b;
+const letterT = 0x74;
 
 const texts = {
   null: toBytes("null"),
   id: toBytes('{"_id":"'),
   uuid: toBytes('","id":"'),
   indices: toBytes(',"variable_indices":'),
+  typesMap: toBytes(',"variable_types_map":'),
+  typeTo: toBytes(',"type_to_variable":'),
   status: toBytes(',"status":"'),
   result: toBytes('","result":'),
+  error: toBytes(',"error":'),
+  retryCount: toBytes(',"retry_count":'),
+  prompts: toBytes(',"prompts":'),
+  ratio: toBytes(',"ratio":'),
+  seed: toBytes(',"seed":'),
+  polishedCreated: toBytes(',"use_polish":true,"created_at":"'),
+  unpolishedCreated: toBytes(',"use_polish":false,"created_at":"'),
   updated: toBytes('","updated_at":"'),
   end: toBytes('"}'),
   t: toBytes("T"),
@@ -135,11 +143,26 @@ function packTime(packer: Packer, time: Uint8Array): void {
  * @param parent `","parent_task_id":"…"`, the same for all subtasks of the task
  */
 export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): void {
-  const [status, legacyId, id, indices, types, result, document, created, updated] = cell;
-  if (document![0] === brace) {
-    packer.add(document!);
-    return;
-  }
+  const [
+    status,
+    legacyId,
+    document,
+    indices,
+    _generation,
+    result,
+    id,
+    typesMap,
+    typeTo,
+    error,
+    retryCount,
+    prompts,
+    ratio,
+    seed,
+    usePolish,
+    created,
+    updated,
+  ] = cell;
+  if (document) return packer.add(document);
   packer.add(texts.id);
   packer.add(legacyId!);
   packer.add(texts.uuid);
@@ -147,12 +170,25 @@ export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): voi
   packer.add(parent);
   packer.add(texts.indices);
   packer.add(indices ?? texts.null);
-  packer.add(types!);
+  packer.add(texts.typesMap);
+  packer.add(typesMap ?? texts.null);
+  packer.add(texts.typeTo);
+  packer.add(typeTo ?? texts.null);
   packer.add(texts.status);
   packer.add(status!);
   packer.add(texts.result);
   packer.add(result ?? texts.null);
-  packer.add(document!);
+  packer.add(texts.error);
+  packer.add(error ?? texts.null);
+  packer.add(texts.retryCount);
+  packer.add(retryCount!);
+  packer.add(texts.prompts);
+  packer.add(prompts ?? texts.null);
+  packer.add(texts.ratio);
+  packer.add(ratio ?? texts.null);
+  packer.add(texts.seed);
+  packer.add(seed ?? texts.null);
+  packer.add(usePolish![0] === letterT ? texts.polishedCreated : texts.unpolishedCreated);
   packTime(packer, created!);
   packer.add(texts.updated);
   packTime(packer, updated!);
@@ -176,18 +212,15 @@ const hasResult = ([status, , , , , result]: Cell) =>
  */
 export function packResult(packer: Packer, cell: Cell, taken: Set<string>): void {
   if (!hasResult(cell)) return;
-  const [, legacyId, , indices, types, result] = cell;
-  const given = readIndices(toText(indices));
-  const further = slots.slice(2).map((slot) => given[slot] ? `:v${slot}_${given[slot].text}` : "");
-  let key = `v0_${given[0]?.text ?? "None"}:v1_${given[1]?.text ?? "None"}${further.join("")}`;
+  const [, legacyId, , indices, generation, result] = cell;
+  const text = toText(indices);
+  let key = toResultKey(text);
   if (taken.has(key)) key += `:${toText(legacyId)}`;
-  packer.add(toBytes(`${taken.size === 0 ? "" : ","}${JSON.stringify(key)}:`));
+  packer.addText(`${taken.size === 0 ? "" : ","}${JSON.stringify(key)}:`);
   taken.add(key);
   packer.addPart(result!, 0, result!.lastIndexOf(0x7d));
-  const isOldest = types?.length === 2 && (types[1] === 0x31 || types[1] === 0x32);
-  packer.add(
-    isOldest
-      ? toBytes(`,${slots.map((slot) => `"v${slot}":${given[slot]?.json ?? "null"}`).join()}}`)
-      : noSlots,
-  );
+  const isOldest = generation?.length === 2 && (generation[1] === 0x31 || generation[1] === 0x32);
+  if (!isOldest) return packer.add(noSlots);
+  const given = readIndices(text);
+  packer.addText(`,${slots.map((slot) => `"v${slot}":${given[slot]?.json ?? "null"}`).join()}}`);
 }

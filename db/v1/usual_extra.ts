@@ -35,10 +35,15 @@ export const notedIndices = `case when ${endsWithIndices}
   indicesStart.length + 1
 }, length(n.note) - length(r.rest) - ${indicesStart.length}) end`;
 
-/** SQL text for the JSON text of the seed in a usual `extra`; null where it holds none. */
+/**
+ * SQL text for the JSON text of the seed in a usual `extra`; null where it holds none. For any other `extra` it yields a
+ * text without a meaning.
+ */
 export const notedSeed = `case
   when n.note like '${seedStart}%' then substr(n.note, ${seedStart.length + 1}, length(n.note) - ${
   seedStart.length + 1
 })
-  when r.rest <> '}' then substr(r.rest, ${seedAfter.length + 1}, length(r.rest) - ${seedAfter.length + 1})
+  when r.rest <> '}' then substr(r.rest, ${seedAfter.length + 1}, greatest(0, length(r.rest) - ${
+  seedAfter.length + 1
+}))
 end`;
