@@ -112,16 +112,16 @@ export function openProcessor(
   { url, writes }: PeerInput,
 ): { sql: Pool; processJob: (job: PeerJob) => Promise<void> } {
   const sql = connect(url, { max: 6 });
-  const createWriter = <Item>(write: (sql: Sql, items: Item[]) => Promise<void>, gatherMs: number) =>
+  const createWriter = <Item>(write: (sql: Sql, items: Item[]) => Promise<void>) =>
     createBatcher<Item, void>(async (items) => {
       await write(sql, items);
       return items.map(() => undefined);
-    }, { gatherMs });
+    });
   const save = writes === "result"
     ? (result: Result) => writeResults(sql, [result])
-    : createWriter<Result>(writeResults, 2);
-  const writeIntent = createWriter<PeerJob>(writeIntents, 0);
-  const writeRemoteId = createWriter<RemoteJob>(writeRemoteIds, 0);
+    : createWriter<Result>(writeResults);
+  const writeIntent = createWriter<PeerJob>(writeIntents);
+  const writeRemoteId = createWriter<RemoteJob>(writeRemoteIds);
   return {
     sql,
     async processJob(job) {

@@ -27,7 +27,7 @@ export interface Writes {
 
 /** Creates the writes of a worker. While PostgreSQL is unavailable they wait, until `signal` is aborted. */
 export function createWrites(
-  { sql, log, signal, gatherMs = 2 }: { sql: Sql; log: Log; signal: AbortSignal; gatherMs?: number },
+  { sql, log, signal }: { sql: Sql; log: Log; signal: AbortSignal },
 ): Writes {
   let isReported = false;
   const patient = <T>(work: () => Promise<T>) =>
@@ -45,12 +45,11 @@ export function createWrites(
     });
   const fenced = <Item extends LeasedSubtask>(
     write: (sql: Sql, items: Item[]) => Promise<Set<string>>,
-    ms = 0,
   ) =>
     createBatcher<Item, boolean>(async (items) => {
       const held = await patient(() => write(sql, items));
       return items.map(({ lease_id }) => held.has(lease_id));
-    }, { gatherMs: ms });
+    });
   const judge = async (sql: Sql, tasks: string[]) => {
     for (const { task_id, reason } of await applyCanaryHolds(sql, tasks)) {
       log.warn("task held: its first cells failed with the same cause", { task_id, reason });
@@ -68,6 +67,6 @@ export function createWrites(
     saveRemote: fenced(saveRemoteIds),
     retry: fenced(retrySubtasks),
     begin: fenced(beginAttempts),
-    settle: fenced(settleAll, gatherMs),
+    settle: fenced(settleAll),
   };
 }
