@@ -62,12 +62,12 @@ export class Packer {
     const buffer = this.#buffer;
     const at = this.#length;
     this.#length = at + count;
-    // What is copied beyond the end is overwritten by the next piece.
+    // The next piece overwrites the bytes that are copied beyond `to`.
     if (count > shortMax) buffer.set(from === 0 ? piece : piece.subarray(from, to), at);
     else for (let i = 0; i < count; i++) buffer[at + i] = piece[from + i]!;
   }
 
-  /** Adds a short text. */
+  /** Adds a short text, which is fastest if it is ASCII. */
   addText(text: string): void {
     if (this.#length + text.length > this.#buffer.length) this.#start(text.length);
     const buffer = this.#buffer;

@@ -96,7 +96,7 @@ export function readIndices(text: string): WrittenIndices {
  * @param text the text of {@link indicesText}
  */
 export function toResultKey(text: string): string {
-  // The text of an index in a plain list is the same everywhere, so no objects are made for it.
+  // In a plain list, the text of an index is the same in the list and in the key. It needs no object.
   const given = plain.test(text) ? splitPlain(text) : readIndices(text).map((index) => index?.text);
   let key = `v0_${given[0] ?? "None"}:v1_${given[1] ?? "None"}`;
   for (let slot = 2; slot < given.length; slot++) {

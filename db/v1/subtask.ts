@@ -1,6 +1,6 @@
 /**
- * A subtask of a v1 detail. PostgreSQL sends the texts of the fields, and this file joins their bytes. Every text that
- * PostgreSQL joins is copied once more there, and PostgreSQL limits the speed of a detail.
+ * A subtask of a v1 detail. PostgreSQL sends the texts of the fields, and this file joins their bytes. To join them in
+ * PostgreSQL would copy each text once more, and most of the time of a detail is PostgreSQL's.
  */
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../pg/connect.ts";
@@ -51,6 +51,7 @@ const ratio = "coalesce(to_json(s.ratio)::text, 'null')";
 
 /** The subtask has the fields of the newest generation, and they can be read from columns and a usual `extra`. */
 const isPlain = `((s.generation is null or s.generation = 'S4') and ${isUsual})`;
+
 /** SQL text for the JSON text of the `_id` of the subtask `s`. */
 const documentIdJson = `coalesce(${keptDocumentId("s.extra")}, '"' || s.legacy_id || '"')`;
 
@@ -136,6 +137,12 @@ function packTime(packer: Packer, time: Uint8Array): void {
   if (fraction > 0) packer.addPart(texts.zeros, 0, 7 - fraction);
 }
 
+/** Packs the name of a field and its JSON text; null if it has none. */
+function packJson(packer: Packer, name: Uint8Array, text: Bytes): void {
+  packer.add(name);
+  packer.add(text ?? texts.null);
+}
+
 /**
  * Packs the JSON text of a subtask. Like the old backend, it keeps the fields of the document and their
  * order.
@@ -168,26 +175,17 @@ export function packSubtask(packer: Packer, cell: Cell, parent: Uint8Array): voi
   packer.add(texts.uuid);
   packer.add(id!);
   packer.add(parent);
-  packer.add(texts.indices);
-  packer.add(indices ?? texts.null);
-  packer.add(texts.typesMap);
-  packer.add(typesMap ?? texts.null);
-  packer.add(texts.typeTo);
-  packer.add(typeTo ?? texts.null);
+  packJson(packer, texts.indices, indices);
+  packJson(packer, texts.typesMap, typesMap);
+  packJson(packer, texts.typeTo, typeTo);
   packer.add(texts.status);
   packer.add(status!);
-  packer.add(texts.result);
-  packer.add(result ?? texts.null);
-  packer.add(texts.error);
-  packer.add(error ?? texts.null);
-  packer.add(texts.retryCount);
-  packer.add(retryCount!);
-  packer.add(texts.prompts);
-  packer.add(prompts ?? texts.null);
-  packer.add(texts.ratio);
-  packer.add(ratio ?? texts.null);
-  packer.add(texts.seed);
-  packer.add(seed ?? texts.null);
+  packJson(packer, texts.result, result);
+  packJson(packer, texts.error, error);
+  packJson(packer, texts.retryCount, retryCount);
+  packJson(packer, texts.prompts, prompts);
+  packJson(packer, texts.ratio, ratio);
+  packJson(packer, texts.seed, seed);
   packer.add(usePolish![0] === letterT ? texts.polishedCreated : texts.unpolishedCreated);
   packTime(packer, created!);
   packer.add(texts.updated);

@@ -36,8 +36,8 @@ export const notedIndices = `case when ${endsWithIndices}
 }, length(n.note) - length(r.rest) - ${indicesStart.length}) end`;
 
 /**
- * SQL text for the JSON text of the seed in a usual `extra`; null where it holds none. For any other `extra` it yields a
- * text without a meaning.
+ * SQL text for the JSON text of the seed in a usual `extra`; null where it holds none. For any other `extra` the
+ * text has no meaning.
  */
 export const notedSeed = `case
   when n.note like '${seedStart}%' then substr(n.note, ${seedStart.length + 1}, length(n.note) - ${

@@ -76,7 +76,7 @@ export const mutations: Record<string, Mutation> = {
   },
   leave_read_only: {
     about: "connections to a PostgreSQL that became read-only are kept",
-    patches: [{ file: "db/pg/read_only.ts", from: "if (messages.isReadOnly)", to: "if (false)" }],
+    patches: [{ file: "db/pg/read_only.ts", from: "if (messages.showsReadOnly(chunk))", to: "if (false)" }],
     faults: ["postgres_failover"],
   },
   leave_replica: {

@@ -67,12 +67,21 @@ for (const [what, parts, expected] of connections) {
     const bytes = Buffer.concat(parts);
     for (let size = 1; size <= bytes.length; size++) {
       const messages = new ServerMessages();
-      for (let at = 0; at < bytes.length; at += size) messages.add(bytes.subarray(at, at + size));
+      let isReadOnly = false;
+      for (let at = 0; at < bytes.length; at += size) {
+        if (messages.showsReadOnly(bytes.subarray(at, at + size))) isReadOnly = true;
+      }
       assert.deepEqual(
-        { isReadOnly: messages.isReadOnly, isIdle: messages.isIdle },
+        { isReadOnly, isIdle: messages.isIdle },
         expected,
         `chunks of ${size}`,
       );
     }
   });
 }
+
+Deno.test("a message shows a read-only server once: later chunks say nothing about other connections", () => {
+  const messages = new ServerMessages();
+  assert.equal(messages.showsReadOnly(Buffer.concat([...started, refused, inTransaction])), true);
+  assert.equal(messages.showsReadOnly(ready), false);
+});
